@@ -1,0 +1,43 @@
+"""The digit-span test for recurrent networks: how far back does a network remember?"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Loaded on first use, so that `import digitspan` and `digitspan --help` do not pay for torch.
+_HOME = {
+    "CELLS": "cells",
+    "DigitspanError": "errors",
+    "LSTM": "part1.lstm",
+    "PalindromeDataset": "part1.dataset",
+    "RunConfig": "runs",
+    "RunRecord": "runs",
+    "VanillaRNN": "part1.vanilla_rnn",
+    "train": "training",
+}
+
+__all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from digitspan.cells import CELLS as CELLS
+    from digitspan.errors import DigitspanError as DigitspanError
+    from digitspan.part1.dataset import PalindromeDataset as PalindromeDataset
+    from digitspan.part1.lstm import LSTM as LSTM
+    from digitspan.part1.vanilla_rnn import VanillaRNN as VanillaRNN
+    from digitspan.runs import RunConfig as RunConfig
+    from digitspan.runs import RunRecord as RunRecord
+    from digitspan.training import train as train
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        message = f"module 'digitspan' has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(importlib.import_module(f"digitspan.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

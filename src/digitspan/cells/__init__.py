@@ -1,0 +1,77 @@
+"""The cells and their starts by name: the one registry. It does not import torch.
+
+A cell is one file and one line here. Study, check, look, figures, docs and tests read this
+registry and nothing else; a cell of one's own is named `module:Class` instead.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from digitspan.errors import ConfigError, one_of
+
+__all__ = ["CELLS", "INITIALISATIONS", "Cell", "check_cell", "check_initialisation", "title"]
+
+
+class Cell(NamedTuple):
+    """What must be known of a cell before its file is imported."""
+
+    title: str
+    """Its name in tables and figures."""
+    path: str
+    """Where it is: `module:make`, called as `make(input_size=, hidden_size=, num_classes=)`."""
+    initialisations: tuple[str, ...]
+    """The starts that make sense for it, by name."""
+    gates: int
+    """Matrices of size n x n in its step, for estimates of memory and time."""
+
+
+CELLS = {
+    "rnn": Cell(
+        "RNN", "digitspan.cells.sheet:rnn", ("uniform", "normal", "orthogonal", "identity"), 1
+    ),
+    "lstm": Cell(
+        "LSTM",
+        "digitspan.cells.sheet:lstm",
+        ("uniform", "normal", "orthogonal", "forget-bias-1", "chrono"),
+        4,
+    ),
+}
+
+INITIALISATIONS = {
+    "uniform": "all parameters from U(-1/sqrt(n), 1/sqrt(n)), as torch's own networks start",
+    "normal": "weights from N(0, 0.01^2), biases zero, as many solutions of the sheet start",
+    "orthogonal": "uniform, with orthogonal recurrent matrices",
+    "identity": "uniform, with W_hh = I and b_h = 0 (Le, Jaitly and Hinton 2015)",
+    "forget-bias-1": "uniform, with b_f = 1 (Jozefowicz, Zaremba and Sutskever 2015)",
+    "chrono": "uniform, with b_f = log U(1, T - 1) = -b_i: it knows T (Tallec and Ollivier 2018)",
+    "own": "whatever the class itself does; for cells of one's own, module:Class",
+}
+
+
+def check_cell(name: str) -> None:
+    """Refuse a cell that is neither registered nor of the form `module:Class`.
+
+    Raises:
+        ConfigError: which lists the known cells.
+    """
+    module, _, attribute = name.partition(":")
+    own = all(part.isidentifier() for part in [*module.split("."), attribute])
+    if name not in CELLS and not own:
+        raise ConfigError("cell", f"{one_of(name, CELLS)}, or a class of your own as module:Class")
+
+
+def check_initialisation(cell: str, initialisation: str) -> None:
+    """Refuse a start that is unknown, or that does not fit the cell.
+
+    Raises:
+        ConfigError: which lists the starts that fit.
+    """
+    fitting = CELLS[cell].initialisations if cell in CELLS else ("own",)
+    if initialisation not in fitting:
+        raise ConfigError("initialisation", f"for {cell} {one_of(initialisation, fitting)}")
+
+
+def title(cell: str) -> str:
+    """The cell's name in tables and figures: "LSTM", or the class of `module:Class`."""
+    return CELLS[cell].title if cell in CELLS else cell.partition(":")[2]

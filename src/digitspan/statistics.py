@@ -1,0 +1,67 @@
+"""Intervals and information, out of counts."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["MAX_BITS", "Interval", "memory_bits", "wilson"]
+
+_Z = 1.959963984540054
+"""The 97.5 % quantile of the normal distribution."""
+
+MAX_BITS = math.log2(10)
+"""What one digit can tell: log2 10 = 3.32 bits."""
+
+
+class Interval(NamedTuple):
+    """A 95 % interval."""
+
+    low: float
+    high: float
+
+
+def wilson(successes: int, trials: int) -> Interval:
+    """The 95 % Wilson score interval of a share.
+
+    (p + z^2/2n -+ z sqrt(p (1 - p)/n + z^2/4n^2)) / (1 + z^2/n), with p = successes/trials
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference,
+    JASA 22 (1927). (scipy.stats has it too, at 0.7 s of import; a test compares the two.)
+
+    Args:
+        successes: a count from 0 to `trials`.
+        trials: n, at least 1.
+
+    >>> wilson(4, 4)
+    Interval(low=0.5101091635454089, high=1.0)
+    """
+    share = successes / trials
+    shrink = 1 + _Z**2 / trials
+    centre = (share + _Z**2 / (2 * trials)) / shrink
+    half_width = _Z / shrink * math.sqrt(share * (1 - share) / trials + _Z**2 / (4 * trials**2))
+    low = 0.0 if successes == 0 else centre - half_width
+    high = 1.0 if successes == trials else centre + half_width
+    return Interval(low, high)
+
+
+def memory_bits(counts: np.ndarray) -> float:
+    """How much the answers tell about the first digit: I(x_1; prediction), in bits.
+
+    I = sum_jk P(j, k) log2(P(j, k) / (P(j) P(k))), from counts, less its bias of
+    (cells - rows - columns + 1) / (2 N ln 2), cells, rows and columns being those that are not
+    empty (Miller 1955); in [0, log2 K].
+
+    Args:
+        counts: how often digit j was answered by class k, shape (K, K).
+    """
+    total = counts.sum()
+    joint = counts / total
+    independent = np.outer(joint.sum(axis=1), joint.sum(axis=0))
+    seen = joint > 0
+    information = float((joint[seen] * np.log2(joint[seen] / independent[seen])).sum())
+    rows, columns = (counts.sum(axis=1) > 0).sum(), (counts.sum(axis=0) > 0).sum()
+    bias = float(seen.sum() - rows - columns + 1) / (2 * float(total) * math.log(2))
+    return min(max(information - bias, 0.0), math.log2(len(counts)))

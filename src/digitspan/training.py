@@ -1,0 +1,311 @@
+"""One run: a configuration goes in, a record comes out; killed at any step, it can go on."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from digitspan import __version__
+from digitspan.engine import Trainer, build_network
+from digitspan.errors import UsageError
+from digitspan.files import read_verified, sha256, write_verified
+from digitspan.palindromes import HELD_OUT_FROM, HeldOut, draw_training, held_out, seed_of
+from digitspan.runs import CurvePoint, RunConfig, RunRecord
+from digitspan.statistics import memory_bits, wilson
+
+__all__ = ["Finished", "environment", "find_device", "load_network", "train"]
+
+_log = logging.getLogger(__name__)
+
+EVALUATE_EVERY = 50
+"""Training steps between two evaluations."""
+
+SOLVED_ACCURACY = 0.99
+"""Two evaluations in a row at this accuracy end a run as solved."""
+
+PLATEAU_STEPS, PLATEAU_SHARE = 500, 0.3
+"""A plateau lasts 500 steps or 30 % of the budget, whichever is more."""
+
+NUM_MASKED = 1_000
+"""Test palindromes that are asked again with x_1 replaced."""
+
+CHECKPOINT_SECONDS = 20.0
+"""At least this long between two checkpoints on disk, so that they cost next to nothing."""
+
+
+class Finished(NamedTuple):
+    """A run that has come to its end."""
+
+    record: RunRecord
+    """How it ended."""
+    weights: bytes
+    """The network's weights as a safetensors file."""
+
+
+def train(
+    config: RunConfig,
+    *,
+    device: torch.device | str = "cpu",
+    checkpoint: Path | None = None,
+    on_evaluation: Callable[[CurvePoint], None] = lambda point: None,
+) -> Finished:
+    """Train one network until it is solved, stands still, diverges, or its budget is spent.
+
+    The same configuration gives the same record on the same machine, whether or not it was
+    interrupted on the way (docs/protocol.md, section 8).
+
+    Args:
+        config: what is trained.
+        device: where.
+        checkpoint: a file to go on from, if it is there, and to keep on the way; gone at the end.
+        on_evaluation: told about every evaluation.
+
+    Raises:
+        UsageError: where a cell of one's own cannot be found.
+    """
+    run = _Run(config, torch.device(device), checkpoint)
+    note = ""
+    try:
+        run.go_on(on_evaluation)
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        run.end_state, note = "oom", str(error).splitlines()[0]
+    except (KeyboardInterrupt, SystemExit):
+        run.save()
+        raise
+    finished = run.finish(note)
+    if checkpoint is not None:
+        for path in (checkpoint, checkpoint.with_name(checkpoint.name + ".previous")):
+            path.unlink(missing_ok=True)
+    return finished
+
+
+def load_network(config: RunConfig, weights: bytes) -> torch.nn.Module:
+    """The network of a run with the weights that `Finished.weights` holds."""
+    network = build_network(config)
+    network.load_state_dict(safetensors.torch.load(weights))
+    return network
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; "auto" is a GPU where there is one.
+
+    Raises:
+        UsageError: where it is not there.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
+    if name == "auto":
+        return torch.device("cuda" if present["cuda"] else "cpu")
+    if not present.get(name, False):
+        there = ", ".join(kind for kind, is_there in present.items() if is_there)
+        message = f"--device must be one that is there (auto, {there}); got {name!r}"
+        raise UsageError(message)
+    return torch.device(name)
+
+
+def environment(device: torch.device | str = "cpu") -> dict[str, str]:
+    """What decides the bits of a run besides its configuration."""
+    device = torch.device(device)
+    on_gpu = device.type == "cuda"
+    return {
+        "digitspan": __version__,
+        "torch": torch.__version__,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "machine": platform.machine(),
+        "threads": str(torch.get_num_threads()),
+        "device": torch.cuda.get_device_name(device) if on_gpu else device.type,
+    }
+
+
+class _Run:
+    """A run on its way: the trainer, the data's generator, the curve."""
+
+    def __init__(self, config: RunConfig, device: torch.device, checkpoint: Path | None) -> None:
+        self.config = config
+        self.device = device
+        self.checkpoint = checkpoint
+        self.trainer = Trainer(config, device)
+        data_seed = seed_of("data", config.length, config.seed)
+        self.generator = torch.Generator(device).manual_seed(data_seed)
+        self.validation = _on(held_out(config.length, "validation"), device)
+        self.step = 0
+        self.clipped = 0
+        self.loss = math.nan
+        self.curve: list[CurvePoint] = []
+        self.end_state = ""
+        self.last_saved = time.monotonic()
+        self.go_on_from()
+        self.snapshot = self.state()
+
+    def go_on(self, on_evaluation: Callable[[CurvePoint], None]) -> None:
+        """Train, evaluate every 50 steps, until an end state is reached."""
+        while not self.end_state:
+            self.train_block()
+            if self.end_state:
+                return
+            self.evaluate()
+            on_evaluation(self.curve[-1])
+            self.snapshot = self.state()
+            if time.monotonic() - self.last_saved > CHECKPOINT_SECONDS:
+                self.save()
+
+    def train_block(self) -> None:
+        """The training steps up to the next evaluation."""
+        config = self.config
+        steps = min(EVALUATE_EVERY, config.train_steps - self.step)
+        drawn = draw_training(
+            config.length, steps * config.batch_size, self.generator, self.device
+        )
+        for batch in zip(*(part.split(config.batch_size) for part in drawn), strict=True):
+            result = self.trainer.step(type(drawn)(*batch))
+            self.step += 1
+            if not math.isfinite(result.loss) or not math.isfinite(result.grad_norm):
+                self.end_state = "diverged"
+                return
+            self.loss = result.loss
+            self.clipped += result.grad_norm > config.max_grad_norm
+
+    def evaluate(self) -> None:
+        """Ask the validation palindromes, and see whether the run has come to its end."""
+        questions = self.validation.questions
+        logits = self.trainer.logits(questions.inputs)
+        loss = torch.nn.functional.cross_entropy(logits, questions.targets).item()
+        right = (logits.argmax(dim=1) == questions.targets).double().mean().item()
+        self.curve.append(CurvePoint(self.step, self.loss, loss, right))
+
+        last_two = [point.validation_accuracy for point in self.curve[-2:]]
+        if len(last_two) == 2 and min(last_two) >= SOLVED_ACCURACY:
+            self.end_state = "solved"
+        elif not math.isfinite(loss):
+            self.end_state = "diverged"
+        elif self.step - _last_improvement(self.curve) >= max(
+            PLATEAU_STEPS, PLATEAU_SHARE * self.config.train_steps
+        ):
+            self.end_state = "plateau"
+        elif self.step >= self.config.train_steps:
+            self.end_state = "budget"
+
+    def finish(self, note: str) -> Finished:
+        """Ask the test palindromes, once, and write the record."""
+        config, test = self.config, _on(held_out(self.config.length, "test"), self.device)
+        tested = len(test.questions.targets)
+        accuracy = bits = low = high = masked_right = None
+        if self.end_state != "oom":
+            predicted = self.trainer.logits(test.questions.inputs).argmax(dim=1)
+            counts = _confusion(test.questions.targets, predicted)
+            right = int(counts.trace())
+            accuracy, bits = right / tested, memory_bits(counts)
+            if not test.exhaustive:
+                low, high = wilson(right, tested)
+            masked_right = self.masked_right(test)
+        network = {name: value.cpu() for name, value in self.trainer.network.state_dict().items()}
+        weights = safetensors.torch.save(network, {"config": config.canonical})
+        record = RunRecord(
+            config=config,
+            end_state=self.end_state,
+            steps=self.step,
+            accuracy=accuracy,
+            accuracy_low=low,
+            accuracy_high=high,
+            tested=tested,
+            held_out=tested if config.length >= HELD_OUT_FROM else 0,
+            bits=bits,
+            masked_right=masked_right,
+            masked_tested=None if masked_right is None else min(NUM_MASKED, tested),
+            loss=self.loss if math.isfinite(self.loss) else None,
+            clipped_share=self.clipped / self.step if self.step else None,
+            curve=tuple(self.curve),
+            weights_sha256=sha256(weights),
+            environment=environment(self.device),
+            note=note,
+        )
+        return Finished(record, weights)
+
+    def masked_right(self, test: HeldOut) -> int:
+        """Right answers where x_1 was replaced by an independent digit: chance, or a leak."""
+        generator = torch.Generator().manual_seed(seed_of("mask", self.config.length))
+        inputs, targets = test.questions
+        rows = torch.randperm(len(targets), generator=generator)[:NUM_MASKED].to(inputs.device)
+        masked = inputs[rows].clone()
+        masked[:, 0] = torch.randint(10, (len(rows),), generator=generator).to(masked)
+        return int((self.trainer.logits(masked).argmax(dim=1) == targets[rows]).sum())
+
+    def state(self) -> dict[str, Any]:
+        """Everything that decides how the run goes on."""
+        return {
+            "key": self.config.key,
+            "trainer": self.trainer.state_dict(),
+            "generator": self.generator.get_state(),
+            "step": self.step,
+            "clipped": self.clipped,
+            "loss": self.loss,
+            "curve": [list(point) for point in self.curve],
+            "end_state": self.end_state,
+        }
+
+    def save(self) -> None:
+        """Write the state after the last evaluation to the checkpoint."""
+        if self.checkpoint is not None:
+            buffer = io.BytesIO()
+            torch.save(self.snapshot, buffer)
+            write_verified(self.checkpoint, buffer.getvalue())
+            self.last_saved = time.monotonic()
+
+    def go_on_from(self) -> None:
+        """Take up the state that the checkpoint holds, if there is a whole one of this run."""
+        if self.checkpoint is None:
+            return
+        content, damaged = read_verified(self.checkpoint)
+        if damaged:
+            instead = "starting anew" if content is None else "going on from the one before it"
+            _log.warning("checkpoint %s is damaged: %s", self.checkpoint, instead)
+        if content is None:
+            return
+        state: Mapping[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
+        if state["key"] != self.config.key:
+            return
+        self.trainer.load_state_dict(state["trainer"])
+        self.generator.set_state(state["generator"])
+        self.step, self.clipped, self.loss = state["step"], state["clipped"], state["loss"]
+        self.curve = [CurvePoint(*point) for point in state["curve"]]
+        self.end_state = state["end_state"]
+
+
+def _last_improvement(curve: list[CurvePoint]) -> int:
+    """The step of the last evaluation whose loss was 1 % below the best one before it."""
+    best, step = math.inf, 0
+    for point in curve:
+        if point.validation_loss < 0.99 * best:
+            best, step = point.validation_loss, point.step
+    return step
+
+
+def _confusion(targets: Tensor, predicted: Tensor) -> np.ndarray:
+    """How often each digit (rows) was answered by each class (columns), shape (K, K)."""
+    counts = np.zeros((10, 10), dtype=np.int64)
+    np.add.at(counts, (targets.cpu().numpy(), predicted.cpu().numpy()), 1)
+    return counts
+
+
+def _on(part: HeldOut, device: torch.device) -> HeldOut:
+    """The same palindromes on another device."""
+    return part._replace(questions=type(part.questions)(*(x.to(device) for x in part.questions)))
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch or Python ran out of memory (torch says so in words alone on the CPU)."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in (
+        str(error)
+    )
