@@ -1,0 +1,346 @@
+"""The store of a study: one SQLite file, one row a run, a hash on every row.
+
+Only the process that runs the study writes; it holds a lock of the operating system that dies
+with it. Whoever reads (`show`, `export`) needs no lock. A row whose hash does not match what it
+says is left out and counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Self
+
+from digitspan import __version__
+from digitspan.errors import DigitspanError, StoreError, UsageError
+from digitspan.runs import CurvePoint, RunConfig, RunRecord
+
+__all__ = ["STORE_NAME", "Row", "Store", "Timing", "find_store"]
+
+STORE_NAME = "study.db"
+"""The store's name in a study's folder."""
+
+_APPLICATION_ID = 0x64737061  # "dspa": says that the file is ours
+_SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE study (name TEXT PRIMARY KEY, value TEXT NOT NULL, sha256 TEXT NOT NULL);
+CREATE TABLE runs (
+    key TEXT PRIMARY KEY,    -- RunConfig.key
+    config TEXT NOT NULL,    -- RunConfig.canonical
+    result TEXT NOT NULL,    -- RunRecord, without config and curve, as JSON
+    curve TEXT NOT NULL,     -- CurvePoints as JSON: long, and not always needed
+    timing TEXT NOT NULL,    -- Timing as JSON: differs from one time to the next
+    sha256 TEXT NOT NULL     -- of the columns above
+) WITHOUT ROWID;
+"""
+
+
+class Timing(NamedTuple):
+    """What differs when the same run is done twice."""
+
+    seconds: float
+    """Wall time of the run, from a monotonic clock."""
+    finished: float
+    """When its row was written, seconds since 1970 (for information only)."""
+    host: str
+    """The machine's name."""
+    attempts: int
+    """How often it was begun in this study."""
+
+
+class Row(NamedTuple):
+    """One run as it is kept."""
+
+    record: RunRecord
+    timing: Timing
+
+
+class Store:
+    """A study's rows. Use `Store.create` to write and `Store.open` to read.
+
+    Args:
+        path: the file.
+        connection: to it.
+        lock: the locked file, for whoever writes.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: IO[str] | None) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = lock
+        self.damaged = 0
+        """Rows left out by the last `rows`, because their hash did not match."""
+
+    @classmethod
+    def create(cls, folder: Path, *, durable: bool = False) -> Self:
+        """Open a study's store to write, making it where it is not there.
+
+        Args:
+            folder: the study's folder, which exists.
+            durable: wait for the disk at every row, so that not even a power cut loses one.
+
+        Raises:
+            StoreError: where another process writes to it, or it is not a store of ours.
+            DigitspanError: where the disk is full.
+        """
+        path = folder / STORE_NAME
+        lock = _lock(folder)
+        try:
+            connection = _connect(f"{path.resolve().as_uri()}?mode=rwc", path)
+            with _sentences(path):
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                _make_or_check(connection, path)
+        except BaseException:
+            lock.close()
+            raise
+        return cls(path, connection, lock)
+
+    @classmethod
+    def open(cls, study: Path) -> Self:
+        """Open a study's store to read, given its folder or the file itself.
+
+        Raises:
+            UsageError: where there is none.
+            StoreError: where it is not a store of ours.
+        """
+        path = find_store(study)
+        # Without its log the file does not change, and may lie where nothing can be written.
+        has_log = path.with_name(path.name + "-wal").exists()
+        mode = "mode=ro" if has_log else "mode=ro&immutable=1"
+        connection = _connect(f"{path.resolve().as_uri()}?{mode}", path)
+        with _sentences(path):
+            _check(connection, path)
+        return cls(path, connection, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the lock goes with it."""
+        self._connection.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def add(self, record: RunRecord, timing: Timing) -> None:
+        """Keep a finished run; once this returns, killing the process does not lose it.
+
+        Raises:
+            DigitspanError: where the disk is full or the file is damaged.
+        """
+        document = record.to_json(curve=False)
+        result = {name: document[name] for name in _RESULT_FIELDS}
+        columns = (
+            record.config.key,
+            record.config.canonical,
+            json.dumps(result, sort_keys=True),
+            json.dumps([list(point) for point in record.curve]),
+            json.dumps(timing._asdict()),
+        )
+        with _sentences(self.path):
+            self._connection.execute(
+                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)",
+                (*columns, _digest(*columns)),
+            )
+
+    def rows(self, *, curves: bool = True) -> dict[str, Row]:
+        """All rows that are whole, by key, sorted; `damaged` counts the others.
+
+        Args:
+            curves: read the curves too (they are most of a store).
+        """
+        rows: dict[str, Row] = {}
+        self.damaged = 0
+        for columns in self._read("SELECT * FROM runs ORDER BY key"):
+            row = _row(columns, curves=curves)
+            if row is None:
+                self.damaged += 1
+            else:
+                rows[row.record.config.key] = row
+        return rows
+
+    def set_value(self, name: str, value: str) -> None:
+        """Keep a named text, such as the study's configuration."""
+        with _sentences(self.path):
+            self._connection.execute(
+                "INSERT OR REPLACE INTO study VALUES (?, ?, ?)",
+                (name, value, _digest(name, value)),
+            )
+
+    def value(self, name: str) -> str | None:
+        """The named text; None where there is none or it is damaged."""
+        for row in self._read("SELECT name, value, sha256 FROM study"):
+            if row[0] == name and _digest(*map(str, row[:2])) == row[2]:
+                return str(row[1])
+        return None
+
+    def _read(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, as far as the file is whole."""
+        try:
+            yield from self._connection.execute(query)
+        except (sqlite3.DatabaseError, sqlite3.Warning, UnicodeDecodeError, OverflowError):
+            # A page is damaged: how much is behind it is not known, but that something is.
+            self.damaged += 1
+
+
+def find_store(study: Path) -> Path:
+    """The store of a study, given its folder or the file itself.
+
+    Raises:
+        UsageError: where there is none.
+    """
+    path = study / STORE_NAME if study.is_dir() else study
+    if not path.is_file():
+        message = (
+            f"no study at {str(study)[:200]!r}: expected a folder with {STORE_NAME} in it; "
+            f"`digitspan study quick --out {study}` makes one"
+        )
+        raise UsageError(message)
+    return path
+
+
+_RESULT_FIELDS = tuple(
+    name for name in RunRecord.__dataclass_fields__ if name not in ("config", "curve")
+)
+
+
+def _row(columns: tuple[Any, ...], *, curves: bool) -> Row | None:
+    """One row from its columns; None where the hash does not match."""
+    *content, digest = columns
+    if not all(isinstance(text, str) for text in content) or _digest(*content) != digest:
+        return None
+    key, config_text, result_text, curve_text, timing_text = content
+    config = RunConfig.from_canonical(config_text)
+    result: dict[str, Any] = json.loads(result_text)
+    curve = tuple(CurvePoint(*point) for point in json.loads(curve_text)) if curves else ()
+    record = RunRecord(config=config, curve=curve, **result)
+    return Row(record, Timing(**json.loads(timing_text))) if config.key == key else None
+
+
+def _digest(*columns: str) -> str:
+    """SHA-256 over some texts and the borders between them."""
+    text = json.dumps(columns)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _connect(uri: str, path: Path) -> sqlite3.Connection:
+    """A connection that commits every statement by itself."""
+    try:
+        return sqlite3.connect(uri, uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        message = f"cannot open the store {path}: {error}"
+        raise StoreError(message) from error
+
+
+def _make_or_check(connection: sqlite3.Connection, path: Path) -> None:
+    """Lay out a new store, or see that the file is one of ours."""
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+        connection.executescript(
+            f"BEGIN; PRAGMA application_id = {_APPLICATION_ID}; "
+            f"PRAGMA user_version = {_SCHEMA_VERSION}; {_SCHEMA} COMMIT;"
+        )
+    _check(connection, path)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file of another program, or of a newer version of this one."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application != _APPLICATION_ID:
+        message = f"{path} is not a study of digitspan but a database of another program"
+        raise StoreError(message)
+    if version > _SCHEMA_VERSION:
+        message = (
+            f"{path} was written by a newer version of digitspan (its layout is {version}, this "
+            f"version {__version__} knows {_SCHEMA_VERSION}); install the newer one to read it"
+        )
+        raise StoreError(message)
+
+
+@contextlib.contextmanager
+def _sentences(path: Path) -> Iterator[None]:
+    """Say in one sentence what SQLite says."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if "not a database" in str(error) or "malformed" in str(error):
+            message = (
+                f"{path} is not a study of digitspan, or it is damaged ({error}); "
+                f"move it away to begin anew"
+            )
+            raise StoreError(message) from error
+        if "full" in str(error):
+            free = _free_bytes(path.parent)
+            message = (
+                f"the disk is full: {path} could not take another row ({free:,} bytes free); all "
+                f"rows written so far are safe; free some space and call again"
+            )
+            raise DigitspanError(message) from error
+        message = f"cannot write {path} ({error}); all rows written so far are safe; call again"
+        raise DigitspanError(message) from error
+
+
+def _free_bytes(folder: Path) -> int:
+    """Free space where a folder is, in bytes."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
+def _lock(folder: Path) -> IO[str]:
+    """Lock a study's folder for this process; the system lifts the lock when the process ends.
+
+    Raises:
+        StoreError: naming the process that holds it.
+    """
+    file = (folder / ".lock").open("a+", encoding="utf-8")
+    try:
+        _lock_file(file)
+    except OSError as error:
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        file.close()
+        if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            raise
+        message = (
+            f"the study in {folder} is being run by {holder}; wait for it to end, stop it, or "
+            f"choose another --out"
+        )
+        raise StoreError(message) from error
+    file.seek(0)
+    file.truncate()
+    file.write(f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+    file.flush()
+    return file
+
+
+if os.name == "nt":  # pragma: no cover
+    import msvcrt
+
+    def _lock_file(file: IO[str]) -> None:
+        """Lock a byte far behind the text, so that others can still read who holds the lock."""
+        file.seek(2**20)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock_file(file: IO[str]) -> None:
+        """Lock the file as a whole; others can still read who holds the lock."""
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def environments(rows: Mapping[str, Row]) -> list[Mapping[str, str]]:
+    """The different environments that a study's rows come from."""
+    different = {json.dumps(dict(row.record.environment), sort_keys=True) for row in rows.values()}
+    return [json.loads(text) for text in sorted(different)]

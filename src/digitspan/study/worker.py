@@ -1,0 +1,109 @@
+"""A worker of a study: takes one run after another, trains it, and hands its record back.
+
+It is a process of its own with one thread, so that every run is the same however many workers
+there are. Only JSON crosses the border, never a pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from multiprocessing import connection, parent_process
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NoReturn
+
+from digitspan.errors import DigitspanError
+from digitspan.files import write_whole
+from digitspan.runs import CurvePoint, RunConfig
+
+__all__ = ["WorkerOptions", "weights_path", "work"]
+
+
+class WorkerOptions(dict[str, str]):
+    """`folder`: the study's; `device`: a name for `find_device`."""
+
+
+def weights_path(folder: Path, key: str) -> Path:
+    """Where a study keeps a run's weights."""
+    return folder / "weights" / f"{key}.safetensors"
+
+
+def work(pipe: Connection, options: WorkerOptions) -> None:
+    """Train what comes through the pipe until it closes.
+
+    In: `{"config": RunConfig.canonical, "keep": bool}`. Out: `{"step": n}` after evaluations, and
+    at the end `{"record": ..., "timing": ...}`, `{"refused": sentence}` or `{"failed": sentence}`.
+
+    Args:
+        pipe: to the study's driver.
+        options: what does not change from run to run.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; it sends SIGTERM
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+    import torch
+
+    torch.set_num_threads(1)
+    while True:
+        try:
+            job = json.loads(pipe.recv_bytes())
+        except EOFError:
+            return
+        _send(pipe, _train(pipe, job, options))
+
+
+def _train(pipe: Connection, job: dict[str, Any], options: WorkerOptions) -> dict[str, Any]:
+    """One run: what is sent back at its end."""
+    from digitspan.training import find_device, train
+
+    config, folder = RunConfig.from_canonical(job["config"]), Path(options["folder"])
+
+    def on_evaluation(point: CurvePoint) -> None:
+        _send(pipe, {"step": point.step})
+
+    start = time.monotonic()
+    try:
+        finished = train(
+            config,
+            device=find_device(options["device"]),
+            checkpoint=folder / "checkpoints" / f"{config.key}.ckpt",
+            on_evaluation=on_evaluation,
+        )
+        if job["keep"]:
+            write_whole(weights_path(folder, config.key), finished.weights)
+    except DigitspanError as error:
+        return {"refused": str(error), "exit_status": error.exit_status}
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        return {"failed": f"{type(error).__name__}: {error}"[:500]}
+    timing = {"seconds": time.monotonic() - start, "host": socket.gethostname()}
+    return {"record": finished.record.to_json(), "timing": timing}
+
+
+def _send(pipe: Connection, message: dict[str, Any]) -> None:
+    """Send a message as JSON; where nobody listens any more, end."""
+    try:
+        pipe.send_bytes(json.dumps(message).encode())
+    except (BrokenPipeError, ConnectionError):
+        sys.exit(1)
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    """End at SIGTERM; training keeps its checkpoint on the way out."""
+    sys.exit(128 + number)
+
+
+def _die_with_parent() -> None:
+    """End at once when the driver is gone, whatever took it away."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
