@@ -21,7 +21,7 @@ from digitspan.engine import Trainer, build_network
 from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.palindromes import HELD_OUT_FROM, HeldOut, draw_training, held_out, seed_of
-from digitspan.runs import CurvePoint, RunConfig, RunRecord
+from digitspan.runs import NUM_CLASSES, CurvePoint, RunConfig, RunRecord
 from digitspan.statistics import memory_bits, wilson
 
 __all__ = ["Finished", "environment", "find_device", "load_network", "train"]
@@ -201,7 +201,8 @@ class _Run:
         """Ask the test palindromes, once, and write the record."""
         config, test = self.config, _on(held_out(self.config.length, "test"), self.device)
         tested = len(test.questions.targets)
-        accuracy = bits = low = high = masked_right = None
+        accuracy = bits = low = high = None
+        masked: tuple[int | None, int | None] = (None, None)
         if self.end_state != "oom":
             predicted = self.trainer.logits(test.questions.inputs).argmax(dim=1)
             counts = _confusion(test.questions.targets, predicted)
@@ -209,7 +210,7 @@ class _Run:
             accuracy, bits = right / tested, memory_bits(counts)
             if not test.exhaustive:
                 low, high = wilson(right, tested)
-            masked_right = self.masked_right(test)
+            masked = self.masked_right(test)
         network = {name: value.cpu() for name, value in self.trainer.network.state_dict().items()}
         weights = safetensors.torch.save(network, {"config": config.canonical})
         record = RunRecord(
@@ -222,8 +223,8 @@ class _Run:
             tested=tested,
             held_out=tested if config.length >= HELD_OUT_FROM else 0,
             bits=bits,
-            masked_right=masked_right,
-            masked_tested=None if masked_right is None else min(NUM_MASKED, tested),
+            masked_right=masked[0],
+            masked_tested=masked[1],
             loss=self.loss if math.isfinite(self.loss) else None,
             clipped_share=self.clipped / self.step if self.step else None,
             curve=tuple(self.curve),
@@ -233,14 +234,21 @@ class _Run:
         )
         return Finished(record, weights)
 
-    def masked_right(self, test: HeldOut) -> int:
-        """Right answers where x_1 was replaced by an independent digit: chance, or a leak."""
-        generator = torch.Generator().manual_seed(seed_of("mask", self.config.length))
+    def masked_right(self, test: HeldOut) -> tuple[int, int]:
+        """Right answers where x_1 was replaced by an independent digit, and how many were asked.
+
+        Of each first digit, every digit takes its place equally often: a network that has
+        learned the task is then right in exactly one case of ten, unless something else tells.
+        """
         inputs, targets = test.questions
-        rows = torch.randperm(len(targets), generator=generator)[:NUM_MASKED].to(inputs.device)
-        masked = inputs[rows].clone()
-        masked[:, 0] = torch.randint(10, (len(rows),), generator=generator).to(masked)
-        return int((self.trainer.logits(masked).argmax(dim=1) == targets[rows]).sum())
+        stratum = len(targets) // NUM_CLASSES  # the test palindromes are sorted by first digit
+        asked = min(NUM_MASKED // NUM_CLASSES, stratum)
+        within = torch.arange(asked, device=inputs.device)
+        rows = (stratum * torch.arange(NUM_CLASSES).to(within)[:, None] + within).flatten()
+        masked, original = inputs[rows].clone(), targets[rows]
+        masked[:, 0] = ((original + within.repeat(NUM_CLASSES)) % NUM_CLASSES).to(masked)
+        predicted = self.trainer.logits(masked).argmax(dim=1)
+        return int((predicted == original).sum()), len(rows)
 
     def state(self) -> dict[str, Any]:
         """Everything that decides how the run goes on."""

@@ -1,4 +1,4 @@
-"""What a study runs: its configuration, and the runs that follow from it and from what is known.
+"""What a study runs: the runs that follow from its configuration and from what is known.
 
 `plan` is a pure function of the configuration and the finished rows. A study that was killed, or
 spread over any number of workers, therefore goes on exactly as it would have.
@@ -6,32 +6,19 @@ spread over any number of workers, therefore goes on exactly as it would have.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
-from digitspan.cells import CELLS, check_cell, check_initialisation
-from digitspan.errors import ConfigError, one_of
-from digitspan.runs import ENCODINGS, OPTIMIZERS, RunConfig, RunRecord, check_setting, setting
-from digitspan.study.span import Counts, fitted_share, posterior
+from digitspan.cells import CELLS
+from digitspan.runs import RunConfig, RunRecord
+from digitspan.study.config import StudyConfig, fitting_starts
+from digitspan.study.placement import MAX_RUNS, narrow_enough, place_round
+from digitspan.study.span import Counts
 
-__all__ = [
-    "PRESETS",
-    "TUNED",
-    "Condition",
-    "Job",
-    "StudyConfig",
-    "counts_of",
-    "full",
-    "next_jobs",
-    "plan",
-    "quick",
-    "sheet",
-]
+__all__ = ["TUNED", "Condition", "Job", "cost", "counts_of", "next_jobs", "plan"]
 
 TUNED = "tuned"
 """The learning-rate rule of a condition whose rate was chosen by tuning runs."""
@@ -47,146 +34,6 @@ TUNING_LENGTHS = 6
 
 TUNING_SEED, ADAPTIVE_SEED, CONTROL_SEED = 1_000_000, 2_000_000, 3_000_000
 """Where the replicates of runs begin that must not share their data with the final ones."""
-
-ROUND, ADAPTIVE_RUNS, ADAPTIVE_FACTOR = 8, 64, 1.25
-"""Adaptive placement: runs a round, runs at most, and the width of the interval to stop at."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StudyConfig:
-    """A grid of runs. One value an option: what is not given is the preset's.
-
-    Raises:
-        ConfigError: where a value is out of its range.
-    """
-
-    cells: tuple[str, ...] = setting(("rnn", "lstm"), "cells, or classes of your own")
-    lengths: tuple[int, ...] = setting((5, 10, 20, 40), "palindrome lengths T", least=2)
-    seeds: int = setting(3, "final runs a length", least=1)
-    learning_rates: tuple[float, ...] = setting((1e-3,), "learning rates", above=0)
-    tuning_seeds: int = setting(
-        0, "choose the rate by so many runs each; 0: every rate is measured", least=0
-    )
-    fixed_rate: float | None = setting(
-        None, "when tuning, also measure this rate at every length", above=0
-    )
-    encoding: tuple[str, ...] = setting(("one-hot",), "encodings", choices=tuple(ENCODINGS))
-    initialisation: tuple[str, ...] = setting(("uniform",), "starts (docs/glossary.md)")
-    optimizer: str = setting("rmsprop", "the optimiser", choices=OPTIMIZERS)
-    train_steps: int = setting(10_000, "the budget of a run", least=1)
-    hidden_size: int = setting(128, "n, the number of units", least=1)
-    batch_size: int = setting(128, "palindromes a training step", least=1)
-    max_grad_norm: float = setting(10.0, "clip gradients to this norm", above=0)
-    compared_optimizers: tuple[str, ...] = setting(
-        (), "further optimisers, at the shortest length (Question 1.4)", choices=OPTIMIZERS
-    )
-    compared_rates: tuple[float, ...] = setting((), "learning rates for them", above=0)
-    controls: bool = setting(False, "also run the controls: read-out only, and guessing")
-    adaptive: bool = setting(False, "place lengths where they tell most, between the ones given")
-    preset: str = setting("own", "which preset it began as")
-    note: str = setting("", "what was cut against the protocol; stands on the figures")
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            for item in value if isinstance(value, tuple) else (value,):
-                if item is not None:
-                    check_setting(field, item)
-            if isinstance(value, tuple):
-                # Sorted numbers and no doubles: the same grid has the same configuration.
-                unique = dict.fromkeys(value)
-                numbers = field.name in ("lengths", "learning_rates", "compared_rates")
-                object.__setattr__(self, field.name, tuple(sorted(unique) if numbers else unique))
-        for name in ("cells", "lengths", "learning_rates", "encoding", "initialisation"):
-            if not getattr(self, name):
-                raise ConfigError(name, "must name at least one; got none")
-        for cell in self.cells:
-            check_cell(cell)
-            if not _starts(cell, self.initialisation):
-                check_initialisation(cell, self.initialisation[0])
-        if self.adaptive and len(self.lengths) < 2:
-            raise ConfigError("lengths", "must be two or more with adaptive; got one")
-
-    @property
-    def canonical(self) -> str:
-        """The configuration as JSON."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_words(cls, words: Mapping[str, Any], base: Self | None = None) -> Self:
-        """A configuration from words and values, as a TOML file or the store has them.
-
-        Args:
-            words: names of settings (`-` and `_` are the same) and their values.
-            base: where the others come from, by default this class's defaults.
-
-        Raises:
-            ConfigError: for an unknown word, naming the nearest known one.
-        """
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        values: dict[str, Any] = {}
-        for word, value in words.items():
-            name = word.replace("-", "_")
-            if name not in fields:
-                raise ConfigError(
-                    word, f"is not a setting of a study: a word {one_of(name, fields)}"
-                )
-            is_list = isinstance(getattr(cls, name), tuple)
-            if is_list:
-                values[name] = tuple(value) if isinstance(value, list | tuple) else (value,)
-            else:
-                values[name] = value
-        return dataclasses.replace(base, **values) if base else cls(**values)
-
-
-def quick() -> StudyConfig:
-    """A few minutes on two cores, three seeds: a quick look, no claim."""
-    return StudyConfig(
-        preset="quick",
-        learning_rates=(1e-3, 1e-2),
-        train_steps=2_000,
-        compared_optimizers=("sgd", "momentum", "adam"),
-        compared_rates=(1e-3, 1e-2),
-        note="quick look, 3 seeds: no claim",
-    )
-
-
-def sheet() -> StudyConfig:
-    """Questions 1.3 and 1.6 as the sheet asks them: digits as numbers, the template's defaults."""
-    return StudyConfig(
-        preset="sheet",
-        lengths=(5, 10, 15, 20, 30, 40, 60, 80),
-        seeds=10,
-        learning_rates=(1e-3, 3e-3, 1e-2),
-        tuning_seeds=2,
-        fixed_rate=1e-3,
-        encoding=("scalar",),
-        train_steps=2_000,
-        compared_optimizers=("sgd", "momentum", "adam"),
-        compared_rates=(1e-3, 1e-2, 1e-1),
-        controls=True,
-        note="cut against the protocol: budget 2,000 steps, 3 rates, 2 tuning and 10 final seeds",
-    )
-
-
-def full() -> StudyConfig:
-    """The protocol's whole size: 20 seeds, both encodings, seven rates. Days on two cores."""
-    return StudyConfig(
-        preset="full",
-        lengths=(5, 7, 10, 14, 20, 28, 40, 57, 80, 113, 160),
-        seeds=20,
-        learning_rates=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
-        tuning_seeds=3,
-        fixed_rate=1e-3,
-        encoding=("one-hot", "scalar"),
-        train_steps=10_000,
-        compared_optimizers=("sgd", "momentum", "adam"),
-        compared_rates=(1e-4, 1e-3, 1e-2, 1e-1),
-        controls=True,
-    )
-
-
-PRESETS = {"quick": quick, "sheet": sheet, "full": full}
 
 
 class Condition(NamedTuple):
@@ -269,15 +116,8 @@ def _bases(config: StudyConfig) -> Iterator[Condition]:
     """The conditions, their learning-rate rule still open."""
     for encoding in config.encoding:
         for cell in config.cells:
-            for start in _starts(cell, config.initialisation):
+            for start in fitting_starts(cell, config.initialisation):
                 yield Condition(cell, encoding, start, "", config.optimizer)
-
-
-def _starts(cell: str, initialisations: tuple[str, ...]) -> tuple[str, ...]:
-    """The starts that fit a cell; a cell of one's own has its own."""
-    if cell not in CELLS:
-        return ("own",)
-    return tuple(name for name in initialisations if name in CELLS[cell].initialisations)
 
 
 Rates = Mapping[int, float]
@@ -377,11 +217,8 @@ def _merit(records: list[RunRecord]) -> tuple[float, float, float]:
     """How good a rate is, on validation data: solved share, last accuracy, few steps."""
     solved = [record.solved for record in records]
     last = [record.curve[-1].validation_accuracy if record.curve else 0.0 for record in records]
-    return (
-        float(np.mean(solved)),
-        float(np.mean(last)),
-        -float(np.mean([r.steps for r in records])),
-    )
+    steps = [record.steps for record in records]
+    return float(np.mean(solved)), float(np.mean(last)), -float(np.mean(steps))
 
 
 def _wider(grid: tuple[float, ...], rates: list[float], best: float) -> float | None:
@@ -431,10 +268,10 @@ def _adaptive(
     """The rounds so far, each placed by the rounds before it, and the next one."""
     jobs: list[Job] = []
     placed: dict[int, int] = {}
-    while len(jobs) < ADAPTIVE_RUNS:
+    while len(jobs) < MAX_RUNS:
         known = [records[job.config.key] for job in jobs]
         counts = counts_of(known)
-        if counts and _narrow_enough(counts, max(config.lengths)):
+        if counts and narrow_enough(counts, max(config.lengths)):
             break
         for length in place_round(counts, _candidates(config)):
             seed = ADAPTIVE_SEED + placed.get(length, 0)
@@ -444,43 +281,6 @@ def _adaptive(
         if any(job.config.key not in records for job in jobs):
             break
     return jobs
-
-
-def place_round(counts: Mapping[int, Counts], candidates: tuple[int, ...]) -> list[int]:
-    """The next eight lengths: where the expected variance of ln S50 falls most.
-
-    One of the eight is the shortest length, which tells the lapse rate. Each further choice
-    counts the ones before it as if they had come out as expected.
-
-    Args:
-        counts: what is known, by length.
-        candidates: the lengths to choose from, sorted.
-    """
-    belief = posterior(counts or {candidates[0]: Counts(0, 0)}, candidates[-1])
-    log_lengths = np.log(candidates)
-    share = fitted_share(log_lengths[:, None], belief.mu, belief.s, belief.lapse)  # (L, G)
-    weight = belief.weight
-    chosen = [candidates[0]]
-    for _ in range(ROUND - 1):
-        solved = share @ weight  # (L,)
-        first, second = belief.mu * weight, belief.mu**2 * weight
-        expected_variance = 0.0
-        for outcome, probability in ((share, solved), (1 - share, 1 - solved)):
-            mean = outcome @ first / probability
-            variance = outcome @ second / probability - mean**2
-            expected_variance = expected_variance + probability * variance
-        best = int(np.argmin(expected_variance))
-        chosen.append(candidates[best])
-        p = solved[best]
-        weight = weight * share[best] ** p * (1 - share[best]) ** (1 - p)
-        weight = weight / weight.sum()
-    return sorted(chosen)
-
-
-def _narrow_enough(counts: Mapping[int, Counts], longest: int) -> bool:
-    """Whether the 95 % interval of S50 is within a factor 1.25 of its middle."""
-    low, high = np.exp(posterior(counts, longest).quantiles([0.025, 0.975]))
-    return bool(high / low <= ADAPTIVE_FACTOR**2)
 
 
 def _candidates(config: StudyConfig) -> tuple[int, ...]:
@@ -520,9 +320,9 @@ def _spread(lengths: tuple[int, ...], count: int) -> tuple[int, ...]:
     """At most `count` of the lengths, about evenly spread in ln T, the first and last included."""
     if len(lengths) <= count:
         return lengths
-    wanted = np.geomspace(lengths[0], lengths[-1], count)
-    nearest = {min(lengths, key=lambda t, w=w: abs(math.log(t / w))) for w in wanted}
-    return tuple(sorted(nearest))
+    logs = np.log(lengths)
+    wanted = np.linspace(logs[0], logs[-1], count)
+    return tuple(sorted({lengths[int(np.abs(logs - w).argmin())] for w in wanted}))
 
 
 def _run(

@@ -25,7 +25,8 @@ from typing import Any, Protocol
 from digitspan.errors import DigitspanError, UsageError
 from digitspan.files import require_writable_folder
 from digitspan.runs import CurvePoint, RunConfig, RunRecord, check_size
-from digitspan.study.grid import Job, StudyConfig, next_jobs
+from digitspan.study.config import StudyConfig
+from digitspan.study.grid import Job, next_jobs
 from digitspan.study.store import Row, Store, Timing
 from digitspan.study.worker import WorkerOptions, work
 
@@ -79,9 +80,7 @@ def check_study(config: StudyConfig) -> None:
     runs = len(config.cells) * len(config.lengths) * config.seeds * len(config.learning_rates)
     runs *= len(config.encoding) * len(config.initialisation)
     if runs > MAX_RUNS:
-        message = (
-            f"the grid has {runs:,} runs; at most {MAX_RUNS:,} are begun: choose fewer --seeds"
-        )
+        message = f"the grid has {runs:,} runs, more than {MAX_RUNS:,}; choose fewer --seeds"
         raise UsageError(message)
     largest: dict[str, Job] = {}
     for job in next_jobs(dataclasses.replace(config, seeds=1, adaptive=False), {}):
@@ -289,7 +288,7 @@ def _signals(pool: _Pool) -> Iterator[None]:
     def handler(number: int, frame: object) -> None:
         pool.interrupt(number)
 
-    before: dict[int, Callable[[int, Any], Any] | int | None] = {}
+    before: dict[signal.Signals, Callable[[int, Any], Any] | int | None] = {}
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(ValueError):  # not in the main thread: the caller's business
             before[number] = signal.signal(number, handler)

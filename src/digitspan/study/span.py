@@ -77,7 +77,8 @@ class Posterior(NamedTuple):
         mu, inverse = np.unique(self.mu, return_inverse=True)
         mass = np.bincount(inverse, self.weight)
         # The mass of a grid point lies around it: half of it to its left.
-        return np.interp(probabilities, np.cumsum(mass) - mass / 2, mu)
+        quantiles: np.ndarray = np.interp(probabilities, np.cumsum(mass) - mass / 2, mu)
+        return quantiles
 
 
 class Span(NamedTuple):
@@ -167,7 +168,8 @@ def fitted_share(
 ) -> np.ndarray:
     """p(T) = (1 - lambda) / (1 + exp((ln T - mu) / s)), kept off 0 and 1 by 1e-9."""
     fall = np.clip((log_length - mu) / s, -700, 700)
-    return np.clip((1 - lapse) / (1 + np.exp(fall)), 1e-9, 1 - 1e-9)
+    share: np.ndarray = np.clip((1 - lapse) / (1 + np.exp(fall)), 1e-9, 1 - 1e-9)
+    return share
 
 
 def isotonic(counts: Mapping[int, Counts]) -> np.ndarray:
@@ -216,7 +218,8 @@ def _deviance(solved: np.ndarray, runs: np.ndarray, share: np.ndarray) -> np.nda
     observed = np.clip(solved / runs, 1e-12, 1 - 1e-12)
     log_ratio = solved * np.log(observed / share)
     log_ratio = log_ratio + (runs - solved) * np.log((1 - observed) / (1 - share))
-    return 2 * log_ratio.sum(axis=-1)
+    deviance: np.ndarray = 2 * log_ratio.sum(axis=-1)
+    return deviance
 
 
 def _rises(counts: Mapping[int, Counts]) -> bool:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -173,10 +174,8 @@ class Store:
     def set_value(self, name: str, value: str) -> None:
         """Keep a named text, such as the study's configuration."""
         with _sentences(self.path):
-            self._connection.execute(
-                "INSERT OR REPLACE INTO study VALUES (?, ?, ?)",
-                (name, value, _digest(name, value)),
-            )
+            columns = (name, value, _digest(name, value))
+            self._connection.execute("INSERT OR REPLACE INTO study VALUES (?, ?, ?)", columns)
 
     def value(self, name: str) -> str | None:
         """The named text; None where there is none or it is damaged."""
@@ -324,7 +323,7 @@ def _lock(folder: Path) -> IO[str]:
     return file
 
 
-if os.name == "nt":  # pragma: no cover
+if sys.platform == "win32":
     import msvcrt
 
     def _lock_file(file: IO[str]) -> None:
