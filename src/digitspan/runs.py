@@ -224,6 +224,41 @@ class RunRecord:
             document["curve"] = [list(point) for point in self.curve]
         return document
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The record that `to_json` came from."""
+        settings = {field.name: document[field.name] for field in dataclasses.fields(RunConfig)}
+        fields = {
+            field.name: document[field.name]
+            for field in dataclasses.fields(cls)
+            if field.name not in ("config", "curve")
+        }
+        curve = tuple(CurvePoint(*point) for point in document.get("curve", ()))
+        return cls(config=RunConfig(**settings), curve=curve, **fields)
+
+    @classmethod
+    def crashed(cls, config: RunConfig, note: str) -> Self:
+        """The record of a run that came to no end."""
+        return cls(
+            config=config,
+            end_state="crashed",
+            steps=0,
+            accuracy=None,
+            accuracy_low=None,
+            accuracy_high=None,
+            tested=0,
+            held_out=0,
+            bits=None,
+            masked_right=None,
+            masked_tested=None,
+            loss=None,
+            clipped_share=None,
+            curve=(),
+            weights_sha256=None,
+            environment={},
+            note=note,
+        )
+
 
 def check_size(config: RunConfig) -> None:
     """Refuse a training that cannot fit into memory, or would outlast a year, before it starts.

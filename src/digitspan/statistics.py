@@ -23,8 +23,8 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(successes: int, trials: int) -> Interval:
-    """The 95 % Wilson score interval of a share.
+def wilson(successes: int, trials: int, *, z: float = _Z) -> Interval:
+    """The Wilson score interval of a share, by default at 95 %.
 
     (p + z^2/2n -+ z sqrt(p (1 - p)/n + z^2/4n^2)) / (1 + z^2/n), with p = successes/trials
 
@@ -34,14 +34,15 @@ def wilson(successes: int, trials: int) -> Interval:
     Args:
         successes: a count from 0 to `trials`.
         trials: n, at least 1.
+        z: the normal quantile of the level; 1.96 for 95 %.
 
     >>> wilson(4, 4)
     Interval(low=0.5101091635454089, high=1.0)
     """
     share = successes / trials
-    shrink = 1 + _Z**2 / trials
-    centre = (share + _Z**2 / (2 * trials)) / shrink
-    half_width = _Z / shrink * math.sqrt(share * (1 - share) / trials + _Z**2 / (4 * trials**2))
+    shrink = 1 + z**2 / trials
+    centre = (share + z**2 / (2 * trials)) / shrink
+    half_width = z / shrink * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
     low = 0.0 if successes == 0 else centre - half_width
     high = 1.0 if successes == trials else centre + half_width
     return Interval(low, high)

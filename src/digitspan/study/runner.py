@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from digitspan.errors import DigitspanError, UsageError
 from digitspan.files import require_writable_folder
-from digitspan.runs import CurvePoint, RunConfig, RunRecord, check_size
+from digitspan.runs import RunConfig, RunRecord, check_size
 from digitspan.study.config import StudyConfig
 from digitspan.study.grid import Job, next_jobs
 from digitspan.study.store import Row, Store, Timing
@@ -250,9 +250,9 @@ class _Pool:
         if "refused" in message:
             raise _refusal(message)
         if "failed" in message:
-            self._keep(_crashed(job.config, message["failed"]), 0.0, socket.gethostname())
+            self._keep(RunRecord.crashed(job.config, message["failed"]), 0.0, socket.gethostname())
             return
-        record = _record(job.config, message["record"])
+        record = RunRecord.from_json(message["record"])
         self._keep(record, message["timing"]["seconds"], message["timing"]["host"])
 
     def _bury(self, worker: _Worker) -> None:
@@ -267,7 +267,7 @@ class _Pool:
         how = f"signal {-code}" if code < 0 else f"exit status {code}"
         if self.attempts[job.config.key] >= MAX_ATTEMPTS:
             note = f"its worker died {MAX_ATTEMPTS} times, the last time by {how}"
-            self._keep(_crashed(job.config, note), 0.0, socket.gethostname())
+            self._keep(RunRecord.crashed(job.config, note), 0.0, socket.gethostname())
         else:
             self.progress.warn(f"the worker of {job.config.run_id} died by {how}; begun again")
             self.waiting.appendleft(job)
@@ -303,33 +303,3 @@ def _refusal(message: dict[str, Any]) -> DigitspanError:
     """The error that a worker reported, as an error here."""
     error = UsageError if message["exit_status"] == UsageError.exit_status else DigitspanError
     return error(message["refused"])
-
-
-def _record(config: RunConfig, document: dict[str, Any]) -> RunRecord:
-    """A record that came as JSON."""
-    fields = {name: document[name] for name in RunRecord.__dataclass_fields__ if name in document}
-    fields["curve"] = tuple(CurvePoint(*point) for point in document["curve"])
-    return RunRecord(**(fields | {"config": config}))
-
-
-def _crashed(config: RunConfig, note: str) -> RunRecord:
-    """The record of a run that came to no end."""
-    return RunRecord(
-        config=config,
-        end_state="crashed",
-        steps=0,
-        accuracy=None,
-        accuracy_low=None,
-        accuracy_high=None,
-        tested=0,
-        held_out=0,
-        bits=None,
-        masked_right=None,
-        masked_tested=None,
-        loss=None,
-        clipped_share=None,
-        curve=(),
-        weights_sha256=None,
-        environment={},
-        note=note,
-    )

@@ -1,0 +1,7 @@
+"""`python -m digitspan`: the same as the command `digitspan`."""
+
+import sys
+
+from digitspan.cli import main
+
+sys.exit(main())

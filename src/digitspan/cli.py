@@ -1,0 +1,136 @@
+"""The command line: finds the command, reads its options, and turns errors into one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from digitspan import __version__
+from digitspan.errors import ConfigError, DigitspanError, UsageError, one_of
+
+__all__ = ["COMMANDS", "command_parser", "main"]
+
+COMMANDS = {
+    "train": "train one network, and say how well it remembers",
+    "study": "measure memory spans: run or resume a grid of trainings (the main job)",
+    "show": "the tables and figures of a study again, from its store alone",
+    "export": "the rows of a study as CSV",
+}
+"""Name -> what it does. Each is a module of `digitspan.commands`, imported when it is called."""
+
+EPILOG = """\
+digitspan COMMAND --help lists a command's options. T is the palindrome's length: T - 1 digits go
+in. Exit status: 0 done, 1 something did not hold or broke, 2 the call was wrong, 130 or 143
+interrupted (what is finished is kept; call again to go on)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words after `digitspan`, by default those of the process.
+
+    Returns:
+        The exit status: 0 done, 1 something did not hold or broke on the way, 2 the call was
+        wrong, 130 or 143 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _run(words)
+        sys.stdout.flush()
+        return status
+    except DigitspanError as error:
+        name = f" {words[0]}" if words and words[0] in COMMANDS else ""
+        print(f"digitspan{name}: {_sentence(error)}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read standard output has gone, as `head` does: nothing more to say to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one command's options."""
+    module = _module(name)
+    parser = _Parser(
+        prog=f"digitspan {name}",
+        description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_options(parser)
+    return parser
+
+
+def _run(words: list[str]) -> int:
+    """The command that the first word names."""
+    name = words[0] if words else "--help"
+    if name in ("-h", "--help"):
+        print(_overview())
+        return 0 if words else UsageError.exit_status
+    if name in ("-V", "--version"):
+        print(f"digitspan {__version__}")
+        return 0
+    if name not in COMMANDS:
+        message = f"the command {one_of(name, COMMANDS)}; `digitspan --help` explains them"
+        raise UsageError(message)
+    options = command_parser(name).parse_args(words[1:])
+    status: int = _module(name).run(options)
+    return status
+
+
+def _module(name: str) -> Any:
+    """The module of a command."""
+    return importlib.import_module(f"digitspan.commands.{name}")
+
+
+def _overview() -> str:
+    """What `digitspan --help` prints."""
+    rows = "\n".join(f"  {name:8} {text}" for name, text in COMMANDS.items())
+    return (
+        f"usage: digitspan COMMAND [options]\n\n"
+        f"The digit-span test for recurrent networks: how far back does a network remember?\n\n"
+        f"commands:\n{rows}\n\n{EPILOG}"
+    )
+
+
+def _sentence(error: DigitspanError) -> str:
+    """The error in one line; settings are shown as the options they are."""
+    if isinstance(error, ConfigError):
+        return f"--{error.name.replace('_', '-')} {error.problem}"
+    return " ".join(str(error).split("\n"))
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with errors as one sentence and a hint at the nearest option."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Options from words; an unknown one is named with the nearest known one."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            known = [word for action in self._actions for word in action.option_strings]
+            near = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            self.error(f"unknown argument {unknown[0][:80]!r}{hint}")
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the call.
+
+        Raises:
+            UsageError: always.
+        """
+        message = message.removeprefix("argument ").replace(": must be", " must be")
+        message = f"{message}; `{self.prog} --help` lists the options"
+        raise UsageError(message)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The commands, one file each: `add_options(parser)` and `run(options) -> exit status`."""

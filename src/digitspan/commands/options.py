@@ -1,0 +1,173 @@
+"""Options out of the settings of a dataclass, and what several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from digitspan.errors import ConfigError, UsageError
+from digitspan.runs import check_setting
+
+__all__ = [
+    "add_device",
+    "add_json",
+    "add_setting",
+    "given",
+    "path",
+    "print_json",
+    "require_torch",
+    "sigterm_exits",
+]
+
+_OLDEST_TORCH = (2, 4)
+
+
+def add_setting(parser: argparse._ActionsContainer, config: type, name: str) -> None:
+    """Add the option of one setting of a dataclass: its type, range, default and help text."""
+    field = {field.name: field for field in dataclasses.fields(config)}[name]
+    default: Any = field.default
+    several = isinstance(default, tuple)
+    if default is False:
+        parser.add_argument(_flag(name), dest=name, action="store_true", default=argparse.SUPPRESS,
+                            help=field.metadata["help"])  # fmt: skip
+        return
+    shown = " ".join(map(_shown, default)) if several else _shown(default)
+    parser.add_argument(
+        _flag(name),
+        dest=name,
+        type=_reader(field),
+        nargs="+" if several else None,
+        metavar=_metavar(field, several=several),
+        default=argparse.SUPPRESS,
+        help=f"{field.metadata['help']}{_choices(field)}"
+        + (f" (default: {shown})" if shown else ""),
+    )
+
+
+def given(options: argparse.Namespace, config: type) -> dict[str, Any]:
+    """The settings of a dataclass that the command line gave."""
+    names = {field.name for field in dataclasses.fields(config)}
+    return {name: value for name, value in vars(options).items() if name in names}
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add `--device`."""
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda", "mps"),
+        default="cpu",
+        help="where to train; auto: a GPU where there is one (default: cpu)",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead")
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on standard output."""
+    print(json.dumps(document, indent=1, allow_nan=False))
+
+
+def path(text: str) -> Path:
+    """A path from the command line.
+
+    Raises:
+        ArgumentTypeError: for an empty one.
+    """
+    if not text.strip():
+        message = "must be a path; got an empty text"
+        raise argparse.ArgumentTypeError(message)
+    return Path(text).expanduser()
+
+
+def require_torch() -> None:
+    """Refuse to go on without a torch that is new enough; does not import it.
+
+    Raises:
+        UsageError: with the command that installs it.
+    """
+    wanted = ".".join(map(str, _OLDEST_TORCH))
+    install = f'`pip install "torch>={wanted}"` installs it'
+    try:
+        version = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError as error:
+        message = f"training needs torch {wanted} or newer, and none is installed; {install}"
+        raise UsageError(message) from error
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers < _OLDEST_TORCH:
+        message = f"training needs torch {wanted} or newer; got {version}; {install}"
+        raise UsageError(message)
+
+
+@contextlib.contextmanager
+def sigterm_exits() -> Iterator[None]:
+    """Let SIGTERM end the process as Ctrl-C does, in good order, with status 143."""
+
+    def leave(number: int, frame: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _shown(value: object) -> str:
+    """A default as it would be typed."""
+    if value is None or value is dataclasses.MISSING:
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _choices(field: dataclasses.Field[Any]) -> str:
+    """The words that are allowed, where there is a list of them."""
+    return f": {', '.join(field.metadata['choices'])}" if field.metadata["choices"] else ""
+
+
+def _metavar(field: dataclasses.Field[Any], *, several: bool) -> str:
+    """What stands for the value in `--help`."""
+    if field.metadata["least"] is not None:
+        return "N"
+    if field.metadata["above"] is not None:
+        return "X"
+    return "NAME" if several or field.metadata["choices"] else "TEXT"
+
+
+def _reader(field: dataclasses.Field[Any]) -> Any:
+    """A function from the text of an option to a value inside the setting's range."""
+
+    def read(text: str) -> Any:
+        value: Any = text
+        plain = text.isascii() and "_" not in text  # int() and float() take more than is typed
+        with contextlib.suppress(ValueError):
+            if plain and field.metadata["least"] is not None:
+                value = int(text)
+            elif plain and field.metadata["above"] is not None:
+                value = float(text)
+        try:
+            check_setting(field, value)
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(error.problem) from error
+        return value
+
+    return read
+
+
+def names_of(config: type, *, without: Iterable[str] = ()) -> list[str]:
+    """The names of a dataclass's settings, in order."""
+    return [field.name for field in dataclasses.fields(config) if field.name not in without]

@@ -1,0 +1,170 @@
+"""`digitspan study [PRESET]`: runs what is missing of a grid, then the table and the figures."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from digitspan.cells import CELLS
+from digitspan.commands.options import (
+    add_device,
+    add_json,
+    add_setting,
+    given,
+    names_of,
+    path,
+    print_json,
+    require_torch,
+)
+from digitspan.commands.progress import StudyProgress
+from digitspan.commands.show import print_summary, write_figures
+from digitspan.errors import ConfigError, UsageError, one_of
+from digitspan.study.config import PRESETS, StudyConfig
+from digitspan.study.runner import check_study, run_study
+from digitspan.study.summary import summarise
+from digitspan.study.tables import document
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument(
+        "preset",
+        metavar="PRESET",
+        nargs="?",
+        help=f"{', '.join(PRESETS)}, or a TOML file with the options' words; "
+        f"options given besides replace its values (default: none, the options' defaults)",
+    )
+    parser.add_argument(
+        "--config", type=path, metavar="FILE", help="the TOML file, as an option instead"
+    )
+    for name in names_of(StudyConfig, without=("preset", "note")):
+        add_setting(parser, StudyConfig, name)
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="processes, one thread each (default: one a core)",
+    )
+    add_device(parser)
+    parser.add_argument(
+        "--durable", action="store_true", help="wait for the disk at every row (power cuts)"
+    )
+    parser.add_argument(
+        "--out", type=path, metavar="FOLDER", help="the study's folder (default: results/PRESET)"
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run what is missing, print the tables, write the figures.
+
+    Raises:
+        UsageError: where the options or the folder cannot be used.
+        Interrupted: at SIGINT and SIGTERM; what is finished is kept.
+    """
+    config, name = _config(options)
+    folder = options.out or Path("results") / name
+    workers = options.workers or _cores()
+    check_study(config)
+    require_torch()
+    if options.device != "cpu" or any(cell not in CELLS for cell in config.cells):
+        _require_in_torch(config, options.device)
+    with StudyProgress(workers) as progress:
+        rows = run_study(
+            config,
+            folder,
+            workers=workers,
+            device=options.device,
+            durable=options.durable,
+            progress=progress,
+        )
+    summary = summarise(config, rows)
+    if options.json:
+        print_json(document(summary, rows))
+    else:
+        print_summary(summary)
+    write_figures(summary, folder)
+    return 0
+
+
+def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
+    """The study that the command line asks for, and a name for its folder.
+
+    Raises:
+        UsageError: for an unknown preset or a file that cannot be read.
+    """
+    settings = given(options, StudyConfig)
+    preset = settings.pop("preset", None)
+    file = options.config
+    if preset is not None and preset.endswith(".toml"):
+        file, preset = path(preset), None
+    if preset is not None and preset not in PRESETS:
+        message = f"the preset {one_of(preset, PRESETS)}; or name a TOML file"
+        raise UsageError(message)
+    base = PRESETS[preset]() if preset else StudyConfig()
+    if file is not None:
+        base = StudyConfig.from_words(_words(file), base)
+    name = preset or (file.stem if file else "own")
+    if settings and base.note:
+        settings["note"] = ""  # what it says of the preset need not hold any more
+    return StudyConfig.from_words(settings, base), name
+
+
+def _words(file: Path) -> dict[str, Any]:
+    """What a TOML file says.
+
+    Raises:
+        UsageError: where it cannot be read.
+    """
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        message = f"cannot read {file}: {error.strerror or error}; expected a TOML file"
+        raise UsageError(message) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{file} is not TOML ({error}); expected lines such as lengths = [5, 10, 20]"
+        raise UsageError(message) from error
+
+
+def _workers(text: str) -> int:
+    """A number of processes from 1 to 1,024.
+
+    Raises:
+        ArgumentTypeError: for anything else.
+    """
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1024):
+        message = f"must be a whole number from 1 to 1024; got {text[:80]!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _require_in_torch(config: StudyConfig, device: str) -> None:
+    """Refuse a device or a class that is not there before anything is written; imports torch.
+
+    Raises:
+        ConfigError: where a class of one's own cannot be used.
+    """
+    from digitspan.engine import build_network
+    from digitspan.study.grid import next_jobs
+    from digitspan.training import find_device
+
+    find_device(device)
+    first = {job.config.cell: job.config for job in reversed(next_jobs(config, {}))}
+    for cell in config.cells:
+        if cell not in CELLS:
+            try:
+                build_network(first[cell])
+            except UsageError as error:
+                raise ConfigError("cells", str(error)) from error

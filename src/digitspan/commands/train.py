@@ -1,0 +1,196 @@
+"""`digitspan train CELL --length T`: one network, one line, one folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from digitspan.commands.options import (
+    add_device,
+    add_json,
+    add_setting,
+    given,
+    names_of,
+    path,
+    print_json,
+    require_torch,
+    sigterm_exits,
+)
+from digitspan.errors import UsageError
+from digitspan.files import require_writable_folder
+from digitspan.runfolder import (
+    CHECKPOINT,
+    read_config,
+    read_record,
+    remove_run,
+    write_config,
+    write_finished,
+)
+from digitspan.runs import CurvePoint, RunConfig, RunRecord, check_size
+
+__all__ = ["add_options", "run", "sentence"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument(
+        "cell", metavar="CELL", help="rnn, lstm, or a class of your own as module:Class"
+    )
+    for name in names_of(RunConfig, without=("cell", "trained")):
+        add_setting(parser, RunConfig, name)
+    add_device(parser)
+    parser.add_argument(
+        "--out", type=path, metavar="FOLDER", help="keep the run here (default: runs/RUN_ID)"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace another run that is kept there"
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, keep the run, print its line.
+
+    Raises:
+        UsageError: where the configuration or the folder cannot be used.
+    """
+    settings = given(options, RunConfig)
+    if "length" not in settings:
+        message = "--length is missing: the palindrome's length T, from 2 on, such as --length 20"
+        raise UsageError(message)
+    config = RunConfig(**settings)
+    check_size(config)
+    require_torch()
+    if options.device != "cpu":
+        _require_device(options.device)
+    folder = options.out or Path("runs") / config.run_id
+    _take(folder, config, overwrite=options.overwrite)
+    if config.length == 2:
+        print("T = 2 needs no memory: the only digit read is the answer", file=sys.stderr)
+
+    finished = read_record(folder)
+    if finished is None:
+        finished = _train(config, folder, options.device)
+    else:
+        print(f"{folder} holds this run already, finished; this is its result", file=sys.stderr)
+    record, seconds = finished
+    if options.json:
+        print_json(_document(record, seconds, folder))
+    else:
+        print(sentence(record))
+        print(f"kept in {folder}", file=sys.stderr)
+    return 0
+
+
+def sentence(record: RunRecord) -> str:
+    """A run's end in one line."""
+    config = record.config
+    how = {
+        "solved": f"solved at step {record.steps:,}",
+        "plateau": f"stood still, not solved, at step {record.steps:,}",
+        "budget": f"not solved when its budget of {record.steps:,} steps ended",
+        "diverged": f"diverged at step {record.steps:,} (its loss was no longer finite)",
+        "oom": f"ran out of memory at step {record.steps:,}",
+        "crashed": f"crashed: {record.note}",
+    }[record.end_state]
+    line = f"{config.cell} T={config.length} seed={config.seed}: {how}"
+    if record.accuracy is None:
+        return line
+    interval = ""
+    if record.accuracy_low is not None and record.accuracy_high is not None:
+        interval = f" [{100 * record.accuracy_low:.1f}, {100 * record.accuracy_high:.1f}]"
+    which = "held-out palindromes" if record.held_out else "palindromes, all there are"
+    return f"{line}, accuracy {100 * record.accuracy:.1f}%{interval} on {record.tested:,} {which}"
+
+
+def _take(folder: Path, config: RunConfig, *, overwrite: bool) -> None:
+    """Make the folder this run's own.
+
+    Raises:
+        UsageError: where it cannot be written or holds another run.
+    """
+    require_writable_folder(folder, "--out")
+    kept = read_config(folder)
+    if kept is not None and kept != config:
+        if not overwrite:
+            message = (
+                f"{folder} holds another run ({_difference(kept, config)}); choose another --out, "
+                f"or replace it with --overwrite"
+            )
+            raise UsageError(message)
+        remove_run(folder)
+    write_config(folder, config)
+
+
+def _require_device(name: str) -> None:
+    """Refuse a device that is not there before anything is written; imports torch."""
+    from digitspan.training import find_device
+
+    find_device(name)
+
+
+def _difference(kept: RunConfig, config: RunConfig) -> str:
+    """The settings in which two runs differ."""
+    old, new = json.loads(kept.canonical), json.loads(config.canonical)
+    pairs = [f"{name} {old[name]}, not {new[name]}" for name in old if old[name] != new[name]]
+    return "; ".join(pairs)
+
+
+def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, float]:
+    """Train with a progress bar and keep the run.
+
+    Raises:
+        SystemExit: 130 or 143 after an interrupt; a checkpoint is kept.
+    """
+    from digitspan.training import find_device, train
+
+    console = Console(stderr=True)
+    logging.basicConfig(format="%(message)s")
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("step {task.completed:,.0f} of at most {task.total:,.0f}"),
+        TextColumn("validation accuracy {task.fields[accuracy]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    start = time.monotonic()
+    try:
+        with bar, sigterm_exits():
+            task = bar.add_task(config.run_id, total=config.train_steps, accuracy="-")
+
+            def on_evaluation(point: CurvePoint) -> None:
+                accuracy = f"{100 * point.validation_accuracy:.0f}%"
+                bar.update(task, completed=point.step, accuracy=accuracy)
+
+            finished = train(
+                config,
+                device=find_device(device),
+                checkpoint=folder / CHECKPOINT,
+                on_evaluation=on_evaluation,
+            )
+    except (KeyboardInterrupt, SystemExit) as interrupt:
+        print("interrupted: what was trained is kept; call again to go on", file=sys.stderr)
+        status = 130 if isinstance(interrupt, KeyboardInterrupt) else interrupt.code
+        raise SystemExit(status) from interrupt
+    seconds = time.monotonic() - start
+    write_finished(folder, finished, seconds)
+    return finished.record, seconds
+
+
+def _document(record: RunRecord, seconds: float, folder: Path) -> dict[str, object]:
+    """What `--json` prints."""
+    return record.to_json() | {
+        "run_id": record.config.run_id,
+        "chance": 0.1,
+        "seconds": round(seconds, 3),
+        "run": str(folder),
+    }
