@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, LogFormatter, NullLocator, ScalarFormatter
 
 from digitspan.cells import title
 from digitspan.files import write_whole
@@ -141,6 +141,8 @@ class RateSeries(NamedTuple):
     """Learning rates, shape (R,)."""
     spans: tuple[Span, ...]
     """The span at each."""
+    reach: tuple[int, int]
+    """The shortest and the longest length tried."""
 
 
 class SpanByRate(NamedTuple):
@@ -228,8 +230,9 @@ def solved_share_info(summary: Summary) -> SolvedShare:
         panels.append((name, tuple(shares)))
     caption = (
         f"Share of runs solved against T, with 95 % Wilson intervals; the curve is the logistic "
-        f"fit with a lapse rate, and the large mark on the line at one half is S50 with its 95 % "
-        f"interval (an arrow where the lengths tried do not reach it). {_how(summary)}"
+        f"fit, and the large mark on it is S50 with its 95 % interval: where the share has fallen "
+        f"to half of its level at short lengths (arrow: the lengths tried do not reach that end). "
+        f"{_how(summary)}"
     )
     return SolvedShare(tuple(panels), caption)
 
@@ -249,6 +252,7 @@ def span_by_rate_info(summary: Summary) -> SpanByRate | None:
                     summary.config.cells.index(cell),
                     np.array([found.learning_rate for found in some]),
                     tuple(found.span for found in some),
+                    (summary.config.lengths[0], summary.config.lengths[-1]),
                 )
                 for cell, some in cells.items()
             ),
@@ -261,7 +265,7 @@ def span_by_rate_info(summary: Summary) -> SpanByRate | None:
     seeds = f"{summary.config.tuning_seeds} tuning runs" if tuned else "the final runs"
     caption = (
         f"Memory span S50 against the learning rate, from {seeds} at each length, with 95 % "
-        f"intervals; arrows: the lengths tried do not reach it. {_how(summary)}"
+        f"intervals; arrows: the lengths tried do not reach their end. {_how(summary)}"
     )
     return SpanByRate(panels, caption)
 
@@ -304,11 +308,10 @@ def draw_by_length(info: ByLength) -> Figure:
     for panel, ax in zip(info.panels, axes, strict=True):
         for index, series in enumerate(panel.series):
             look = _look(series.place)
-            for length, values in zip(series.lengths, series.values, strict=True):
-                ax.plot(
-                    _spread(length, index, len(panel.series), len(values)), values,
-                    look["marker"], color=look["color"], alpha=0.45, markersize=3.5, mew=0,
-                )  # fmt: skip
+            ax.plot(
+                *_dots(series, index, len(panel.series)), look["marker"], color=look["color"],
+                alpha=0.45, markersize=3.5, markeredgewidth=0,
+            )  # fmt: skip
             ax.plot(series.lengths, series.medians, label=f"{series.label}, median", **look)
             if info.log and info.reference:
                 _mark_unsolved(ax, series, info.reference[0])
@@ -343,8 +346,7 @@ def draw_solved_share(info: SolvedShare) -> Figure:
                 )
                 if not share.span.bound:
                     ax.plot(grid, fit, color=look["color"], linestyle=look["linestyle"], lw=1.2)
-            _mark_span(ax, share.span, share.place)
-        ax.axhline(0.5, color=_QUIET, linestyle=(0, (1, 2)), linewidth=1)
+            _mark_span(ax, share)
         _length_axis(ax, [t for share in shares for t in share.lengths], name)
         ax.set_ylim(-0.03, 1.03)
     _finish(axes, "share of runs solved")
@@ -358,14 +360,17 @@ def draw_span_by_rate(info: SpanByRate) -> Figure:
         for index, series in enumerate(cells):
             look = _look(series.place)
             s50 = np.array([span.s50 for span in series.spans])
-            low = np.array([span.s50_low or span.s50 for span in series.spans])
-            high = np.array([span.s50_high or span.s50 for span in series.spans])
+            ends = [_ends(span, series.reach) for span in series.spans]
+            low, high = np.array(ends).T
             x = series.rates * (1 + 0.05 * (index - (len(cells) - 1) / 2))
             bars = np.clip([s50 - low, high - s50], 0, None)
             ax.errorbar(x, s50, bars, capsize=2, label=series.label, **look)
             for rate, span in zip(x, series.spans, strict=True):
-                if span.bound:
-                    _arrow(ax, (rate, span.s50), up=span.bound == ">=", colour=look["color"])
+                low_end, high_end = _ends(span, series.reach)
+                if span.s50_high is None:
+                    _arrow(ax, (rate, high_end), (0, 14), look["color"])
+                if span.s50_low is None:
+                    _arrow(ax, (rate, low_end), (0, -14), look["color"])
         ax.set_xscale("log")
         ax.set_yscale("log")
         _plain_ticks(ax.yaxis)
@@ -387,8 +392,10 @@ def draw_optimizers(info: Curves) -> Figure:
                     marker=look["marker"], markevery=[-1], markersize=4, linewidth=1.1,
                     label=label if seed == 0 else None,
                 )  # fmt: skip
-        ax.axhline(np.log(10), color=_QUIET, linestyle=(0, (4, 3)), linewidth=1)
+        ax.axhline(np.log(10), color=_QUIET, linestyle=(0, (4, 3)), linewidth=1, label="guessing")
+        ax.set_xscale("log")
         ax.set_yscale("log")
+        _plain_ticks(ax.xaxis)
         ax.set_title(name, fontsize=9)
         ax.set_xlabel("training step")
         ax.legend(fontsize=7)
@@ -430,6 +437,9 @@ def save(figure: Figure, folder: Path, stem: str) -> list[str]:
         DigitspanError: where the disk is full.
     """
     names = []
+    with mpl.rc_context(_STYLE):
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out: neither file need do it again
     for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
         buffer = io.BytesIO()
         with mpl.rc_context(_STYLE):
@@ -552,6 +562,15 @@ def _spread(length: int, index: int, of: int, count: int) -> np.ndarray:
     return places
 
 
+def _dots(series: Series, index: int, of: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places and values of all the dots of a cell, shape (L S,) each."""
+    x = [
+        _spread(length, index, of, len(values))
+        for length, values in zip(series.lengths, series.values, strict=True)
+    ]
+    return np.concatenate(x), np.concatenate(series.values)
+
+
 def _length_axis(ax: Axes, lengths: Iterable[int], name: str) -> None:
     """A logarithmic axis for T with a tick at every length that was tried, as far as they fit."""
     different = sorted(set(lengths))
@@ -570,7 +589,7 @@ def _length_axis(ax: Axes, lengths: Iterable[int], name: str) -> None:
 def _plain_ticks(axis: Any) -> None:
     """Numbers, not powers, on a logarithmic axis."""
     axis.set_major_formatter(ScalarFormatter())
-    axis.set_minor_formatter(ScalarFormatter())
+    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
 
 
 def _finish(axes: list[Axes], quantity: str) -> None:
@@ -596,27 +615,36 @@ def _mark_unsolved(ax: Axes, series: Series, budget: float) -> None:
             )  # fmt: skip
 
 
-def _mark_span(ax: Axes, span: Span, place: int) -> None:
-    """S50 and its interval on the line at one half."""
-    look = _look(place)
-    height = 0.5 + 0.03 * place
-    if span.bound:
-        _arrow(ax, (span.s50, height), up=None, colour=look["color"], left=span.bound == "<=")
-        return
-    interval = np.array([span.s50_low, span.s50_high], dtype=float)
-    ax.plot(interval, [height] * 2, color=look["color"], lw=3, alpha=0.6)
-    ax.plot(
-        [span.s50], [height], look["marker"], color=look["color"], markersize=9,
-        markeredgecolor="white",
-    )  # fmt: skip
+def _mark_span(ax: Axes, share: Share) -> None:
+    """S50 and its interval at the height of half the curve; an arrow where an end is open."""
+    look, span = _look(share.place), share.span
+    height = (1 - span.lapse) / 2 if span.method == "logistic" else 0.5
+    low, high = _ends(span, (min(share.lengths), max(share.lengths)))
+    ax.plot([low, high], [height] * 2, color=look["color"], lw=3, alpha=0.6)
+    if span.s50_high is None:
+        _arrow(ax, (high, height), (14, 0), look["color"])
+    if span.s50_low is None:
+        _arrow(ax, (low, height), (-14, 0), look["color"])
+    if not span.bound:
+        ax.plot(
+            [span.s50], [height], look["marker"], color=look["color"], markersize=9,
+            markeredgecolor="white",
+        )  # fmt: skip
+
+
+def _ends(span: Span, reach: tuple[int, int]) -> tuple[float, float]:
+    """The ends of an interval, an open one cut at the shortest or longest length tried."""
+    shortest, longest = reach
+    low = float(shortest) if span.s50_low is None else span.s50_low
+    high = float(longest) if span.s50_high is None else span.s50_high
+    return min(low, span.s50), max(high, span.s50)
 
 
 def _arrow(
-    ax: Axes, point: tuple[float, float], *, up: bool | None, colour: str, left: bool = False
+    ax: Axes, point: tuple[float, float], towards: tuple[float, float], colour: str
 ) -> None:
-    """An arrow from a point: the value lies beyond it."""
-    offset = {True: (0, 16), False: (0, -16), None: (-16, 0) if left else (16, 0)}[up]
+    """An arrow from a point, by some points of the page: the value may lie beyond it."""
     ax.annotate(
-        "", point, xytext=offset, textcoords="offset points", annotation_clip=False,
+        "", point, xytext=towards, textcoords="offset points", annotation_clip=False,
         arrowprops={"arrowstyle": "<-", "color": colour, "lw": 1.8},
     )  # fmt: skip

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,7 +64,7 @@ def train(
     """Train one network until it is solved, stands still, diverges, or its budget is spent.
 
     The same configuration gives the same record on the same machine, whether or not it was
-    interrupted on the way (docs/protocol.md, section 8).
+    interrupted on the way (docs/protocol.md, section 8). It runs on one thread.
 
     Args:
         config: what is trained.
@@ -74,14 +75,19 @@ def train(
     Raises:
         UsageError: where a cell of one's own cannot be found.
     """
-    run = _Run(config, torch.device(device), checkpoint)
-    note = ""
+    with _one_thread():
+        return _train(_Run(config, torch.device(device), checkpoint), on_evaluation)
+
+
+def _train(run: _Run, on_evaluation: Callable[[CurvePoint], None]) -> Finished:
+    """Bring a run to its end, whatever end that is."""
+    checkpoint, note = run.checkpoint, ""
     try:
         run.go_on(on_evaluation)
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        run.end_state, note = "oom", str(error).splitlines()[0]
+        run.end_state, note = "oom", (str(error).splitlines() or ["out of memory"])[0]
     except (KeyboardInterrupt, SystemExit):
         run.save()
         raise
@@ -90,6 +96,17 @@ def train(
         for path in (checkpoint, checkpoint.with_name(checkpoint.name + ".previous")):
             path.unlink(missing_ok=True)
     return finished
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for the time of a run: the number of threads can decide its bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def load_network(config: RunConfig, weights: bytes) -> torch.nn.Module:
@@ -105,7 +122,11 @@ def find_device(name: str) -> torch.device:
     Raises:
         UsageError: where it is not there.
     """
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if name == "auto":
         return torch.device("cuda" if present["cuda"] else "cpu")
     if not present.get(name, False):
@@ -200,7 +221,7 @@ class _Run:
     def finish(self, note: str) -> Finished:
         """Ask the test palindromes, once, and write the record."""
         config, test = self.config, _on(held_out(self.config.length, "test"), self.device)
-        tested = len(test.questions.targets)
+        tested = 0 if self.end_state == "oom" else len(test.questions.targets)
         accuracy = bits = low = high = None
         masked: tuple[int | None, int | None] = (None, None)
         if self.end_state != "oom":

@@ -14,7 +14,6 @@ from rich.table import Table
 from digitspan.cells import title
 from digitspan.runs import CHANCE, RunRecord
 from digitspan.statistics import MAX_BITS
-from digitspan.study.span import Span
 from digitspan.study.store import Row
 from digitspan.study.summary import (
     LengthSummary,
@@ -54,7 +53,7 @@ def spans_table(summary: Summary) -> Table:
             condition.encoding,
             condition.initialisation,
             condition.rate,
-            span_text(span),
+            span_text(row),
             f"{100 * span.lapse:.0f} %",
             "not det." if span.guaranteed is None else f"{span.guaranteed:g}",
             f"{span.mean_span:.1f}",
@@ -66,14 +65,18 @@ def spans_table(summary: Summary) -> Table:
     return table
 
 
-def span_text(span: Span) -> str:
-    """The span with its interval: `14.1 [12.0, 16.5]`, `>= 40`, `14 [8, 20] *` (isotonic)."""
-    flag = " *" if span.method == "isotonic" else ""
-    if span.bound == ">=":
-        return f">= {span.s50:g}{flag}"
-    if span.bound == "<=":
-        return f"<= {span.s50:g}{flag}"
-    return f"{span.s50:.1f} [{span.s50_low:.1f}, {span.s50_high:.1f}]{flag}"
+def span_text(row: SpanSummary) -> str:
+    """The span with its interval: `14.1 [12.0, 16.5]`, `>= 40`, `14.0 [8.1, >= 40] *`.
+
+    An end of the interval beyond the lengths tried is open; the star says isotonic.
+    """
+    span, flag = row.span, " *" if row.span.method == "isotonic" else ""
+    if span.bound:
+        return f"{span.bound} {span.s50:g}{flag}"
+    shortest, longest = row.lengths[0].length, row.lengths[-1].length
+    low = f"<= {shortest}" if span.s50_low is None else f"{span.s50_low:.1f}"
+    high = f">= {longest}" if span.s50_high is None else f"{span.s50_high:.1f}"
+    return f"{span.s50:.1f} [{low}, {high}]{flag}"
 
 
 def lengths_table(summary: Summary) -> Table:
