@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from studies import made_up_rows
 
-from digitspan import figures
+from digitspan.figures import ink, numbers
 from digitspan.study.config import StudyConfig, quick, sheet
 from digitspan.study.summary import summarise
 
@@ -28,7 +28,7 @@ def summary():
 
 
 def test_accuracy_has_a_panel_a_rate_and_a_series_a_cell(summary):
-    info = figures.accuracy_by_length_info(summary)
+    info = numbers.accuracy_by_length_info(summary)
     assert [panel.title for panel in info.panels] == [
         "one-hot, uniform start, rate 0.001",
         "one-hot, uniform start, rate 0.01",
@@ -37,7 +37,7 @@ def test_accuracy_has_a_panel_a_rate_and_a_series_a_cell(summary):
 
 
 def test_accuracy_shows_every_seed_the_medians_and_chance_in_percent(summary):
-    info = figures.accuracy_by_length_info(summary)
+    info = numbers.accuracy_by_length_info(summary)
     rnn = info.panels[0].series[0]
     assert rnn.lengths == (5, 10, 20, 40)
     assert [len(values) for values in rnn.values] == [3, 3, 3, 3]
@@ -48,34 +48,34 @@ def test_accuracy_shows_every_seed_the_medians_and_chance_in_percent(summary):
 
 
 def test_bits_are_of_one_digit(summary):
-    info = figures.bits_by_length_info(summary)
+    info = numbers.bits_by_length_info(summary)
     assert info.reference[0] == pytest.approx(np.log2(10))
     np.testing.assert_allclose(info.panels[0].series[1].medians, [3.3, 3.3, 3.3, 0])
 
 
 def test_unsolved_runs_are_shown_as_such(summary):
-    rnn = figures.steps_to_solve_info(summary).panels[0].series[0]
+    rnn = numbers.steps_to_solve_info(summary).panels[0].series[0]
     assert rnn.unsolved == (0, 0, 3, 3)
     np.testing.assert_array_equal(rnn.medians, [250, 250, np.nan, np.nan])
 
 
 def test_solved_share_has_wilson_intervals_and_the_span(summary):
-    _, shares = figures.solved_share_info(summary).panels[0]
+    _, shares = numbers.solved_share_info(summary).panels[0]
     np.testing.assert_allclose(shares[0].shares, [1, 1, 0, 0])
     np.testing.assert_allclose(shares[0].low[0], 0.4385, atol=1e-4)
     assert 10 < shares[0].span.s50 < 20
 
 
 def test_span_by_rate_needs_two_rates(summary):
-    panels = figures.span_by_rate_info(summary).panels
+    panels = numbers.span_by_rate_info(summary).panels
     assert panels[0][0] == "one-hot, uniform start"
     np.testing.assert_allclose(panels[0][1][0].rates, [1e-3, 1e-2])
     config = StudyConfig(lengths=(5, 10), seeds=2)
-    assert figures.span_by_rate_info(summarise(config, made_up_rows(config, rule))) is None
+    assert numbers.span_by_rate_info(summarise(config, made_up_rows(config, rule))) is None
 
 
 def test_optimisers_are_shown_at_their_best_rate(summary):
-    info = figures.optimizers_info(summary)
+    info = numbers.optimizers_info(summary)
     (cell, lines), _ = info.panels
     assert cell == "RNN"
     assert [label.split(",")[0] for label, _ in lines] == ["rmsprop", "sgd", "momentum", "adam"]
@@ -85,7 +85,7 @@ def test_optimisers_are_shown_at_their_best_rate(summary):
 def test_a_cell_looks_the_same_in_every_figure():
     config = StudyConfig(cells=("lstm", "rnn"), lengths=(5, 10), seeds=2)
     summary = summarise(config, made_up_rows(config, rule))
-    series = figures.accuracy_by_length_info(summary).panels[0].series
+    series = numbers.accuracy_by_length_info(summary).panels[0].series
     assert [(s.label, s.place) for s in series] == [("LSTM", 0), ("RNN", 1)]
 
 
@@ -94,7 +94,7 @@ def written(tmp_path_factory):
     """A study with every kind of figure: tuned, with controls and optimisers."""
     folder = tmp_path_factory.mktemp("figures")
     config = dataclasses.replace(sheet(), seeds=2)
-    names = figures.write_study_figures(summarise(config, made_up_rows(config, rule)), folder)
+    names = ink.write_study_figures(summarise(config, made_up_rows(config, rule)), folder)
     return folder, names
 
 
@@ -108,9 +108,9 @@ def test_all_figures_are_written_as_svg_and_png(written):
 
 
 def test_the_same_rows_give_the_same_bytes(summary, tmp_path):
-    info = figures.accuracy_by_length_info(summary)
+    info = numbers.accuracy_by_length_info(summary)
     for folder in ("a", "b"):
-        figures.save(figures.draw_by_length(info), tmp_path / folder, "figure")
+        ink.save(ink.draw_by_length(info), tmp_path / folder, "figure")
     for name in ("figure.svg", "figure.png"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
