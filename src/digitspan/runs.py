@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
-import math
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
@@ -86,7 +87,7 @@ class RunConfig:
     trained: str = setting("all", "which parameters are trained (controls)", choices=TRAINED)
 
     def __post_init__(self) -> None:
-        if ":" in self.cell and self.initialisation == "uniform":
+        if ":" in str(self.cell) and self.initialisation == "uniform":
             object.__setattr__(self, "initialisation", "own")
         check_settings(self)
         for name in ("learning_rate", "max_grad_norm"):  # 1 and 1.0 are the same run
@@ -99,12 +100,13 @@ class RunConfig:
         """d: 10 for one-hot digits, 1 for digits as numbers."""
         return ENCODINGS[self.encoding]
 
-    @property
+    @functools.cached_property
     def canonical(self) -> str:
         """The configuration as JSON, always the same text for the same configuration."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """The first 12 hex digits of the SHA-256 of the canonical configuration."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:12]
@@ -138,20 +140,19 @@ def check_setting(field: dataclasses.Field[Any], value: object) -> None:
         ConfigError: naming the setting, the range and the value.
     """
     metadata = field.metadata
-    shown = repr(value)[:80]
     if metadata.get("choices") and value not in metadata["choices"]:
         raise ConfigError(field.name, one_of(value, metadata["choices"]))
     if metadata.get("least") is not None:
         least = metadata["least"]
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ConfigError(field.name, f"must be a whole number from {least} on; got {shown}")
+            raise ConfigError(field.name, f"must be a whole number from {least} on; got {value!r:.80}")
         if value >= 2**63:
-            raise ConfigError(field.name, f"must be below 2^63; got {shown}")
+            raise ConfigError(field.name, f"must be below 2^63; got {value!r:.80}")
     if metadata.get("above") is not None:
         above = metadata["above"]
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not above < value < math.inf:  # type: ignore[operator]
-            raise ConfigError(field.name, f"must be above {above} and finite; got {shown}")
+        if not number or not above < value <= sys.float_info.max:  # type: ignore[operator]
+            raise ConfigError(field.name, f"must be above {above} and finite; got {value!r:.80}")
 
 
 class CurvePoint(NamedTuple):
