@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import os
@@ -52,7 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # Whoever read standard output has gone, as `head` does: nothing more to say to them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+        return 1
+    except OSError as error:
+        # The disk is full, or a folder went away: what broke is said, where it broke is no help.
+        where = f" {error.filename}" if error.filename else ""
+        print(f"digitspan: cannot go on:{where} {error.strerror or error}", file=sys.stderr)
+        _drop_output()
         return 1
 
 
@@ -101,9 +108,18 @@ def _overview() -> str:
     )
 
 
+def _drop_output() -> None:
+    """Let output that nobody takes go nowhere, so that Python does not fail over it at its end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _sentence(error: DigitspanError) -> str:
     """The error in one line; settings are shown as the options they are."""
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError) and error.name != "cell":  # an argument, or one of --cells
         return f"--{error.name.replace('_', '-')} {error.problem}"
     return " ".join(str(error).split("\n"))
 

@@ -1,21 +1,33 @@
-"""Training steps: forward, backward, clipping and the optimiser's update."""
+"""Trains networks: forward, backward, clipping, the optimiser's update; one, or many at once.
+
+The sheet's two networks are trained by their fast form (`digitspan.fused`), every other one by
+plain autograd and torch's own optimisers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+import copy
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from digitspan.cells.build import build
+from digitspan.errors import UsageError
+from digitspan.fused import FusedForm, Packed, Unrolled, answer, differentiate, fused_form
+from digitspan.optimizers import Optimizer
 from digitspan.palindromes import Questions, encode, seed_of
 from digitspan.runs import NUM_CLASSES, RunConfig
 
-__all__ = ["StepResult", "Trainer", "build_network"]
+__all__ = ["Group", "StepResult", "Trainer", "answer_in_pieces", "build_network"]
 
 _AT_ONCE = 500
 """Palindromes evaluated in one piece: bounds the memory of an evaluation."""
+
+_MAY_DIFFER = ("seed", "initialisation", "learning_rate")
+"""In what the networks of a group may differ."""
 
 
 class StepResult(NamedTuple):
@@ -27,9 +39,16 @@ class StepResult(NamedTuple):
     """Norm of all gradients together, before clipping."""
 
 
-def build_network(config: RunConfig) -> nn.Module:
-    """The network of a run, at its start, on the CPU."""
-    seed = seed_of("init", config.cell, config.initialisation, config.length, config.seed)
+def build_network(config: RunConfig, *, guess: int = 0) -> nn.Module:
+    """The network of a run, at its start, on the CPU.
+
+    Args:
+        config: of the run.
+        guess: which of the run's starts: 0 is the one that training begins with; random guessing
+            goes on to 1, 2 and so on.
+    """
+    names = ["init", config.cell, config.initialisation, config.length, config.seed]
+    seed = seed_of(*names, *(["guess", guess] if guess else []))
     return build(
         config.cell,
         input_size=config.input_size,
@@ -47,45 +66,212 @@ class Trainer:
     Args:
         config: what is trained and how.
         device: where.
+        dtype: of the weights and of all that is computed.
     """
 
-    def __init__(self, config: RunConfig, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        device: torch.device | str = "cpu",
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.config = config
-        self.network = build_network(config).to(device)
+        self.network = build_network(config).to(device, dtype)
         if config.trained == "read-out":
             for name, parameter in self.network.named_parameters():
                 parameter.requires_grad_(name in ("W_ph", "b_p"))
-        self._trained = [p for p in self.network.parameters() if p.requires_grad]
-        self._optimizer = _optimizer(config, self._trained)
+        form = fused_form(self.network)
+        self.method: _Fused | _Autograd = (
+            _Fused.begin(config, self.network, form) if form else _Autograd(config, self.network)
+        )
 
     def step(self, questions: Questions) -> StepResult:
         """Train on one batch: equation (3), its gradients, clipped, and the optimiser's update."""
-        self._optimizer.zero_grad(set_to_none=True)
-        logits = self.network(encode(questions.inputs, self.config.input_size))
-        loss = torch.nn.functional.cross_entropy(logits, questions.targets)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self._trained, self.config.max_grad_norm)
-        self._optimizer.step()
-        return StepResult(loss.item(), norm.item())
+        return self.method.step([questions])[0]
 
-    @torch.no_grad()
     def logits(self, inputs: Tensor) -> Tensor:
         """The answers to palindromes (M, T - 1), as logits (M, K)."""
-        pieces = inputs.split(_AT_ONCE)
-        return torch.cat([self.network(encode(x, self.config.input_size)) for x in pieces])
+        return self.method.logits(inputs)[0]
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and optimiser state, copied: what training goes on from."""
         weights = {name: value.clone() for name, value in self.network.state_dict().items()}
-        return {"network": weights, "optimizer": _copied(self._optimizer.state_dict())}
+        return {"network": weights, "optimizer": self.method.optimizer_state()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         self.network.load_state_dict(state["network"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self.method.load_optimizer_state(state["optimizer"])
 
 
-def _optimizer(config: RunConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+class Group:
+    """Networks of one shape that are trained at once, each exactly as if alone.
+
+    Each has its own batches, learning rate, clipping and optimiser state. Every trainer stays
+    whole: it can answer, be saved, or leave; the rest is then a new group. The sheet's two
+    networks become one batch of matrices, others are trained one after another.
+
+    Args:
+        trainers: on one device, alike in all but the seed, the start and the learning rate.
+
+    Raises:
+        UsageError: where they are not alike.
+    """
+
+    def __init__(self, trainers: Sequence[Trainer]) -> None:
+        _check_alike([trainer.config for trainer in trainers])
+        self._trainers = list(trainers)
+        fused = [t.method for t in trainers if isinstance(t.method, _Fused)]
+        self._joined = _Fused.joined(fused) if fused else None
+        if self._joined:
+            for row, trainer in enumerate(self._trainers):
+                trainer.method = self._joined.row(row, trainer.network)
+
+    def step(self, batches: Sequence[Questions]) -> list[StepResult]:
+        """One training step of every network, each on its own batch."""
+        if self._joined:
+            return self._joined.step(batches)
+        pairs = zip(self._trainers, batches, strict=True)
+        return [trainer.step(questions) for trainer, questions in pairs]
+
+    def logits(self, inputs: Tensor) -> list[Tensor]:
+        """The answers of every network to the same palindromes (M, T - 1), as logits (M, K)."""
+        if self._joined:
+            return self._joined.logits(inputs)
+        return [trainer.logits(inputs) for trainer in self._trainers]
+
+
+@torch.no_grad()
+def answer_in_pieces(network: nn.Module, pieces: Iterable[Tensor], input_size: int) -> Tensor:
+    """The logits after the last digit of strings of any length, shape (B, K), in constant memory.
+
+    Args:
+        network: one of the sheet's, or one with `initial_state`, `step` and `read_out`.
+        pieces: the digits in order, cut along the time: shape (B, any number) each.
+        input_size: d.
+    """
+    form = fused_form(network)
+    if form:
+        return answer(form, Packed.of(network, form.sizes), pieces)[0]
+    cell: Any = network
+    like = next(network.parameters())
+    state = None
+    for piece in pieces:
+        for x in encode(piece, input_size, like.dtype).unbind(dim=1):
+            state = cell.step(x, cell.initial_state(len(x)) if state is None else state)
+    logits: Tensor = cell.read_out(state)
+    return logits
+
+
+class _Fused:
+    """R of the sheet's networks with their optimiser: row r of every tensor is network r's."""
+
+    def __init__(
+        self, config: RunConfig, form: FusedForm, weights: Packed, optimizer: Optimizer
+    ) -> None:
+        self._config, self._form = config, form
+        self._weights, self._optimizer = weights, optimizer
+        self._gradient = Packed(torch.zeros_like(weights.flat), form.sizes)
+        self._unrolled: Unrolled | None = None
+
+    @classmethod
+    def begin(cls, config: RunConfig, network: nn.Module, form: FusedForm) -> Self:
+        """One network, which lives in the row from now on."""
+        with torch.no_grad():
+            weights = Packed.of(network, form.sizes)
+        weights.adopt(network, 0)
+        optimizer = Optimizer.start(config.optimizer, config.learning_rate, weights.flat)
+        return cls(config, form, weights, optimizer)
+
+    @classmethod
+    def joined(cls, methods: Sequence[Self]) -> Self:
+        """The rows of several as one, copied."""
+        first = methods[0]
+        weights = Packed(torch.cat([one._weights.flat for one in methods]), first._form.sizes)
+        optimizer = Optimizer.joined([one._optimizer for one in methods])
+        return cls(first._config, first._form, weights, optimizer)
+
+    def row(self, index: int, network: nn.Module) -> Self:
+        """One of the rows by itself, in which its network lives from now on; nothing is copied."""
+        weights = Packed(self._weights.flat[index : index + 1], self._form.sizes)
+        weights.adopt(network, 0)
+        return type(self)(self._config, self._form, weights, self._optimizer.row(index))
+
+    @torch.no_grad()
+    def step(self, batches: Sequence[Questions]) -> list[StepResult]:
+        """One training step of every network."""
+        digits = torch.stack([questions.inputs for questions in batches])  # (R, B, T - 1)
+        targets = torch.stack([questions.targets for questions in batches])  # (R, B)
+        weights, gradient = self._weights, self._gradient
+        if self._unrolled is None or self._unrolled.shape != digits.shape:
+            self._unrolled = self._form.unroll(digits.shape, weights.flat)
+        only = self._config.trained == "read-out"
+        losses = differentiate(
+            self._unrolled, weights, gradient, digits, targets, read_out_only=only
+        )
+        norms = torch.linalg.vector_norm(gradient.flat, dim=1, keepdim=True)
+        # As torch.nn.utils.clip_grad_norm_ does, each network by itself.
+        gradient.flat.mul_((self._config.max_grad_norm / (norms + 1e-6)).clamp_(max=1))
+        self._optimizer.update(weights.flat, gradient.flat)
+        seen = torch.stack([losses, norms.squeeze(1)], dim=1).tolist()
+        return [StepResult(loss, norm) for loss, norm in seen]
+
+    @torch.no_grad()
+    def logits(self, inputs: Tensor) -> list[Tensor]:
+        """The logits of every network, (M, K) each, for palindromes (M, T - 1)."""
+        pieces = [answer(self._form, self._weights, [x]) for x in inputs.split(_AT_ONCE)]
+        return list(torch.cat(pieces, dim=1))
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """What the optimiser carries on, copied."""
+        return {"moments": self._optimizer.moments.clone(), "steps": self._optimizer.steps.clone()}
+
+    def load_optimizer_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `optimizer_state` gave."""
+        self._optimizer.moments.copy_(state["moments"])
+        self._optimizer.steps.copy_(state["steps"])
+
+
+class _Autograd:
+    """One network of any kind, by torch's own differentiation and optimisers."""
+
+    def __init__(self, config: RunConfig, network: nn.Module) -> None:
+        self._config, self._network = config, network
+        self._trained = [p for p in network.parameters() if p.requires_grad]
+        self._optimizer = _torch_optimizer(config, self._trained)
+        self._dtype = next(network.parameters()).dtype
+
+    def step(self, batches: Sequence[Questions]) -> list[StepResult]:
+        """One training step."""
+        (questions,) = batches
+        self._optimizer.zero_grad(set_to_none=True)
+        logits = self._network(self._encoded(questions.inputs))
+        loss = torch.nn.functional.cross_entropy(logits, questions.targets)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self._trained, self._config.max_grad_norm)
+        self._optimizer.step()
+        return [StepResult(loss.item(), norm.item())]
+
+    @torch.no_grad()
+    def logits(self, inputs: Tensor) -> list[Tensor]:
+        """The network's logits, (M, K), for palindromes (M, T - 1)."""
+        pieces = inputs.split(_AT_ONCE)
+        return [torch.cat([self._network(self._encoded(x)) for x in pieces])]
+
+    def optimizer_state(self) -> Any:
+        """What the optimiser carries on, copied."""
+        return copy.deepcopy(self._optimizer.state_dict())
+
+    def load_optimizer_state(self, state: Any) -> None:
+        """Go on from what `optimizer_state` gave."""
+        self._optimizer.load_state_dict(state)
+
+    def _encoded(self, digits: Tensor) -> Tensor:
+        return encode(digits, self._config.input_size, self._dtype)
+
+
+def _torch_optimizer(config: RunConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimiser by name, with torch's own defaults besides the learning rate."""
     rate = config.learning_rate
     if config.optimizer == "rmsprop":
@@ -95,12 +281,14 @@ def _optimizer(config: RunConfig, parameters: list[nn.Parameter]) -> torch.optim
     return torch.optim.SGD(parameters, lr=rate, momentum=0.9 * (config.optimizer == "momentum"))
 
 
-def _copied(value: Any) -> Any:
-    """A nested state with its tensors cloned."""
-    if isinstance(value, Tensor):
-        return value.clone()
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copied(item) for item in value]
-    return value
+def _check_alike(configs: Sequence[RunConfig]) -> None:
+    """Refuse configurations that cannot be trained at once.
+
+    Raises:
+        UsageError: naming what differs.
+    """
+    for field in dataclasses.fields(RunConfig):
+        values = {getattr(config, field.name) for config in configs}
+        if field.name not in _MAY_DIFFER and len(values) > 1:
+            message = f"networks trained at once must have one {field.name}; got {sorted(values)}"
+            raise UsageError(message)

@@ -6,11 +6,28 @@ import contextlib
 import hashlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from digitspan.errors import DigitspanError, UsageError
 
-__all__ = ["read_verified", "require_writable_folder", "sha256", "write_verified", "write_whole"]
+__all__ = [
+    "read_verified",
+    "remove_unfinished",
+    "require_writable_folder",
+    "sha256",
+    "write_verified",
+    "write_whole",
+]
+
+TRIES = 20 if os.name == "nt" else 1
+"""How often a file is moved into place: on Windows another program may hold it for a moment."""
+
+TRY_AGAIN_SECONDS = 0.1
+"""How long to wait in between."""
+
+_UNFINISHED = ".unfinished-"
+"""How the name of a file begins that is still being written."""
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
@@ -26,16 +43,23 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         DigitspanError: where the disk is full or the file cannot be written.
     """
+    _write(path, content, previous=None)
+
+
+def _write(path: Path, content: bytes, *, previous: Path | None) -> None:
+    """Write a file whole; the one that was there is moved to `previous`, where one is named."""
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        if previous is not None:
+            _move(path, previous)
+        _move(temporary, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -44,15 +68,38 @@ def write_whole(path: Path, content: bytes) -> None:
         raise DigitspanError(message) from error
 
 
+def _move(source: Path | str, target: Path) -> None:
+    """Give a file another name; where another program holds it, try again for two seconds.
+
+    Raises:
+        PermissionError: where it is held for longer.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if not left:
+                raise
+            time.sleep(TRY_AGAIN_SECONDS)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a process that was killed has left half written in a folder."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 def write_verified(path: Path, content: bytes) -> None:
-    """Write a file with its SHA-256 in front, and keep the one that was there as `.previous`.
+    """Write a file with its SHA-256 in front; a whole one that was there is kept as `.previous`.
 
     Raises:
         DigitspanError: where the disk is full or the file cannot be written.
     """
-    if path.exists():
-        os.replace(path, path.with_name(path.name + ".previous"))
-    write_whole(path, hashlib.sha256(content).digest() + content)
+    # A damaged one must not take the place of the whole one before it.
+    previous = _previous(path) if _verified(path) is not None else None
+    _write(path, hashlib.sha256(content).digest() + content, previous=previous)
 
 
 def read_verified(path: Path) -> tuple[bytes | None, bool]:
@@ -62,30 +109,45 @@ def read_verified(path: Path) -> tuple[bytes | None, bool]:
         The content, None where neither file is whole, and whether a damaged file was met.
     """
     damaged = False
-    for candidate in (path, path.with_name(path.name + ".previous")):
-        try:
-            data = candidate.read_bytes()
-        except FileNotFoundError:
-            continue
-        digest, content = data[:_DIGEST_SIZE], data[_DIGEST_SIZE:]
-        if hashlib.sha256(content).digest() == digest:
+    for candidate in (path, _previous(path)):
+        content = _verified(candidate)
+        if content is not None:
             return content, damaged
-        damaged = True
+        damaged = damaged or candidate.exists()
     return None, damaged
 
 
+def _verified(path: Path) -> bytes | None:
+    """What `write_verified` wrote to a file; None where it is not there, or damaged."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    digest, content = data[:_DIGEST_SIZE], data[_DIGEST_SIZE:]
+    return content if hashlib.sha256(content).digest() == digest else None
+
+
+def _previous(path: Path) -> Path:
+    """Where the file before is kept."""
+    return path.with_name(path.name + ".previous")
+
+
 def require_writable_folder(folder: Path, option: str) -> None:
-    """Make a folder and its parents, or say in one sentence why that cannot be.
+    """Make a folder and its parents, or none of them and say in one sentence why.
 
     Raises:
         UsageError: where it is a file, or cannot be made or written into.
     """
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError as error:
-        reason = "it is a file" if folder.is_file() else error.strerror or str(error)
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        reason = "it is a file" if os.path.isfile(folder) else error.strerror or str(error)
         message = (
             f"{option} must be a folder that can be written; got {str(folder)[:200]!r}: "
             f"{reason}; choose another with {option}"

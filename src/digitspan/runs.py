@@ -145,7 +145,8 @@ def check_setting(field: dataclasses.Field[Any], value: object) -> None:
     if metadata.get("least") is not None:
         least = metadata["least"]
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ConfigError(field.name, f"must be a whole number from {least} on; got {value!r:.80}")
+            expected = f"must be a whole number from {least} on"
+            raise ConfigError(field.name, f"{expected}; got {value!r:.80}")
         if value >= 2**63:
             raise ConfigError(field.name, f"must be below 2^63; got {value!r:.80}")
     if metadata.get("above") is not None:

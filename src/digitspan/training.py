@@ -8,7 +8,8 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,14 +19,21 @@ import torch
 from torch import Tensor
 
 from digitspan import __version__
-from digitspan.engine import Trainer, build_network
+from digitspan.engine import Group, StepResult, Trainer, build_network
 from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
-from digitspan.palindromes import HELD_OUT_FROM, HeldOut, draw_training, held_out, seed_of
+from digitspan.palindromes import (
+    HELD_OUT_FROM,
+    HeldOut,
+    Questions,
+    draw_training,
+    held_out,
+    seed_of,
+)
 from digitspan.runs import NUM_CLASSES, CurvePoint, RunConfig, RunRecord
 from digitspan.statistics import memory_bits, wilson
 
-__all__ = ["Finished", "environment", "find_device", "load_network", "train"]
+__all__ = ["Finished", "environment", "find_device", "load_network", "train", "train_together"]
 
 _log = logging.getLogger(__name__)
 
@@ -79,11 +87,35 @@ def train(
         return _train(_Run(config, torch.device(device), checkpoint), on_evaluation)
 
 
+def train_together(
+    configs: Sequence[RunConfig],
+    *,
+    device: torch.device | str = "cpu",
+    on_evaluation: Callable[[RunConfig, CurvePoint], None] = lambda config, point: None,
+) -> list[Finished]:
+    """Train several networks at once, each as `train` would have trained it alone.
+
+    Equal to it but for the order of sums in matrix products. One that has ended leaves the others.
+
+    Args:
+        configs: alike in all but the seed, the start and the learning rate.
+        device: where.
+        on_evaluation: told about every evaluation.
+
+    Raises:
+        UsageError: where they are not alike, or a cell of one's own cannot be found.
+    """
+    with _one_thread():
+        runs = [_Run(config, torch.device(device), None) for config in configs]
+        _go_on(runs, on_evaluation)
+        return [run.finish("") for run in runs]
+
+
 def _train(run: _Run, on_evaluation: Callable[[CurvePoint], None]) -> Finished:
     """Bring a run to its end, whatever end that is."""
     checkpoint, note = run.checkpoint, ""
     try:
-        run.go_on(on_evaluation)
+        _go_on([run], lambda _, point: on_evaluation(point))
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -166,44 +198,55 @@ class _Run:
         self.loss = math.nan
         self.curve: list[CurvePoint] = []
         self.end_state = ""
+        self.waiting: deque[Questions] = deque()  # batches drawn and not yet trained on
         self.last_saved = time.monotonic()
         self.go_on_from()
         self.snapshot = self.state()
 
-    def go_on(self, on_evaluation: Callable[[CurvePoint], None]) -> None:
-        """Train, evaluate every 50 steps, until an end state is reached."""
-        while not self.end_state:
-            self.train_block()
-            if self.end_state:
-                return
-            self.evaluate()
-            on_evaluation(self.curve[-1])
-            self.snapshot = self.state()
-            if time.monotonic() - self.last_saved > CHECKPOINT_SECONDS:
-                self.save()
-
-    def train_block(self) -> None:
-        """The training steps up to the next evaluation."""
+    def begin_block(self) -> None:
+        """Draw the batches up to the next evaluation; or guess, where nothing is trained."""
         config = self.config
+        if config.trained == "none":
+            self.guess()
+            return
         steps = min(EVALUATE_EVERY, config.train_steps - self.step)
-        drawn = draw_training(
-            config.length, steps * config.batch_size, self.generator, self.device
-        )
-        for batch in zip(*(part.split(config.batch_size) for part in drawn), strict=True):
-            result = self.trainer.step(type(drawn)(*batch))
-            self.step += 1
-            if not math.isfinite(result.loss) or not math.isfinite(result.grad_norm):
-                self.end_state = "diverged"
-                return
-            self.loss = result.loss
-            self.clipped += result.grad_norm > config.max_grad_norm
+        drawn = self.draw(steps * config.batch_size)
+        parts = (part.split(config.batch_size) for part in drawn)
+        self.waiting.extend(Questions(*batch) for batch in zip(*parts, strict=True))
 
-    def evaluate(self) -> None:
-        """Ask the validation palindromes, and see whether the run has come to its end."""
+    def draw(self, count: int) -> Questions:
+        """Palindromes to train on."""
+        return draw_training(self.config.length, count, self.generator, self.device)
+
+    def see(self, result: StepResult) -> None:
+        """Take note of a training step."""
+        self.step += 1
+        if not math.isfinite(result.loss) or not math.isfinite(result.grad_norm):
+            self.end_state = "diverged"
+            return
+        self.loss = result.loss
+        self.clipped += result.grad_norm > self.config.max_grad_norm
+
+    def guess(self) -> None:
+        """Instead of training: draw a new random network, and keep the best one so far."""
+        number = len(self.curve)
+        self.step = min(self.step + EVALUATE_EVERY, self.config.train_steps)
+        kept = self.trainer.state_dict()
+        self.trainer.network.load_state_dict(build_network(self.config, guess=number).state_dict())
         questions = self.validation.questions
-        logits = self.trainer.logits(questions.inputs)
+        right = _accuracy(self.trainer.logits(questions.inputs), questions)
+        if self.curve and right <= self.curve[-1].validation_accuracy:
+            self.trainer.load_state_dict(kept)
+        else:
+            batch = self.draw(self.config.batch_size)
+            logits = self.trainer.logits(batch.inputs)
+            self.loss = torch.nn.functional.cross_entropy(logits, batch.targets).item()
+
+    def evaluate(self, logits: Tensor) -> None:
+        """See from the answers to the validation palindromes whether the run is at its end."""
+        questions = self.validation.questions
         loss = torch.nn.functional.cross_entropy(logits, questions.targets).item()
-        right = (logits.argmax(dim=1) == questions.targets).double().mean().item()
+        right = _accuracy(logits, questions)
         self.curve.append(CurvePoint(self.step, self.loss, loss, right))
 
         last_two = [point.validation_accuracy for point in self.curve[-2:]]
@@ -211,7 +254,7 @@ class _Run:
             self.end_state = "solved"
         elif not math.isfinite(loss):
             self.end_state = "diverged"
-        elif self.step - _last_improvement(self.curve) >= max(
+        elif self.config.trained != "none" and self.step - _last_improvement(self.curve) >= max(
             PLATEAU_STEPS, PLATEAU_SHARE * self.config.train_steps
         ):
             self.end_state = "plateau"
@@ -232,7 +275,8 @@ class _Run:
             if not test.exhaustive:
                 low, high = wilson(right, tested)
             masked = self.masked_right(test)
-        network = {name: value.cpu() for name, value in self.trainer.network.state_dict().items()}
+        state = self.trainer.network.state_dict()
+        network = {name: value.cpu().contiguous() for name, value in state.items()}
         weights = safetensors.torch.save(network, {"config": config.canonical})
         record = RunRecord(
             config=config,
@@ -263,9 +307,10 @@ class _Run:
         """
         inputs, targets = test.questions
         stratum = len(targets) // NUM_CLASSES  # the test palindromes are sorted by first digit
-        asked = min(NUM_MASKED // NUM_CLASSES, stratum)
+        asked = max(NUM_CLASSES, min(NUM_MASKED // NUM_CLASSES, stratum))
         within = torch.arange(asked, device=inputs.device)
-        rows = (stratum * torch.arange(NUM_CLASSES).to(within)[:, None] + within).flatten()
+        digits = torch.arange(NUM_CLASSES).to(within)
+        rows = (stratum * digits[:, None] + within % stratum).flatten()
         masked, original = inputs[rows].clone(), targets[rows]
         masked[:, 0] = ((original + within.repeat(NUM_CLASSES)) % NUM_CLASSES).to(masked)
         predicted = self.trainer.logits(masked).argmax(dim=1)
@@ -310,6 +355,41 @@ class _Run:
         self.step, self.clipped, self.loss = state["step"], state["clipped"], state["loss"]
         self.curve = [CurvePoint(*point) for point in state["curve"]]
         self.end_state = state["end_state"]
+
+
+def _go_on(runs: Sequence[_Run], on_evaluation: Callable[[RunConfig, CurvePoint], None]) -> None:
+    """Train runs together, evaluating every 50 steps, until each has reached its end."""
+    while active := [run for run in runs if not run.end_state]:
+        group = Group([run.trainer for run in active])  # without those that have ended
+        while not any(run.end_state for run in active):
+            if not active[0].waiting:
+                for run in active:
+                    run.begin_block()
+            if active[0].waiting:
+                results = group.step([run.waiting.popleft() for run in active])
+                for run, result in zip(active, results, strict=True):
+                    run.see(result)
+            if not active[0].waiting:
+                _evaluate(active, group, on_evaluation)
+
+
+def _evaluate(
+    runs: Sequence[_Run], group: Group, on_evaluation: Callable[[RunConfig, CurvePoint], None]
+) -> None:
+    """Evaluate those that have not diverged, and keep what they need to go on from here."""
+    answers = group.logits(runs[0].validation.questions.inputs)
+    for run, logits in zip(runs, answers, strict=True):
+        if not run.end_state:
+            run.evaluate(logits)
+            on_evaluation(run.config, run.curve[-1])
+            run.snapshot = run.state()
+            if time.monotonic() - run.last_saved > CHECKPOINT_SECONDS:
+                run.save()
+
+
+def _accuracy(logits: Tensor, questions: Questions) -> float:
+    """The share of right answers, in [0, 1], in logits (M, K)."""
+    return (logits.argmax(dim=1) == questions.targets).double().mean().item()
 
 
 def _last_improvement(curve: list[CurvePoint]) -> int:

@@ -55,9 +55,9 @@ def check_cell(name: str) -> None:
     Raises:
         ConfigError: which lists the known cells.
     """
-    module, _, attribute = name.partition(":")
+    module, _, attribute = str(name).partition(":")
     own = all(part.isidentifier() for part in [*module.split("."), attribute])
-    if name not in CELLS and not own:
+    if str(name) not in CELLS and not own:
         raise ConfigError("cell", f"{one_of(name, CELLS)}, or a class of your own as module:Class")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from digitspan.errors import ConfigError, UsageError
-from digitspan.runs import check_setting
+from digitspan.runs import RunConfig, check_setting
 
 __all__ = [
     "add_device",
@@ -23,6 +23,7 @@ __all__ = [
     "given",
     "path",
     "print_json",
+    "require_cell",
     "require_torch",
     "sigterm_exits",
 ]
@@ -87,7 +88,11 @@ def path(text: str) -> Path:
     if not text.strip():
         message = "must be a path; got an empty text"
         raise argparse.ArgumentTypeError(message)
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        message = f"must be a path; got {text[:80]!r}: there is no such user"
+        raise argparse.ArgumentTypeError(message) from error
 
 
 def require_torch() -> None:
@@ -107,6 +112,27 @@ def require_torch() -> None:
     if numbers < _OLDEST_TORCH:
         message = f"training needs torch {wanted} or newer; got {version}; {install}"
         raise UsageError(message)
+
+
+def require_cell(config: RunConfig) -> None:
+    """Refuse a cell of one's own that cannot be built; imports torch.
+
+    Raises:
+        UsageError: with what its code said.
+    """
+    from digitspan.engine import build_network
+
+    try:
+        build_network(config)
+    except UsageError:
+        raise
+    except Exception as error:  # whatever the code of somebody else may raise
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        message = (
+            f"cell {config.cell!r} could not be built ({said}); expected a class that takes "
+            f"input_size, hidden_size and num_classes"
+        )
+        raise UsageError(message) from error
 
 
 @contextlib.contextmanager
@@ -153,7 +179,8 @@ def _reader(field: dataclasses.Field[Any]) -> Any:
 
     def read(text: str) -> Any:
         value: Any = text
-        plain = text.isascii() and "_" not in text  # int() and float() take more than is typed
+        # int() and float() take more than anybody types.
+        plain = text.isascii() and "_" not in text and text == text.strip()
         with contextlib.suppress(ValueError):
             if plain and field.metadata["least"] is not None:
                 value = int(text)

@@ -17,11 +17,12 @@ from digitspan.commands.options import (
     names_of,
     path,
     print_json,
+    require_cell,
     require_torch,
 )
 from digitspan.commands.progress import StudyProgress
 from digitspan.commands.show import print_summary, write_figures
-from digitspan.errors import ConfigError, UsageError, one_of
+from digitspan.errors import UsageError, one_of
 from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.runner import check_study, run_study
 from digitspan.study.summary import summarise
@@ -154,9 +155,8 @@ def _require_in_torch(config: StudyConfig, device: str) -> None:
     """Refuse a device or a class that is not there before anything is written; imports torch.
 
     Raises:
-        ConfigError: where a class of one's own cannot be used.
+        UsageError: where a class of one's own cannot be used.
     """
-    from digitspan.engine import build_network
     from digitspan.study.grid import next_jobs
     from digitspan.training import find_device
 
@@ -164,7 +164,4 @@ def _require_in_torch(config: StudyConfig, device: str) -> None:
     first = {job.config.cell: job.config for job in reversed(next_jobs(config, {}))}
     for cell in config.cells:
         if cell not in CELLS:
-            try:
-                build_network(first[cell])
-            except UsageError as error:
-                raise ConfigError("cells", str(error)) from error
+            require_cell(first[cell])

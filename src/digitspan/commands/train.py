@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from digitspan.cells import CELLS
 from digitspan.commands.options import (
     add_device,
     add_json,
@@ -20,6 +21,7 @@ from digitspan.commands.options import (
     names_of,
     path,
     print_json,
+    require_cell,
     require_torch,
     sigterm_exits,
 )
@@ -70,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
     require_torch()
     if options.device != "cpu":
         _require_device(options.device)
+    if config.cell not in CELLS:
+        require_cell(config)
     folder = options.out or Path("runs") / config.run_id
     _take(folder, config, overwrite=options.overwrite)
     if config.length == 2:

@@ -120,7 +120,8 @@ class LSTM(nn.Module):
         """
         if x.dim() == 2:
             # A number is its own encoding where d = 1; otherwise digit k is row k of the identity.
-            x = x.unsqueeze(-1) if self.input_dim == 1 else torch.eye(self.input_dim)[x.long()]
+            identity = torch.eye(self.input_dim, device=x.device)
+            x = x.unsqueeze(-1) if self.input_dim == 1 else identity[x.long()]
         x = x.to(self.W_gx)
         state = self.initial_state(x.shape[0])
         for t in range(x.shape[1]):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from digitspan.cells import CELLS, check_cell, check_initialisation
+from digitspan.cells import CELLS, INITIALISATIONS, check_cell, check_initialisation
 from digitspan.errors import ConfigError, one_of
 from digitspan.runs import ENCODINGS, OPTIMIZERS, check_setting, setting
 
@@ -50,20 +51,16 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            for item in value if isinstance(value, tuple) else (value,):
-                if item is not None:
-                    check_setting(field, item)
-            if isinstance(value, tuple):
-                # Sorted numbers and no doubles: the same grid has the same configuration.
-                unique = dict.fromkeys(value)
-                numbers = field.name in ("lengths", "learning_rates", "compared_rates")
-                object.__setattr__(self, field.name, tuple(sorted(unique) if numbers else unique))
-        for name in ("cells", "lengths", "learning_rates", "encoding", "initialisation"):
-            if not getattr(self, name):
-                raise ConfigError(name, "must name at least one; got none")
+            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
         for cell in self.cells:
-            check_cell(cell)
+            with _of_setting("cells"):
+                check_cell(cell)
+        for start in self.initialisation:
+            if start not in INITIALISATIONS:
+                raise ConfigError("initialisation", one_of(start, INITIALISATIONS))
+            if not any(_fits(start, cell) for cell in self.cells):
+                check_initialisation(self.cells[0], start)
+        for cell in self.cells:
             if not fitting_starts(cell, self.initialisation):
                 check_initialisation(cell, self.initialisation[0])
         if self.adaptive and len(self.lengths) < 2:
@@ -83,7 +80,8 @@ class StudyConfig:
             base: where the others come from, by default this class's defaults.
 
         Raises:
-            ConfigError: for an unknown word, naming the nearest known one.
+            ConfigError: for an unknown word, naming the nearest known one, for a word that is
+                there twice, and for a value of the wrong type or out of its range.
         """
         fields = {field.name: field for field in dataclasses.fields(cls)}
         values: dict[str, Any] = {}
@@ -91,11 +89,10 @@ class StudyConfig:
             name = word.replace("-", "_")
             if name not in fields:
                 raise ConfigError(word, f"is no word of a study: it {one_of(name, fields)}")
-            is_list = isinstance(getattr(cls, name), tuple)
-            if is_list:
-                values[name] = tuple(value) if isinstance(value, list | tuple) else (value,)
-            else:
-                values[name] = value
+            if name in values:
+                raise ConfigError(name, "must be given once; got it with - and with _")
+            is_list = isinstance(fields[name].default, tuple)
+            values[name] = (value,) if is_list and not isinstance(value, list | tuple) else value
         return dataclasses.replace(base, **values) if base else cls(**values)
 
 
@@ -154,3 +151,58 @@ def fitting_starts(cell: str, initialisations: tuple[str, ...]) -> tuple[str, ..
     if cell not in CELLS:
         return ("own",)
     return tuple(name for name in initialisations if name in CELLS[cell].initialisations)
+
+
+_NUMBERS = ("lengths", "learning_rates", "compared_rates")
+"""Lists that are sorted: the same grid has the same configuration."""
+
+_MAY_BE_EMPTY = ("compared_optimizers", "compared_rates")
+
+
+def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
+    """A value as the configuration keeps it: lists sorted and without doubles, rates as floats.
+
+    Raises:
+        ConfigError: where it is of the wrong type or out of its range.
+    """
+    if value is None and field.default is None:
+        return None
+    if not isinstance(field.default, tuple):
+        return _checked_item(field, value)
+    if not isinstance(value, list | tuple):
+        raise ConfigError(field.name, f"must be a list; got {repr(value)[:80]}")
+    unique = dict.fromkeys(_checked_item(field, item) for item in value)
+    if not unique and field.name not in _MAY_BE_EMPTY:
+        raise ConfigError(field.name, "must name at least one; got none")
+    return tuple(sorted(unique) if field.name in _NUMBERS else unique)
+
+
+def _checked_item(field: dataclasses.Field[Any], value: Any) -> Any:
+    """One value, or one of a list.
+
+    Raises:
+        ConfigError: where it is of the wrong type or out of its range.
+    """
+    check_setting(field, value)
+    if field.metadata["above"] is not None:
+        return float(value)  # 1 and 1.0 are the same rate
+    if field.metadata["least"] is None:
+        is_switch = isinstance(field.default, bool)
+        if not isinstance(value, bool if is_switch else str):
+            expected = "true or false" if is_switch else "text"
+            raise ConfigError(field.name, f"must be {expected}; got {repr(value)[:80]}")
+    return value
+
+
+def _fits(start: str, cell: str) -> bool:
+    """Whether a start can be meant for a cell; one's own cells start as they do themselves."""
+    return start in CELLS[cell].initialisations if cell in CELLS else start in ("own", "uniform")
+
+
+@contextlib.contextmanager
+def _of_setting(name: str) -> Iterator[None]:
+    """Let what is wrong with one run's setting be said of the study's setting."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(name, error.problem) from error

@@ -136,7 +136,7 @@ def _rate_rules(
         fixed: tuple[float, ...] = config.learning_rates
     else:
         fixed = () if config.fixed_rate is None else (config.fixed_rate,)
-        tuning = _Tuning(config, base._replace(rate=TUNED), records)
+        tuning = _Tuning(config, base._replace(rate=TUNED), lengths, records)
         jobs += tuning.jobs
         if tuning.best is not None:
             yield base._replace(rate=TUNED), _interpolated(tuning.best, lengths)
@@ -148,12 +148,16 @@ class _Tuning:
     """The tuning runs of one condition, and the best rate at each length they were made at."""
 
     def __init__(
-        self, config: StudyConfig, condition: Condition, records: Mapping[str, RunRecord]
+        self,
+        config: StudyConfig,
+        condition: Condition,
+        lengths: tuple[int, ...],
+        records: Mapping[str, RunRecord],
     ) -> None:
         self.jobs: list[Job] = []
         best = {
             length: self._tune(config, condition, length, records)
-            for length in _spread(config.lengths, TUNING_LENGTHS)
+            for length in _spread(lengths, TUNING_LENGTHS)
         }
         # The rates of all lengths at once, or none: what is run must not depend on what is done
         # first.
@@ -230,15 +234,17 @@ def _wider(grid: tuple[float, ...], rates: list[float], best: float) -> float | 
     return None if added >= MOST_WIDENED else _half_decade(best, 1 if above else -1)
 
 
-def _half_decade(rate: float, direction: int) -> float:
-    """The next of 1e-4, 3e-4, 1e-3 ... above or below a rate.
+def _half_decade(rate: float, direction: int) -> float | None:
+    """The next of 1e-4, 3e-4, 1e-3 ... above or below a rate; None beyond what floats can hold.
 
     >>> _half_decade(1e-3, 1), _half_decade(1e-3, -1), _half_decade(3e-3, 1)
     (0.003, 0.0003, 0.01)
     """
-    ladder = [float(f"{step:g}e{power}") for power in range(-9, 4) for step in RATE_STEPS]
-    beyond = [x for x in ladder if (x > rate * 1.01 if direction > 0 else x < rate * 0.99)]
-    return beyond[0] if direction > 0 else beyond[-1]
+    power = math.floor(math.log10(rate))
+    ladder = [float(f"{x:g}e{p}") for p in (power - 1, power, power + 1) for x in RATE_STEPS]
+    if direction > 0:
+        return next((x for x in ladder if rate * 1.01 < x < math.inf), None)
+    return next((x for x in reversed(ladder) if 0 < x < rate * 0.99), None)
 
 
 def _interpolated(best: Rates, lengths: Iterable[int]) -> Rates:
@@ -294,7 +300,7 @@ def _compared(config: StudyConfig, base: Condition) -> list[Job]:
     if not config.compared_optimizers:
         return []
     jobs = []
-    for optimizer in (config.optimizer, *config.compared_optimizers):
+    for optimizer in dict.fromkeys((config.optimizer, *config.compared_optimizers)):
         for rate in config.compared_rates or config.learning_rates:
             condition = base._replace(rate=f"{rate:g}", optimizer=optimizer)
             for seed in range(min(config.seeds, 3)):

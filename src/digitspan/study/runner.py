@@ -14,16 +14,17 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
 from digitspan.errors import DigitspanError, UsageError
-from digitspan.files import require_writable_folder
+from digitspan.files import remove_unfinished, require_writable_folder
 from digitspan.runs import RunConfig, RunRecord, check_size
 from digitspan.study.config import StudyConfig
 from digitspan.study.grid import Job, next_jobs
@@ -78,6 +79,7 @@ def check_study(config: StudyConfig) -> None:
         UsageError: with the size it would take.
     """
     runs = len(config.cells) * len(config.lengths) * config.seeds * len(config.learning_rates)
+    runs += len(config.cells) * len(config.lengths) * config.tuning_seeds  # of a rate
     runs *= len(config.encoding) * len(config.initialisation)
     if runs > MAX_RUNS:
         message = f"the grid has {runs:,} runs, more than {MAX_RUNS:,}; choose fewer --seeds"
@@ -121,6 +123,9 @@ def run_study(
         rows = store.rows()
         if store.damaged:
             progress.warn(f"{store.damaged} damaged rows were left out; their runs are done again")
+        store.recount(rows)
+        for kept in ("weights", "checkpoints"):  # the lock is ours: nobody is writing there
+            remove_unfinished(folder / kept)
         options = WorkerOptions(folder=str(folder.resolve()), device=device)
         pool = _Pool(store, rows, options, workers, progress)
         with _signals(pool), pool:
@@ -137,7 +142,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")  # a fork would inherit the store's lock
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, options), daemon=True)
-        self.process.start()
+        with _no_interrupt():
+            self.process.start()
         theirs.close()
         self.job: Job | None = None
 
@@ -168,7 +174,7 @@ class _Pool:
         self.waiting: deque[Job] = deque()
         self.attempts: dict[str, int] = {}
         self.interrupted_by: int | None = None
-        self._wake_up, self._wake_me = os.pipe()
+        self._wake_up, self._wake_me = multiprocessing.Pipe(duplex=False)
 
     def __enter__(self) -> None:
         """Workers are begun when there are runs for them."""
@@ -184,8 +190,8 @@ class _Pool:
                 worker.process.kill()
                 worker.process.join()
             worker.pipe.close()
-        os.close(self._wake_up)
-        os.close(self._wake_me)
+        self._wake_up.close()
+        self._wake_me.close()
 
     def interrupt(self, number: int) -> None:
         """Called at a signal: at the second one, end at once."""
@@ -194,7 +200,7 @@ class _Pool:
                 worker.process.kill()
             os._exit(128 + number)
         self.interrupted_by = number
-        os.write(self._wake_me, b"!")
+        self._wake_me.send_bytes(b"!")
 
     def run(self, jobs: list[Job]) -> None:
         """Do some runs, each of which gets a row."""
@@ -279,6 +285,23 @@ class _Pool:
         self.store.add(record, timing)
         self.rows[key] = Row(record, timing)
         self.progress.finished(record, seconds)
+
+
+@contextlib.contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Hold Ctrl-C back, here for a moment and for good in the processes that are begun inside.
+
+    A terminal sends it to the workers too, also while they are not yet able to ignore it.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # it would let Ctrl-C through again once it is begun
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

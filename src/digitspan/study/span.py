@@ -1,26 +1,24 @@
 """The memory span: the length at which half of the runs are still solved, with its interval.
 
-p(T) = (1 - lambda) / (1 + exp((ln T - mu) / s)),   S50 = exp(mu)
+S50 is the median of the posterior of study/curve.py. Where that curve does not fit, S50 is the
+length at which the pooled (isotonic) solved share crosses one half, with an interval from
+the posterior of the shares. What lies beyond the lengths tried is not reported: that end of the
+interval is open.
 
-where p(T) is the share of runs solved at length T, lambda (the lapse rate) the share that fails
-even where it is easy, and s the width of the fall. Nobody solves a run by guessing, so p falls to
-zero. The posterior is computed on a grid; mu is uniform on [ln 2, ln 4 T_max], s log-uniform on
-[0.03, 0.5], lambda uniform on [0, 0.3].
-
-Sources: Wichmann and Hill 2001 (lapses bias a threshold that ignores them), Schuett et al. 2016
-(priors and posterior), Woods et al. 2011 (mean span). See docs/protocol.md, section 3.
+Sources: Schuett et al. 2016 (the posterior of a psychometric function), Gelman, Meng and Stern
+1996 (posterior predictive p-value), Chakraborty and Ghosal 2021 (interval of a monotone function:
+the posterior projected), Woods et al. 2011 (mean span). See docs/protocol.md, section 4.
 """
 
 from __future__ import annotations
 
-import functools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from digitspan.statistics import wilson
+from digitspan.study.curve import Counts, Posterior, fitted_share, posterior
 
 __all__ = [
     "GUARANTEE_SEEDS",
@@ -36,49 +34,11 @@ __all__ = [
 GUARANTEE_SEEDS = 20
 """Seeds a length from which on the guaranteed span is determined."""
 
-_MU_POINTS, _S_POINTS, _LAMBDA_POINTS = 241, 21, 13
-_BEYOND = 0.025
-"""More than this share of the posterior beyond the lengths tried: they do not reach the span."""
-
 _MISFIT = 0.05
 """A posterior predictive p-value below it: the curve does not describe the runs."""
 
 _REPLICATIONS = 400
-"""Simulated studies behind the p-value, resampled ones behind the isotonic interval."""
-
-
-class Counts(NamedTuple):
-    """How many runs were solved at one length."""
-
-    solved: int
-    """k."""
-    runs: int
-    """n, at least 1."""
-
-
-class Posterior(NamedTuple):
-    """What the runs say about the curve, on a grid of G = 241 x 21 x 13 points."""
-
-    mu: np.ndarray
-    """ln S50 at each point, shape (G,)."""
-    s: np.ndarray
-    """The width of the fall at each point, shape (G,)."""
-    lapse: np.ndarray
-    """lambda at each point, shape (G,)."""
-    weight: np.ndarray
-    """The probability of each point, shape (G,), summing to 1."""
-
-    def mean(self, values: np.ndarray) -> float:
-        """The posterior mean of something that has a value at each point, shape (G,)."""
-        return float(self.weight @ values)
-
-    def quantiles(self, probabilities: Sequence[float]) -> np.ndarray:
-        """Quantiles of mu: ln S50 is below each with that probability."""
-        mu, inverse = np.unique(self.mu, return_inverse=True)
-        mass = np.bincount(inverse, self.weight)
-        # The mass of a grid point lies around it: half of it to its left.
-        quantiles: np.ndarray = np.interp(probabilities, np.cumsum(mass) - mass / 2, mu)
-        return quantiles
+"""Simulated studies behind the p-value, drawn ones behind the isotonic interval."""
 
 
 class Span(NamedTuple):
@@ -87,9 +47,9 @@ class Span(NamedTuple):
     s50: float
     """The length at which half of the runs are solved; a bound where `bound` says so."""
     s50_low: float | None
-    """Lower end of its 95 % interval; None where `bound` is "<="."""
+    """Lower end of its 95 % interval; None where it is below the shortest length tried."""
     s50_high: float | None
-    """Upper end of it; None where `bound` is ">="."""
+    """Upper end of it; None where it is above the longest length tried."""
     bound: str
     """">=" or "<=" where the lengths tried do not reach the span, else empty."""
     method: str
@@ -112,29 +72,23 @@ def measure_span(counts: Mapping[int, Counts]) -> Span:
 
     >>> span = measure_span({5: Counts(10, 10), 10: Counts(9, 10), 20: Counts(1, 10)})
     >>> round(span.s50), span.bound, span.method
-    (14, '', 'logistic')
+    (16, '', 'logistic')
 
     Args:
-        counts: by length T.
+        counts: by length T; at least one.
     """
-    lengths = sorted(counts)
     belief = posterior(counts)
-    low, middle, high = np.exp(belief.quantiles([0.025, 0.5, 0.975]))
     p_value = _posterior_predictive_p(belief, counts)
-    method = "logistic"
     if p_value < _MISFIT or _rises(counts):
-        method = "isotonic"
-        low, middle, high = _isotonic_crossing(counts)
-    bound = ""
-    if _beyond(belief, math.log(lengths[-1])) or middle > lengths[-1]:
-        bound, middle = ">=", lengths[-1]
-    elif _beyond(belief, math.log(lengths[0]), above=False) or middle < lengths[0]:
-        bound, middle = "<=", lengths[0]
+        method, (low, middle, high) = "isotonic", _isotonic_quantiles(counts)
+    else:
+        method, (low, middle, high) = "logistic", belief.quantiles([0.025, 0.5, 0.975])
+    shortest, longest = np.log(min(counts)), np.log(max(counts))
     return Span(
-        s50=float(middle),
-        s50_low=None if bound == "<=" else float(low),
-        s50_high=None if bound == ">=" else float(high),
-        bound=bound,
+        s50=float(np.exp(np.clip(middle, shortest, longest))),
+        s50_low=None if low < shortest else float(np.exp(min(low, longest))),
+        s50_high=None if high > longest else float(np.exp(max(high, shortest))),
+        bound=">=" if middle > longest else "<=" if middle < shortest else "",
         method=method,
         lapse=belief.mean(belief.lapse),
         width=belief.mean(belief.s),
@@ -142,34 +96,6 @@ def measure_span(counts: Mapping[int, Counts]) -> Span:
         guaranteed=_guaranteed(counts),
         mean_span=_mean_span(counts),
     )
-
-
-def posterior(counts: Mapping[int, Counts], longest: int | None = None) -> Posterior:
-    """What is known about the curve after some runs.
-
-    Args:
-        counts: by length T.
-        longest: T_max of the prior, by default the longest length in `counts`.
-    """
-    mu, s, lapse = _grid(longest or max(counts))
-    log_likelihood = np.zeros_like(mu)
-    for length, (solved, runs) in counts.items():
-        share = fitted_share(math.log(length), mu, s, lapse)
-        log_likelihood += solved * np.log(share) + (runs - solved) * np.log1p(-share)
-    weight = np.exp(log_likelihood - log_likelihood.max())
-    return Posterior(mu, s, lapse, weight / weight.sum())
-
-
-def fitted_share(
-    log_length: float | np.ndarray,
-    mu: float | np.ndarray,
-    s: float | np.ndarray,
-    lapse: float | np.ndarray,
-) -> np.ndarray:
-    """p(T) = (1 - lambda) / (1 + exp((ln T - mu) / s)), kept off 0 and 1 by 1e-9."""
-    fall = np.clip((log_length - mu) / s, -700, 700)
-    share: np.ndarray = np.clip((1 - lapse) / (1 + np.exp(fall)), 1e-9, 1 - 1e-9)
-    return share
 
 
 def isotonic(counts: Mapping[int, Counts]) -> np.ndarray:
@@ -182,33 +108,21 @@ def isotonic(counts: Mapping[int, Counts]) -> np.ndarray:
     return np.concatenate([[block.solved / block.runs] * size for block, size in pooled])
 
 
-@functools.lru_cache(maxsize=8)
-def _grid(longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The points of the posterior's grid: mu, s, lambda, shape (G,) each."""
-    mu = np.linspace(math.log(2), math.log(4 * longest), _MU_POINTS)
-    s = np.exp(np.linspace(math.log(0.03), math.log(0.5), _S_POINTS))
-    lapse = np.linspace(0, 0.3, _LAMBDA_POINTS)
-    mu, s, lapse = np.meshgrid(mu, s, lapse, indexing="ij")
-    return mu.ravel(), s.ravel(), lapse.ravel()
-
-
-def _beyond(belief: Posterior, log_length: float, *, above: bool = True) -> bool:
-    """Whether more than 2.5 % of the posterior of mu lie above (or below) a length."""
-    outside = belief.mu > log_length if above else belief.mu < log_length
-    return float(belief.weight[outside].sum()) > _BEYOND
-
-
 def _posterior_predictive_p(belief: Posterior, counts: Mapping[int, Counts]) -> float:
     """How often runs simulated from the fit deviate from it at least as much as the real ones."""
     generator = np.random.default_rng(0)
-    drawn = generator.choice(len(belief.weight), _REPLICATIONS, p=belief.weight)
+    cumulative = np.cumsum(belief.weight)
+    drawn = np.searchsorted(cumulative, generator.random(_REPLICATIONS) * cumulative[-1])
     lengths = np.array(sorted(counts))
     solved, runs = np.array([counts[length] for length in lengths]).T
     share = fitted_share(
         np.log(lengths)[None], belief.mu[drawn, None], belief.s[drawn, None],
         belief.lapse[drawn, None],
     )  # fmt: skip  # (replications, L)
-    simulated = generator.binomial(runs[None], share)
+    # One number a run is several times faster than binomial draws with a share each.
+    uniform = generator.random((_REPLICATIONS, runs.sum()), dtype=np.float32)
+    is_solved = uniform < np.repeat(share.astype(np.float32), runs, axis=1)
+    simulated = np.add.reduceat(is_solved, np.cumsum(runs) - runs, axis=1, dtype=np.int64)
     at_least = _deviance(simulated, runs, share) >= _deviance(solved, runs, share) - 1e-9
     return float(at_least.mean())
 
@@ -250,32 +164,57 @@ def _share(counts: Counts) -> float:
     return counts.solved / counts.runs
 
 
-def _isotonic_crossing(counts: Mapping[int, Counts]) -> tuple[float, float, float]:
-    """Where the pooled share crosses one half: 2.5 %, the estimate, 97.5 % (resampled runs)."""
+def _isotonic_quantiles(counts: Mapping[int, Counts]) -> tuple[float, float, float]:
+    """Ln T where the pooled share crosses one half: 2.5 %, the estimate, 97.5 %.
+
+    The share at each length is drawn from its posterior, Beta(k + 1/2, n - k + 1/2), and pooled
+    like the real ones. Unlike resampled runs, these spread also where all or none were solved.
+    """
     generator = np.random.default_rng(0)
-    crossings = []
-    for _ in range(_REPLICATIONS):
-        resampled = {
-            length: Counts(int(generator.binomial(runs, solved / runs)), runs)
-            for length, (solved, runs) in counts.items()
-        }
-        crossings.append(_crossing(resampled))
-    low, high = np.quantile(crossings, [0.025, 0.975])
-    return float(low), _crossing(counts), float(high)
+    log_lengths = np.log(sorted(counts))
+    solved, runs = np.array([counts[length] for length in sorted(counts)]).T
+    shape = (_REPLICATIONS, len(log_lengths))
+    drawn = generator.beta(solved + 0.5, runs - solved + 0.5, shape)
+    crossings = _crossings(log_lengths, _pooled(drawn, runs))
+    # Crossings may be infinite: no interpolation between them.
+    low, high = np.quantile(crossings, [0.025, 0.975], method="inverted_cdf")
+    middle = float(_crossings(log_lengths, isotonic(counts)[None])[0])
+    return min(float(low), middle), middle, max(float(high), middle)
 
 
-def _crossing(counts: Mapping[int, Counts]) -> float:
-    """The length at which the pooled share, drawn through ln T, falls below one half."""
-    log_lengths, shares = np.log(sorted(counts)), isotonic(counts)
-    below = np.nonzero(shares < 0.5)[0]
-    if len(below) == 0:
-        return float(np.exp(log_lengths[-1]))
-    first = below[0]
-    if first == 0:
-        return float(np.exp(log_lengths[0]))
-    fraction = (shares[first - 1] - 0.5) / (shares[first - 1] - shares[first])
-    step = log_lengths[first] - log_lengths[first - 1]
-    return float(np.exp(log_lengths[first - 1] + fraction * step))
+def _pooled(shares: np.ndarray, runs: np.ndarray) -> np.ndarray:
+    """Shares (B, L) pooled until none is above the one before, weighted by runs (L,); (B, L).
+
+    g_i = min_{a <= i} max_{b >= i} (mean of the shares from a to b)
+
+    Source: Robertson, Wright and Dykstra, Order Restricted Statistical Inference (1988).
+    """
+    sums = np.cumsum(shares * runs, axis=1)
+    before = np.concatenate([np.zeros((len(shares), 1)), sums[:, :-1]], axis=1)
+    number = np.cumsum(runs)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = (sums[:, None, :] - before[:, :, None]) / (number - (number - runs)[:, None])
+    means[:, ~np.triu(np.ones((len(runs), len(runs)), bool))] = -np.inf  # (B, a, b): b >= a
+    highest = np.maximum.accumulate(means[:, :, ::-1], axis=2)[:, :, ::-1]  # (B, a, i)
+    below = np.where(np.triu(np.ones((len(runs), len(runs)), bool)), highest, np.inf)
+    pooled: np.ndarray = below.min(axis=1)
+    return pooled
+
+
+def _crossings(log_lengths: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Ln T at which shares (B, L) that do not rise, drawn through ln T, fall below one half; (B,).
+
+    Infinite where they do not cross it at the lengths tried.
+    """
+    below = np.concatenate([shares < 0.5, np.ones((len(shares), 1), bool)], axis=1)
+    first = below.argmax(axis=1)  # L: at none
+    crossings = np.where(first == 0, -np.inf, np.inf)
+    inside = (first > 0) & (first < len(log_lengths))
+    rows, right = np.flatnonzero(inside), first[inside]
+    above, under = shares[rows, right - 1], shares[rows, right]
+    step = log_lengths[right] - log_lengths[right - 1]
+    crossings[inside] = log_lengths[right - 1] + (above - 0.5) / (above - under) * step
+    return crossings
 
 
 def _guaranteed(counts: Mapping[int, Counts]) -> float | None:

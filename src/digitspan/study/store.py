@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import sys
 import time
@@ -93,16 +94,18 @@ class Store:
             DigitspanError: where the disk is full.
         """
         path = folder / STORE_NAME
-        lock = _lock(folder)
-        try:
+        with contextlib.ExitStack() as opened:
+            lock = opened.enter_context(_lock(folder))
             connection = _connect(f"{path.resolve().as_uri()}?mode=rwc", path)
+            opened.callback(connection.close)
             with _sentences(path):
+                if _tables(connection):
+                    _check(connection, path)  # before anything is changed in it
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-                _make_or_check(connection, path)
-        except BaseException:
-            lock.close()
-            raise
+                if not _tables(connection):
+                    _make(connection)
+            opened.pop_all()
         return cls(path, connection, lock)
 
     @classmethod
@@ -117,9 +120,12 @@ class Store:
         # Without its log the file does not change, and may lie where nothing can be written.
         has_log = path.with_name(path.name + "-wal").exists()
         mode = "mode=ro" if has_log else "mode=ro&immutable=1"
-        connection = _connect(f"{path.resolve().as_uri()}?{mode}", path)
-        with _sentences(path):
-            _check(connection, path)
+        with contextlib.ExitStack() as opened:
+            connection = _connect(f"{path.resolve().as_uri()}?{mode}", path)
+            opened.callback(connection.close)
+            with _sentences(path):
+                _check(connection, path)
+            opened.pop_all()
         return cls(path, connection, None)
 
     def __enter__(self) -> Self:
@@ -131,7 +137,9 @@ class Store:
     def close(self) -> None:
         """Close the file; the lock goes with it."""
         self._connection.close()
-        if self._lock is not None:
+        if self._lock is not None and not self._lock.closed:
+            with contextlib.suppress(OSError):
+                self._lock.truncate(0)  # nobody is named any more
             self._lock.close()
 
     def add(self, record: RunRecord, timing: Timing) -> None:
@@ -149,11 +157,15 @@ class Store:
             json.dumps([list(point) for point in record.curve]),
             json.dumps(timing._asdict()),
         )
-        with _sentences(self.path):
+        with _sentences(self.path), _transaction(self._connection):
+            query = "SELECT * FROM runs WHERE key = ?"
+            before = [_row(row, curves=False) for row in self._read(query, columns[0])]
+            count = self._whole_rows() + (before in ([], [None]))
             self._connection.execute(
                 "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)",
                 (*columns, _digest(*columns)),
             )
+            self.set_value(_WHOLE_ROWS, str(count))
 
     def rows(self, *, curves: bool = True) -> dict[str, Row]:
         """All rows that are whole, by key, sorted; `damaged` counts the others.
@@ -163,13 +175,20 @@ class Store:
         """
         rows: dict[str, Row] = {}
         self.damaged = 0
+        expected = self._whole_rows()  # first: whoever writes meanwhile only adds
         for columns in self._read("SELECT * FROM runs ORDER BY key"):
             row = _row(columns, curves=curves)
             if row is None:
                 self.damaged += 1
             else:
                 rows[row.record.config.key] = row
+        # A page can be damaged so that rows are gone without SQLite noticing.
+        self.damaged = max(self.damaged, expected - len(rows))
         return rows
+
+    def recount(self, rows: Mapping[str, Row]) -> None:
+        """These are all the rows there are: what was damaged is missed no longer."""
+        self.set_value(_WHOLE_ROWS, str(len(rows)))
 
     def set_value(self, name: str, value: str) -> None:
         """Keep a named text, such as the study's configuration."""
@@ -184,11 +203,15 @@ class Store:
                 return str(row[1])
         return None
 
-    def _read(self, query: str) -> Iterator[tuple[Any, ...]]:
+    def _whole_rows(self) -> int:
+        """How many whole rows there are, by a count that is kept beside them."""
+        return int(self.value(_WHOLE_ROWS) or 0)
+
+    def _read(self, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, as far as the file is whole."""
         try:
-            yield from self._connection.execute(query)
-        except (sqlite3.DatabaseError, sqlite3.Warning, UnicodeDecodeError, OverflowError):
+            yield from self._connection.execute(query, values)
+        except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError, OverflowError, MemoryError):
             # A page is damaged: how much is behind it is not known, but that something is.
             self.damaged += 1
 
@@ -199,15 +222,18 @@ def find_store(study: Path) -> Path:
     Raises:
         UsageError: where there is none.
     """
-    path = study / STORE_NAME if study.is_dir() else study
-    if not path.is_file():
+    path = study / STORE_NAME if os.path.isdir(study) else study
+    if not os.path.isfile(path):  # unlike Path.is_file, this has no objection to a long name
         message = (
             f"no study at {str(study)[:200]!r}: expected a folder with {STORE_NAME} in it; "
-            f"`digitspan study quick --out {study}` makes one"
+            f"`digitspan study quick --out FOLDER` makes one"
         )
         raise UsageError(message)
     return path
 
+
+_WHOLE_ROWS = "whole rows"
+"""Under this name the store keeps how many rows it has."""
 
 _RESULT_FIELDS = tuple(
     name for name in RunRecord.__dataclass_fields__ if name not in ("config", "curve")
@@ -220,11 +246,15 @@ def _row(columns: tuple[Any, ...], *, curves: bool) -> Row | None:
     if not all(isinstance(text, str) for text in content) or _digest(*content) != digest:
         return None
     key, config_text, result_text, curve_text, timing_text = content
-    config = RunConfig.from_canonical(config_text)
-    result: dict[str, Any] = json.loads(result_text)
-    curve = tuple(CurvePoint(*point) for point in json.loads(curve_text)) if curves else ()
-    record = RunRecord(config=config, curve=curve, **result)
-    return Row(record, Timing(**json.loads(timing_text))) if config.key == key else None
+    try:
+        config = RunConfig.from_canonical(config_text)
+        result: dict[str, Any] = json.loads(result_text)
+        curve = tuple(CurvePoint(*point) for point in json.loads(curve_text)) if curves else ()
+        record = RunRecord(config=config, curve=curve, **result)
+        timing = Timing(**json.loads(timing_text))
+    except (ValueError, TypeError, UsageError):
+        return None  # whole, but what it says is nothing that this version knows
+    return Row(record, timing) if config.key == key else None
 
 
 def _digest(*columns: str) -> str:
@@ -233,29 +263,45 @@ def _digest(*columns: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is written inside, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def _connect(uri: str, path: Path) -> sqlite3.Connection:
     """A connection that commits every statement by itself."""
-    try:
+    with _sentences(path):
         return sqlite3.connect(uri, uri=True, isolation_level=None)
-    except sqlite3.Error as error:
-        message = f"cannot open the store {path}: {error}"
-        raise StoreError(message) from error
 
 
-def _make_or_check(connection: sqlite3.Connection, path: Path) -> None:
-    """Lay out a new store, or see that the file is one of ours."""
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-        connection.executescript(
-            f"BEGIN; PRAGMA application_id = {_APPLICATION_ID}; "
-            f"PRAGMA user_version = {_SCHEMA_VERSION}; {_SCHEMA} COMMIT;"
-        )
-    _check(connection, path)
+def _make(connection: sqlite3.Connection) -> None:
+    """Lay out a new store."""
+    connection.executescript(
+        f"BEGIN; PRAGMA application_id = {_APPLICATION_ID}; "
+        f"PRAGMA user_version = {_SCHEMA_VERSION}; {_SCHEMA} COMMIT;"
+    )
+
+
+def _tables(connection: sqlite3.Connection) -> int:
+    """How many tables and the like a file has."""
+    return int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse a file of another program, or of a newer version of this one."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if (application, version) == (0, 0) and not _tables(connection):
+        message = f"{path} is empty: its study was not begun yet; `digitspan study` begins it"
+        raise StoreError(message)
     if application != _APPLICATION_ID:
         message = f"{path} is not a study of digitspan but a database of another program"
         raise StoreError(message)
@@ -272,28 +318,33 @@ def _sentences(path: Path) -> Iterator[None]:
     """Say in one sentence what SQLite says."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
-        if "not a database" in str(error) or "malformed" in str(error):
+    except sqlite3.Error as error:
+        said = str(error)
+        if "not a database" in said or "malformed" in said or "no such table" in said:
             message = (
-                f"{path} is not a study of digitspan, or it is damaged ({error}); "
+                f"{path} is not a study of digitspan, or it is damaged ({said}); "
                 f"move it away to begin anew"
             )
             raise StoreError(message) from error
-        if "full" in str(error):
-            free = _free_bytes(path.parent)
+        if "locked" in said:
+            message = f"another program holds {path}; close it and call again"
+            raise StoreError(message) from error
+        if "full" in said:
             message = (
-                f"the disk is full: {path} could not take another row ({free:,} bytes free); all "
-                f"rows written so far are safe; free some space and call again"
+                f"the disk is full: {path} takes no more rows ({_free_bytes(path)} bytes free); "
+                f"all rows kept so far are safe; free some space and call again"
             )
             raise DigitspanError(message) from error
-        message = f"cannot write {path} ({error}); all rows written so far are safe; call again"
+        message = f"cannot use {path} ({said}); all rows kept so far are safe; call again"
         raise DigitspanError(message) from error
 
 
-def _free_bytes(folder: Path) -> int:
-    """Free space where a folder is, in bytes."""
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
+def _free_bytes(path: Path) -> str:
+    """Free space where a file is, in bytes."""
+    try:
+        return f"{shutil.disk_usage(path.parent).free:,}"
+    except OSError:
+        return "few"
 
 
 def _lock(folder: Path) -> IO[str]:
@@ -301,26 +352,50 @@ def _lock(folder: Path) -> IO[str]:
 
     Raises:
         StoreError: naming the process that holds it.
+        DigitspanError: where the disk is full.
     """
-    file = (folder / ".lock").open("a+", encoding="utf-8")
+    path = folder / ".lock"
+    try:
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise _not_locked(path, error) from error
     try:
         _lock_file(file)
     except OSError as error:
-        file.seek(0)
-        holder = file.read().strip() or "another process"
+        holder = _holder(file)
         file.close()
         if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-            raise
+            raise _not_locked(path, error) from error
         message = (
             f"the study in {folder} is being run by {holder}; wait for it to end, stop it, or "
             f"choose another --out"
         )
         raise StoreError(message) from error
-    file.seek(0)
-    file.truncate()
-    file.write(f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
-    file.flush()
+    # Who holds it is for information only: where the disk takes no more, nobody is named.
+    with contextlib.suppress(OSError):
+        os.ftruncate(file.fileno(), 0)
+        os.write(file.fileno(), f"process {os.getpid()} since {_now()}".encode())
     return file
+
+
+def _holder(file: IO[str]) -> str:
+    """Who holds a lock, as it has written there itself."""
+    for _ in range(10):
+        time.sleep(0.1)  # it may have got the lock only just now, and be about to write its name
+        file.seek(0)
+        if name := file.read().strip():
+            return name
+    return "another process"
+
+
+def _not_locked(path: Path, error: OSError) -> DigitspanError:
+    """What is said where a lock cannot be had for another reason than that it is held."""
+    message = f"cannot lock {path} ({error.strerror or error}); free some space or choose another"
+    return DigitspanError(f"{message} --out")
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S")
 
 
 if sys.platform == "win32":

@@ -49,8 +49,11 @@ def work(pipe: Connection, options: WorkerOptions) -> None:
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        _send(pipe, {"refused": f"torch cannot be loaded: {error}", "exit_status": 1})
+        return
     torch.set_num_threads(1)
     while True:
         try:

@@ -1,0 +1,165 @@
+"""`digitspan handin STUDY`: what the sheet asks for, as one ZIP: PDF, notebook and code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import time
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from digitspan.commands.options import path, require_torch, sigterm_exits
+from digitspan.errors import UsageError
+from digitspan.files import require_writable_folder, write_whole
+
+__all__ = ["add_options", "run"]
+
+_EXTRA = {
+    "ipykernel": "ipykernel",
+    "jupytext": "jupytext",
+    "nbclient": "nbclient",
+    "nbformat": "nbformat",
+    "pypandoc": "pypandoc_binary",
+    "pypdf": "pypdf",
+    "typst": "typst",
+}
+"""What the `report` extra installs: what is imported, and the package it comes in."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument(
+        "study", metavar="STUDY", type=path, nargs="?", help="a finished study's folder"
+    )
+    parser.add_argument("--surname", metavar="S", help="your surname, for both file names")
+    parser.add_argument(
+        "--matriculation", metavar="M", help="your matriculation number, for both file names"
+    )
+    parser.add_argument(
+        "--out", type=path, metavar="FOLDER", default=Path(), help="where to (default: here)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there already")
+    parser.add_argument(
+        "--answers",
+        type=path,
+        metavar="FOLDER",
+        help="your own words, a file a question: 1.1.md ... 1.6.md (default: the built-in ones)",
+    )
+    parser.add_argument(
+        "--write-answers",
+        type=path,
+        metavar="FOLDER",
+        help="put the built-in answers into FOLDER to start from, and do nothing else",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the ZIP and print its path; or write the built-in answers and print theirs.
+
+    Raises:
+        UsageError: where something is missing or cannot be used.
+        DigitspanError: where the report cannot be made.
+    """
+    from digitspan.report.answers import read_answers, write_answers
+
+    if options.write_answers is not None:
+        for written in write_answers(options.write_answers, overwrite=options.overwrite):
+            print(written)
+        return 0
+
+    from digitspan.report.author import checked_author
+
+    for name in ("study", "surname", "matriculation"):
+        if getattr(options, name) is None:
+            wanted = "STUDY" if name == "study" else f"--{name}"
+            message = (
+                f"{wanted} is missing; expected `digitspan handin results/sheet --surname NAME "
+                f"--matriculation 01234567`"
+            )
+            raise UsageError(message)
+    author = checked_author(options.surname, options.matriculation)
+    target = options.out / f"{author.stem}.zip"
+    if target.exists() and not options.overwrite:
+        message = f"{target} is there already; add --overwrite to replace it"
+        raise UsageError(message)
+    answers = read_answers(options.answers)
+    require_writable_folder(options.out, "--out")
+    _require_extra()
+
+    from digitspan.report.material import read_material
+
+    material = read_material(options.study)
+    require_torch()
+    with sigterm_exits(), _Stages() as stages:
+        stages.begin("starting")
+        from digitspan.report.build import build
+
+        content = build(material, author, answers, stages.begin, stages.cells)
+        stages.begin("writing")
+        write_whole(target, content)
+    print(target)
+    return 0
+
+
+def _require_extra() -> None:
+    """Refuse to go on without the packages that make the report; does not import them.
+
+    Raises:
+        UsageError: naming them, with the command that installs them.
+    """
+    missing = [
+        package for module, package in _EXTRA.items() if importlib.util.find_spec(module) is None
+    ]
+    if missing:
+        message = (
+            f"the report needs {', '.join(missing)}, and they are not installed; "
+            f'`pip install "digitspan[report]"` installs them'
+        )
+        raise UsageError(message)
+
+
+class _Stages:
+    """What is being done, and how long each stage took, on standard error."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._stage = ""
+        self._since = 0.0
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end()
+        self._bar.stop()
+
+    def begin(self, stage: str) -> None:
+        """A stage begins, and the one before it ends."""
+        self._end()
+        self._stage, self._since = stage, time.monotonic()
+        self._task = self._bar.add_task(stage, total=None)
+
+    def cells(self, done: int, of: int) -> None:
+        """So many of the notebook's cells are done."""
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, total=of)
+
+    def _end(self) -> None:
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
+            seconds = time.monotonic() - self._since
+            self._console.print(f"{self._stage}: {seconds:.1f} s", highlight=False)

@@ -1,0 +1,92 @@
+"""`digitspan look RUN [RUN]`: one HTML page to look inside a network, or the figures of why."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from digitspan.commands.options import path, require_torch
+from digitspan.errors import UsageError
+from digitspan.files import require_writable_folder, write_whole
+
+if TYPE_CHECKING:
+    from digitspan.page.choose import Chosen
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        help="one or two of: a run's folder, STUDY:KEY for one run of a study; or a study alone, "
+        "which shows the longest length where one cell was solved and the other not",
+    )
+    parser.add_argument(
+        "-o", "--out", type=path, metavar="PAGE", help="write the page here (default: page.html)"
+    )
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    parser.add_argument(
+        "--figures",
+        type=path,
+        metavar="FOLDER",
+        help="write gradient-flow, gates and memory as SVG and PNG here, instead of the page",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the page or the figures, and say what they show.
+
+    Raises:
+        UsageError: where a run cannot be found or looked into.
+    """
+    from digitspan.page.choose import choose
+
+    if options.figures is not None and (options.out is not None or options.open):
+        message = "--figures writes no page: it cannot be given with --out or --open; call twice"
+        raise UsageError(message)
+    chosen = choose(options.runs)
+    require_torch()
+    if options.figures is not None:
+        return _write_figures(chosen, options.figures)
+    return _write_page(chosen, options.out or Path("page.html"), show=options.open)
+
+
+def _write_page(chosen: Chosen, file: Path, *, show: bool) -> int:
+    from digitspan.page import page_html
+    from digitspan.page.data import document
+    from digitspan.why import why_not_solved
+
+    if file.is_dir():
+        message = f"--out must be a file to write, such as page.html; got the folder {str(file)!r}"
+        raise UsageError(message)
+    content = page_html(document(chosen, lambda kept: why_not_solved(kept.record, kept.weights)))
+    write_whole(file, content.encode())
+    names = " beside ".join(kept.config.run_id for kept in chosen.runs[: chosen.show])
+    print(f"{file}: {names}")
+    if chosen.about:
+        print(chosen.about)
+    size = len(content.encode()) / 1e6
+    print(f"{len(chosen.runs)} networks, {size:.1f} MB, works offline", file=sys.stderr)
+    if show and not webbrowser.open(file.resolve().as_uri()):
+        print(f"no browser was found: open {file} by hand", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _write_figures(chosen: Chosen, folder: Path) -> int:
+    from digitspan.inside import write_inside_figures
+
+    require_writable_folder(folder, "--figures")
+    shown, others = (
+        [(kept.config, kept.weights) for kept in runs]
+        for runs in (chosen.runs[: chosen.show], chosen.seeds)
+    )
+    names = write_inside_figures(shown, folder, seeds=others)
+    print(f"{folder}: {', '.join(names)}")
+    return 0

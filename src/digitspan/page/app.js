@@ -1,0 +1,200 @@
+// The page as a whole: what is on show, what follows from it, and when it is drawn anew.
+
+const STEP_MILLISECONDS = 350;
+
+class App {
+  /** @param {any} data what Python handed over (page/data.py) */
+  constructor(data) {
+    this.data = data;
+    /** @type {Network[]} */
+    this.networks = data.networks.map(readNetwork);
+    /** @type {Slot[]} */
+    this.slots = data.show.map((/** @type {number} */ index, /** @type {number} */ k) => newSlot(this.networks[index], k));
+    /** @type {number[]} */
+    this.digits = [];
+    this.step = 0;
+    this.other = 0;
+    this.sort = "first";
+    this.relative = false;
+    this.isExample = false;
+    this.playing = 0;
+    this.asked = new Map();
+    this.bar = new Bar(document.getElementById("bar"), this);
+    document.getElementById("about").textContent = data.about;
+    document.title = `${this.slots.map((slot) => slot.network.title).join(" and ")} · Look inside a network · digitspan`;
+    this.build();
+    this.begin(Math.max(...this.slots.map((slot) => slot.network.length)));
+    const drawAnew = () => {
+      forgetLayout();
+      this.show({});
+    };
+    let width = document.getElementById("panels").clientWidth;
+    new ResizeObserver(([{ target }]) => {
+      if (target.clientWidth === width) return; // it only grew longer
+      width = target.clientWidth;
+      drawAnew();
+    }).observe(document.getElementById("panels"));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAnew);
+  }
+
+  /** Set up the cards and panels for the networks on show. */
+  build() {
+    const titles = this.slots.map((slot) => slot.network.title);
+    const same = titles.length === 2 && titles[0] === titles[1];
+    for (const slot of this.slots) slot.title = same ? `${slot.letter.toUpperCase()} ${slot.network.title}` : slot.network.title;
+    this.verdicts = buildVerdicts(this);
+    this.panels = PANELS.filter((panel) => !panel.needs || panel.needs(this)).map((panel) => Object.create(panel));
+    const sections = this.panels.map((panel) => {
+      const section = frame(panel);
+      panel.build(section, this);
+      return section;
+    });
+    document.getElementById("panels").replaceChildren(this.verdicts.element, ...sections);
+    forgetLayout();
+  }
+
+  /** Read a line that was typed. @param {string} text */
+  read(text) {
+    const { digits, problem } = readDigits(text);
+    if (digits === null) this.bar.refuse(problem);
+    else this.take(digits, false);
+  }
+
+  /** Put digits into the line. @param {number[]} digits */
+  write(digits, isExample = false) {
+    this.bar.line.value = digits.join("");
+    this.take(digits, isExample);
+  }
+
+  /** Ask about these digits. @param {number[]} digits @param {boolean} isExample */
+  take(digits, isExample) {
+    const atEnd = this.step === this.digits.length - 1 || this.digits.length === 0;
+    this.digits = digits;
+    this.isExample = isExample;
+    this.step = atEnd ? digits.length - 1 : Math.min(this.step, digits.length - 1);
+    if (this.other === digits[0] || this.other === (digits[0] + 5) % 10) this.other = (digits[0] + 5) % 10;
+    this.change({});
+  }
+
+  /**
+   * Ask first about a held-out palindrome that each network answers as it mostly does.
+   * @param {number} trained a length T that a network was trained at
+   */
+  begin(trained) {
+    const length = Math.min(MOST_DIGITS + 1, trained);
+    const examples = this.data.examples[length] ?? [];
+    const typical = examples.findIndex((/** @type {string} */ text) =>
+      this.slots.every(({ network }) => {
+        const trace = follow(network, [...text].map(Number), asTrained(), false);
+        return (trace.predictions.at(-1) === trace.target) === network.accuracy >= 0.5;
+      }));
+    this.asked.set(length, Math.max(0, typical));
+    this.another(length);
+  }
+
+  /** Ask about another palindrome. @param {number} length T */
+  another(length) {
+    if (!Number.isInteger(length) || length < 2 || length > MOST_DIGITS + 1) {
+      this.bar.refuse(`The length T must be a whole number from 2 to ${MOST_DIGITS + 1}; T − 1 digits are read.`);
+      return;
+    }
+    const examples = this.data.examples[length];
+    const count = this.asked.get(length) ?? 0;
+    this.asked.set(length, count + 1);
+    if (examples) this.write([...examples[count % examples.length]].map(Number), true);
+    else this.write(drawPalindrome(length));
+  }
+
+  /** Take up changes that the networks feel, and draw. @param {Partial<App>} changes */
+  change(changes) {
+    Object.assign(this, changes);
+    for (const slot of this.slots) {
+      slot.trace = follow(slot.network, this.digits, slot.whatIf);
+      slot.changed = follow(slot.network, [this.other, ...this.digits.slice(1)], slot.whatIf, false);
+      slot.distances = distances(slot.trace, slot.changed);
+      if (slot.unit < 0) slot.unit = sortedUnits(slot, "first")[0];
+    }
+    this.show({});
+  }
+
+  /** Take up changes of the view alone, and draw. @param {Partial<App>} changes */
+  show(changes) {
+    Object.assign(this, changes);
+    if (!this.slots[0].trace) return;
+    this.bar.draw();
+    drawVerdicts(this.verdicts, this);
+    for (const panel of this.panels) panel.draw(this);
+  }
+
+  /** Take a step in hand. @param {number} step from 0 on */
+  pick(step) {
+    if (step !== this.step) this.show({ step });
+  }
+
+  /** Follow a unit of a network. @param {number} k which network @param {number} unit */
+  follow(k, unit) {
+    this.slots[k].unit = unit;
+    this.show({});
+  }
+
+  /** Cut the recurrence of a unit, or join it again. @param {number} k which network */
+  toggleCut(k, unit = this.slots[k].unit) {
+    const { cut } = this.slots[k].whatIf;
+    if (!cut.delete(unit)) cut.add(unit);
+    this.change({});
+  }
+
+  /** Hold a gate at a value; undefined lets it go. @param {Slot} slot */
+  clamp(slot, gate, value) {
+    if (value === undefined) delete slot.whatIf.clamp[gate];
+    else slot.whatIf.clamp[gate] = value;
+    this.change({});
+  }
+
+  /** Look into another network of the page, in the place of one of the same cell. @param {number} index */
+  load(index) {
+    const network = this.networks[index];
+    const same = this.slots.findIndex((slot) => slot.network.cell === network.cell);
+    const k = Math.max(same, 0);
+    this.slots[k] = newSlot(network, k);
+    this.build();
+    this.digits = [];
+    this.begin(network.length);
+    /** @type {HTMLElement} */ (document.querySelector(`[data-network="${index}"]`))?.focus();
+  }
+
+  /** Go through the steps by themselves, or stop. */
+  play() {
+    if (this.playing) return this.stop();
+    if (this.step === this.digits.length - 1) this.step = -1;
+    this.playing = globalThis.setInterval(() => {
+      this.pick(Math.min(this.step + 1, this.digits.length - 1));
+      if (this.step === this.digits.length - 1) this.stop();
+    }, STEP_MILLISECONDS);
+    this.bar.play.textContent = "stop";
+  }
+
+  stop() {
+    globalThis.clearInterval(this.playing);
+    this.show({ playing: 0 });
+  }
+}
+
+/** @param {Network} network @param {number} k @returns {any} */
+function newSlot(network, k) {
+  return { letter: "ab"[k], title: network.title, network, whatIf: asTrained(), unit: -1, trace: null, changed: null, distances: [] };
+}
+
+const app = new App(JSON.parse(document.getElementById("data").textContent));
+
+// For the console, and for whoever checks the numbers.
+Object.assign(globalThis, {
+  digitspan: {
+    networks: app.networks.map(({ name }) => name),
+    trace: (/** @type {number} */ index, /** @type {string} */ text) => {
+      const { digits, problem } = readDigits(text);
+      if (digits === null) throw new Error(problem);
+      return follow(app.networks[index], digits);
+    },
+  },
+});

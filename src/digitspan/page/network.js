@@ -1,0 +1,156 @@
+// Networks out of the page's data, and their way through some digits.
+
+/**
+ * A cell: its equations, once. Every file in cells/ adds one under its registered name.
+ * @typedef {object} Cell
+ * @property {Record<string, {symbol: string, equation: string}>} states
+ * @property {Record<string, {name: string, least: number, equation: string}>} gates
+ * @property {(w: any, x: Vector, state: State, operations: any) => State} step
+ * @property {(w: any, state: State, operations: any) => Vector} readOut
+ *
+ * @typedef {Record<string, Vector>} State
+ *
+ * @typedef {object} Network
+ * @property {number} index where it stands in the page's data
+ * @property {string} name
+ * @property {string} title
+ * @property {string} cell
+ * @property {number} inputSize d: 10 for one-hot digits, 1 for digits as numbers
+ * @property {number} hiddenSize n
+ * @property {number} length T, the length it was trained at
+ * @property {boolean} solved
+ * @property {number} accuracy share of test palindromes answered right, in [0, 1]
+ * @property {string} summary how its training ended, in a sentence
+ * @property {string} why why it was not solved, in a sentence, where it was not
+ * @property {Record<string, Matrix | Vector>} weights
+ *
+ * What a person changes in a network to see what happens.
+ * @typedef {object} WhatIf
+ * @property {Record<string, number>} clamp gate -> the value that it is held at
+ * @property {Set<number>} cut units of whose state nothing reaches the next step
+ *
+ * @typedef {object} Trace
+ * @property {number[]} digits
+ * @property {number} target the first digit: a palindrome ends with it
+ * @property {Record<string, Float64Array[]>} states by name, one vector a step
+ * @property {Record<string, Float64Array[]>} gates by name, one vector a step
+ * @property {Float64Array[]} probabilities after each step
+ * @property {number[]} predictions the most probable digit after each step
+ * @property {number} loss the cross-entropy after the last step, equation (3)
+ * @property {Record<string, Float64Array>} gradientNorms ||dL/ds(t)|| for each state s
+ */
+
+/** @type {Record<string, Cell>} */
+const CELLS = {};
+
+/**
+ * A network with its weights as arrays.
+ * @param {any} entry as page/data.py writes it
+ * @param {number} index
+ * @returns {Network}
+ */
+function readNetwork(entry, index) {
+  const weights = Object.fromEntries(
+    Object.entries(entry.weights).map(([name, { shape, data }]) => {
+      const values = float32Array(data);
+      if (shape.length === 2) return [name, { rows: shape[0], columns: shape[1], data: Float64Array.from(values) }];
+      return [name, { value: Float64Array.from(values), gradient: null }];
+    }),
+  );
+  return { ...entry, index, weights };
+}
+
+/**
+ * Little-endian 32-bit floats in base64.
+ * @param {string} text
+ */
+function float32Array(text) {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  return new Float32Array(bytes.buffer);
+}
+
+/** @returns {WhatIf} nothing changed */
+const asTrained = () => ({ clamp: {}, cut: new Set() });
+
+/**
+ * Step a network through some digits and, where asked, the gradient back through them.
+ * @param {Network} network
+ * @param {number[]} digits one or more
+ * @param {WhatIf} [whatIf]
+ * @param {boolean} [withGradient]
+ * @returns {Trace}
+ */
+function follow(network, digits, whatIf = asTrained(), withGradient = true) {
+  const cell = CELLS[network.cell];
+  const tape = new Tape(withGradient);
+  const gates = Object.fromEntries(Object.keys(cell.gates).map((name) => [name, []]));
+  const gate = (name, vector) => {
+    const seen = name in whatIf.clamp ? tape.constant(vector.value.map(() => whatIf.clamp[name])) : vector;
+    gates[name].push(seen.value);
+    return seen;
+  };
+  const operations = { ...tape, gate };
+  const names = Object.keys(cell.states);
+  const kept = tape.constant(Array.from({ length: network.hiddenSize }, (_, k) => (whatIf.cut.has(k) ? 0 : 1)));
+
+  let state = Object.fromEntries(names.map((name) => [name, tape.constant(new Float64Array(network.hiddenSize))]));
+  const steps = [];
+  const logits = [];
+  for (const digit of digits) {
+    if (whatIf.cut.size) state = Object.fromEntries(names.map((name) => [name, tape.times(state[name], kept)]));
+    state = cell.step(network.weights, tape.constant(encode(digit, network.inputSize)), state, operations);
+    steps.push(state);
+    logits.push(cell.readOut(network.weights, state, operations));
+  }
+  const target = digits[0];
+  const loss = tape.crossEntropy(logits.at(-1), target);
+  if (withGradient) tape.backward(loss);
+
+  const probabilities = logits.map((p) => softmax(p.value));
+  return {
+    digits,
+    target,
+    states: Object.fromEntries(names.map((name) => [name, steps.map((at) => at[name].value)])),
+    gates,
+    probabilities,
+    predictions: probabilities.map(largest),
+    loss: loss.value[0],
+    gradientNorms: withGradient
+      ? Object.fromEntries(names.map((name) => [name, Float64Array.from(steps, (at) => norm(at[name].gradient))]))
+      : {},
+  };
+}
+
+/**
+ * How far apart two ways through a network are after each step: ||s(t) - s'(t)|| over its whole
+ * state.
+ * @param {Trace} one
+ * @param {Trace} other
+ * @returns {number[]}
+ */
+function distances(one, other) {
+  return one.digits.map((_, t) => {
+    let sum = 0;
+    for (const name of Object.keys(one.states)) {
+      const there = other.states[name][t];
+      one.states[name][t].forEach((x, k) => (sum += (x - there[k]) ** 2));
+    }
+    return Math.sqrt(sum);
+  });
+}
+
+/**
+ * A digit as the network reads it.
+ * @param {number} digit
+ * @param {number} inputSize
+ */
+function encode(digit, inputSize) {
+  if (inputSize === 1) return [digit];
+  return Array.from({ length: inputSize }, (_, k) => (k === digit ? 1 : 0));
+}
+
+/** @param {ArrayLike<number>} values */
+const norm = (values) => Math.sqrt(Array.prototype.reduce.call(values, (sum, x) => sum + x * x, 0));
+
+/** Where the largest value is. @param {Float64Array} values */
+const largest = (values) => values.reduce((best, x, k) => (x > values[best] ? k : best), 0);

@@ -1,0 +1,86 @@
+// What a panel is, and what panels share. Every file in panels/ adds one.
+
+/**
+ * @typedef {object} Panel
+ * @property {string} id
+ * @property {string} title
+ * @property {string} question of the exercise sheet
+ * @property {string} text what to look for
+ * @property {(app: App) => boolean} [needs] whether the page has what it shows; always, by default
+ * @property {(section: HTMLElement, app: App) => void} build once, and when a network is loaded
+ * @property {(app: App) => void} draw at every change
+ *
+ * A network on show and what a person does to it.
+ * @typedef {object} Slot
+ * @property {"a" | "b"} letter its colour and marks
+ * @property {string} title
+ * @property {Network} network
+ * @property {WhatIf} whatIf
+ * @property {number} unit the unit that is followed
+ * @property {Trace} trace
+ * @property {Trace} changed with another first digit
+ * @property {number[]} distances between the two after each step
+ */
+
+/** @type {any[]} */
+const PANELS = [];
+
+/**
+ * A panel's section with its title, its question and its text.
+ * @param {Panel} panel
+ */
+function frame(panel) {
+  const question = panel.question ? [make("span", { class: "question" }, panel.question)] : [];
+  return make(
+    "section",
+    { class: "panel", id: panel.id, "aria-labelledby": `${panel.id}-title` },
+    make("div", { class: "head" }, make("h2", { id: `${panel.id}-title` }, panel.title), ...question),
+    make("p", { class: "look" }, panel.text),
+  );
+}
+
+/**
+ * A column for each network.
+ * @param {HTMLElement} section
+ * @param {Slot[]} slots
+ * @param {(slot: Slot, k: number) => any} build gives an object with `children`, the elements
+ * @returns {any[]} what `build` gave
+ */
+function sideBySide(section, slots, build) {
+  const parts = slots.map(build);
+  const columns = slots.map((slot, k) =>
+    make("div", { class: `column ${slot.letter}` }, make("h3", {}, swatch(slot), slot.title), ...parts[k].children),
+  );
+  section.append(make("div", { class: `columns columns-${slots.length}` }, ...columns));
+  return parts;
+}
+
+/** A short stretch of a network's line with its mark. @param {{letter: string}} slot */
+function swatch({ letter }, look = letter) {
+  return draw("svg", { viewBox: "0 0 34 10", width: 34, height: 10, class: "swatch", "aria-hidden": "true" },
+    draw("line", { x1: 0, x2: 34, y1: 5, y2: 5, class: `line ${look}` }), ...(look.includes("thin") ? [] : [marks(letter, [[17, 5]])]));
+}
+
+/**
+ * The lines of a chart that both networks share.
+ * @param {Slot[]} slots
+ * @param {string[]} states the states whose lines are drawn; empty where a line is a network
+ */
+function legend(slots, states) {
+  const entries = slots.flatMap((slot) => {
+    const own = states.filter((name) => name in CELLS[slot.network.cell].states);
+    if (own.length === 0) return [make("span", {}, swatch(slot), slot.title)];
+    return own.map((name) => {
+      const look = name === "hidden" ? slot.letter : `${slot.letter} thin`;
+      return make("span", {}, swatch(slot, look), `${slot.title}, ${CELLS[slot.network.cell].states[name].symbol}(t)`);
+    });
+  });
+  return make("span", { class: "legend" }, ...entries);
+}
+
+/** The colours of a map from -most to most. @param {number} most */
+function scaleLegend(most) {
+  const text = most === 1 ? "1" : String(Number(most.toPrecision(2)));
+  const beyond = most === 1 ? "" : " and beyond";
+  return make("span", { class: "scale", "aria-hidden": "true" }, `−${text}`, make("i"), `${text}${beyond}`);
+}

@@ -1,0 +1,92 @@
+// The prediction after each digit: ten bars a step.
+
+const ROW = 15;
+const DIGIT_ROW = 26;
+
+PANELS.push({
+  id: "answer",
+  title: "The answer after each digit",
+  question: "Question 1.3",
+  text: `Each column holds ten bars, one for each digit: how probable the network finds it after what it has
+    read so far. The framed row is the right answer. Training asks after the last digit alone, so what counts is whether
+    the bar fills the frame at the far right; where a network answers right all the way, it holds the digit in
+    the open.`,
+
+  build(section, app) {
+    this.parts = sideBySide(section, app.slots, (slot) => {
+      const host = make("div", { class: "canvas" });
+      pickable(host, (x, _, width) => app.pick(timeAxis(width, app.digits.length).at(x)));
+      const path = make("p", { class: "finding" });
+      return { host, path, children: [host, path] };
+    });
+  },
+
+  draw(app) {
+    app.slots.forEach((slot, k) => {
+      const { host, path } = this.parts[k];
+      path.textContent = describePath(slot.trace);
+      drawBars(host, slot, app.step);
+    });
+  },
+});
+
+/**
+ * Ten bars a step, the digits read above and what became of the answer below.
+ * @param {HTMLElement} host
+ * @param {Slot} slot
+ * @param {number} step
+ */
+function drawBars(host, slot, step) {
+  const { trace } = slot;
+  const height = DIGIT_ROW + 10 * ROW + DIGIT_ROW + 14;
+  const { context: ink, width, canvas } = canvasIn(host, height);
+  const axis = timeAxis(width, trace.digits.length);
+  const bottom = DIGIT_ROW + 10 * ROW;
+  canvas.setAttribute("aria-label", `Ten bars after each digit, ${slot.title}. ${describePath(trace)} ${describeAnswer(trace)}`);
+
+  ink.fillStyle = colour("cursor");
+  ink.fillRect(axis.left(step), 0, Math.max(axis.column, 1.5), bottom + DIGIT_ROW);
+  ink.fillStyle = colour("tint");
+  ink.fillRect(GUTTER, DIGIT_ROW + trace.target * ROW, width - GUTTER - MARGIN, ROW);
+  trace.probabilities.forEach((row, t) => {
+    row.forEach((probability, digit) => {
+      ink.fillStyle = colour(digit === trace.target ? slot.letter : "faint");
+      const full = Math.max(axis.column - 1.5, axis.column * 0.7);
+      ink.fillRect(axis.left(t), DIGIT_ROW + digit * ROW + 1.5, probability * full, ROW - 3);
+    });
+  });
+  ink.strokeStyle = colour("ink");
+  ink.lineWidth = 1;
+  ink.strokeRect(GUTTER - 0.5, DIGIT_ROW + trace.target * ROW - 0.5, width - GUTTER - MARGIN + 1, ROW + 1);
+  writeBarLabels(ink, trace, axis, step, bottom);
+}
+
+/** The digits read, the ten names, and the first choice after each step. */
+function writeBarLabels(ink, trace, axis, step, bottom) {
+  const write = (text, x, y, { bold = false, shade = "muted", align = "center" } = {}) => {
+    ink.font = `${bold ? 700 : 400} 12px ${colour("figures")}`;
+    ink.fillStyle = colour(shade);
+    ink.textAlign = align;
+    ink.fillText(text, x, y);
+  };
+  write("read", GUTTER - 8, 17, { align: "right" });
+  write("says", GUTTER - 8, bottom + 17, { align: "right" });
+  for (let digit = 0; digit < 10; digit++) {
+    const isTarget = digit === trace.target;
+    write(String(digit), GUTTER - 8, DIGIT_ROW + digit * ROW + 11.5, { align: "right", bold: isTarget, shade: isTarget ? "ink" : "muted" });
+  }
+  const room = axis.column >= 8;
+  trace.digits.forEach((digit, t) => {
+    const isNow = t === step;
+    const isLast = t === trace.digits.length - 1;
+    const right = trace.predictions[t] === trace.target;
+    if (room || isNow || t === 0) write(String(digit), axis.middle(t), 17, { bold: isNow || t === 0, shade: isNow || t === 0 ? "ink" : "muted" });
+    if (room || isNow || isLast) {
+      write(String(trace.predictions[t]), axis.middle(t), bottom + 17, { bold: right, shade: right ? "ink" : "muted" });
+    }
+    if (!right) return;
+    // A bar below the answers as long as they are right: it ends where the answer is lost.
+    ink.fillStyle = colour("ink");
+    ink.fillRect(axis.left(t), bottom + 24, Math.max(axis.column, 1), 3);
+  });
+}

@@ -1,0 +1,33 @@
+// The same in numbers, for whoever cannot see the pictures or wants to copy them.
+
+PANELS.push({
+  id: "numbers",
+  title: "In numbers",
+  question: "",
+  text: "What the pictures show, step by step.",
+
+  build(section, app) {
+    this.body = make("tbody");
+    const heads = app.slots.flatMap((slot) => [
+      `${slot.title} says`, "probability of the first digit", "‖∂L/∂h(t)‖", "distance after another first digit",
+    ]);
+    const head = make("tr", {}, ...["step", "digit", ...heads].map((text) => make("th", { scope: "col" }, text)));
+    const table = make("table", {}, make("caption", { class: "hidden" }, "Every step in numbers"), make("thead", {}, head), this.body);
+    this.details = make("details", { ontoggle: () => this.draw(app) }, make("summary", {}, "Show the table"), make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of numbers" }, table));
+    section.append(this.details);
+  },
+
+  draw(app) {
+    if (!this.details.open) return; // thousands of cells, and nobody looks
+    const rows = app.digits.map((digit, t) => {
+      const cells = app.slots.flatMap((slot) => [
+        String(slot.trace.predictions[t]),
+        slot.trace.probabilities[t][slot.trace.target].toFixed(4),
+        scientific(slot.trace.gradientNorms.hidden[t]),
+        scientific(slot.distances[t]),
+      ]);
+      return make("tr", {}, make("th", { scope: "row" }, String(t + 1)), ...[String(digit), ...cells].map((text) => make("td", {}, text)));
+    });
+    this.body.replaceChildren(...rows);
+  },
+});

@@ -1,0 +1,48 @@
+// A card for each network: its answer, how sure it is, and ten bars at the step in hand.
+
+/** @param {App} app */
+function buildVerdicts(app) {
+  const cards = app.slots.map((slot) => {
+    const said = make("b", { class: "said" });
+    const sentence = make("p", { class: "sentence", role: "status" });
+    const bars = make("div", { class: "ten", role: "img" });
+    for (let digit = 0; digit < 10; digit++) bars.append(make("span", {}, make("i"), make("em", {}, String(digit))));
+    const after = make("p", { class: "after" });
+    const { network } = slot;
+    const card = make(
+      "article", { class: `card ${slot.letter}` },
+      make("h2", {}, swatch(slot), slot.title),
+      make("div", { class: "answer" }, said, sentence),
+      make("div", { class: "distribution" }, bars, after),
+      make("p", { class: "facts" }, network.summary, " ", make("code", {}, network.name)),
+      ...(network.why ? [make("p", { class: "facts" }, make("b", {}, "Why it was not solved. "), network.why)] : []),
+    );
+    return { card, said, sentence, bars, after };
+  });
+  const element = make("div", { class: `columns columns-${app.slots.length}`, id: "verdicts" }, ...cards.map(({ card }) => card));
+  return { element, cards };
+}
+
+/**
+ * @param {ReturnType<typeof buildVerdicts>} verdicts
+ * @param {App} app
+ */
+function drawVerdicts({ cards }, app) {
+  app.slots.forEach(({ trace }, k) => {
+    const { said, sentence, bars, after, card } = cards[k];
+    const answer = trace.predictions.at(-1);
+    const right = answer === trace.target;
+    card.classList.toggle("right", right);
+    card.classList.toggle("wrong", !right);
+    said.textContent = String(answer);
+    sentence.textContent = describeAnswer(trace);
+    const row = trace.probabilities[app.step];
+    [...bars.children].forEach((bar, digit) => {
+      bar.firstChild.style.height = `${Math.max(2, 100 * row[digit])}%`;
+      bar.classList.toggle("target", digit === trace.target);
+    });
+    const first = trace.predictions[app.step];
+    after.textContent = `after step ${app.step + 1}: ${first}, ${percent(row[first])}`;
+    bars.setAttribute("aria-label", `After step ${app.step + 1}: ${Array.from(row, (p, digit) => `${digit} ${percent(p)}`).join(", ")}`);
+  });
+}

@@ -1,0 +1,1 @@
+"""The hand-in: the answers to the sheet's questions, out of a finished study, as one ZIP."""

@@ -1,0 +1,127 @@
+-- From a notebook, as pandoc reads it, to Typst: mathematics, figures with captions, code, output.
+-- What would come out wrong without a word is refused: the sentence stands between two marks.
+
+local function refuse(sentence)
+  error("REFUSED<" .. sentence .. ">REFUSED", 0)
+end
+
+local function shortened(text)
+  text = text:gsub("%s+", " ")
+  return #text > 80 and text:sub(1, 80) .. " ..." or text
+end
+
+-- A text as a Typst string.
+local function quoted(text)
+  text = text:gsub("\27%[[%d;]*m", "")
+  return '"' .. text:gsub("\\", "\\\\"):gsub('"', '\\"'):gsub("\t", "\\t"):gsub("\n", "\\n") .. '"'
+end
+
+-- Bars of a norm that grow with what is between them: \lVert x \rVert, \|x\| and \Vert x \Vert.
+local function with_tall_bars(tex)
+  tex = tex:gsub("\\left%s*\\[lr]?Vert%f[%A]", "\\left\\|"):gsub("\\right%s*\\[lr]?Vert%f[%A]", "\\right\\|")
+  tex = tex:gsub("\\left%s*\\|", "\1"):gsub("\\right%s*\\|", "\2")
+  tex = tex:gsub("\\lVert%f[%A]", "\1"):gsub("\\rVert%f[%A]", "\2")
+  tex = tex:gsub("\\Vert%f[%A]", "\\|")
+  local _, plain = tex:gsub("\\|", "")
+  local count = 0
+  tex = tex:gsub("\\|", function()
+    count = count + 1
+    return plain % 2 == 1 and "\\Vert " or count % 2 == 1 and "\1" or "\2"
+  end)
+  return (tex:gsub("\1", "\\left\\Vert "):gsub("\2", "\\right\\Vert "))
+end
+
+-- TeX that pandoc turns into something else than was meant, or drops.
+local function tidy(tex)
+  if tex:find("\\hline") or tex:find("\\begin{array}%s*{[^}]*|") then
+    refuse("lines in an array vanish on the way to the PDF; leave them out of $" .. shortened(tex) .. "$")
+  end
+  tex = tex:gsub("\\!", "")
+  tex = with_tall_bars(tex)
+  tex = tex:gsub("\\begin{align%*?}", "\\begin{aligned}"):gsub("\\end{align%*?}", "\\end{aligned}")
+  tex = tex:gsub("\\begin{equation%*?}", ""):gsub("\\end{equation%*?}", "")
+  return tex
+end
+
+-- One formula through pandoc's own writer; Typst 0.15 knows dot.o, pandoc 3.9 writes dot.circle.
+local function to_typst(kind, tex)
+  local document = pandoc.Pandoc({ pandoc.Para({ pandoc.Math(kind, tex) }) })
+  local typst = pandoc.write(document, "typst"):gsub("%s+$", "")
+  -- What pandoc cannot convert it writes as the TeX it was, between escaped dollars.
+  if typst:match("^\\%$") or not typst:match("^%$") then
+    refuse("this formula uses a command that cannot be typeset: $" .. shortened(tex) .. "$")
+  end
+  return (typst:gsub("%.circle", ".o"))
+end
+
+-- Display mathematics; its \tag becomes a real equation number, several tags a last column.
+local function display(tex)
+  tex = tidy(tex)
+  local _, tags = tex:gsub("\\tag%s*{", "")
+  if tags == 1 then
+    local tag = tex:match("\\tag%s*(%b{})"):sub(2, -2)
+    tex = tex:gsub("\\tag%s*%b{}", "")
+    local numbered = "#math.equation(block: true, numbering: _ => [(" .. tag .. ")], "
+    return pandoc.RawInline("typst", numbered .. to_typst("DisplayMath", tex) .. ")")
+  end
+  tex = tex:gsub("\\tag%s*{(.-)}", "&&\\qquad\\text{(%1)}")
+  return pandoc.RawInline("typst", to_typst("DisplayMath", tex))
+end
+
+local words = {
+  Math = function(math)
+    if math.mathtype == "DisplayMath" then return display(math.text) end
+    return pandoc.RawInline("typst", to_typst("InlineMath", tidy(math.text)))
+  end,
+  RawInline = function(raw)
+    if raw.format:match("tex") and raw.text:match("^%s*\\begin") then return display(raw.text) end
+    refuse(raw.format .. " would vanish from the PDF: " .. shortened(raw.text))
+  end,
+  RawBlock = function(raw)
+    if raw.format:match("tex") and raw.text:match("^%s*\\begin") then
+      return pandoc.Para({ display(raw.text) })
+    end
+    refuse(raw.format .. " would vanish from the PDF: " .. shortened(raw.text))
+  end,
+  CodeBlock = function(code)
+    local language = code.classes[1] and ", lang: " .. quoted(code.classes[1]) or ""
+    return pandoc.RawBlock("typst", "#raw(" .. quoted(code.text) .. ", block: true" .. language .. ")")
+  end,
+}
+
+-- A code cell: its "#| fig-cap:" line becomes the caption of the picture that it draws.
+local function code_cell(cell)
+  local caption, blocks = nil, pandoc.List()
+  local function figure(picture)
+    if not caption then refuse("a cell draws a figure and has no line #| fig-cap: with its caption") end
+    local long = pandoc.read(caption, "markdown-smart").blocks:walk(words)
+    blocks:insert(pandoc.Figure({ pandoc.Plain({ picture }) }, { long = long }))
+  end
+  for _, block in ipairs(cell.content) do
+    if block.t == "CodeBlock" then
+      local shown = block.text:gsub("#|%s*fig%-cap:%s*\"(.-)\"%s*\n", function(found)
+        caption = found
+        return ""
+      end)
+      blocks:insert(words.CodeBlock(pandoc.CodeBlock(shown, block.attr)))
+    elseif block.t == "Div" and block.classes:includes("output") then
+      local picture
+      block:walk({ Image = function(image) picture = image end })
+      if picture then figure(picture) end
+      if not picture then
+        block:walk({ CodeBlock = function(code)
+          blocks:insert(pandoc.RawBlock("typst", "#printed(" .. quoted(code.text:gsub("\n+$", "")) .. ")"))
+        end })
+      end
+    end
+  end
+  return blocks
+end
+
+function Div(div)
+  if not div.classes:includes("cell") then return nil end
+  if div.classes:includes("code") then return code_cell(div), false end
+  return div.content:walk(words), false
+end
+
+traverse = "topdown"

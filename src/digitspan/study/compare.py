@@ -1,0 +1,174 @@
+"""Two conditions side by side: how many times longer the memory span of one is, with its interval.
+
+Runs of one length and replicate see the same data whatever the cell, so they are compared in
+pairs. Each span's own uncertainty is its posterior (study/curve.py). How far the two go up and
+down together comes from a paired bootstrap over replicates: the posterior draws of both are put
+into the order of the spans that resampled studies have. The bootstrap alone would not do: two
+lengths of which one is always solved and the other never leave the span between them open, and
+every resampled study repeats that.
+
+Sources: Rubin 1981 (the Bayesian bootstrap), Perks 1947 (the prior of one run, shared between
+the outcomes of a pair), Clark et al. 2004 (dependence carried over by ranks).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from digitspan.runs import RunRecord
+from digitspan.study.curve import COARSE, Counts, log_likelihoods, parameter_grid, posterior
+
+__all__ = ["Comparison", "Outcomes", "compare_spans", "outcomes_of"]
+
+Outcomes = Mapping[int, Mapping[int, bool]]
+"""Whether a run was solved, by length T and by replicate (seed)."""
+
+_DRAWS = 1_000
+"""Draws behind an interval."""
+
+_AT_ONCE = 200
+"""Resampled studies fitted in one piece: bounds the memory to some 20 MB."""
+
+
+class Comparison(NamedTuple):
+    """The span of one condition as a multiple of another's."""
+
+    ratio: float
+    """S50 of the first over S50 of the second; a bound where `bound` says so."""
+    low: float | None
+    """Lower end of its 95 % interval; None where the lengths tried do not reach it."""
+    high: float | None
+    """Upper end of it, likewise."""
+    bound: str
+    """">=" or "<=" where the lengths tried do not reach one of the two spans, "?" where they
+    reach neither and nothing is known of the ratio, else empty."""
+    pairs: int
+    """Runs of the first that have a run of the second with the same data."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval leaves out a ratio of one."""
+        return (self.low is not None and self.low > 1) or (self.high is not None and self.high < 1)
+
+
+def outcomes_of(records: Iterable[RunRecord]) -> dict[int, dict[int, bool]]:
+    """Whether runs were solved, by length and seed."""
+    outcomes: dict[int, dict[int, bool]] = {}
+    for record in records:
+        outcomes.setdefault(record.config.length, {})[record.config.seed] = record.solved
+    return outcomes
+
+
+def compare_spans(first: Outcomes, second: Outcomes, *, draws: int = _DRAWS) -> Comparison:
+    """The ratio of two memory spans with its 95 % interval.
+
+    A span beyond the lengths tried counts as the last of these, and opens the interval's end.
+
+    >>> short = {5: dict.fromkeys(range(10), True), 10: dict.fromkeys(range(10), False)}
+    >>> long = short | {10: dict.fromkeys(range(10), True), 20: dict.fromkeys(range(10), False)}
+    >>> compared = compare_spans(long, short)
+    >>> round(compared.ratio, 1), compared.differs, compare_spans(short, short).ratio
+    (2.0, True, 1.0)
+
+    Args:
+        first: the runs of one condition; at least one.
+        second: the runs of the other.
+        draws: how many the interval is made of.
+    """
+    solved_1, solved_2 = _resampled(first, second, draws)
+    one, other = _Side.of(first, solved_1), _Side.of(second, solved_2)
+    low, high = np.quantile(one.within(one.drawn) - other.within(other.drawn), [0.025, 0.975])
+    at_least = one.middle > one.longest or other.middle < other.shortest
+    at_most = one.middle < one.shortest or other.middle > other.longest
+    # Open above where the first span is, or where the second is open below; and so on.
+    open_above = _often(one.drawn > one.longest) or _often(other.drawn < other.shortest)
+    open_below = _often(one.drawn < one.shortest) or _often(other.drawn > other.longest)
+    return Comparison(
+        ratio=float(np.exp(one.within(one.middle) - other.within(other.middle))),
+        low=None if open_below else math.exp(low),
+        high=None if open_above else math.exp(high),
+        bound="?" if at_least and at_most else ">=" if at_least else "<=" if at_most else "",
+        pairs=sum(len(first[t].keys() & second[t].keys()) for t in first.keys() & second.keys()),
+    )
+
+
+class _Side(NamedTuple):
+    """What one condition's runs say about ln S50."""
+
+    drawn: np.ndarray
+    """Draws from the posterior, in the order of the resampled studies' spans, shape (B,)."""
+    middle: float
+    """The median of the posterior."""
+    shortest: float
+    """The logarithm of the shortest length tried."""
+    longest: float
+    """The logarithm of the longest one."""
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, solved: np.ndarray) -> _Side:
+        """From the runs, and from the solved runs of resampled studies (B, L)."""
+        counts = {t: Counts(sum(runs.values()), len(runs)) for t, runs in outcomes.items()}
+        belief = posterior(counts)
+        ranks = _medians(solved, counts).argsort().argsort()  # (B,)
+        return cls(
+            drawn=belief.quantiles((ranks + 0.5) / len(ranks)),
+            middle=float(belief.quantiles([0.5])[0]),
+            shortest=math.log(min(counts)),
+            longest=math.log(max(counts)),
+        )
+
+    def within(self, log_length: float | np.ndarray) -> np.ndarray:
+        """Logarithms of lengths, those beyond the lengths tried moved to the last of these."""
+        return np.clip(log_length, self.shortest, self.longest)
+
+
+def _resampled(first: Outcomes, second: Outcomes, draws: int) -> tuple[np.ndarray, np.ndarray]:
+    """Solved runs of both conditions in resampled studies, (B, L) each, L their own lengths.
+
+    At each length every replicate has a weight from Exp(1), the same for both conditions, and
+    each outcome of a pair (both solved, only the first, ...) one from Gamma(1/4) besides.
+    """
+    generator = np.random.default_rng(0)
+    solved: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for length in sorted(first.keys() | second.keys()):
+        both = (first.get(length, {}), second.get(length, {}))
+        replicates = sorted(both[0].keys() | both[1].keys())
+        weights = generator.exponential(size=(len(replicates), draws))
+        prior = generator.gamma(0.25, size=(2, 2, draws))  # by outcome of the first, the second
+        for side, runs in enumerate(both):
+            if runs:
+                has_run = np.array([replicate in runs for replicate in replicates])
+                is_solved = np.array([runs.get(replicate, False) for replicate in replicates])
+                of_solved = is_solved @ weights + prior.sum(axis=1 - side)[1]
+                of_all = has_run @ weights + prior.sum(axis=(0, 1))
+                solved[side].append(len(runs) * of_solved / of_all)
+    return np.stack(solved[0], axis=1), np.stack(solved[1], axis=1)
+
+
+def _medians(solved: np.ndarray, counts: Mapping[int, Counts]) -> np.ndarray:
+    """Posterior medians of ln S50 for other numbers of solved runs (B, L), shape (B,)."""
+    lengths = sorted(counts)
+    runs = np.array([counts[length].runs for length in lengths], np.float32)
+    tables = [log_likelihoods(length, lengths[-1], COARSE) for length in lengths]
+    log_solved, log_unsolved = (np.stack(table) for table in zip(*tables, strict=True))  # (L, G)
+    mu = parameter_grid(lengths[-1], COARSE)[0]
+    points_of_a_mu = int(np.searchsorted(mu, mu[0], side="right"))
+    medians = []
+    for start in range(0, len(solved), _AT_ONCE):
+        some = solved[start : start + _AT_ONCE].astype(np.float32)
+        log_likelihood = some @ log_solved + (runs - some) @ log_unsolved
+        weight = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True))
+        mass = weight.reshape(len(some), -1, points_of_a_mu).sum(axis=2)  # (B, M)
+        below = np.cumsum(mass, axis=1, dtype=float)
+        below = (below - mass / 2) / below[:, -1:]  # half of a point's mass lies to its left
+        medians += [np.interp(0.5, one, mu[::points_of_a_mu]) for one in below]
+    return np.array(medians)
+
+
+def _often(beyond: np.ndarray) -> bool:
+    """Whether more than 2.5 % of the draws are beyond the lengths tried."""
+    return bool(beyond.mean() > 0.025)

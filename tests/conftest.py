@@ -1,0 +1,37 @@
+"""What every test starts from: one torch thread, a device by option, fixed examples."""
+
+import hypothesis
+import pytest
+import torch
+
+# The same examples on every run: a red test stays red, and nothing is kept between runs.
+hypothesis.settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile("fixed")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--device", default="cpu", help="where the cells are tested: cpu, cuda, mps")
+
+
+@pytest.fixture(scope="session")
+def device(request):
+    """The device that the duties of a cell are tested on."""
+    return torch.device(request.config.getoption("--device"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """One thread: with more, the order of a sum depends on the machine (protocol, section 8)."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def float64():
+    """Double precision by default, where equality is claimed to ten digits.
+
+    Not for every test: training is done in single precision, and golden losses are of that.
+    """
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)

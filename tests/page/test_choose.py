@@ -1,0 +1,235 @@
+"""Which runs the page shows, and what it is given of them; no browser needed."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from pages import kept_run, page_of
+from studies import made_up_record, made_up_rows
+
+from digitspan.errors import UsageError
+from digitspan.files import sha256
+from digitspan.page.choose import choose
+from digitspan.page.data import document
+from digitspan.palindromes import held_out
+from digitspan.runs import RunConfig
+from digitspan.study.config import StudyConfig
+from digitspan.study.store import Store
+
+STUDY = StudyConfig(
+    lengths=(5, 10, 20), seeds=2, learning_rates=(1e-3, 1e-2), hidden_size=4, train_steps=500
+)
+
+
+def kept_study(folder, rule, config=STUDY):
+    """A study's folder as `digitspan study` leaves it, runs being solved by a rule."""
+    rows = made_up_rows(config, rule)
+    (folder / "weights").mkdir(parents=True)
+    with Store.create(folder) as store:
+        store.set_value("config", config.canonical)
+        for key, row in rows.items():
+            c = row.record.config
+            weights = kept_run(c.cell, hidden_size=4, length=c.length, seed=c.seed).weights
+            (folder / "weights" / f"{key}.safetensors").write_bytes(weights)
+            record = dataclasses.replace(row.record, weights_sha256=sha256(weights))
+            store.add(record, row.timing)
+    return folder
+
+
+def kept_folder(folder, config=None, *, solved=True):
+    """A run's folder as `digitspan train` leaves it."""
+    config = config or RunConfig(cell="lstm", length=9, hidden_size=4)
+    weights = kept_run(config.cell, hidden_size=4, length=config.length).weights
+    record = dataclasses.replace(
+        made_up_record(config, solved=solved), weights_sha256=sha256(weights)
+    )
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(json.loads(config.canonical), indent=1))
+    (folder / "weights.safetensors").write_bytes(weights)
+    (folder / "record.json").write_text(json.dumps(record.to_json() | {"seconds": 1.0}))
+    return folder
+
+
+def shown(chosen):
+    return [(run.config.cell, run.config.length) for run in chosen.runs[: chosen.show]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected", "about"),
+    [
+        (
+            lambda c: c.length <= (10 if c.cell == "lstm" else 5),
+            10,
+            "T = 10 is the longest length of this study that LSTM learned and RNN did not. "
+            "Solved: RNN in 0 of 2 runs, LSTM in 2 of 2 runs",
+        ),
+        (
+            lambda c: c.length <= (5 if c.cell == "lstm" else 20),
+            20,
+            "T = 20 is the longest length of this study that RNN learned and LSTM did not.",
+        ),
+        (
+            lambda c: c.length <= 10,
+            10,
+            "T = 10 is the longest length of this study that both learned.",
+        ),
+        (
+            lambda c: False,
+            5,
+            "neither learned any length of this study; T = 5 is the shortest.",
+        ),
+    ],
+)
+def test_study_shows_the_length_that_tells_most(tmp_path, rule, expected, about):
+    chosen = choose([str(kept_study(tmp_path / "s", rule))])
+    assert shown(chosen) == [("rnn", expected), ("lstm", expected)]
+    assert chosen.about.startswith(about)
+    # All other lengths are on the page too, a click away, the nearest ones first.
+    assert len({(run.config.cell, run.config.length) for run in chosen.runs}) == 6
+
+
+def test_a_cell_is_shown_at_its_best_rate(tmp_path):
+    rule = lambda c: c.learning_rate == (1e-2 if c.cell == "lstm" else 1e-3) and c.length < 20  # noqa: E731
+    chosen = choose([str(kept_study(tmp_path / "s", rule))])
+    assert shown(chosen) == [("rnn", 10), ("lstm", 10)]
+    assert [run.config.learning_rate for run in chosen.runs[:2]] == [1e-3, 1e-2]
+    assert "each at its best learning rate (0.001 and 0.01)" in chosen.about
+
+
+def test_unsolved_cell_is_shown_by_an_unsolved_run_and_a_solved_one_by_a_solved(tmp_path):
+    rule = lambda c: c.cell == "lstm" and c.seed == 1  # noqa: E731
+    chosen = choose([str(kept_study(tmp_path / "s", rule))])
+    assert [run.record.solved for run in chosen.runs[:2]] == [False, True]
+    assert [run.config.seed for run in chosen.runs[:2]] == [0, 1]
+
+
+def test_further_seeds_are_at_hand_for_the_figures(tmp_path):
+    chosen = choose([str(kept_study(tmp_path / "s", lambda c: c.cell == "lstm"))])
+    assert sorted((run.config.cell, run.config.seed) for run in chosen.seeds) == [
+        ("lstm", 1),
+        ("rnn", 1),
+    ]
+
+
+def test_study_of_one_cell_shows_one_network(tmp_path):
+    config = dataclasses.replace(STUDY, cells=("lstm",))
+    chosen = choose([str(kept_study(tmp_path / "s", lambda c: c.length < 20, config))])
+    assert shown(chosen) == [("lstm", 10)]
+
+
+def test_one_run_of_a_study(tmp_path):
+    folder = kept_study(tmp_path / "s", lambda c: True)
+    config = RunConfig(
+        cell="rnn", length=20, seed=1, learning_rate=1e-2, hidden_size=4, train_steps=500
+    )
+    chosen = choose([f"{folder}:{config.key}"])
+    assert chosen.runs[0].config == config
+    rates = {r.config.learning_rate for curve in chosen.study.curves for r in curve.records}
+    assert rates == {1e-2}
+
+
+def test_folders_of_single_runs(tmp_path):
+    rnn = RunConfig(cell="rnn", length=9, hidden_size=4)
+    one, two = kept_folder(tmp_path / "one"), kept_folder(tmp_path / "two: 2", rnn)
+    chosen = choose([str(one), str(two)])
+    assert shown(chosen) == [("lstm", 9), ("rnn", 9)]
+    assert chosen.study is None
+
+
+def break_weights(folder):
+    path = folder / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+def make_other_cell(folder):
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"lstm"', '"mine:Cell"'))
+
+
+REFUSED_FOLDERS = {
+    "no weights": (
+        lambda folder: (folder / "weights.safetensors").unlink(),
+        "is not finished: it has no weights.safetensors yet",
+    ),
+    "no record": (
+        lambda folder: (folder / "record.json").unlink(),
+        "is not finished: it has no weights.safetensors yet",
+    ),
+    "damaged weights": (break_weights, "is damaged: its SHA-256 is not the one"),
+    "damaged config": (
+        lambda folder: (folder / "config.json").write_text("{"),
+        "is not the configuration of a run",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED_FOLDERS)
+def test_damaged_folder_is_refused(tmp_path, fault):
+    act, sentence = REFUSED_FOLDERS[fault]
+    folder = kept_folder(tmp_path / "run")
+    act(folder)
+    with pytest.raises(UsageError, match=sentence):
+        choose([str(folder)])
+
+
+def test_cell_without_equations_on_the_page_is_refused(tmp_path, monkeypatch):
+    from digitspan.page import kept
+
+    folder = kept_folder(tmp_path / "run")
+    monkeypatch.setattr(kept, "known_cells", lambda: ("rnn",))
+    with pytest.raises(UsageError, match="the page cannot step the cell 'lstm': it has the equa"):
+        choose([str(folder)])
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    study = kept_study(tmp_path / "s", lambda c: True)
+    for name in ("nowhere", "", str(tmp_path), str(tmp_path / "a:b")):
+        with pytest.raises(UsageError, match=r"no run at '.*': expected a run's folder"):
+            choose([name])
+    with pytest.raises(UsageError, match=r"no run '000' among the \d+ of"):
+        choose([f"{study}:000"])
+    with pytest.raises(UsageError, match="at most two runs can be seen side by side; got 3"):
+        choose(["a", "b", "c"])
+
+
+def test_study_without_weights_is_refused(tmp_path):
+    study = kept_study(tmp_path / "s", lambda c: True)
+    for file in (study / "weights").iterdir():
+        file.unlink()
+    with pytest.raises(UsageError, match="has no finished run that can be"):
+        choose([str(study)])
+
+
+def test_weights_come_back_as_they_were():
+    run = kept_run("lstm")
+    data = page_of(run)[1]
+    import base64
+
+    import safetensors.numpy
+
+    for name, values in safetensors.numpy.load(run.weights).items():
+        sent = data["networks"][0]["weights"][name]
+        read = np.frombuffer(base64.b64decode(sent["data"]), "<f4").reshape(sent["shape"])
+        np.testing.assert_array_equal(read, values)
+
+
+def test_examples_are_held_out_and_every_first_digit_comes(tmp_path):
+    examples = page_of(kept_run("rnn", length=10))[1]["examples"]["10"]
+    test = {tuple(row) for row in held_out(10, "test").questions.inputs.tolist()}
+    assert {tuple(map(int, text)) for text in examples} <= test
+    assert len(set(examples)) == 40
+    assert {text[0] for text in examples} == set("0123456789")
+    assert page_of(kept_run("rnn", length=4))[1]["examples"]["4"] == []  # nothing is held out
+
+
+def test_document_is_json_and_tells_where_runs_of_the_curve_are(tmp_path):
+    chosen = choose([str(kept_study(tmp_path / "s", lambda c: c.cell == "lstm"))])
+    data = document(chosen, lambda run: "because")
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    series = {s["title"]: s for s in data["study"]["series"]}
+    assert [m["length"] for m in series["LSTM"]["medians"]] == [5, 10, 20]
+    places = [run["network"] for s in series.values() for run in s["runs"]]
+    on_page = sorted(place for place in places if place is not None)
+    assert on_page == list(range(len(data["networks"])))
+    assert data["networks"][0]["why"] == "because"

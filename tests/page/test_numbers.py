@@ -1,0 +1,125 @@
+"""The page's numbers are PyTorch's, computed in the browser within a key press."""
+
+import numpy as np
+import pytest
+import torch
+from pages import kept_run, page_of
+
+from digitspan.page import known_cells
+from digitspan.palindromes import encode
+from digitspan.probe import trace
+from digitspan.training import load_network
+
+NETWORKS = [(cell, encoding) for cell in ("rnn", "lstm") for encoding in ("one-hot", "scalar")]
+LENGTHS = [1, 2, 3, 10, 25, 50]
+
+NUMBERS = """([network, digits]) => {
+  const trace = digitspan.trace(network, digits);
+  const lists = (named) => Object.fromEntries(
+    Object.entries(named).map(([name, steps]) =>
+      [name, [...steps].map((x) => x.length ? [...x] : x)]));
+  return { probabilities: trace.probabilities.map((row) => [...row]), states: lists(trace.states),
+           gates: lists(trace.gates), norms: lists(trace.gradientNorms) };
+}"""
+
+
+def digits_of(length):
+    return np.random.default_rng(length).integers(0, 10, length)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    # The page's gates and states must not be near zero for a difference to show: gain 2.
+    return [kept_run(cell, encoding, hidden_size=24) for cell, encoding in NETWORKS]
+
+
+def test_every_cell_of_the_sheet_is_known():
+    assert known_cells() == ("lstm", "rnn")
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_numbers_are_those_of_the_trace(open_page, runs, length):
+    page = open_page(page_of(*runs)[0])
+    digits = digits_of(length)
+    for index, run in enumerate(runs):
+        found = page.evaluate(NUMBERS, [index, "".join(map(str, digits))])
+        expected = trace(load_network(run.config, run.weights), digits)
+        np.testing.assert_allclose(found["probabilities"], expected.probabilities, atol=1e-9)
+        for kind, arrays in (
+            ("norms", expected.gradient_norms),
+            ("states", expected.states),
+            ("gates", expected.gates),
+        ):
+            assert list(found[kind]) == list(arrays)
+            for name, values in arrays.items():
+                np.testing.assert_allclose(
+                    found[kind][name], values, rtol=1e-9, atol=1e-12, err_msg=f"{kind} {name}"
+                )
+
+
+def test_numbers_are_those_of_the_network_in_pytorch(open_page, runs):
+    """Not through the Trace: torch's own forward pass in float32, and its autograd."""
+    page = open_page(page_of(*runs)[0])
+    for length in LENGTHS:
+        digits = digits_of(length)
+        for index, run in enumerate(runs):
+            found = page.evaluate(NUMBERS, [index, "".join(map(str, digits))])
+            network = load_network(run.config, run.weights)
+            logits = network(torch.tensor(digits)[None].float())
+            probabilities = torch.softmax(logits, dim=1)[0].detach().numpy()
+            np.testing.assert_allclose(found["probabilities"][-1], probabilities, atol=1e-5)
+            norms = first_state_gradient(network.double(), digits, run.config.input_size)
+            assert found["norms"]["hidden"][0] == pytest.approx(norms, rel=1e-4)
+
+
+def first_state_gradient(network, digits, input_size):
+    """||dL/dh(1)||, the gradient that has come furthest."""
+    inputs = encode(torch.tensor(digits)[None], input_size, torch.float64)
+    first = state = network.step(inputs[:, 0], network.initial_state(1))
+    for t in range(1, len(digits)):
+        state = network.step(inputs[:, t], state)
+    loss = torch.nn.functional.cross_entropy(
+        network.read_out(state), torch.tensor([int(digits[0])])
+    )
+    return torch.autograd.grad(loss, first.hidden)[0].norm().item()
+
+
+def test_page_of_two_large_networks_is_small_and_quick(open_page):
+    content, _ = page_of(
+        kept_run("rnn", hidden_size=128, gain=1), kept_run("lstm", hidden_size=128, gain=1)
+    )
+    assert len(content.encode()) < 2e6
+    two_lstms, _ = page_of(kept_run(hidden_size=128), kept_run(hidden_size=128, seed=1))
+    assert len(two_lstms.encode()) < 2e6
+    milliseconds = redraw_milliseconds(open_page(content))
+    assert milliseconds < 50, f"a key press took {milliseconds:.0f} ms"
+
+
+def redraw_milliseconds(page, times=20):
+    """What a key press costs at 30 digits: networks, pictures, layout and paint.
+
+    The time that the page's thread was at work, median over some key presses: what the machine
+    does besides must not decide.
+    """
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    spent = [seconds_at_work(session)]
+    for k in range(times):
+        page.evaluate(KEY_PRESS, "68284674764828176543201234561" + str(k % 10))
+        spent.append(seconds_at_work(session))
+    assert page.locator("#message").inner_text().startswith("30 digits")
+    return 1000 * float(np.median(np.diff(spent)))
+
+
+def seconds_at_work(session):
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return next(entry["value"] for entry in metrics if entry["name"] == "TaskDuration")
+
+
+KEY_PRESS = """async (digits) => {
+  const line = document.getElementById("digits");
+  line.value = digits;
+  line.dispatchEvent(new Event("input"));
+  await new Promise(requestAnimationFrame);
+  await new Promise((painted) => setTimeout(painted));
+}"""

@@ -1,0 +1,33 @@
+"""Pages to test: networks that need no training, and what is written of them."""
+
+import safetensors.torch
+import torch
+from studies import made_up_record
+
+from digitspan.engine import build_network
+from digitspan.page import page_html
+from digitspan.page.choose import Chosen
+from digitspan.page.data import document
+from digitspan.page.kept import KeptRun
+from digitspan.runs import RunConfig
+
+__all__ = ["kept_run", "page_of"]
+
+
+def kept_run(cell="lstm", encoding="one-hot", *, hidden_size=12, length=9, seed=0, gain=2.0):
+    """A network at its start, its weights made larger so that much happens in it."""
+    config = RunConfig(
+        cell=cell, encoding=encoding, hidden_size=hidden_size, length=length, seed=seed
+    )
+    network = build_network(config)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(gain)
+    weights = safetensors.torch.save(network.state_dict(), {"config": config.canonical})
+    return KeptRun(config, made_up_record(config, solved=False), weights, None)
+
+
+def page_of(*runs, show=2, study=None, about=""):
+    """The page of some runs, and what it was given."""
+    data = document(Chosen(runs, min(show, len(runs)), about, study), lambda run: "")
+    return page_html(data), data

@@ -1,0 +1,20 @@
+"""`digitspan study` as a script that draws no figures, and whose training is made up.
+
+See quick_worker; with QUICK_TRAINING=real in the environment the training is the real one.
+"""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    import quick_worker
+
+    from digitspan.cli import main
+    from digitspan.commands import study
+    from digitspan.study import runner
+
+    if os.environ.get("QUICK_TRAINING") != "real":
+        runner.work = quick_worker.work
+    study.write_figures = lambda summary, folder: None
+    study._require_in_torch = lambda config, device: None
+    sys.exit(main(["study", *sys.argv[1:]]))

@@ -1,0 +1,520 @@
+"""A study that is killed, interrupted or begun twice loses nothing (FAULTS.md: S1, S2, S6, S8-S10).
+
+Most of these studies are of made-up trainings (quick_worker.py), whose driver, store and workers
+are the real ones: who dies when is the same, and there is no waiting for torch. Those of real
+trainings are few here, and many in `make torture`.
+"""
+
+import contextlib
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import quick_worker
+from processes import PATH, QUICK_STUDY, Command, wait_until
+
+from digitspan.cli import main
+from digitspan.errors import DigitspanError, StoreError, UsageError
+from digitspan.runs import RunRecord
+from digitspan.study import runner
+from digitspan.study.config import StudyConfig
+from digitspan.study.grid import next_jobs, plan
+from digitspan.study.runner import check_study, run_study
+from digitspan.study.store import Row, Store, Timing
+from digitspan.training import train
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+GRACE = 1.5
+"""Seconds granted beyond what is promised: the tests share their two cores with others."""
+
+GRID = ("--cells", "rnn", "lstm", "--lengths", "5", "8", "--seeds", "4", "--train-steps", "500")
+REAL = (
+    *("--cells", "rnn", "--lengths", "5", "8", "--seeds", "2", "--hidden-size", "16"),
+    *("--learning-rates", "0.01", "1e38", "--train-steps", "150", "--batch-size", "32"),
+)
+"""Eight real runs of half a second; half of them diverge."""
+
+
+def repeated(few, many):
+    """A few times by default, often in `make torture`."""
+    return pytest.mark.parametrize("times", [few, pytest.param(many, marks=pytest.mark.slow)])
+
+
+def quick(tmp_path, *arguments, out="study", workers="2", step=0.0002):
+    """A study of made-up trainings as a process."""
+    words = (QUICK_STUDY, *arguments, "--workers", workers, "--out", out)
+    return Command(*words, folder=tmp_path, QUICK_SECONDS_A_STEP=str(step))
+
+
+def real(tmp_path, *arguments, out="study", workers="2"):
+    """A study of real trainings as a process."""
+    words = (QUICK_STUDY, *arguments, "--workers", workers, "--out", out)
+    return Command(*words, folder=tmp_path, QUICK_TRAINING="real")
+
+
+def rows_of(folder):
+    """What a study's store says; nothing where it was not begun yet."""
+    if not (folder / "study.db").exists():
+        return {}
+    try:
+        with Store.open(folder) as store:
+            rows = store.rows()
+            assert store.damaged == 0
+            return rows
+    except StoreError as error:
+        assert "was not begun yet" in str(error)
+        return {}
+
+
+def export_of(folder, capsys):
+    capsys.readouterr()
+    assert main(["export", str(folder)]) == 0
+    return capsys.readouterr().out
+
+
+def assert_kept(before, after):
+    """Every row that was there is there, with the time it had."""
+    lost = [key for key in before if key not in after]
+    assert not lost, f"{len(lost)} of {len(before)} rows were lost"
+    redone = [key for key in before if after[key] != before[key]]
+    assert not redone, f"{len(redone)} of {len(before)} finished runs were done again"
+
+
+def assert_one_sentence(text):
+    assert "Traceback" not in text, text
+    assert len(text.strip().splitlines()) == 1, text
+
+
+def last_line(command):
+    return command.said().strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The export of GRID, done in one go by a single worker, and how long it took."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    begun = time.monotonic()
+    assert quick(folder, *GRID, workers="1").wait() == 0
+    seconds = time.monotonic() - begun
+    done = subprocess.run(
+        [sys.executable, "-m", "digitspan", "export", str(folder / "study")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": PATH},
+    )
+    assert len(done.stdout.splitlines()) == 1 + 2 * 2 * 4
+    return done.stdout, seconds
+
+
+# S1: kill -9 of everything --------------------------------------------------------------------
+
+
+def kill_again_and_again(start, times, longest, expected, folder, capsys):
+    """Kill a study's whole group at random moments; every study ends as if nothing had been."""
+    chance, killed, studies, before, finished = random.Random(times), 0, 0, {}, False
+    while killed < times or not finished:
+        out = f"study-{studies}"
+        command = start(out)
+        try:
+            # Once there were kills enough, the last study is let come to its end.
+            status = command.wait(chance.uniform(0, longest) if killed < times else 120)
+            assert status == 0, command.said()
+        except subprocess.TimeoutExpired:
+            killed, finished = killed + 1, False
+            assert command.gone_after(5), "processes outlived the kill"
+            after = rows_of(folder / out)
+            assert_kept(before, after)
+            before = after
+            continue
+        assert_kept(before, rows_of(folder / out))
+        assert export_of(folder / out, capsys) == expected, "the export is another one"
+        left = [path.name for path in (folder / out).rglob(".unfinished*")]
+        assert left == [], "half-written files stay"
+        studies, before, finished = studies + 1, {}, True
+    print(f"{killed} kills in {studies} studies: 0 lost, 0 doubled, 1 export")
+
+
+@linux
+@repeated(4, 50)
+def test_killed_study_loses_and_doubles_nothing(times, uninterrupted, tmp_path, capsys):
+    expected, seconds = uninterrupted
+
+    def start(out):
+        return quick(tmp_path, *GRID, out=out)
+
+    kill_again_and_again(start, times, seconds, expected, tmp_path, capsys)
+
+
+@linux
+@repeated(1, 50)
+def test_killed_study_of_real_trainings_equals_one_without_workers(times, tmp_path, capsys):
+    # The reference: the same runs in this process, one after the other.
+    config = StudyConfig(
+        cells=("rnn",),
+        lengths=(5, 8),
+        seeds=2,
+        hidden_size=16,
+        learning_rates=(0.01, 1e38),
+        train_steps=150,
+        batch_size=32,
+    )
+    (tmp_path / "serial").mkdir()
+    with Store.create(tmp_path / "serial") as store:
+        for job in plan(config, {}):
+            store.add(train(job.config).record, Timing(0.0, 0.0, "", 1))
+        ends = [row.record.end_state for row in store.rows().values()]
+    assert len(ends) == 2 * 2 * 2
+    assert ends.count("diverged") == 4
+    expected = export_of(tmp_path / "serial", capsys)
+
+    def start(out):
+        return real(tmp_path, *REAL, out=out)
+
+    kill_again_and_again(start, times, 15, expected, tmp_path, capsys)
+    for key, row in rows_of(tmp_path / "study-0").items():
+        weights = (tmp_path / "study-0" / "weights" / f"{key}.safetensors").read_bytes()
+        assert row.record.weights_sha256 == quick_worker.sha256(weights)
+
+
+@linux
+def test_rows_do_not_depend_on_the_number_of_workers(uninterrupted, tmp_path, capsys):
+    assert quick(tmp_path, *GRID, workers="3").wait() == 0
+    assert export_of(tmp_path / "study", capsys) == uninterrupted[0]
+
+
+def test_damaged_row_is_done_again_and_the_others_are_not(uninterrupted, tmp_path, capsys):
+    assert quick(tmp_path, *GRID).wait() == 0
+    before = rows_of(tmp_path / "study")
+    key = sorted(before)[3]
+    with contextlib.closing(runner.Store.create(tmp_path / "study")) as store:
+        store._connection.execute("UPDATE runs SET result = '{}' WHERE key = ?", (key,))
+    again = quick(tmp_path, *GRID)
+    assert again.wait() == 0
+    assert "1 damaged rows were left out; their runs are done again" in again.said()
+    after = rows_of(tmp_path / "study")
+    assert_kept({other: row for other, row in before.items() if other != key}, after)
+    assert after[key].record == before[key].record
+    assert export_of(tmp_path / "study", capsys) == uninterrupted[0]
+
+
+# S2, S17: one worker dies ---------------------------------------------------------------------
+
+
+@linux
+@repeated(2, 50)
+def test_killed_worker_is_noticed_and_its_run_done_again(times, uninterrupted, tmp_path, capsys):
+    chance, killed, studies, slowest = random.Random(times), 0, 0, 0.0
+    while killed < times:
+        out = f"study-{studies}"
+        command = quick(tmp_path, *GRID, out=out, step=0.0006)
+        wait_until(lambda command=command: "to do," in command.said())
+        for _ in range(min(2, times - killed)):
+            killed_at = time.monotonic()
+            noticed = command.said().count("begun again")
+            os.kill(chance.choice(command.workers()), signal.SIGKILL)
+            wait_until(
+                lambda command=command, n=noticed: command.said().count("begun again") > n
+                or command.process.poll() is not None
+            )
+            slowest = max(slowest, time.monotonic() - killed_at)
+            killed += 1
+        assert command.wait() == 0, command.said()
+        assert export_of(tmp_path / out, capsys) == uninterrupted[0]
+        studies += 1
+    assert slowest < 5, f"noticed after {slowest:.1f} s"
+    print(f"{killed} workers killed: 0 runs lost, noticed within {slowest:.2f} s")
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory):
+    """A study one of whose cells kills its workers, one ends them, one fails, one dies once."""
+    folder = tmp_path_factory.mktemp("troubled")
+    cells = ("quick:Killed", "quick:Exits", "quick:Raises", "quick:KilledOnce", "quick:Fine")
+    words = ("--cells", *cells, "--lengths", "5", "--seeds", "1", "--train-steps", "100")
+    command = quick(folder, *words)
+    assert command.wait() == 0, command.said()
+    return {row.record.config.cell[6:]: row for row in rows_of(folder / "study").values()}
+
+
+@pytest.mark.parametrize(
+    ("cell", "note", "attempts"),
+    [
+        ("Killed", "its worker died 3 times, the last time by signal 9", 3),
+        ("Exits", "its worker died 3 times, the last time by exit status 3", 3),
+        ("Raises", "RuntimeError: a fault of the cell's own", 1),
+    ],
+)
+def test_run_that_cannot_be_finished_is_recorded_as_crashed(troubled, cell, note, attempts):
+    record, timing = troubled[cell]
+    assert (record.end_state, record.note, timing.attempts) == ("crashed", note, attempts)
+    assert record.accuracy is None
+
+
+def test_run_whose_worker_died_once_is_like_any_other(troubled):
+    record, timing = troubled["KilledOnce"]
+    assert (record.end_state, record.note, timing.attempts) == ("solved", "", 2)
+
+
+def test_every_run_of_the_grid_has_its_row(troubled):
+    assert len(troubled) == 5
+    assert troubled["Fine"].record.solved
+
+
+def test_run_that_is_refused_ends_the_study_with_a_sentence(tmp_path):
+    words = ("--cells", "quick:Refuses", "--lengths", "5", "--seeds", "1")
+    command = quick(tmp_path, *words)
+    assert command.wait() == 2
+    assert last_line(command) == "digitspan study: the cell cannot be used"
+
+
+# S6, S8: who holds the store ------------------------------------------------------------------
+
+
+@linux
+def test_second_study_is_refused_at_once_and_the_next_one_works(uninterrupted, tmp_path, capsys):
+    first = quick(tmp_path, *GRID, step=0.002)
+    wait_until(lambda: "to do" in first.said())
+    begun = time.monotonic()
+    second = quick(tmp_path, *GRID)
+    assert second.wait() == 2
+    assert_one_sentence(second.said())
+    assert f"is being run by process {first.process.pid} since 20" in second.said()
+    print(f"refused {time.monotonic() - begun:.2f} s after it was begun")
+    first.kill()
+    # The lock has died with its holder, although it was killed and its file is still there.
+    assert (tmp_path / "study" / ".lock").exists()
+    third = quick(tmp_path, *GRID)
+    assert third.wait() == 0, third.said()
+    assert export_of(tmp_path / "study", capsys) == uninterrupted[0]
+
+
+# S9: the clock jumps --------------------------------------------------------------------------
+
+
+class Told:
+    """A progress that remembers what it was told."""
+
+    def __init__(self):
+        self.seconds, self.warnings = [], []
+
+    def planned(self, done, missing):
+        pass
+
+    def step(self, config, step):
+        pass
+
+    def finished(self, record, seconds):
+        self.seconds.append(seconds)
+
+    def warn(self, message):
+        self.warnings.append(message)
+
+
+@repeated(8, 20)
+def test_clock_that_jumps_changes_nothing_but_the_times_shown(times, tmp_path, monkeypatch):
+    hours = random.Random(times).choices((1, -1, 24, -24, -100_000), k=1000)
+    clock = {"now": time.time()}
+
+    def jumping():
+        clock["now"] += 3600 * hours.pop()
+        return clock["now"]
+
+    monkeypatch.setattr(runner, "work", quick_worker.work)
+    monkeypatch.setattr(time, "time", jumping)
+    config, told = StudyConfig(cells=("rnn",), lengths=(5,), seeds=times, train_steps=100), Told()
+    rows = run_study(config, tmp_path, workers=2, progress=told)
+    assert len(rows) == times
+    assert told.warnings == []
+    assert 0 < min(told.seconds) <= max(told.seconds) < 10
+    assert next_jobs(config, {key: row.record for key, row in rows.items()}) == []
+    assert run_study(config, tmp_path, workers=2, progress=told) == rows
+
+
+# S10: Ctrl-C, SIGTERM, the terminal closed ------------------------------------------------------
+
+
+def interrupted_at_random(tmp_path, chance, longest, number, *, group, start=quick, words=GRID):
+    """Begin a study, send it a signal at a random moment; its status, and how long it took."""
+    command = start(tmp_path, *words)
+    time.sleep(chance.uniform(0.1, longest))
+    if command.process.poll() is not None:
+        return None
+    sent = time.monotonic()
+    command.send(number, group=group)
+    status = command.wait(20)
+    took = time.monotonic() - sent
+    assert command.gone_after(1 + GRACE), f"orphans after signal {number}"
+    # Before its first line Python itself is interrupted, and says so in its own way.
+    if "to do" in command.said():
+        assert "Traceback" not in command.said()
+        assert last_line(command).endswith("finished runs are kept; call again to go on")
+    return status, took
+
+
+@linux
+@repeated(4, 100)
+def test_ctrl_c_ends_with_130_soon_and_loses_nothing(times, uninterrupted, tmp_path, capsys):
+    chance, taken, before = random.Random(times), [], {}
+    expected, seconds = uninterrupted
+    while len(taken) < times:
+        number, status = ((signal.SIGINT, 130), (signal.SIGTERM, 143))[len(taken) % 2]
+        group = number == signal.SIGINT and chance.random() < 0.5  # as a terminal, or `kill`
+        found = interrupted_at_random(tmp_path, chance, seconds, number, group=group)
+        after = rows_of(tmp_path / "study")
+        assert_kept(before, after)
+        before = after
+        if found is None:  # it was done before: begin again
+            assert export_of(tmp_path / "study", capsys) == expected
+            (tmp_path / "study").rename(tmp_path / f"done-{len(taken)}")
+            before = {}
+            continue
+        assert found[0] == status
+        assert found[1] < 2 + GRACE, f"it took {found[1]:.1f} s"
+        taken.append(found[1])
+    assert quick(tmp_path, *GRID).wait() == 0
+    assert_kept(before, rows_of(tmp_path / "study"))
+    assert export_of(tmp_path / "study", capsys) == expected
+    taken.sort()
+    print(
+        f"{times} interrupts: 0 lost, 0 orphans, median {taken[times // 2]:.2f} s, "
+        f"longest {taken[-1]:.2f} s"
+    )
+
+
+@linux
+@repeated(1, 20)
+def test_ctrl_c_while_workers_import_torch_ends_with_130(times, tmp_path):
+    chance, taken = random.Random(times), []
+    for _ in range(times):
+        command = real(tmp_path, *REAL)
+        wait_until(lambda command=command: "to do" in command.said())
+        time.sleep(chance.uniform(0.2, 1.5))
+        sent = time.monotonic()
+        command.send(signal.SIGINT)
+        assert command.wait(20) == 130
+        taken.append(time.monotonic() - sent)
+        assert command.gone_after(1 + GRACE), "orphans"
+        assert last_line(command).startswith("digitspan study: interrupted: ")
+        assert "Traceback" not in command.said()
+    assert max(taken) < 2 + GRACE, f"it took {max(taken):.1f} s"
+    print(f"{times} interrupts while torch was imported: longest {max(taken):.2f} s")
+
+
+@linux
+@repeated(2, 100)
+def test_second_ctrl_c_ends_at_once(times, tmp_path):
+    # The workers do not listen to SIGTERM, so that the first one has to wait for them.
+    words = ("--cells", "quick:Deaf", "--lengths", "5", "--seeds", "4")
+    chance, taken = random.Random(times), []
+    for _ in range(times):
+        command = quick(tmp_path, *words)
+        wait_until(lambda command=command: len(command.workers()) == 2)
+        time.sleep(chance.uniform(0.3, 0.8))
+        command.send(signal.SIGINT, group=False)
+        time.sleep(chance.uniform(0.05, 0.4))
+        sent = time.monotonic()
+        with contextlib.suppress(ProcessLookupError):
+            command.send(signal.SIGINT, group=False)
+        assert command.wait(20) == 130
+        taken.append(time.monotonic() - sent)
+        assert command.gone_after(1 + GRACE), "orphans"
+    assert max(taken) < 1 + GRACE, f"it took {max(taken):.1f} s"
+    print(f"{times} double interrupts: 0 orphans, longest {max(taken):.2f} s")
+
+
+@linux
+def test_worker_that_does_not_listen_is_killed_in_time(tmp_path):
+    command = quick(tmp_path, "--cells", "quick:Deaf", "--lengths", "5", "--seeds", "2")
+    wait_until(lambda: len(command.workers()) == 2)
+    time.sleep(0.5)
+    sent = time.monotonic()
+    command.send(signal.SIGINT)
+    assert command.wait(20) == 130
+    assert time.monotonic() - sent < 2 + GRACE
+    assert command.gone_after(GRACE), "orphans"
+
+
+@linux
+@repeated(1, 20)
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_driver_that_goes_without_a_word_leaves_no_orphans(number, times, tmp_path):
+    # The terminal is closed, or the system kills the driver: the workers notice by themselves.
+    chance = random.Random(times)
+    for _ in range(times):
+        command = quick(tmp_path, *GRID, step=0.01)
+        wait_until(lambda command=command: len(command.workers()) == 2)
+        time.sleep(chance.uniform(0, 1))
+        command.send(number, group=False)
+        assert command.wait() == 128 + number
+        assert command.gone_after(1 + GRACE), "orphans"
+
+
+# What is refused before anything is done --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seeds": 10**9}, r"^the grid has 8,000,000,000 runs, more than 1,000,000"),
+        ({"tuning_seeds": 10**9}, r"^the grid has .* runs, more than 1,000,000"),
+        ({"seeds": 2**62}, "more than 1,000,000"),
+        ({"lengths": (10**7,)}, "GiB of memory"),
+        ({"lengths": (5, 10**7), "adaptive": True}, "GiB of memory"),
+        ({"hidden_size": 10**6}, "GiB of memory"),
+        ({"batch_size": 10**9}, "GiB of memory"),
+        ({"train_steps": 10**12}, "days or more"),
+        ({"train_steps": 2**62}, "days or more"),
+    ],
+)
+def test_study_of_absurd_size_is_refused_before_anything_is_written(settings, message, tmp_path):
+    config, begun = StudyConfig(**settings), time.monotonic()
+    with pytest.raises(UsageError, match=message):
+        run_study(config, tmp_path / "study", workers=1, progress=Told())
+    assert time.monotonic() - begun < 1 + GRACE
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_study_of_ordinary_size_is_not_refused():
+    check_study(StudyConfig(seeds=1000, lengths=(5, 1000)))
+
+
+def test_half_written_files_of_a_killed_study_are_removed(tmp_path, monkeypatch):
+    for name in ("weights", "checkpoints"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".unfinished-abc").write_bytes(b"half")
+        (tmp_path / name / "whole").write_bytes(b"whole")
+    monkeypatch.setattr(runner, "next_jobs", lambda config, records: [])
+    run_study(StudyConfig(), tmp_path, workers=1, progress=Told())
+    left = sorted(path.name for path in tmp_path.glob("*/*"))
+    assert left == ["whole", "whole"]
+
+
+def test_disk_that_is_full_ends_the_study_with_status_1(tmp_path, monkeypatch):
+    def full(self, record, timing):
+        message = "the disk is full"
+        raise DigitspanError(message)
+
+    monkeypatch.setattr(runner, "work", quick_worker.work)
+    monkeypatch.setattr(Store, "add", full)
+    with pytest.raises(DigitspanError, match="^the disk is full$") as caught:
+        run_study(StudyConfig(train_steps=50), tmp_path, workers=1, progress=Told())
+    assert caught.value.exit_status == 1
+
+
+def test_rows_are_given_back_sorted_by_key(tmp_path, monkeypatch):
+    config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=3)
+    with Store.create(tmp_path) as store:
+        for job in plan(config, {}):
+            store.add(RunRecord.crashed(job.config, "x"), Timing(1.0, 2.0, "here", 1))
+    rows = run_study(config, tmp_path, workers=1, progress=Told())
+    assert list(rows) == sorted(rows)
+    assert all(isinstance(row, Row) for row in rows.values())
+    assert not list(Path(tmp_path).rglob("*.safetensors"))
+    assert re.fullmatch(r"[0-9a-f]{12}", next(iter(rows)))

@@ -1,0 +1,188 @@
+"""The house stands as it is drawn: imports run one way, and torch is only loaded to train."""
+
+import ast
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import digitspan
+
+SOURCE = Path(digitspan.__file__).parent
+
+LAYERS = (
+    ("errors", "part1"),
+    ("cells",),
+    ("files", "statistics"),
+    ("runs",),
+    ("palindromes", "bptt"),
+    ("fused", "optimizers"),
+    ("engine",),
+    ("training", "probe"),
+    ("why", "runfolder"),
+    ("study",),
+    ("figures",),
+    ("inside_figures",),
+    ("inside",),
+    ("report", "check", "page", "bench"),
+    ("commands",),
+    ("cli",),
+    ("__main__",),
+)
+"""From low to high, as in docs/design.md. What stands side by side does not import each other."""
+
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+
+NO_TORCH = (
+    "digitspan",
+    "digitspan.errors",
+    "digitspan.cells",
+    "digitspan.files",
+    "digitspan.statistics",
+    "digitspan.runs",
+    "digitspan.runfolder",
+    *sorted(f"digitspan.study.{path.stem}" for path in SOURCE.glob("study/[a-z]*.py")),
+    "digitspan.figures",
+    "digitspan.cli",
+)
+"""What computes statistics, draws the figures of a study, reads a store or prints help."""
+
+
+def modules():
+    """Every module of the package: its dotted name below digitspan, and its syntax tree."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if name:  # the package itself only names what is loaded on first use
+            yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def walk_running(node):
+    """The nodes of a tree that can run."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from walk_running(child)
+
+
+def imported(tree, own_name):
+    """The modules of digitspan that a tree imports, wherever in it; "" for the package itself.
+
+    Not those that are imported for annotations alone, `if TYPE_CHECKING`.
+    """
+    for node in walk_running(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            base = ["digitspan", *own_name.split(".")][: -node.level]
+            names = [".".join([*base, node.module or ""]).rstrip(".")]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+            if node.module == "digitspan":  # from digitspan import runs
+                names += [f"digitspan.{alias.name}" for alias in node.names if alias.name in RANK]
+        else:
+            continue
+        for name in names:
+            top, _, rest = name.partition(".")
+            if top == "digitspan":
+                yield rest
+
+
+def wrong_imports(own_name, tree):
+    """What a module imports of its own layer or of a higher one, besides its own package."""
+    own = own_name.split(".")[0]
+    for name in imported(tree, own_name):
+        other = name.split(".")[0]
+        if name and other != own and RANK.get(other, len(LAYERS)) >= RANK[own]:
+            yield f"{own_name} imports {name}"
+
+
+@pytest.mark.parametrize(("name", "tree"), [pytest.param(*m, id=m[0]) for m in modules()])
+def test_imports_run_one_way(name, tree):
+    assert name.split(".")[0] in RANK, f"{name} has no place in LAYERS: say where it stands"
+    assert list(wrong_imports(name, tree)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import digitspan.training",
+        "from digitspan.training import train",
+        "from digitspan import training",
+        "from ..training import train",
+        "def f():\n    from digitspan.cli import main",
+        "from digitspan.bptt import gradients",
+    ],
+)
+def test_import_the_wrong_way_is_found(line):
+    own_name = "palindromes.deep" if ".." in line else "palindromes"
+    assert list(wrong_imports(own_name, ast.parse(line)))
+
+
+def test_no_two_modules_import_each_other():
+    # Within a package too, where the layers say nothing.
+    trees = dict(modules())
+    graph = {name: {other for other in imported(trees[name], name) if other} for name in trees}
+    for name in graph:
+        reached, new = set(), graph[name]
+        while new:
+            reached |= new
+            new = set().union(*(graph.get(other, ()) for other in new)) - reached
+        assert name not in reached, f"{name} imports itself by way of others"
+
+
+def test_part1_imports_nothing_of_digitspan():
+    for name, tree in modules():
+        if name.split(".")[0] == "part1":
+            outside = [other for other in imported(tree, name) if not other.startswith("part1")]
+            assert outside == [], name
+
+
+REPORT = """
+import importlib, json, sys
+guilty = []
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    if "torch" in sys.modules:
+        guilty.append(name)
+        break
+print(json.dumps([guilty, sorted(sys.modules)]))
+"""
+
+
+def imported_by(*names):
+    """The first of some modules that loads torch, and all that is loaded in the end."""
+    command = [sys.executable, "-c", REPORT, *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    guilty, loaded = json.loads(done.stdout)
+    return guilty, set(loaded)
+
+
+def test_statistics_store_and_figures_never_import_torch():
+    guilty, loaded = imported_by(*NO_TORCH)
+    assert guilty == []
+    assert set(NO_TORCH) <= loaded
+
+
+def test_test_for_torch_can_go_red():
+    assert imported_by("digitspan", "digitspan.palindromes")[0] == ["digitspan.palindromes"]
+
+
+def test_importing_digitspan_loads_neither_torch_nor_numpy():
+    _, loaded = imported_by("digitspan")
+    assert not loaded & {"torch", "numpy", "scipy", "matplotlib", "rich"}
+
+
+def test_public_names_are_there():
+    assert dir(digitspan) == sorted(digitspan.__all__)
+    for name in digitspan.__all__:
+        assert getattr(digitspan, name) is not None, name
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'digitspan' has no attribute 'spam'"):
+        importlib.import_module("digitspan").spam  # noqa: B018

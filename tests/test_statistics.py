@@ -1,0 +1,126 @@
+"""Wilson's interval against scipy's, memory in bits against brute force."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digitspan.statistics import MAX_BITS, memory_bits, wilson
+
+
+@given(trials=st.integers(1, 100_000), share=st.floats(0, 1))
+def test_wilson_interval_is_scipys(trials, share):
+    successes = round(share * trials)
+    expected = scipy.stats.binomtest(successes, trials).proportion_ci(method="wilson")
+    # Not relative: an end near 0 is a difference of two numbers, good to about 1e-16.
+    assert wilson(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-13)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.99, 0.999])
+def test_wilson_interval_is_scipys_at_other_levels(level):
+    z = float(scipy.stats.norm.ppf((1 + level) / 2))
+    expected = scipy.stats.binomtest(7, 30).proportion_ci(level, method="wilson")
+    assert wilson(7, 30, z=z) == pytest.approx((expected.low, expected.high), abs=1e-13)
+
+
+@given(trials=st.integers(1, 10_000), share=st.floats(0, 1))
+def test_wilson_interval_holds_the_share_and_stays_within_0_and_1(trials, share):
+    successes = round(share * trials)
+    low, high = wilson(successes, trials)
+    assert 0 <= low <= successes / trials <= high <= 1
+    assert low < high
+
+
+def test_wilson_interval_ends_where_nothing_else_can_be():
+    assert wilson(0, 10).low == 0
+    assert wilson(10, 10).high == 1
+
+
+@pytest.mark.parametrize(
+    ("all_solved", "low"), [(3, 0.44), (4, 0.51), (5, 0.57), (10, 0.72), (20, 0.84), (35, 0.90)]
+)
+def test_lower_bounds_are_those_of_the_protocol(all_solved, low):
+    assert round(wilson(all_solved, all_solved).low, 2) == low
+
+
+def test_half_widths_on_held_out_palindromes_are_those_of_the_protocol():
+    # n = 10,000: 0.6 points at 10 %, 1.0 at 50 %, 0.4 at 95 %, 0.2 at 99 %
+    for right, points in ((1000, 0.6), (5000, 1.0), (9500, 0.4), (9900, 0.2)):
+        low, high = wilson(right, 10_000)
+        assert round(100 * (high - low) / 2, 1) == points
+
+
+# Memory in bits ------------------------------------------------------------------------------
+
+
+def by_brute_force(counts):
+    """The definition, entry by entry, and Miller's correction."""
+    total, K = int(counts.sum()), len(counts)
+    rows = [sum(int(counts[j][k]) for k in range(K)) for j in range(K)]
+    columns = [sum(int(counts[j][k]) for j in range(K)) for k in range(K)]
+    information, cells = 0.0, 0
+    for j in range(K):
+        for k in range(K):
+            n = int(counts[j][k])
+            if n:
+                cells += 1
+                information += n / total * math.log2(n * total / (rows[j] * columns[k]))
+    empty = cells - sum(n > 0 for n in rows) - sum(n > 0 for n in columns) + 1
+    return min(max(information - empty / (2 * total * math.log(2)), 0), math.log2(K))
+
+
+@given(st.lists(st.integers(0, 50), min_size=100, max_size=100).filter(any))
+def test_memory_is_the_mutual_information(entries):
+    counts = np.array(entries).reshape(10, 10)
+    assert memory_bits(counts) == pytest.approx(by_brute_force(counts), abs=1e-12)
+
+
+def test_perfect_answers_are_all_of_a_digit():
+    assert memory_bits(np.eye(10, dtype=int) * 1000) == MAX_BITS == math.log2(10)
+    assert round(MAX_BITS, 2) == 3.32
+
+
+def test_wrong_names_for_the_digits_lose_nothing():
+    # Every answer is wrong, and tells which digit stood first.
+    counts = np.roll(np.eye(10, dtype=int) * 20, 1, axis=1)
+    assert memory_bits(counts) == MAX_BITS
+
+
+def test_one_answer_to_everything_tells_nothing():
+    counts = np.zeros((10, 10), dtype=int)
+    counts[:, 3] = 1000
+    assert memory_bits(counts) == pytest.approx(0, abs=1e-12)
+
+
+def test_answers_at_chance_tell_nothing_on_the_whole():
+    rng = np.random.default_rng(0)
+    bits = []
+    for _ in range(200):
+        counts = rng.multinomial(200, [0.1] * 10, size=10)  # 2,000 questions
+        bits.append(memory_bits(counts))
+    # Uncorrected, the mean would be 81/(2 * 2000 * ln 2) = 0.029 bits, the spread 0.0046; what is
+    # left are the halves above zero: 0.4 of the spread.
+    assert np.mean(bits) < 0.003
+    assert max(bits) < 0.029
+
+
+def test_digits_merged_into_pairs_hold_one_bit_less():
+    counts = np.zeros((10, 10), dtype=int)
+    for digit in range(10):
+        counts[digit, digit - digit % 2] = 10_000
+    # The correction is of the order of 1e-5 here.
+    assert memory_bits(counts) == pytest.approx(math.log2(5), abs=1e-4)
+
+
+def test_bias_is_taken_off():
+    # Half of the answers are right, the rest is spread over the other nine digits.
+    joint = np.full((10, 10), 0.5 / 90) + np.eye(10) * (0.05 - 0.5 / 90)
+    truth = float((joint * np.log2(100 * joint)).sum())
+    rng = np.random.default_rng(1)
+    draws = rng.multinomial(2000, joint.ravel() / joint.sum(), size=300)
+    bits = [memory_bits(counts.reshape(10, 10)) for counts in draws]
+    # Uncorrected, the mean would be 81/(2 * 2000 * ln 2) = 0.029 bits too large.
+    assert np.mean(bits) == pytest.approx(truth, abs=0.006)
