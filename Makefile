@@ -12,7 +12,7 @@ test: .venv/installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/vermin --quiet --no-tips --violations -t=3.8- src/digitspan/part1
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 torture: .venv/installed
 	$(BIN)/pytest -m "slow or not slow"
@@ -21,6 +21,9 @@ torture: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[report,test]"
 	touch $@
+
+bench: .venv/installed
+	$(BIN)/digitspan bench
 
 clean:
 	rm -rf .venv build

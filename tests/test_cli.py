@@ -132,7 +132,7 @@ def test_help_lists_every_command(words, call):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_every_command_is_printed(name, capsys):
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main([name, "--help"])
     assert f"usage: digitspan {name}" in capsys.readouterr().out
 
@@ -403,6 +403,7 @@ TOML = {
     "note = 3": "--note must be",
     "preset = []": "--preset must be",
     "lengths = [5": "is not TOML",
+    f"lengths = {'[' * 5000}": "is not TOML",
     "\x00": "is not TOML",
     "lengths = [5]\nlengths = [6]": "is not TOML",
     "[lengths]\na = 1": "--lengths must be",
@@ -410,7 +411,7 @@ TOML = {
 }
 
 
-@pytest.mark.parametrize("text", TOML, ids=lambda text: text[:24].strip().replace("\x00", "NUL"))
+@pytest.mark.parametrize("text", TOML, ids=lambda text: text[-24:].strip().replace("\x00", "NUL"))
 def test_bad_config_file_is_refused_in_one_sentence(text, here, call):
     (here / "a study.toml").write_text(text, encoding="utf-8")
     status, out, err = call("study", "--config", "a study.toml", "--out", "new")
@@ -563,16 +564,6 @@ def test_run_is_kept_under_any_path(name, here, call):
     assert call("train", "rnn", "--length", "5", *SMALL, "--out", name)[1] == out
 
 
-def test_figures_go_where_they_are_asked_to_go(here, call):
-    finished_study(here / "study")
-    before = sorted(os.listdir(here / "study"))
-    status, _, err = call("show", "study", "--out", "new folder/🧠")
-    assert status == 0
-    assert "figures in new folder/🧠: accuracy-by-length.svg" in err
-    assert (here / "new folder" / "🧠" / "accuracy-by-length.png").stat().st_size > 1000
-    assert sorted(os.listdir(here / "study")) == before
-
-
 # Exit statuses, and what happens to the output ---------------------------------------------------
 
 
@@ -583,13 +574,17 @@ def test_show_and_export_never_import_torch(tmp_path):
         ["export", "study"],
         ["show", "study", "--json"],
         ["show", "study", "--csv"],
-        ["show", "study"],
+        ["show", "study", "--out", "new folder/🧠"],
     ]
+    before = sorted(os.listdir(tmp_path / "study"))
     done = python(str(TESTS / "calls.py"), folder=tmp_path, input=json.dumps(calls))
     assert done.returncode == 0, done.stderr
     for words, found in zip(calls, json.loads(done.stdout), strict=True):
         assert (found["status"], found["torch"]) == (0, False), words
         assert found["out"], words
+    figures = tmp_path / "new folder" / "🧠"
+    assert (figures / "accuracy-by-length.png").stat().st_size > 1000
+    assert sorted(os.listdir(tmp_path / "study")) == before
 
 
 def test_json_is_one_document_and_nothing_else(here, call):
@@ -669,7 +664,7 @@ def test_ctrl_c_in_training_ends_with_130_and_the_run_goes_on(here, capsys):
     whole = json.loads(capsys.readouterr().out)
     timer = threading.Timer(whole["seconds"] / 2, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(SystemExit, match="^130$"):
+    with pytest.raises(SystemExit, match=r"^130$"):
         main([*words, "--json", "--out", "cut"])
     output = capsys.readouterr()
     assert output.out == ""
@@ -706,21 +701,29 @@ def test_train_that_is_interrupted_ends_at_once_wherever_it_is(number, times, tm
 
 # I4: random calls ------------------------------------------------------------------------------
 
+FUZZED = ("train", "study", "show", "export")
+"""The others have tests of their own, and some of them take their time."""
+
 VALUES = [
-    "", " ", "0", "1", "2", "5", "8", "-1", "-0", "1.5", "nan", "inf", "-inf", "1e400", "1e-400", "1e-3",
-    "10000000", str(2**63), str(-(2**63)), "9" * 400, "0x1F", "1_0", "٣", "²", "½", "one-hot", "scalar",
-    "rnn", "lstm", "os:path", "os:", ":", "a:b:c", "uniform", "chrono", "quick", "study", "x.toml", "--",
-    "-", "-x", "--seed", "=", "--length=5", "--lengths=5", "🧠", "\u202e", "a" * 300, "/", ".", "..", "~",
-    "~nobody-at-all", "/dev/null", "/proc/self/mem", "study/study.db", "%s", "{}", "{0}", "$(true)",
+    "", " ", "0", "1", "2", "5", "8", "-1", "-0", "1.5", "nan", "inf", "-inf", "1e400", "1e-400",
+    "1e-3",
+    "10000000", str(2**63), str(-(2**63)), "9" * 400, "0x1F", "1_0", "٣", "²", "½", "one-hot",
+    "scalar",
+    "rnn", "lstm", "os:path", "os:", ":", "a:b:c", "uniform", "chrono", "quick", "study", "x.toml",
+    "--", "-", "-x", "--seed", "=", "--length=5", "--lengths=5", "🧠", "\u202e", "a" * 300,
+    "/", ".",
+    "..",
+    "~", "~nobody-at-all", "/dev/null", "/proc/self/mem", "study/study.db", "%s", "{}", "{0}",
+    "$(true)",
     "\n", "a\nb", "\t", "'", '"', "\\", "None", "True", "[5]",
 ]  # fmt: skip
 
 
 def random_words(chance):
     """A random call: mostly a command with its own options, sometimes anything at all."""
-    name = chance.choice([*COMMANDS, *COMMANDS, *COMMANDS, chance.choice(VALUES)])
+    name = chance.choice([*FUZZED, *FUZZED, *FUZZED, chance.choice(VALUES)])
     words = [name] if chance.random() < 0.95 else []
-    if name not in COMMANDS or chance.random() < 0.1:
+    if name not in FUZZED or chance.random() < 0.1:
         return words + chance.choices(VALUES, k=chance.randrange(6))
     ours = {"train": ["rnn", "--length", "5"], "study": [], "show": ["study"], "export": ["study"]}
     if chance.random() < 0.7:
@@ -736,14 +739,18 @@ def random_words(chance):
 def random_toml(chance):
     """A random configuration file."""
     names = list(StudyConfig.__dataclass_fields__)
-    values = ["5", "[5, 8]", "0.5", "true", "nan", "-inf", "'rnn'", "['rnn']", "['lstm', 3]", "[]", "{}",
-              "{a = 1}", "[[5]]", "1979-05-27", "1e400", "99999999999999999999", "''", "'one-hot'",
-              "['uniform', 'normal']", "'\\u0000'", "x", "["]  # fmt: skip
+    values = (
+        "5|[5, 8]|0.5|true|nan|-inf|'rnn'|['rnn']|['lstm', 3]|[]|{}|{a = 1}|[[5]]|1979-05-27|"
+        "1e400|"
+        "99999999999999999999|''|'one-hot'|['uniform', 'normal']|'\\u0000'|x|["
+    ).split("|")
     lines = []
     for _ in range(chance.randrange(1, 5)):
         name = chance.choice(names)
         if chance.random() < 0.2:
-            name = chance.choice(("lenghts", "'🧠'", "a.b", "[study]", '""', name.replace("_", "-")))
+            name = chance.choice(
+                ("lenghts", "'🧠'", "a.b", "[study]", '""', name.replace("_", "-"))
+            )
         lines.append(f"{name} = {chance.choice(values)}")
     text = "\n".join(lines)
     if chance.random() < 0.1:
@@ -774,8 +781,6 @@ def test_random_call_is_done_or_refused(times, here, capsys, monkeypatch):
         toml = random_toml(chance)
         (here / "x.toml").write_bytes(toml)
         words = ["study", "x.toml"] if number % 4 == 0 else random_words(chance)
-        if "--" in words or words[:1] == ["look"]:
-            continue  # look has its own tests, and does take its time
         try:
             status = main(words)
         except SystemExit as error:  # --help ends like this

@@ -198,6 +198,17 @@ def test_failed_verified_write_over_a_damaged_file_leaves_the_one_before(tmp_pat
     assert read_verified(path)[0] == b"first"
 
 
+def test_damaged_file_does_not_take_the_place_of_the_one_before(tmp_path):
+    path = tmp_path / "file"
+    write_verified(path, b"first")
+    write_verified(path, b"second")
+    path.write_bytes(b"junk")
+    write_verified(path, b"third")
+    assert read_verified(path) == (b"third", False)
+    path.write_bytes(b"junk again")
+    assert read_verified(path) == (b"first", True)
+
+
 def test_failed_move_is_a_sentence(tmp_path, monkeypatch):
     path = tmp_path / "file"
     write_verified(path, b"first")

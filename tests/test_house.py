@@ -1,6 +1,7 @@
 """The house stands as it is drawn: imports run one way, and torch is only loaded to train."""
 
 import ast
+import functools
 import importlib
 import json
 import subprocess
@@ -51,13 +52,16 @@ NO_TORCH = (
 """What computes statistics, draws the figures of a study, reads a store or prints help."""
 
 
+@functools.cache
 def modules():
     """Every module of the package: its dotted name below digitspan, and its syntax tree."""
+    found = {}
     for path in sorted(SOURCE.rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         if name:  # the package itself only names what is loaded on first use
-            yield name, ast.parse(path.read_text(encoding="utf-8"))
+            found[name] = ast.parse(path.read_text(encoding="utf-8"))
+    return found
 
 
 def walk_running(node):
@@ -101,7 +105,9 @@ def wrong_imports(own_name, tree):
             yield f"{own_name} imports {name}"
 
 
-@pytest.mark.parametrize(("name", "tree"), [pytest.param(*m, id=m[0]) for m in modules()])
+@pytest.mark.parametrize(
+    ("name", "tree"), [pytest.param(*item, id=item[0]) for item in modules().items()]
+)
 def test_imports_run_one_way(name, tree):
     assert name.split(".")[0] in RANK, f"{name} has no place in LAYERS: say where it stands"
     assert list(wrong_imports(name, tree)) == []
@@ -125,8 +131,10 @@ def test_import_the_wrong_way_is_found(line):
 
 def test_no_two_modules_import_each_other():
     # Within a package too, where the layers say nothing.
-    trees = dict(modules())
-    graph = {name: {other for other in imported(trees[name], name) if other} for name in trees}
+    graph = {
+        name: {other for other in imported(tree, name) if other}
+        for name, tree in modules().items()
+    }
     for name in graph:
         reached, new = set(), graph[name]
         while new:
@@ -136,7 +144,7 @@ def test_no_two_modules_import_each_other():
 
 
 def test_part1_imports_nothing_of_digitspan():
-    for name, tree in modules():
+    for name, tree in modules().items():
         if name.split(".")[0] == "part1":
             outside = [other for other in imported(tree, name) if not other.startswith("part1")]
             assert outside == [], name

@@ -21,6 +21,7 @@ COMMANDS = {
     "study": "measure memory spans: run or resume a grid of trainings (the main job)",
     "show": "the tables and figures of a study again, from its store alone",
     "export": "the rows of a study as CSV",
+    "bench": "measure the training steps and the whole job against their peers",
 }
 """Name -> what it does. Each is a module of `digitspan.commands`, imported when it is called."""
 

@@ -39,7 +39,7 @@ def read_config(folder: Path) -> RunConfig | None:
         return RunConfig.from_canonical((folder / CONFIG).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, UsageError) as error:
+    except (OSError, ValueError, TypeError, RecursionError, UsageError) as error:
         message = (
             f"{folder / CONFIG} is not the configuration of a run ({error}); "
             f"move the folder away, or choose another --out"
@@ -73,12 +73,12 @@ def read_record(folder: Path) -> tuple[RunRecord, float] | None:
         UsageError: where it is damaged.
     """
     try:
-        document = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        document = dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
         seconds = float(document.pop("seconds"))
         return RunRecord.from_json(document), seconds
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError, UsageError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, UsageError) as error:
         message = f"{folder / RECORD} is not the record of a run ({error}); choose another --out"
         raise UsageError(message) from error
 

@@ -1,10 +1,14 @@
 """Which runs the page shows, and what it is given of them; no browser needed."""
 
+import base64
 import dataclasses
 import json
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from pages import kept_run, page_of
 from studies import made_up_record, made_up_rows
 
@@ -61,13 +65,14 @@ def shown(chosen):
         (
             lambda c: c.length <= (10 if c.cell == "lstm" else 5),
             10,
-            "T = 10 is the longest length of this study that LSTM learned and RNN did not. "
-            "Solved: RNN in 0 of 2 runs, LSTM in 2 of 2 runs",
+            "T = 10 is the longest length of this study that the LSTM learned and the RNN did "
+            "not. Solved: RNN in 0 of 2 runs, LSTM in 2 of 2 runs",
         ),
         (
             lambda c: c.length <= (5 if c.cell == "lstm" else 20),
             20,
-            "T = 20 is the longest length of this study that RNN learned and LSTM did not.",
+            "T = 20 is the longest length of this study that the RNN learned and the LSTM did "
+            "not.",
         ),
         (
             lambda c: c.length <= 10,
@@ -201,13 +206,21 @@ def test_study_without_weights_is_refused(tmp_path):
         choose([str(study)])
 
 
+def test_every_file_of_the_page_is_installed():
+    root = Path(__file__).parents[2]
+    package = root / "src" / "digitspan"
+    settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    installed = {
+        file for pattern in settings["package-data"]["digitspan"] for file in package.glob(pattern)
+    }
+    files = {file for file in (package / "page").rglob("*.*") if "py" not in file.suffix}
+    assert len(files) > 15
+    assert files <= installed
+
+
 def test_weights_come_back_as_they_were():
     run = kept_run("lstm")
     data = page_of(run)[1]
-    import base64
-
-    import safetensors.numpy
-
     for name, values in safetensors.numpy.load(run.weights).items():
         sent = data["networks"][0]["weights"][name]
         read = np.frombuffer(base64.b64decode(sent["data"]), "<f4").reshape(sent["shape"])

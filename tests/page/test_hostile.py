@@ -128,6 +128,15 @@ def test_one_digit_and_two_hundred_are_read(two):
         assert two.locator("output").inner_text() == f"{count} of {count}"
 
 
+def test_network_that_diverged_is_shown(open_page):
+    """Its weights are not numbers, and nothing it says is: the page says that it does not know."""
+    page = open_page(page_of(kept_run("lstm", gain=float("nan")))[0])
+    page.locator("#clamp-a-f-1").check()
+    assert page.locator("#gradient .finding").text_content() == (
+        "LSTM: the gradient is not a number: the network diverged."
+    )
+
+
 def test_console_refuses_what_is_no_digits(two):
     said = two.evaluate(
         """() => { try { digitspan.trace(0, "x"); } catch (e) { return e.message; } }"""

@@ -36,6 +36,8 @@ def test_a_decomposed_umlaut_is_composed():
         ("ä" * 60, "longer than 100 bytes"),
         ("王", "only Latin, Greek and Cyrillic"),
         ("a\ud800", "ud800"),
+        ("Max\U0001f600", "names have letters"),
+        ("a$b", "names have letters"),
     ],
 )
 def test_what_cannot_be_a_file_name_is_named(name, problem):

@@ -93,6 +93,15 @@ def test_bars_of_a_norm_grow(tmp_path, tex):
 
 
 @pytest.mark.parametrize(
+    "tex", [r"{h^{(t)}}^{\top}", r"{h^{(t)}}^{ \top }", r"{h ^ {(t)} } ^ {\top}"]
+)
+def test_an_exponent_on_an_exponent_stays_on_the_letter(tmp_path, tex):
+    assert typst_of(tmp_path, markdown(f"${tex}$")) == typst_of(
+        tmp_path, markdown(r"$h^{(t) \top}$")
+    )
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         (r"$\foo x$", r"command that cannot be typeset: \$\\foo x\$"),

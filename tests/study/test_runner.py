@@ -1,4 +1,6 @@
-"""A study that is killed, interrupted or begun twice loses nothing (FAULTS.md: S1, S2, S6, S8-S10).
+"""A study that is killed, interrupted or begun twice loses nothing.
+
+FAULTS.md: S1, S2, S4, S6, S8 to S10, S17.
 
 Most of these studies are of made-up trainings (quick_worker.py), whose driver, store and workers
 are the real ones: who dies when is the same, and there is no waiting for torch. Those of real
@@ -9,6 +11,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,13 +66,15 @@ def rows_of(folder):
     if not (folder / "study.db").exists():
         return {}
     try:
-        with Store.open(folder) as store:
-            rows = store.rows()
-            assert store.damaged == 0
-            return rows
+        store = Store.open(folder)
     except StoreError as error:
-        assert "was not begun yet" in str(error)
+        if "was not begun yet" not in str(error):
+            raise
         return {}
+    with store:
+        rows = store.rows()
+        assert store.damaged == 0
+        return rows
 
 
 def export_of(folder, capsys):
@@ -131,6 +136,8 @@ def kill_again_and_again(start, times, longest, expected, folder, capsys):
             assert command.gone_after(5), "processes outlived the kill"
             after = rows_of(folder / out)
             assert_kept(before, after)
+            told = command.said().count(" to do, ")
+            assert len(after) >= len(before) + told, "a run that was told is finished is lost"
             before = after
             continue
         assert_kept(before, rows_of(folder / out))
@@ -220,8 +227,9 @@ def test_killed_worker_is_noticed_and_its_run_done_again(times, uninterrupted, t
             noticed = command.said().count("begun again")
             os.kill(chance.choice(command.workers()), signal.SIGKILL)
             wait_until(
-                lambda command=command, n=noticed: command.said().count("begun again") > n
-                or command.process.poll() is not None
+                lambda command=command, n=noticed: (
+                    command.said().count("begun again") > n or command.process.poll() is not None
+                )
             )
             slowest = max(slowest, time.monotonic() - killed_at)
             killed += 1
@@ -456,6 +464,54 @@ def test_driver_that_goes_without_a_word_leaves_no_orphans(number, times, tmp_pa
         assert command.gone_after(1 + GRACE), "orphans"
 
 
+# S4: the disk is full ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 1 MB, and a function that makes it larger."""
+
+    def mount(*options):
+        words = ["mount", "-t", "tmpfs", "-o", ",".join(options), "digitspan", str(disk)]
+        return subprocess.run(words, capture_output=True, text=True)
+
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if sys.platform != "linux" or shutil.which("mount") is None:
+        pytest.skip("a disk of 1 MB can only be made on Linux")
+    mounted = mount("size=1m")
+    if mounted.returncode:
+        pytest.skip(f"a disk of 1 MB cannot be made: {mounted.stderr.strip()}")
+    yield disk, lambda: mount("remount", "size=32m")
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_study_whose_disk_is_full_stops_with_a_sentence_and_goes_on_later(
+    small_disk, tmp_path, capsys
+):
+    disk, make_larger = small_disk
+    words = ("--cells", "rnn", "--lengths", "5", "8", "--seeds", "15", "--train-steps", "20000")
+    command = quick(tmp_path, *words, out=str(disk / "study"), step=0)
+    assert command.wait() == 1, command.said()
+    said = last_line(command)
+    assert "Traceback" not in command.said()
+    full_store = (
+        rf"the disk is full: {disk}/study/study.db takes no more rows \([\d,]+ bytes free\)"
+    )
+    full_file = rf"cannot write {disk}/study/weights/.* \([\d,]+ bytes\): No space left on device"
+    assert re.search(f"{full_store}|{full_file}", said), said
+    before = rows_of(disk / "study")
+    assert len(before) == command.said().count("to do, ")
+    assert 5 < len(before) < 30
+    make_larger()
+    command = quick(tmp_path, *words, out=str(disk / "study"), step=0)
+    assert command.wait() == 0, command.said()
+    assert_kept(before, rows_of(disk / "study"))
+    assert quick(tmp_path, *words, out="elsewhere", step=0).wait() == 0
+    assert export_of(disk / "study", capsys) == export_of(tmp_path / "elsewhere", capsys)
+    print(f"full after {len(before)} of 30 rows: 0 lost; {said}")
+
+
 # What is refused before anything is done --------------------------------------------------------
 
 
@@ -503,7 +559,7 @@ def test_disk_that_is_full_ends_the_study_with_status_1(tmp_path, monkeypatch):
 
     monkeypatch.setattr(runner, "work", quick_worker.work)
     monkeypatch.setattr(Store, "add", full)
-    with pytest.raises(DigitspanError, match="^the disk is full$") as caught:
+    with pytest.raises(DigitspanError, match=r"^the disk is full$") as caught:
         run_study(StudyConfig(train_steps=50), tmp_path, workers=1, progress=Told())
     assert caught.value.exit_status == 1
 

@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,7 @@ def with_pragma(folder, **pragmas):
 def refusals(folder):
     """What is said by whoever reads a store and by whoever writes to it."""
     for open_store in (Store.open, Store.create):
-        with pytest.raises(StoreError, match=".") as caught:
+        with pytest.raises(StoreError, match=r".") as caught:
             open_store(folder)
         assert caught.value.exit_status == 2
         assert "\n" not in str(caught.value)
@@ -184,7 +185,9 @@ def test_database_of_another_program_is_refused_and_left_alone(tmp_path):
     assert (tmp_path / "study.db").read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [b"x" * 5000, b"SQLite format 3\0" + b"\0" * 5000, b"key,cell"])
+@pytest.mark.parametrize(
+    "content", [b"x" * 5000, b"SQLite format 3\0" + b"\0" * 5000, b"key,cell"]
+)
 def test_file_that_is_no_database_is_refused_and_left_alone(content, tmp_path):
     (tmp_path / "study.db").write_bytes(content)
     for message in refusals(tmp_path):
@@ -210,7 +213,8 @@ def test_row_of_an_unknown_shape_is_left_out_and_counted(tmp_path):
     # Whole, but written by a version that knows more settings than this one.
     with filled(tmp_path) as store:
         key = min(ROWS)
-        columns = list(store._connection.execute("SELECT * FROM runs WHERE key = ?", (key,)))[0]
+        query = store._connection.execute("SELECT * FROM runs WHERE key = ?", (key,))
+        columns = query.fetchone()
         config = json.loads(columns[1]) | {"brand_new": 1}
         changed = (key, json.dumps(config), *columns[2:5])
         store._connection.execute(
@@ -263,9 +267,23 @@ def test_held_store_is_refused_in_the_same_process_too(tmp_path):
 
 
 def test_holder_of_the_past_is_not_named(tmp_path):
-    # The lock's file still names whoever held it before; the present holder is about to write.
     Store.create(tmp_path).close()
     assert (tmp_path / ".lock").read_text() == ""
+
+
+@LINUX
+def test_holder_that_was_killed_is_not_named_for_the_one_that_holds_it_now(tmp_path):
+    # The lock's file still names the one that was killed; the present holder is about to write.
+    import fcntl
+
+    (tmp_path / ".lock").write_text("process 1 since yesterday")
+    with (tmp_path / ".lock").open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        writing = threading.Timer(0.03, (tmp_path / ".lock").write_text, ["process 2 since now"])
+        writing.start()
+        with pytest.raises(StoreError, match="is being run by process 2 since now;"):
+            Store.create(tmp_path)
+        writing.join()
 
 
 def test_store_that_another_program_writes_to_is_a_sentence(tmp_path, monkeypatch):
@@ -276,7 +294,7 @@ def test_store_that_another_program_writes_to_is_a_sentence(tmp_path, monkeypatc
     other = sqlite3.connect(tmp_path / "study.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with Store.create(tmp_path) as store:
-        with pytest.raises(StoreError, match="another program holds .*; close it and call again"):
+        with pytest.raises(StoreError, match=r"another program holds .*; close it and call again"):
             store.set_value("a", "b")
     other.close()
 
@@ -328,7 +346,7 @@ def test_no_acknowledged_row_is_lost_whatever_statement_fails(
 ):
     some, connect = dict(list(ROWS.items())[:4]), store_module._connect
     for k in range(1, 200):
-        folder, kept, failing = tmp_path / str(k), [], []
+        folder, kept, failing, said = tmp_path / str(k), [], [], "disk I/O error"
 
         def faulty(*arguments, k=k, failing=failing):
             failing.append(FailingConnection(connect(*arguments), k, forever=forever, after=after))
@@ -344,8 +362,9 @@ def test_no_acknowledged_row_is_lost_whatever_statement_fails(
                     store.add(row.record, TIMES[key])
                     kept.append(key)
         except DigitspanError as error:
-            assert "\n" not in str(error)
-            assert "disk I/O error" in str(error)
+            said = str(error)
+        assert "disk I/O error" in said
+        assert "\n" not in said
         monkeypatch.setattr(store_module, "_connect", connect)
         with Store.create(folder) as store:
             rows = store.rows()

@@ -23,7 +23,6 @@ _EXTRA = {
     "nbclient": "nbclient",
     "nbformat": "nbformat",
     "pypandoc": "pypandoc_binary",
-    "pypdf": "pypdf",
     "typst": "typst",
 }
 """What the `report` extra installs: what is imported, and the package it comes in."""

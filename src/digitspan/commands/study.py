@@ -127,7 +127,7 @@ def _words(file: Path) -> dict[str, Any]:
     except OSError as error:
         message = f"cannot read {file}: {error.strerror or error}; expected a TOML file"
         raise UsageError(message) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         message = f"{file} is not TOML ({error}); expected lines such as lengths = [5, 10, 20]"
         raise UsageError(message) from error
 

@@ -188,13 +188,16 @@ function newSlot(network, k) {
 const app = new App(JSON.parse(document.getElementById("data").textContent));
 
 // For the console, and for whoever checks the numbers.
+const traceOf = (/** @type {number} */ index, /** @type {string} */ text, { clamp = {}, cut = [] } = {}) => {
+  const { digits, problem } = readDigits(text);
+  if (digits === null) throw new Error(problem);
+  return follow(app.networks[index], digits, { clamp, cut: new Set(cut) });
+};
 Object.assign(globalThis, {
   digitspan: {
     networks: app.networks.map(({ name }) => name),
-    trace: (/** @type {number} */ index, /** @type {string} */ text) => {
-      const { digits, problem } = readDigits(text);
-      if (digits === null) throw new Error(problem);
-      return follow(app.networks[index], digits);
-    },
+    trace: traceOf,
+    distances: (/** @type {number} */ index, /** @type {string} */ one, /** @type {string} */ other) =>
+      distances(traceOf(index, one), traceOf(index, other)),
   },
 });

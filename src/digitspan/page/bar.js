@@ -76,7 +76,7 @@ class Bar {
 function pill({ letter, title, trace }) {
   const said = trace.predictions.at(-1);
   const right = said === trace.target;
-  return make("span", { class: `pill ${letter} ${right ? "right" : "wrong"}` }, `${title} says `, make("b", {}, String(said)), right ? " ✓ right" : " ✗ wrong");
+  return make("span", { class: `pill ${letter} ${right ? "right" : "wrong"}` }, `${title} says `, make("b", {}, sayDigit(said)), right ? " ✓ right" : " ✗ wrong");
 }
 
 /** A change that can be taken back. */

@@ -115,7 +115,7 @@ function logScale(lines, reference, top, bottom) {
   const values = [...lines.flatMap((line) => Array.from(line.values)), reference?.value ?? 1];
   const powers = values.filter((x) => x > 0).map(Math.log10);
   const low = Math.max(LEAST_POWER, Math.floor(Math.min(...powers) - 0.4));
-  const high = Math.max(low + 1, Math.ceil(Math.max(...powers)));
+  const high = Math.max(low + 1, Math.ceil(Math.max(...powers) + 0.4));
   const every = Math.ceil((high - low) / 6);
   const ticks = [];
   for (let power = high; power >= low; power -= every) ticks.push({ value: 10 ** power, label: powerOfTen(power) });
@@ -129,6 +129,9 @@ function logScale(lines, reference, top, bottom) {
 /** @param {[number, number]} range */
 function linearScale([low, high], top, bottom) {
   const ticks = [low, (low + high) / 2, high].map((value) => ({ value, label: String(Number(value.toPrecision(2))).replace("-", "−") }));
-  const place = (/** @type {number} */ x) => bottom - ((Math.max(low, Math.min(high, x)) - low) / (high - low)) * (bottom - top);
+  const place = (/** @type {number} */ x) => {
+    const inside = Number.isNaN(x) ? low : Math.max(low, Math.min(high, x));
+    return bottom - ((inside - low) / (high - low)) * (bottom - top);
+  };
   return { ticks, place };
 }

@@ -185,8 +185,8 @@ def _about(groups: Sequence[Group]) -> str:
         cells = [title(group[0].config.cell) for group in groups]
         one, other = cells if solved[0] else reversed(cells)
         which = (
-            f"T = {length} is the longest length of this study that {one} learned and {other} "
-            f"did not"
+            f"T = {length} is the longest length of this study that the {one} learned and the "
+            f"{other} did not"
         )
     elif all(solved):
         which = f"T = {length} is the longest length of this study that both learned"

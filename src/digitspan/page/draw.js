@@ -155,7 +155,8 @@ function shadedMap(steps, order, most) {
   let at = 0;
   for (const unit of order) {
     for (const values of steps) {
-      const shade = SHADES[Math.max(0, Math.min(255, Math.round(((values[unit] / most + 1) / 2) * 255)))];
+      const place = Math.round(((values[unit] / most + 1) / 2) * 255) || 0; // NaN has the first colour
+      const shade = SHADES[Math.max(0, Math.min(255, place))];
       image.data[at++] = shade[0];
       image.data[at++] = shade[1];
       image.data[at++] = shade[2];

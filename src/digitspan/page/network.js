@@ -35,7 +35,8 @@
  * @property {Record<string, Float64Array[]>} states by name, one vector a step
  * @property {Record<string, Float64Array[]>} gates by name, one vector a step
  * @property {Float64Array[]} probabilities after each step
- * @property {number[]} predictions the most probable digit after each step
+ * @property {number[]} predictions the most probable digit after each step; -1 for a network
+ *   that diverged
  * @property {number} loss the cross-entropy after the last step, equation (3)
  * @property {Record<string, Float64Array>} gradientNorms ||dL/ds(t)|| for each state s
  */
@@ -152,5 +153,5 @@ function encode(digit, inputSize) {
 /** @param {ArrayLike<number>} values */
 const norm = (values) => Math.sqrt(Array.prototype.reduce.call(values, (sum, x) => sum + x * x, 0));
 
-/** Where the largest value is. @param {Float64Array} values */
-const largest = (values) => values.reduce((best, x, k) => (x > values[best] ? k : best), 0);
+/** Where the largest value is; -1 where they are no numbers. @param {Float64Array} values */
+const largest = (values) => (Number.isNaN(values[0]) ? -1 : values.reduce((best, x, k) => (x > values[best] ? k : best), 0));

@@ -34,7 +34,7 @@ function drawVerdicts({ cards }, app) {
     const right = answer === trace.target;
     card.classList.toggle("right", right);
     card.classList.toggle("wrong", !right);
-    said.textContent = String(answer);
+    said.textContent = sayDigit(answer);
     sentence.textContent = describeAnswer(trace);
     const row = trace.probabilities[app.step];
     [...bars.children].forEach((bar, digit) => {
@@ -42,7 +42,7 @@ function drawVerdicts({ cards }, app) {
       bar.classList.toggle("target", digit === trace.target);
     });
     const first = trace.predictions[app.step];
-    after.textContent = `after step ${app.step + 1}: ${first}, ${percent(row[first])}`;
+    after.textContent = `after step ${app.step + 1}: ${first < 0 ? "no numbers" : `${first}, ${percent(row[first])}`}`;
     bars.setAttribute("aria-label", `After step ${app.step + 1}: ${Array.from(row, (p, digit) => `${digit} ${percent(p)}`).join(", ")}`);
   });
 }

@@ -27,6 +27,9 @@ function percent(share) {
   return `${(100 * share).toFixed(share > 0.99 && share < 1 || share < 0.0995 ? 1 : 0)} %`;
 }
 
+/** A prediction; that of a network that diverged is none. @param {number} digit */
+const sayDigit = (digit) => (digit < 0 ? "–" : String(digit));
+
 /**
  * What the digits are.
  * @param {number[]} digits
@@ -72,6 +75,7 @@ function describePath({ predictions, target }) {
 function describeAnswer(trace) {
   const said = trace.predictions.at(-1);
   const sure = percent(trace.probabilities.at(-1)[said]);
+  if (Number.isNaN(trace.loss)) return "Says nothing: its weights are no numbers, the training diverged.";
   const between = trace.digits.length - 1;
   if (said !== trace.target) return `Says ${said} (${sure}). Wrong: the first digit was ${trace.target}.`;
   if (between === 0) return `Says ${said} (${sure}). Right: it has just read it.`;
@@ -87,6 +91,7 @@ function describeGradient(norms) {
   const last = norms[steps - 1];
   const first = norms[0];
   if (steps === 1) return `with one digit there is one step: ${scientific(first)}`;
+  if (Number.isNaN(first)) return "the gradient is not a number: the network diverged";
   if (first === 0) return "nothing at all reaches step 1";
   const ratio = first / last;
   const change =

@@ -12,6 +12,9 @@ __all__ = ["Author", "checked_author"]
 _NOT_IN_FILE_NAMES = '<>:"/\\|?*'
 """What Windows refuses in a name; the other systems refuse less."""
 
+_BETWEEN_LETTERS = " '’-.,()"
+"""What may stand in a name besides letters and digits."""
+
 _SCRIPTS = ("LATIN", "GREEK", "CYRILLIC")
 """What the fonts have that come with Typst."""
 
@@ -66,6 +69,8 @@ def _problem_of_surname(name: str) -> str:
         category = unicodedata.category(character)
         if character in _NOT_IN_FILE_NAMES or category[0] == "C" or category in ("Zl", "Zp"):
             return f"a file name cannot have {character!r} in it"
+        if category[0] not in "LMN" and character not in _BETWEEN_LETTERS:
+            return f"names have letters, digits, and {_BETWEEN_LETTERS!r}, not {character!r}"
         script = unicodedata.name(character, "?").split()[0]
         if character.isalpha() and script not in _SCRIPTS:
             return (

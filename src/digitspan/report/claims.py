@@ -226,7 +226,12 @@ def controls(material: Material) -> str:
             solved = sum(length.solved for length in lengths)
             runs = sum(len(length.records) for length in lengths)
             longest = max(length.length for length in lengths)
-            sentences.append(f"{name} solved {solved} of {runs} runs up to T = {longest}.")
+            meaning = "training the recurrent weights is what does it"
+            if solved:
+                meaning = "some of this can be had without training the recurrent weights"
+            sentences.append(
+                f"{name} solved {solved} of {runs} runs up to T = {longest}: {meaning}."
+            )
     return " ".join(sentences)
 
 

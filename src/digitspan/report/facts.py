@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from digitspan.cells import title
@@ -23,13 +25,20 @@ FIGURES = ("gradients", "rnn", "optimizers", "gates", "both")
 
 def facts(material: Material, traces: Traces, author: Author) -> dict[str, str]:
     """Everything that the answers and the notebook may ask for, by name."""
-    return (
+    values = (
         _about(material, author)
         | _networks(material)
         | _tables(material)
         | _sentences(material, traces)
         | {f"figure_{name}": f"Figure {n}" for n, name in enumerate(FIGURES, start=1)}
     )
+    return {name: _held_together(text) for name, text in values.items()}
+
+
+def _held_together(text: str) -> str:
+    """Text whose "T = 20" and "95 %" are not broken between lines."""
+    text = re.sub(r"\bT = (?=\d)", "T\u00a0=\u00a0", text)
+    return re.sub(r"(?<=\d) %", "\u00a0%", text)
 
 
 def _about(material: Material, author: Author) -> dict[str, str]:

@@ -19,7 +19,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from digitspan.errors import DigitspanError
+from digitspan.errors import DigitspanError, UsageError, one_of
 from digitspan.report.answers import Answer, fill, template
 
 __all__ = ["as_text", "make_notebook", "part1_files", "run_notebook"]
@@ -43,7 +43,7 @@ def make_notebook(answers: Mapping[str, Answer], values: Mapping[str, str]) -> A
         values: what stands where they say `<<name>>`.
 
     Raises:
-        UsageError: where an answer asks for a value that there is not.
+        UsageError: where an answer asks for a value or a file that there is not.
     """
     notebook = jupytext.reads(template(TEMPLATE), fmt="py:percent")
     for number, cell in enumerate(notebook.cells, start=1):
@@ -114,7 +114,11 @@ def _filled(source: str, answers: Mapping[str, Answer], values: Mapping[str, str
         return fill(found.text, values, found.source)
 
     def code(match: re.Match[str]) -> str:
-        return f"```python\n{part1_files()[match.group(1)].decode().rstrip()}\n```"
+        name, files = match.group(1), part1_files()
+        if name not in files:
+            message = f"<<code {name}>>: the file {one_of(name, files)}"
+            raise UsageError(message)
+        return f"```python\n{files[name].decode().rstrip()}\n```"
 
     text = fill(re.sub(r"<<answer ([\w.]+)>>", answer, source), values, TEMPLATE)
     return re.sub(r"<<code ([\w.]+)>>", code, text)
@@ -130,7 +134,7 @@ def _run_to_the_end(work: Coroutine[Any, Any, object]) -> None:
         for task in tasks:
             task.cancel()
         if tasks:
-            loop.run_until_complete(asyncio.wait(tasks))
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 

@@ -102,8 +102,8 @@ def _against_sgd(bests: dict[str, Best], rates: list[str]) -> str:
     sentences = [_of_sgd(sgd)]
     if faster:
         named = [f"{NAMES[b.condition.optimizer]} ({_steps(b.steps)})" for b in faster]
-        slower = "fewer" if np.isfinite(sgd.steps) else "a number of"
-        sentences.append(f"Solved in {slower} steps: {joined(named)}.")
+        start = "Fewer steps" if np.isfinite(sgd.steps) else "Solved at least half of the time"
+        sentences.append(f"{start}: {joined(named)}.")
     rest = [best for best in others if best not in faster]
     if rest:
         sentences.append(

@@ -90,7 +90,7 @@ def gates(material: Material, traces: Traces) -> str:
     shown, hidden = means["o"][-1].mean(), means["o"][:-1].mean()
     length = len(arrays["gates/digits"])
     return (
-        f"The figure below shows the gates of the trained LSTM over one palindrome of "
+        f"<<figure_gates>> shows the gates of the trained LSTM over one palindrome of "
         f"length {length}. Of its {len(forget)} units, {int((forget > OPEN).sum())} keep their "
         f"cell almost unchanged (mean forget gate above {OPEN}) and {int((forget < SHUT).sum())} "
         f"clear it (below {SHUT}). The input gate is {first:.2f} on average at the first digit "
@@ -191,13 +191,16 @@ def _with_rate(low: Duel, high: Duel, cell: str) -> str:
 def _with_tuning(fixed: Duel, tuned: Duel, cell: str) -> str:
     """What tuning chose, and what it brought."""
     row = getattr(tuned, cell)
-    chosen = joined([f"{found.learning_rate:g} at T = {found.length}" for found in row.lengths])
+    chosen = sorted({found.learning_rate for found in row.lengths})
+    rates = f"rates from {chosen[0]:g} to {chosen[-1]:g}"
+    if len(chosen) == 1:
+        rates = f"the rate {chosen[0]:g} at every length"
     better = {
         "second": "longer than with", "first": "shorter than with", "both": "as with",
         "open": "which these runs do not tell from that with",
     }[_change_of_span(getattr(fixed, cell), row)]  # fmt: skip
     return (
-        f"Tuning chose for the {title(cell)} {chosen}; its span then {span_words(row.span)}, "
+        f"Tuning chose {rates} for the {title(cell)}; its span then {span_words(row.span)}, "
         f"{better} {rate_words(fixed.rule)}."
     )
 

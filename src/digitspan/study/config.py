@@ -103,7 +103,7 @@ def quick() -> StudyConfig:
         learning_rates=(1e-3, 1e-2),
         train_steps=2_000,
         compared_optimizers=("sgd", "momentum", "adam"),
-        compared_rates=(1e-3, 1e-2),
+        compared_rates=(1e-3, 1e-2, 1e-1),
         note="quick look, 3 seeds: no claim",
     )
 

@@ -101,7 +101,7 @@ def posterior(
     longest = longest or max(counts)
     mu, s, lapse = parameter_grid(longest, resolution)
     log_likelihood = np.zeros(len(mu), np.float32)
-    for length, (solved, runs) in counts.items():
+    for length, (solved, runs) in sorted(counts.items()):
         log_solved, log_unsolved = log_likelihoods(length, longest, resolution)
         if solved:
             log_likelihood += solved * log_solved

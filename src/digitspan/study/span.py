@@ -1,8 +1,8 @@
 """The memory span: the length at which half of the runs are still solved, with its interval.
 
 S50 is the median of the posterior of study/curve.py. Where that curve does not fit, S50 is the
-length at which the pooled (isotonic) solved share crosses one half, with an interval from
-the posterior of the shares. What lies beyond the lengths tried is not reported: that end of the
+length at which the pooled (isotonic) solved share crosses one half, with an interval from the
+posterior of the shares. What lies beyond the lengths tried is not reported: that end of the
 interval is open.
 
 Sources: Schuett et al. 2016 (the posterior of a psychometric function), Gelman, Meng and Stern
@@ -12,6 +12,7 @@ the posterior projected), Woods et al. 2011 (mean span). See docs/protocol.md, s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -80,14 +81,14 @@ def measure_span(counts: Mapping[int, Counts]) -> Span:
     belief = posterior(counts)
     p_value = _posterior_predictive_p(belief, counts)
     if p_value < _MISFIT or _rises(counts):
-        method, (low, middle, high) = "isotonic", _isotonic_quantiles(counts)
+        method, (low, middle, high) = "isotonic", _isotonic_interval(counts)
     else:
-        method, (low, middle, high) = "logistic", belief.quantiles([0.025, 0.5, 0.975])
-    shortest, longest = np.log(min(counts)), np.log(max(counts))
+        method, (low, middle, high) = "logistic", np.exp(belief.quantiles([0.025, 0.5, 0.975]))
+    shortest, longest = min(counts), max(counts)
     return Span(
-        s50=float(np.exp(np.clip(middle, shortest, longest))),
-        s50_low=None if low < shortest else float(np.exp(min(low, longest))),
-        s50_high=None if high > longest else float(np.exp(max(high, shortest))),
+        s50=float(min(max(middle, shortest), longest)),
+        s50_low=None if low < shortest else float(min(low, longest)),
+        s50_high=None if high > longest else float(max(high, shortest)),
         bound=">=" if middle > longest else "<=" if middle < shortest else "",
         method=method,
         lapse=belief.mean(belief.lapse),
@@ -164,22 +165,38 @@ def _share(counts: Counts) -> float:
     return counts.solved / counts.runs
 
 
-def _isotonic_quantiles(counts: Mapping[int, Counts]) -> tuple[float, float, float]:
-    """Ln T where the pooled share crosses one half: 2.5 %, the estimate, 97.5 %.
+def _isotonic_interval(counts: Mapping[int, Counts]) -> tuple[float, float, float]:
+    """Where the pooled share crosses one half, between the ends of its 95 % interval.
 
     The share at each length is drawn from its posterior, Beta(k + 1/2, n - k + 1/2), and pooled
     like the real ones. Unlike resampled runs, these spread also where all or none were solved.
+    The crossing is drawn straight through ln T, but the interval goes from one length tried to
+    another: of how the share falls between them nothing is known.
     """
     generator = np.random.default_rng(0)
-    log_lengths = np.log(sorted(counts))
-    solved, runs = np.array([counts[length] for length in sorted(counts)]).T
-    shape = (_REPLICATIONS, len(log_lengths))
-    drawn = generator.beta(solved + 0.5, runs - solved + 0.5, shape)
-    crossings = _crossings(log_lengths, _pooled(drawn, runs))
-    # Crossings may be infinite: no interpolation between them.
-    low, high = np.quantile(crossings, [0.025, 0.975], method="inverted_cdf")
-    middle = float(_crossings(log_lengths, isotonic(counts)[None])[0])
-    return min(float(low), middle), middle, max(float(high), middle)
+    lengths = np.array(sorted(counts))
+    solved, runs = np.array([counts[length] for length in lengths.tolist()]).T
+    shape = (_REPLICATIONS, len(lengths))
+    drawn = _pooled(generator.beta(solved + 0.5, runs - solved + 0.5, shape), runs)
+    first_below = np.sum(drawn >= 0.5, axis=1)
+    edges = np.array([0, *lengths, np.inf])  # no crossing among the lengths tried: beyond them
+    low = np.quantile(edges[first_below], 0.025, method="inverted_cdf")
+    high = np.quantile(edges[first_below + 1], 0.975, method="inverted_cdf")
+    crossing = _crossing(lengths, isotonic(counts))
+    return float(min(low, crossing)), crossing, float(max(high, crossing))
+
+
+def _crossing(lengths: np.ndarray, shares: np.ndarray) -> float:
+    """The length at which shares (L,), drawn straight through ln T, fall below one half.
+
+    0 or infinity where they do not at the lengths tried (L,).
+    """
+    first_below = int(np.sum(shares >= 0.5))
+    if first_below in (0, len(lengths)):
+        return math.inf if first_below else 0.0
+    above, below = shares[first_below - 1 : first_below + 1]
+    left, right = np.log(lengths[first_below - 1 : first_below + 1])
+    return float(np.exp(left + (above - 0.5) / (above - below) * (right - left)))
 
 
 def _pooled(shares: np.ndarray, runs: np.ndarray) -> np.ndarray:
@@ -199,22 +216,6 @@ def _pooled(shares: np.ndarray, runs: np.ndarray) -> np.ndarray:
     below = np.where(np.triu(np.ones((len(runs), len(runs)), bool)), highest, np.inf)
     pooled: np.ndarray = below.min(axis=1)
     return pooled
-
-
-def _crossings(log_lengths: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Ln T at which shares (B, L) that do not rise, drawn through ln T, fall below one half; (B,).
-
-    Infinite where they do not cross it at the lengths tried.
-    """
-    below = np.concatenate([shares < 0.5, np.ones((len(shares), 1), bool)], axis=1)
-    first = below.argmax(axis=1)  # L: at none
-    crossings = np.where(first == 0, -np.inf, np.inf)
-    inside = (first > 0) & (first < len(log_lengths))
-    rows, right = np.flatnonzero(inside), first[inside]
-    above, under = shares[rows, right - 1], shares[rows, right]
-    step = log_lengths[right] - log_lengths[right - 1]
-    crossings[inside] = log_lengths[right - 1] + (above - 0.5) / (above - under) * step
-    return crossings
 
 
 def _guaranteed(counts: Mapping[int, Counts]) -> float | None:

@@ -82,7 +82,7 @@ function writeBarLabels(ink, trace, axis, step, bottom) {
     const right = trace.predictions[t] === trace.target;
     if (room || isNow || t === 0) write(String(digit), axis.middle(t), 17, { bold: isNow || t === 0, shade: isNow || t === 0 ? "ink" : "muted" });
     if (room || isNow || isLast) {
-      write(String(trace.predictions[t]), axis.middle(t), bottom + 17, { bold: right, shade: right ? "ink" : "muted" });
+      write(sayDigit(trace.predictions[t]), axis.middle(t), bottom + 17, { bold: right, shade: right ? "ink" : "muted" });
     }
     if (!right) return;
     // A bar below the answers as long as they are right: it ends where the answer is lost.

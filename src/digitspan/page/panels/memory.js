@@ -8,7 +8,7 @@ PANELS.push({
   question: "Questions 1.1 and 1.3",
   text: `Each network reads the digits twice, the second time with another first digit; drawn is how far apart its two
     states are after each step. Where the curve falls below the dashed line, less than a hundredth of the difference is
-    left: the network can no longer tell which of the two it began with, and no read-out can.`,
+    left: the network hardly tells any more which of the two it began with, and what it reads next drowns the rest.`,
 
   build(section, app) {
     this.choice = make("select", { id: "other", onchange: () => app.change({ other: Number(this.choice.value) }) });
@@ -57,6 +57,7 @@ PANELS.push({
  */
 function describeMemory(slot, other) {
   const shares = slot.distances.map((x) => x / slot.distances[0]);
+  if (shares.some(Number.isNaN)) return `${slot.title}: its states cannot be told apart by numbers.`;
   const lastLeft = shares.findLastIndex((share) => share >= NOTHING);
   const steps = shares.length;
   const left =

@@ -21,7 +21,7 @@ PANELS.push({
     if (!this.details.open) return; // thousands of cells, and nobody looks
     const rows = app.digits.map((digit, t) => {
       const cells = app.slots.flatMap((slot) => [
-        String(slot.trace.predictions[t]),
+        sayDigit(slot.trace.predictions[t]),
         slot.trace.probabilities[t][slot.trace.target].toFixed(4),
         scientific(slot.trace.gradientNorms.hidden[t]),
         scientific(slot.distances[t]),

@@ -115,7 +115,7 @@ function drawMaps(part, app, slot, order) {
 /** A size that 19 in 20 values of an unbounded state keep within: a few large ones do not grey the rest. */
 function usualSize(steps) {
   const sizes = Float64Array.from(steps.flatMap((values) => [...values.map(Math.abs)])).sort();
-  return Math.max(1e-6, sizes[Math.floor(0.95 * (sizes.length - 1))]);
+  return Math.max(1e-6, sizes[Math.floor(0.95 * (sizes.length - 1))]) || 1;
 }
 
 /** Marks left and right of the followed unit's row. */
@@ -154,7 +154,7 @@ function drawUnit(part, app, slot) {
   const cell = CELLS[slot.network.cell];
   const names = Object.keys(cell.states);
   const of = (name) => slot.trace.states[name].map((values) => values[slot.unit]);
-  const most = Math.max(1, ...names.flatMap((name) => of(name).map(Math.abs)));
+  const most = Math.max(1, ...names.flatMap((name) => of(name).map(Math.abs))) || 1;
   const values = names.map((name) => `${cell.states[name].symbol} = ${of(name)[app.step].toFixed(3).replace("-", "−")}`);
   const cut = slot.whatIf.cut.size ? ` Cut: ${[...slot.whatIf.cut].map((unit) => unit + 1).join(", ")}.` : "";
   part.reading.textContent = `Unit ${slot.unit + 1} after step ${app.step + 1}: ${values.join(", ")}.${cut}`;

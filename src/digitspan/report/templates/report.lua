@@ -31,13 +31,24 @@ local function with_tall_bars(tex)
   return (tex:gsub("\1", "\\left\\Vert "):gsub("\2", "\\right\\Vert "))
 end
 
+-- {x^a}^b as x^{a b}: Typst reads two exponents in a row as an exponent of the exponent.
+local function with_one_exponent(tex)
+  return (tex:gsub("(%b{})%s*%^%s*(%b{})", function(base, outer)
+    local inside = base:sub(2, -2)
+    local start, inner = inside:match("^(.-)%^%s*(%b{})%s*$")
+    if not start then start, inner = inside:match("^(.-)%^%s*(%w)%s*$") end
+    if not start then return nil end
+    return start .. "^{" .. inner:gsub("^{(.*)}$", "%1") .. " " .. outer:sub(2, -2) .. "}"
+  end))
+end
+
 -- TeX that pandoc turns into something else than was meant, or drops.
 local function tidy(tex)
   if tex:find("\\hline") or tex:find("\\begin{array}%s*{[^}]*|") then
     refuse("lines in an array vanish on the way to the PDF; leave them out of $" .. shortened(tex) .. "$")
   end
   tex = tex:gsub("\\!", "")
-  tex = with_tall_bars(tex)
+  tex = with_one_exponent(with_tall_bars(tex))
   tex = tex:gsub("\\begin{align%*?}", "\\begin{aligned}"):gsub("\\end{align%*?}", "\\end{aligned}")
   tex = tex:gsub("\\begin{equation%*?}", ""):gsub("\\end{equation%*?}", "")
   return tex
