@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 import studies
-from processes import PATH, Command, wait_until
+from processes import PATH, Command, grace, wait_until
 
 from digitspan import cli
 from digitspan.cli import COMMANDS, command_parser, main
@@ -693,9 +693,9 @@ def test_train_that_is_interrupted_ends_at_once_wherever_it_is(number, times, tm
         command.send(number)
         assert command.wait(20) == 128 + number
         longest = max(longest, time.monotonic() - sent)
-        assert command.gone_after(1), "orphans"
+        assert command.gone_after(1 + grace()), "orphans"
         assert "Traceback" not in command.said()
-    assert longest < 3.5, f"it took {longest:.1f} s"  # 2 s are promised on a machine of one's own
+    assert longest < 2 + grace(), f"it took {longest:.1f} s"
     print(f"{times} times signal {number}: longest {longest:.2f} s")
 
 

@@ -21,6 +21,9 @@ COMMANDS = {
     "study": "measure memory spans: run or resume a grid of trainings (the main job)",
     "show": "the tables and figures of a study again, from its store alone",
     "export": "the rows of a study as CSV",
+    "look": "one page to look inside trained networks, as a file that needs nothing else",
+    "handin": "the hand-in from a finished study: PDF report, notebook and part1 in one ZIP",
+    "check": "check hand-ins: equations and gradients, not accuracy",
     "bench": "measure the training steps and the whole job against their peers",
 }
 """Name -> what it does. Each is a module of `digitspan.commands`, imported when it is called."""
@@ -51,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"digitspan{name}: {_sentence(error)}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
+        print("digitspan: interrupted; call again to go on", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # Whoever read standard output has gone, as `head` does: nothing more to say to them.

@@ -8,6 +8,9 @@ import pytest
 from pages import kept_run, page_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PATIENCE = 100_000
+"""Milliseconds that an action may take: a busy machine is no fault of the page."""
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -43,7 +46,9 @@ def browser():
 @pytest.fixture(scope="session")
 def shared_tab(browser):
     """One tab for all tests: opening one costs more than a test."""
-    return browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    tab = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    tab.set_default_timeout(PATIENCE)
+    return tab
 
 
 @pytest.fixture
@@ -67,6 +72,7 @@ def open_page(browser, shared_tab, tmp_path):
         tab = shared_tab
         if init or options:
             tab = browser.new_context(**options).new_page()
+            tab.set_default_timeout(PATIENCE)
             tab.add_init_script(init)
             own_tabs.append(tab)
         for event, listener in listeners.items():

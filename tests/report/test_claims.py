@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from studies import made_up_rows
 
-from digitspan.report import claims, optimizers
+from digitspan.report import claims, doubts, optimizers
 from digitspan.report.material import Material, _duels
 from digitspan.report.words import joined, power, span_words
 from digitspan.study.config import quick, sheet
@@ -125,12 +125,12 @@ def test_the_best_rates_are_those_of_the_figure():
 
 def test_controls_are_told_where_there_are_some():
     material = material_of(dataclasses.replace(sheet(), seeds=2), up_to(10, 10))
-    assert "Networks of which only the read-out was trained solved" in claims.controls(material)
-    assert "which is chance" in claims.controls(material)
+    assert "Networks of which only the read-out was trained solved" in doubts.controls(material)
+    assert "which is chance" in doubts.controls(material)
 
 
 def test_limits_name_the_seeds_and_the_note(config):
-    found = claims.limits(material_of(config, up_to(10, 10)))
+    found = doubts.limits(material_of(config, up_to(10, 10)))
     assert "runs at a length is 8" in found
     assert "begins at 68 %" in found
     assert "quick look" in found

@@ -133,8 +133,9 @@ def test_out_that_is_a_file_is_refused(study, tmp_path):
 
 
 SCRIPT = """
-import argparse, sys
+import argparse, signal, sys
 from digitspan.commands import handin
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs begin without it
 parser = argparse.ArgumentParser()
 handin.add_options(parser)
 sys.exit(handin.run(parser.parse_args(sys.argv[1:])))
@@ -157,12 +158,15 @@ def test_killed_half_way_there_is_no_zip(study, tmp_path, number, stage):
     )  # fmt: skip
     before = {"looking into": "starting", "running the notebook": "looking into",
               "setting the PDF": "running the notebook"}[stage]  # fmt: skip
-    for line in process.stderr:
-        if line.startswith(before):
-            break
-    time.sleep(0.5)
-    process.send_signal(number)
-    process.communicate(timeout=120)
+    try:
+        for line in process.stderr:
+            if line.startswith(before):
+                break
+        time.sleep(0.5)
+        process.send_signal(number)
+        process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode not in (0, None)
     assert not list((tmp_path / "out").iterdir())
     if number != signal.SIGKILL:

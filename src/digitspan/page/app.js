@@ -9,7 +9,9 @@ class App {
     /** @type {Network[]} */
     this.networks = data.networks.map(readNetwork);
     /** @type {Slot[]} */
-    this.slots = data.show.map((/** @type {number} */ index, /** @type {number} */ k) => newSlot(this.networks[index], k));
+    this.slots = data.show.map((/** @type {number} */ index, /** @type {number} */ k) =>
+      newSlot(this.networks[index], k),
+    );
     /** @type {number[]} */
     this.digits = [];
     this.step = 0;
@@ -41,9 +43,14 @@ class App {
   build() {
     const titles = this.slots.map((slot) => slot.network.title);
     const same = titles.length === 2 && titles[0] === titles[1];
-    for (const slot of this.slots) slot.title = same ? `${slot.letter.toUpperCase()} ${slot.network.title}` : slot.network.title;
+    for (const slot of this.slots)
+      slot.title = same
+        ? `${slot.letter.toUpperCase()} ${slot.network.title}`
+        : slot.network.title;
     this.verdicts = buildVerdicts(this);
-    this.panels = PANELS.filter((panel) => !panel.needs || panel.needs(this)).map((panel) => Object.create(panel));
+    this.panels = PANELS.filter((panel) => !panel.needs || panel.needs(this)).map((panel) =>
+      Object.create(panel),
+    );
     const sections = this.panels.map((panel) => {
       const section = frame(panel);
       panel.build(section, this);
@@ -72,7 +79,8 @@ class App {
     this.digits = digits;
     this.isExample = isExample;
     this.step = atEnd ? digits.length - 1 : Math.min(this.step, digits.length - 1);
-    if (this.other === digits[0] || this.other === (digits[0] + 5) % 10) this.other = (digits[0] + 5) % 10;
+    if (this.other === digits[0] || this.other === (digits[0] + 5) % 10)
+      this.other = (digits[0] + 5) % 10;
     this.change({});
   }
 
@@ -87,7 +95,8 @@ class App {
       this.slots.every(({ network }) => {
         const trace = follow(network, [...text].map(Number), asTrained(), false);
         return (trace.predictions.at(-1) === trace.target) === network.accuracy >= 0.5;
-      }));
+      }),
+    );
     this.asked.set(length, Math.max(0, typical));
     this.another(length);
   }
@@ -95,7 +104,9 @@ class App {
   /** Ask about another palindrome. @param {number} length T */
   another(length) {
     if (!Number.isInteger(length) || length < 2 || length > MOST_DIGITS + 1) {
-      this.bar.refuse(`The length T must be a whole number from 2 to ${MOST_DIGITS + 1}; T − 1 digits are read.`);
+      this.bar.refuse(
+        `The length T must be a whole number from 2 to ${MOST_DIGITS + 1}; T − 1 digits are read.`,
+      );
       return;
     }
     const examples = this.data.examples[length];
@@ -110,7 +121,12 @@ class App {
     Object.assign(this, changes);
     for (const slot of this.slots) {
       slot.trace = follow(slot.network, this.digits, slot.whatIf);
-      slot.changed = follow(slot.network, [this.other, ...this.digits.slice(1)], slot.whatIf, false);
+      slot.changed = follow(
+        slot.network,
+        [this.other, ...this.digits.slice(1)],
+        slot.whatIf,
+        false,
+      );
       slot.distances = distances(slot.trace, slot.changed);
       if (slot.unit < 0) slot.unit = sortedUnits(slot, "first")[0];
     }
@@ -182,13 +198,26 @@ class App {
 
 /** @param {Network} network @param {number} k @returns {any} */
 function newSlot(network, k) {
-  return { letter: "ab"[k], title: network.title, network, whatIf: asTrained(), unit: -1, trace: null, changed: null, distances: [] };
+  return {
+    letter: "ab"[k],
+    title: network.title,
+    network,
+    whatIf: asTrained(),
+    unit: -1,
+    trace: null,
+    changed: null,
+    distances: [],
+  };
 }
 
 const app = new App(JSON.parse(document.getElementById("data").textContent));
 
 // For the console, and for whoever checks the numbers.
-const traceOf = (/** @type {number} */ index, /** @type {string} */ text, { clamp = {}, cut = [] } = {}) => {
+const traceOf = (
+  /** @type {number} */ index,
+  /** @type {string} */ text,
+  { clamp = {}, cut = [] } = {},
+) => {
   const { digits, problem } = readDigits(text);
   if (digits === null) throw new Error(problem);
   return follow(app.networks[index], digits, { clamp, cut: new Set(cut) });
@@ -197,7 +226,10 @@ Object.assign(globalThis, {
   digitspan: {
     networks: app.networks.map(({ name }) => name),
     trace: traceOf,
-    distances: (/** @type {number} */ index, /** @type {string} */ one, /** @type {string} */ other) =>
-      distances(traceOf(index, one), traceOf(index, other)),
+    distances: (
+      /** @type {number} */ index,
+      /** @type {string} */ one,
+      /** @type {string} */ other,
+    ) => distances(traceOf(index, one), traceOf(index, other)),
   },
 });

@@ -8,28 +8,65 @@ class Bar {
   constructor(host, app) {
     this.app = app;
     this.line = make("input", {
-      id: "digits", type: "text", inputmode: "numeric", autocomplete: "off", spellcheck: "false", "aria-describedby": "message",
+      id: "digits",
+      type: "text",
+      inputmode: "numeric",
+      autocomplete: "off",
+      spellcheck: "false",
+      "aria-describedby": "message",
       oninput: () => app.read(this.line.value),
     });
     this.message = make("p", { id: "message", role: "status" });
     this.length = make("input", {
-      id: "length", type: "number", min: 2, max: MOST_DIGITS + 1, step: 1,
+      id: "length",
+      type: "number",
+      min: 2,
+      max: MOST_DIGITS + 1,
+      step: 1,
       onchange: () => app.another(Number(this.length.value)),
     });
-    const another = make("button", { id: "another", type: "button", onclick: () => app.another(Number(this.length.value)) }, "another");
-    this.drop = make("button", { id: "drop", type: "button", onclick: () => app.write(app.digits.slice(0, -1)) }, "take the last away");
-    this.step = make("input", { id: "step", type: "range", min: 1, step: 1, oninput: () => app.pick(Number(this.step.value) - 1) });
+    const another = make(
+      "button",
+      { id: "another", type: "button", onclick: () => app.another(Number(this.length.value)) },
+      "another",
+    );
+    this.drop = make(
+      "button",
+      { id: "drop", type: "button", onclick: () => app.write(app.digits.slice(0, -1)) },
+      "take the last away",
+    );
+    this.step = make("input", {
+      id: "step",
+      type: "range",
+      min: 1,
+      step: 1,
+      oninput: () => app.pick(Number(this.step.value) - 1),
+    });
     this.stepText = make("output", { for: "step" });
     this.play = make("button", { id: "play", type: "button", onclick: () => app.play() });
     this.chips = make("p", { class: "chips", id: "chips" });
     this.pills = make("p", { class: "pills" });
     this.ask = make("b", { class: "ask", "aria-hidden": "true" }, "?");
     host.append(
-      make("div", { class: "row" },
-        make("label", { for: "digits" }, "Digits read"), make("span", { class: "line" }, this.line, this.ask),
-        make("span", { class: "length" }, make("label", { for: "length" }, "T ="), this.length), another, this.drop),
+      make(
+        "div",
+        { class: "row" },
+        make("label", { for: "digits" }, "Digits read"),
+        make("span", { class: "line" }, this.line, this.ask),
+        make("span", { class: "length" }, make("label", { for: "length" }, "T ="), this.length),
+        another,
+        this.drop,
+      ),
       this.message,
-      make("div", { class: "row steps" }, this.play, make("label", { for: "step" }, "Step"), this.step, this.stepText, this.pills),
+      make(
+        "div",
+        { class: "row steps" },
+        this.play,
+        make("label", { for: "step" }, "Step"),
+        this.step,
+        this.stepText,
+        this.pills,
+      ),
       this.chips,
     );
   }
@@ -40,12 +77,16 @@ class Bar {
     const { digits, step } = app;
     this.line.removeAttribute("aria-invalid");
     this.message.className = "";
-    this.message.textContent = describeDigits(digits) + (app.isExample ? " It was kept out of training." : "");
+    this.message.textContent =
+      describeDigits(digits) + (app.isExample ? " It was kept out of training." : "");
     this.drop.hidden = beginsPalindrome(digits) || !isPalindrome(digits);
     if (document.activeElement !== this.length) this.length.value = String(digits.length + 1);
     this.step.max = String(digits.length);
     this.step.value = String(step + 1);
-    this.step.setAttribute("aria-valuetext", `after digit ${step + 1} of ${digits.length}, a ${digits[step]}`);
+    this.step.setAttribute(
+      "aria-valuetext",
+      `after digit ${step + 1} of ${digits.length}, a ${digits[step]}`,
+    );
     this.stepText.textContent = `${step + 1} of ${digits.length}`;
     this.play.textContent = app.playing ? "stop" : "play";
     this.pills.replaceChildren(...app.slots.map(pill));
@@ -65,8 +106,11 @@ class Bar {
     const { app } = this;
     return app.slots.flatMap((slot, k) => {
       const clamps = Object.entries(slot.whatIf.clamp).map(([gate, value]) =>
-        chip(`${slot.title}: ${gate} held at ${value}`, () => app.clamp(slot, gate, undefined)));
-      const cuts = [...slot.whatIf.cut].map((unit) => chip(`${slot.title}: unit ${unit + 1} cut`, () => app.toggleCut(k, unit)));
+        chip(`${slot.title}: ${gate} held at ${value}`, () => app.clamp(slot, gate, undefined)),
+      );
+      const cuts = [...slot.whatIf.cut].map((unit) =>
+        chip(`${slot.title}: unit ${unit + 1} cut`, () => app.toggleCut(k, unit)),
+      );
       return [...clamps, ...cuts];
     });
   }
@@ -76,10 +120,21 @@ class Bar {
 function pill({ letter, title, trace }) {
   const said = trace.predictions.at(-1);
   const right = said === trace.target;
-  return make("span", { class: `pill ${letter} ${right ? "right" : "wrong"}` }, `${title} says `, make("b", {}, sayDigit(said)), right ? " ✓ right" : " ✗ wrong");
+  return make(
+    "span",
+    { class: `pill ${letter} ${right ? "right" : "wrong"}` },
+    `${title} says `,
+    make("b", {}, sayDigit(said)),
+    right ? " ✓ right" : " ✗ wrong",
+  );
 }
 
 /** A change that can be taken back. */
 function chip(text, onclick) {
-  return make("button", { type: "button", class: "chip", onclick, "aria-label": `Take back: ${text}` }, text, make("span", { "aria-hidden": "true" }, " ✕"));
+  return make(
+    "button",
+    { type: "button", class: "chip", onclick, "aria-label": `Take back: ${text}` },
+    text,
+    make("span", { "aria-hidden": "true" }, " ✕"),
+  );
 }

@@ -33,16 +33,32 @@ function drawChart(host, chart) {
   const top = 10;
   const bottom = top + chart.height;
   const axis = timeAxis(width, chart.digits.length);
-  const scale = chart.log ? logScale(chart.lines, chart.reference, top, bottom) : linearScale(chart.range, top, bottom);
+  const scale = chart.log
+    ? logScale(chart.lines, chart.reference, top, bottom)
+    : linearScale(chart.range, top, bottom);
   const total = bottom + (chart.bare ? 6 : 37);
-  const picture = draw("svg", { viewBox: `0 0 ${width} ${total}`, width, height: total, role: "img", "aria-label": chart.description });
+  const picture = draw("svg", {
+    viewBox: `0 0 ${width} ${total}`,
+    width,
+    height: total,
+    role: "img",
+    "aria-label": chart.description,
+  });
   for (const { value, label } of scale.ticks) {
     const y = scale.place(value);
     picture.append(draw("line", { x1: GUTTER, x2: width - MARGIN, y1: y, y2: y, class: "grid" }));
     picture.append(draw("text", { x: GUTTER - 8, y: y + 4, class: "tick" }, label));
   }
   const { column } = axis;
-  picture.append(draw("rect", { x: axis.left(chart.step), y: top, width: Math.max(column, 1.5), height: chart.height, class: "cursor" }));
+  picture.append(
+    draw("rect", {
+      x: axis.left(chart.step),
+      y: top,
+      width: Math.max(column, 1.5),
+      height: chart.height,
+      class: "cursor",
+    }),
+  );
   if (chart.reference) drawReference(picture, chart.reference, scale, width);
   for (const line of chart.lines) drawLine(picture, line, axis, scale);
   drawNames(picture, chart.lines, axis, scale, top, bottom);
@@ -54,7 +70,8 @@ function drawChart(host, chart) {
 function drawLine(picture, line, axis, scale) {
   const points = Array.from(line.values, (value, t) => [axis.middle(t), scale.place(value)]);
   if (line.low) {
-    const edge = (values) => Array.from(values, (value, t) => `${axis.middle(t)},${scale.place(value)}`);
+    const edge = (values) =>
+      Array.from(values, (value, t) => `${axis.middle(t)},${scale.place(value)}`);
     const outline = [...edge(line.high), ...edge(line.low).reverse()].join(" ");
     picture.append(draw("polygon", { points: outline, class: `band ${line.look}` }));
   }
@@ -71,7 +88,9 @@ function drawLine(picture, line, axis, scale) {
  * @param {number[][]} points
  */
 function marks(look, points) {
-  const shape = look.split(" ").includes("b") ? "m-2.6,-2.6h5.2v5.2h-5.2z" : "m-2.9,0a2.9,2.9 0 1,0 5.8,0a2.9,2.9 0 1,0 -5.8,0z";
+  const shape = look.split(" ").includes("b")
+    ? "m-2.6,-2.6h5.2v5.2h-5.2z"
+    : "m-2.9,0a2.9,2.9 0 1,0 5.8,0a2.9,2.9 0 1,0 -5.8,0z";
   const path = points.map(([x, y]) => `M${x.toFixed(1)},${y.toFixed(1)}${shape}`).join("");
   return draw("path", { d: path, class: `mark ${look}` });
 }
@@ -91,19 +110,39 @@ function drawNames(picture, lines, axis, scale, top, bottom) {
   const t = atRight ? last : 0;
   const x = axis.middle(t) + (atRight ? -8 : 8);
   let taken = -Infinity;
-  const places = named.map((line) => ({ line, y: scale.place(line.values[t]) })).sort((one, other) => one.y - other.y);
+  const places = named
+    .map((line) => ({ line, y: scale.place(line.values[t]) }))
+    .sort((one, other) => one.y - other.y);
   places.forEach(({ line, y }, k) => {
     const wanted = k === 0 ? y - 10 : y + 20;
     taken = Math.max(Math.min(Math.max(wanted, top + 12), bottom - 5), taken + 16);
-    picture.append(draw("text", { x, y: taken, class: `label ${line.look}${atRight ? " right" : ""}` }, line.label));
+    picture.append(
+      draw(
+        "text",
+        { x, y: taken, class: `label ${line.look}${atRight ? " right" : ""}` },
+        line.label,
+      ),
+    );
   });
 }
 
 /** A dashed level with its name at its right end, or at its left one. */
 function drawReference(picture, { value, label }, scale, width, atLeft = false) {
   const y = scale.place(value);
-  picture.append(draw("line", { x1: GUTTER, x2: width - MARGIN, y1: y, y2: y, class: "reference" }));
-  picture.append(draw("text", { x: atLeft ? GUTTER + 4 : width - MARGIN - 4, y: y - 5, class: atLeft ? "reference-name left" : "reference-name" }, label));
+  picture.append(
+    draw("line", { x1: GUTTER, x2: width - MARGIN, y1: y, y2: y, class: "reference" }),
+  );
+  picture.append(
+    draw(
+      "text",
+      {
+        x: atLeft ? GUTTER + 4 : width - MARGIN - 4,
+        y: y - 5,
+        class: atLeft ? "reference-name left" : "reference-name",
+      },
+      label,
+    ),
+  );
 }
 
 /**
@@ -118,7 +157,8 @@ function logScale(lines, reference, top, bottom) {
   const high = Math.max(low + 1, Math.ceil(Math.max(...powers) + 0.4));
   const every = Math.ceil((high - low) / 6);
   const ticks = [];
-  for (let power = high; power >= low; power -= every) ticks.push({ value: 10 ** power, label: powerOfTen(power) });
+  for (let power = high; power >= low; power -= every)
+    ticks.push({ value: 10 ** power, label: powerOfTen(power) });
   const place = (/** @type {number} */ x) => {
     const power = x > 0 ? Math.max(low, Math.min(high, Math.log10(x))) : low;
     return bottom - ((power - low) / (high - low)) * (bottom - top);
@@ -128,7 +168,10 @@ function logScale(lines, reference, top, bottom) {
 
 /** @param {[number, number]} range */
 function linearScale([low, high], top, bottom) {
-  const ticks = [low, (low + high) / 2, high].map((value) => ({ value, label: String(Number(value.toPrecision(2))).replace("-", "−") }));
+  const ticks = [low, (low + high) / 2, high].map((value) => ({
+    value,
+    label: String(Number(value.toPrecision(2))).replace("-", "−"),
+  }));
   const place = (/** @type {number} */ x) => {
     const inside = Number.isNaN(x) ? low : Math.max(low, Math.min(high, x));
     return bottom - ((inside - low) / (high - low)) * (bottom - top);

@@ -7,7 +7,17 @@ const GUTTER = 46;
 const MARGIN = 12;
 
 /** The colours of cividis: lightness grows with the value, so it reads in grey too. */
-const CIVIDIS = ["#00224e", "#1a386f", "#434e6c", "#61656f", "#7d7c78", "#9b9476", "#bcae6c", "#dec958", "#fee838"];
+const CIVIDIS = [
+  "#00224e",
+  "#1a386f",
+  "#434e6c",
+  "#61656f",
+  "#7d7c78",
+  "#9b9476",
+  "#bcae6c",
+  "#dec958",
+  "#fee838",
+];
 
 /**
  * An HTML element. Text is always text: nothing that data hold becomes markup.
@@ -35,7 +45,8 @@ function draw(tag, attributes = {}, ...children) {
 function furnish(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...children);
   return element;
@@ -52,7 +63,8 @@ function timeAxis(width, steps) {
     column,
     left: (/** @type {number} */ t) => GUTTER + t * column,
     middle: (/** @type {number} */ t) => GUTTER + (t + 0.5) * column,
-    at: (/** @type {number} */ x) => Math.max(0, Math.min(steps - 1, Math.floor((x - GUTTER) / column))),
+    at: (/** @type {number} */ x) =>
+      Math.max(0, Math.min(steps - 1, Math.floor((x - GUTTER) / column))),
     /** Every how many-th step has room for a number. */
     every: [1, 2, 5, 10, 20, 50].find((k) => k * column >= 24) ?? 100,
   };
@@ -70,8 +82,12 @@ function timeLabels(digits, axis, top, step) {
   const shown = digits.map((_, t) => t).filter((t) => t !== step && (axis.column >= 8 || t === 0));
   // One element for all of them: every character has its own place.
   const places = shown.map((t) => axis.middle(t).toFixed(1)).join(" ");
-  labels.append(draw("text", { x: places, y: top + 16, class: "digit" }, shown.map((t) => digits[t]).join("")));
-  labels.append(draw("text", { x: axis.middle(step), y: top + 16, class: "digit now" }, String(digits[step])));
+  labels.append(
+    draw("text", { x: places, y: top + 16, class: "digit" }, shown.map((t) => digits[t]).join("")),
+  );
+  labels.append(
+    draw("text", { x: axis.middle(step), y: top + 16, class: "digit now" }, String(digits[step])),
+  );
   for (let t = 0; t < digits.length; t = t === 0 ? axis.every - 1 || 1 : t + axis.every) {
     labels.append(draw("text", { x: axis.middle(t), y: top + 31, class: "step" }, String(t + 1)));
   }
@@ -125,7 +141,11 @@ function widthOf(host) {
 
 /** @param {string} name of a variable in style.css */
 function colour(name) {
-  if (!colours.has(name)) colours.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
+  if (!colours.has(name))
+    colours.set(
+      name,
+      getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim(),
+    );
   return colours.get(name);
 }
 
@@ -133,7 +153,8 @@ function colour(name) {
 const SHADES = Array.from({ length: 256 }, (_, k) => {
   const place = (k / 255) * (CIVIDIS.length - 1);
   const below = Math.min(Math.floor(place), CIVIDIS.length - 2);
-  const channels = (/** @type {string} */ hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  const channels = (/** @type {string} */ hex) =>
+    [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
   const [low, high] = [channels(CIVIDIS[below]), channels(CIVIDIS[below + 1])];
   return low.map((value, c) => Math.round(value + (high[c] - value) * (place - below)));
 });

@@ -54,7 +54,8 @@ function readNetwork(entry, index) {
   const weights = Object.fromEntries(
     Object.entries(entry.weights).map(([name, { shape, data }]) => {
       const values = float32Array(data);
-      if (shape.length === 2) return [name, { rows: shape[0], columns: shape[1], data: Float64Array.from(values) }];
+      if (shape.length === 2)
+        return [name, { rows: shape[0], columns: shape[1], data: Float64Array.from(values) }];
       return [name, { value: Float64Array.from(values), gradient: null }];
     }),
   );
@@ -86,20 +87,31 @@ function follow(network, digits, whatIf = asTrained(), withGradient = true) {
   const tape = new Tape(withGradient);
   const gates = Object.fromEntries(Object.keys(cell.gates).map((name) => [name, []]));
   const gate = (name, vector) => {
-    const seen = name in whatIf.clamp ? tape.constant(vector.value.map(() => whatIf.clamp[name])) : vector;
+    const seen =
+      name in whatIf.clamp ? tape.constant(vector.value.map(() => whatIf.clamp[name])) : vector;
     gates[name].push(seen.value);
     return seen;
   };
   const operations = { ...tape, gate };
   const names = Object.keys(cell.states);
-  const kept = tape.constant(Array.from({ length: network.hiddenSize }, (_, k) => (whatIf.cut.has(k) ? 0 : 1)));
+  const kept = tape.constant(
+    Array.from({ length: network.hiddenSize }, (_, k) => (whatIf.cut.has(k) ? 0 : 1)),
+  );
 
-  let state = Object.fromEntries(names.map((name) => [name, tape.constant(new Float64Array(network.hiddenSize))]));
+  let state = Object.fromEntries(
+    names.map((name) => [name, tape.constant(new Float64Array(network.hiddenSize))]),
+  );
   const steps = [];
   const logits = [];
   for (const digit of digits) {
-    if (whatIf.cut.size) state = Object.fromEntries(names.map((name) => [name, tape.times(state[name], kept)]));
-    state = cell.step(network.weights, tape.constant(encode(digit, network.inputSize)), state, operations);
+    if (whatIf.cut.size)
+      state = Object.fromEntries(names.map((name) => [name, tape.times(state[name], kept)]));
+    state = cell.step(
+      network.weights,
+      tape.constant(encode(digit, network.inputSize)),
+      state,
+      operations,
+    );
     steps.push(state);
     logits.push(cell.readOut(network.weights, state, operations));
   }
@@ -117,7 +129,9 @@ function follow(network, digits, whatIf = asTrained(), withGradient = true) {
     predictions: probabilities.map(largest),
     loss: loss.value[0],
     gradientNorms: withGradient
-      ? Object.fromEntries(names.map((name) => [name, Float64Array.from(steps, (at) => norm(at[name].gradient))]))
+      ? Object.fromEntries(
+          names.map((name) => [name, Float64Array.from(steps, (at) => norm(at[name].gradient))]),
+        )
       : {},
   };
 }
@@ -151,7 +165,9 @@ function encode(digit, inputSize) {
 }
 
 /** @param {ArrayLike<number>} values */
-const norm = (values) => Math.sqrt(Array.prototype.reduce.call(values, (sum, x) => sum + x * x, 0));
+const norm = (values) =>
+  Math.sqrt(Array.prototype.reduce.call(values, (sum, x) => sum + x * x, 0));
 
 /** Where the largest value is; -1 where they are no numbers. @param {Float64Array} values */
-const largest = (values) => (Number.isNaN(values[0]) ? -1 : values.reduce((best, x, k) => (x > values[best] ? k : best), 0));
+const largest = (values) =>
+  Number.isNaN(values[0]) ? -1 : values.reduce((best, x, k) => (x > values[best] ? k : best), 0);

@@ -10,15 +10,22 @@ const MOST_DIGITS = 200;
 function readDigits(text) {
   const refuse = (/** @type {string} */ problem) => ({ digits: null, problem });
   const line = text.replace(/[\s_]/g, "");
-  if (line === "") return refuse("The line is empty: type one or more digits, or press “another”.");
+  if (line === "")
+    return refuse("The line is empty: type one or more digits, or press “another”.");
   const characters = [...line.slice(0, 100_000)];
-  const other = characters.find((character) => character < "0" || character > "9" || character.length > 1);
+  const other = characters.find(
+    (character) => character < "0" || character > "9" || character.length > 1,
+  );
   if (other !== undefined) {
-    return refuse(`Only the digits 0 to 9 can be read, and there is “${other}”; take it out and go on.`);
+    return refuse(
+      `Only the digits 0 to 9 can be read, and there is “${other}”; take it out and go on.`,
+    );
   }
   if (line.length > MOST_DIGITS) {
     const got = line.length.toLocaleString("en");
-    return refuse(`At most ${MOST_DIGITS} digits can be read here, and these are ${got}; shorten the line.`);
+    return refuse(
+      `At most ${MOST_DIGITS} digits can be read here, and these are ${got}; shorten the line.`,
+    );
   }
   return { digits: characters.map(Number), problem: "" };
 }
@@ -30,7 +37,8 @@ function readDigits(text) {
 const beginsPalindrome = (digits) => isPalindrome(digits.slice(1));
 
 /** @param {number[]} digits */
-const isPalindrome = (digits) => digits.every((digit, k) => digit === digits[digits.length - 1 - k]);
+const isPalindrome = (digits) =>
+  digits.every((digit, k) => digit === digits[digits.length - 1 - k]);
 
 /**
  * The first T - 1 digits of a random palindrome.

@@ -34,7 +34,12 @@ function frame(panel) {
   return make(
     "section",
     { class: "panel", id: panel.id, "aria-labelledby": `${panel.id}-title` },
-    make("div", { class: "head" }, make("h2", { id: `${panel.id}-title` }, panel.title), ...question),
+    make(
+      "div",
+      { class: "head" },
+      make("h2", { id: `${panel.id}-title` }, panel.title),
+      ...question,
+    ),
     make("p", { class: "look" }, panel.text),
   );
 }
@@ -49,7 +54,12 @@ function frame(panel) {
 function sideBySide(section, slots, build) {
   const parts = slots.map(build);
   const columns = slots.map((slot, k) =>
-    make("div", { class: `column ${slot.letter}` }, make("h3", {}, swatch(slot), slot.title), ...parts[k].children),
+    make(
+      "div",
+      { class: `column ${slot.letter}` },
+      make("h3", {}, swatch(slot), slot.title),
+      ...parts[k].children,
+    ),
   );
   section.append(make("div", { class: `columns columns-${slots.length}` }, ...columns));
   return parts;
@@ -57,8 +67,12 @@ function sideBySide(section, slots, build) {
 
 /** A short stretch of a network's line with its mark. @param {{letter: string}} slot */
 function swatch({ letter }, look = letter) {
-  return draw("svg", { viewBox: "0 0 34 10", width: 34, height: 10, class: "swatch", "aria-hidden": "true" },
-    draw("line", { x1: 0, x2: 34, y1: 5, y2: 5, class: `line ${look}` }), ...(look.includes("thin") ? [] : [marks(letter, [[17, 5]])]));
+  return draw(
+    "svg",
+    { viewBox: "0 0 34 10", width: 34, height: 10, class: "swatch", "aria-hidden": "true" },
+    draw("line", { x1: 0, x2: 34, y1: 5, y2: 5, class: `line ${look}` }),
+    ...(look.includes("thin") ? [] : [marks(letter, [[17, 5]])]),
+  );
 }
 
 /**
@@ -72,7 +86,12 @@ function legend(slots, states) {
     if (own.length === 0) return [make("span", {}, swatch(slot), slot.title)];
     return own.map((name) => {
       const look = name === "hidden" ? slot.letter : `${slot.letter} thin`;
-      return make("span", {}, swatch(slot, look), `${slot.title}, ${CELLS[slot.network.cell].states[name].symbol}(t)`);
+      return make(
+        "span",
+        {},
+        swatch(slot, look),
+        `${slot.title}, ${CELLS[slot.network.cell].states[name].symbol}(t)`,
+      );
     });
   });
   return make("span", { class: "legend" }, ...entries);
@@ -82,5 +101,11 @@ function legend(slots, states) {
 function scaleLegend(most) {
   const text = most === 1 ? "1" : String(Number(most.toPrecision(2)));
   const beyond = most === 1 ? "" : " and beyond";
-  return make("span", { class: "scale", "aria-hidden": "true" }, `−${text}`, make("i"), `${text}${beyond}`);
+  return make(
+    "span",
+    { class: "scale", "aria-hidden": "true" },
+    `−${text}`,
+    make("i"),
+    `${text}${beyond}`,
+  );
 }

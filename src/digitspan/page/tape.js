@@ -86,16 +86,24 @@ class Tape {
    * @param {Vector} b
    */
   times = (a, b) =>
-    this.result(a.value.map((x, k) => x * b.value[k]), (gradient) => {
-      if (a.gradient) addProduct(a.gradient, gradient, b.value);
-      if (b.gradient) addProduct(b.gradient, gradient, a.value);
-    });
+    this.result(
+      a.value.map((x, k) => x * b.value[k]),
+      (gradient) => {
+        if (a.gradient) addProduct(a.gradient, gradient, b.value);
+        if (b.gradient) addProduct(b.gradient, gradient, a.value);
+      },
+    );
 
   /** @param {Vector} a */
   tanh = (a) => this.squash(a, Math.tanh, (y) => 1 - y * y);
 
   /** @param {Vector} a */
-  sigmoid = (a) => this.squash(a, (x) => 1 / (1 + Math.exp(-x)), (y) => y * (1 - y));
+  sigmoid = (a) =>
+    this.squash(
+      a,
+      (x) => 1 / (1 + Math.exp(-x)),
+      (y) => y * (1 - y),
+    );
 
   /**
    * A function of every element whose derivative is known from its value.
@@ -106,7 +114,8 @@ class Tape {
   squash(a, f, slope) {
     const value = a.value.map(f);
     return this.result(value, (gradient) => {
-      if (a.gradient) for (let k = 0; k < value.length; k++) a.gradient[k] += gradient[k] * slope(value[k]);
+      if (a.gradient)
+        for (let k = 0; k < value.length; k++) a.gradient[k] += gradient[k] * slope(value[k]);
     });
   }
 
@@ -147,7 +156,11 @@ class Tape {
  * @param {Float64Array} x
  */
 function dotProduct(data, start, x) {
-  let a = 0, b = 0, c = 0, d = 0, k = 0;
+  let a = 0,
+    b = 0,
+    c = 0,
+    d = 0,
+    k = 0;
   for (; k + 3 < x.length; k += 4) {
     a += data[start + k] * x[k];
     b += data[start + k + 1] * x[k + 1];

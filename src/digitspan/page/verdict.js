@@ -6,20 +6,28 @@ function buildVerdicts(app) {
     const said = make("b", { class: "said" });
     const sentence = make("p", { class: "sentence", role: "status" });
     const bars = make("div", { class: "ten", role: "img" });
-    for (let digit = 0; digit < 10; digit++) bars.append(make("span", {}, make("i"), make("em", {}, String(digit))));
+    for (let digit = 0; digit < 10; digit++)
+      bars.append(make("span", {}, make("i"), make("em", {}, String(digit))));
     const after = make("p", { class: "after" });
     const { network } = slot;
     const card = make(
-      "article", { class: `card ${slot.letter}` },
+      "article",
+      { class: `card ${slot.letter}` },
       make("h2", {}, swatch(slot), slot.title),
       make("div", { class: "answer" }, said, sentence),
       make("div", { class: "distribution" }, bars, after),
       make("p", { class: "facts" }, network.summary, " ", make("code", {}, network.name)),
-      ...(network.why ? [make("p", { class: "facts" }, make("b", {}, "Why it was not solved. "), network.why)] : []),
+      ...(network.why
+        ? [make("p", { class: "facts" }, make("b", {}, "Why it was not solved. "), network.why)]
+        : []),
     );
     return { card, said, sentence, bars, after };
   });
-  const element = make("div", { class: `columns columns-${app.slots.length}`, id: "verdicts" }, ...cards.map(({ card }) => card));
+  const element = make(
+    "div",
+    { class: `columns columns-${app.slots.length}`, id: "verdicts" },
+    ...cards.map(({ card }) => card),
+  );
   return { element, cards };
 }
 
@@ -43,6 +51,9 @@ function drawVerdicts({ cards }, app) {
     });
     const first = trace.predictions[app.step];
     after.textContent = `after step ${app.step + 1}: ${first < 0 ? "no numbers" : `${first}, ${percent(row[first])}`}`;
-    bars.setAttribute("aria-label", `After step ${app.step + 1}: ${Array.from(row, (p, digit) => `${digit} ${percent(p)}`).join(", ")}`);
+    bars.setAttribute(
+      "aria-label",
+      `After step ${app.step + 1}: ${Array.from(row, (p, digit) => `${digit} ${percent(p)}`).join(", ")}`,
+    );
   });
 }

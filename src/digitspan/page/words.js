@@ -24,7 +24,7 @@ function powerOfTen(power) {
 /** A share as `47 %`; near 0 and 1 with a decimal. @param {number} share */
 function percent(share) {
   if (share > 0.999 && share < 1) return "over 99.9 %";
-  return `${(100 * share).toFixed(share > 0.99 && share < 1 || share < 0.0995 ? 1 : 0)} %`;
+  return `${(100 * share).toFixed((share > 0.99 && share < 1) || share < 0.0995 ? 1 : 0)} %`;
 }
 
 /** A prediction; that of a network that diverged is none. @param {number} digit */
@@ -75,9 +75,11 @@ function describePath({ predictions, target }) {
 function describeAnswer(trace) {
   const said = trace.predictions.at(-1);
   const sure = percent(trace.probabilities.at(-1)[said]);
-  if (Number.isNaN(trace.loss)) return "Says nothing: its weights are no numbers, the training diverged.";
+  if (Number.isNaN(trace.loss))
+    return "Says nothing: its weights are no numbers, the training diverged.";
   const between = trace.digits.length - 1;
-  if (said !== trace.target) return `Says ${said} (${sure}). Wrong: the first digit was ${trace.target}.`;
+  if (said !== trace.target)
+    return `Says ${said} (${sure}). Wrong: the first digit was ${trace.target}.`;
   if (between === 0) return `Says ${said} (${sure}). Right: it has just read it.`;
   return `Says ${said} (${sure}). Right: the first digit came through ${between} others.`;
 }
@@ -95,6 +97,10 @@ function describeGradient(norms) {
   if (first === 0) return "nothing at all reaches step 1";
   const ratio = first / last;
   const change =
-    ratio < 0.5 ? `${scientific(1 / ratio)} times smaller` : ratio > 2 ? `${scientific(ratio)} times larger` : "about as large";
+    ratio < 0.5
+      ? `${scientific(1 / ratio)} times smaller`
+      : ratio > 2
+        ? `${scientific(ratio)} times larger`
+        : "about as large";
   return `at step 1 it is ${change} ${change === "about as large" ? "as" : "than"} at step ${steps} (${scientific(first)} against ${scientific(last)})`;
 }

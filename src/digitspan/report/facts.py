@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from digitspan.cells import title
-from digitspan.report import claims, optimizers, reasons
+from digitspan.report import claims, doubts, optimizers, reasons
 from digitspan.report.author import Author
 from digitspan.report.material import CELLS_ASKED, Duel, Material
 from digitspan.report.optimizers import NAMES
@@ -108,7 +108,7 @@ def _sentences(material: Material, traces: Traces) -> dict[str, str]:
         "lstm_sanity": claims.sanity(material, "lstm"),
         "rnn_by_rule": claims.by_rule(material, "rnn"),
         "rnn_against_sheet": claims.rnn_against_sheet(material),
-        "controls": claims.controls(material),
+        "controls": doubts.controls(material),
         "optimizers_how": optimizers.how(material),
         "optimizers_verdict": optimizers.verdict(material),
         "verdict": claims.verdict(material),
@@ -116,7 +116,7 @@ def _sentences(material: Material, traces: Traces) -> dict[str, str]:
         "reasons": reasons.mechanism(material, traces),
         "reasons_start": reasons.start(material, traces),
         "reasons_rate": reasons.rates(material),
-        "limits": claims.limits(material),
+        "limits": doubts.limits(material),
     }
 
 

@@ -7,8 +7,15 @@ into the order of the spans that resampled studies have. The bootstrap alone wou
 lengths of which one is always solved and the other never leave the span between them open, and
 every resampled study repeats that.
 
+How the span of a resampled study differs need not be found by fitting it: to first order,
+
+d E[mu] / d k_T = Cov(mu, ln p(T) - ln(1 - p(T)))
+
+where k_T is the number of solved runs at T, and expectation and covariance are the posterior's.
+
 Sources: Rubin 1981 (the Bayesian bootstrap), Perks 1947 (the prior of one run, shared between
-the outcomes of a pair), Clark et al. 2004 (dependence carried over by ranks).
+the outcomes of a pair), Giordano and Broderick 2023 (the derivative), Clark et al. 2004
+(dependence carried over by ranks).
 """
 
 from __future__ import annotations
@@ -20,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 from digitspan.runs import RunRecord
-from digitspan.study.curve import COARSE, Counts, log_likelihoods, parameter_grid, posterior
+from digitspan.study.curve import Counts, Posterior, log_likelihoods, posterior
 
 __all__ = ["Comparison", "Outcomes", "compare_spans", "outcomes_of"]
 
@@ -29,9 +36,6 @@ Outcomes = Mapping[int, Mapping[int, bool]]
 
 _DRAWS = 1_000
 """Draws behind an interval."""
-
-_AT_ONCE = 200
-"""Resampled studies fitted in one piece: bounds the memory to some 20 MB."""
 
 
 class Comparison(NamedTuple):
@@ -113,7 +117,7 @@ class _Side(NamedTuple):
         """From the runs, and from the solved runs of resampled studies (B, L)."""
         counts = {t: Counts(sum(runs.values()), len(runs)) for t, runs in outcomes.items()}
         belief = posterior(counts)
-        ranks = _medians(solved, counts).argsort().argsort()  # (B,)
+        ranks = (solved @ _influences(counts, belief)).argsort().argsort()  # (B,)
         return cls(
             drawn=belief.quantiles((ranks + 0.5) / len(ranks)),
             middle=float(belief.quantiles([0.5])[0]),
@@ -149,24 +153,15 @@ def _resampled(first: Outcomes, second: Outcomes, draws: int) -> tuple[np.ndarra
     return np.stack(solved[0], axis=1), np.stack(solved[1], axis=1)
 
 
-def _medians(solved: np.ndarray, counts: Mapping[int, Counts]) -> np.ndarray:
-    """Posterior medians of ln S50 for other numbers of solved runs (B, L), shape (B,)."""
-    lengths = sorted(counts)
-    runs = np.array([counts[length].runs for length in lengths], np.float32)
-    tables = [log_likelihoods(length, lengths[-1], COARSE) for length in lengths]
-    log_solved, log_unsolved = (np.stack(table) for table in zip(*tables, strict=True))  # (L, G)
-    mu = parameter_grid(lengths[-1], COARSE)[0]
-    points_of_a_mu = int(np.searchsorted(mu, mu[0], side="right"))
-    medians = []
-    for start in range(0, len(solved), _AT_ONCE):
-        some = solved[start : start + _AT_ONCE].astype(np.float32)
-        log_likelihood = some @ log_solved + (runs - some) @ log_unsolved
-        weight = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True))
-        mass = weight.reshape(len(some), -1, points_of_a_mu).sum(axis=2)  # (B, M)
-        below = np.cumsum(mass, axis=1, dtype=float)
-        below = (below - mass / 2) / below[:, -1:]  # half of a point's mass lies to its left
-        medians += [np.interp(0.5, one, mu[::points_of_a_mu]) for one in below]
-    return np.array(medians)
+def _influences(counts: Mapping[int, Counts], belief: Posterior) -> np.ndarray:
+    """How much one solved run more at each length moves the posterior mean of mu, shape (L,)."""
+    influences = []
+    for length in sorted(counts):
+        log_solved, log_unsolved = log_likelihoods(length, max(counts))
+        logit = log_solved - log_unsolved  # (G,)
+        covariance = belief.mean(belief.mu * logit) - belief.mean(belief.mu) * belief.mean(logit)
+        influences.append(covariance)
+    return np.array(influences)
 
 
 def _often(beyond: np.ndarray) -> bool:

@@ -132,6 +132,7 @@ def run_study(
             while missing := next_jobs(config, {key: row.record for key, row in rows.items()}):
                 progress.planned(len(rows), missing)
                 pool.run(missing)
+        pool.stop_if_interrupted()
     return dict(sorted(rows.items()))
 
 
@@ -202,6 +203,16 @@ class _Pool:
         self.interrupted_by = number
         self._wake_me.send_bytes(b"!")
 
+    def stop_if_interrupted(self) -> None:
+        """End the study where a signal has asked for it.
+
+        Raises:
+            Interrupted: with the signal's exit status.
+        """
+        if self.interrupted_by is not None:
+            message = f"interrupted: {len(self.rows)} finished runs are kept; call again to go on"
+            raise Interrupted(self.interrupted_by, message)
+
     def run(self, jobs: list[Job]) -> None:
         """Do some runs, each of which gets a row."""
         self.waiting = deque(jobs)
@@ -211,11 +222,7 @@ class _Pool:
             for worker in self.workers:
                 ends[worker.pipe] = ends[worker.process.sentinel] = worker
             ready = connection.wait([*ends, self._wake_up])
-            if self.interrupted_by is not None:
-                message = (
-                    f"interrupted: {len(self.rows)} finished runs are kept; call again to go on"
-                )
-                raise Interrupted(self.interrupted_by, message)
+            self.stop_if_interrupted()
             for end in ready:
                 worker = ends[end]
                 if worker not in self.workers:

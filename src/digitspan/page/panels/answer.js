@@ -7,10 +7,10 @@ PANELS.push({
   id: "answer",
   title: "The answer after each digit",
   question: "Question 1.3",
-  text: `Each column holds ten bars, one for each digit: how probable the network finds it after what it has
-    read so far. The framed row is the right answer. Training asks after the last digit alone, so what counts is whether
-    the bar fills the frame at the far right; where a network answers right all the way, it holds the digit in
-    the open.`,
+  text: `Each column holds ten bars, one for each digit: how probable the network finds it after
+    what it has read so far. The framed row is the right answer. Training asks after the last
+    digit alone, so what counts is whether the bar fills the frame at the far right; where a
+    network answers right all the way, it holds the digit in the open.`,
 
   build(section, app) {
     this.parts = sideBySide(section, app.slots, (slot) => {
@@ -42,7 +42,10 @@ function drawBars(host, slot, step) {
   const { context: ink, width, canvas } = canvasIn(host, height);
   const axis = timeAxis(width, trace.digits.length);
   const bottom = DIGIT_ROW + 10 * ROW;
-  canvas.setAttribute("aria-label", `Ten bars after each digit, ${slot.title}. ${describePath(trace)} ${describeAnswer(trace)}`);
+  canvas.setAttribute(
+    "aria-label",
+    `Ten bars after each digit, ${slot.title}. ${describePath(trace)} ${describeAnswer(trace)}`,
+  );
 
   ink.fillStyle = colour("cursor");
   ink.fillRect(axis.left(step), 0, Math.max(axis.column, 1.5), bottom + DIGIT_ROW);
@@ -57,7 +60,12 @@ function drawBars(host, slot, step) {
   });
   ink.strokeStyle = colour("ink");
   ink.lineWidth = 1;
-  ink.strokeRect(GUTTER - 0.5, DIGIT_ROW + trace.target * ROW - 0.5, width - GUTTER - MARGIN + 1, ROW + 1);
+  ink.strokeRect(
+    GUTTER - 0.5,
+    DIGIT_ROW + trace.target * ROW - 0.5,
+    width - GUTTER - MARGIN + 1,
+    ROW + 1,
+  );
   writeBarLabels(ink, trace, axis, step, bottom);
 }
 
@@ -73,16 +81,27 @@ function writeBarLabels(ink, trace, axis, step, bottom) {
   write("says", GUTTER - 8, bottom + 17, { align: "right" });
   for (let digit = 0; digit < 10; digit++) {
     const isTarget = digit === trace.target;
-    write(String(digit), GUTTER - 8, DIGIT_ROW + digit * ROW + 11.5, { align: "right", bold: isTarget, shade: isTarget ? "ink" : "muted" });
+    write(String(digit), GUTTER - 8, DIGIT_ROW + digit * ROW + 11.5, {
+      align: "right",
+      bold: isTarget,
+      shade: isTarget ? "ink" : "muted",
+    });
   }
   const room = axis.column >= 8;
   trace.digits.forEach((digit, t) => {
     const isNow = t === step;
     const isLast = t === trace.digits.length - 1;
     const right = trace.predictions[t] === trace.target;
-    if (room || isNow || t === 0) write(String(digit), axis.middle(t), 17, { bold: isNow || t === 0, shade: isNow || t === 0 ? "ink" : "muted" });
+    if (room || isNow || t === 0)
+      write(String(digit), axis.middle(t), 17, {
+        bold: isNow || t === 0,
+        shade: isNow || t === 0 ? "ink" : "muted",
+      });
     if (room || isNow || isLast) {
-      write(sayDigit(trace.predictions[t]), axis.middle(t), bottom + 17, { bold: right, shade: right ? "ink" : "muted" });
+      write(sayDigit(trace.predictions[t]), axis.middle(t), bottom + 17, {
+        bold: right,
+        shade: right ? "ink" : "muted",
+      });
     }
     if (!right) return;
     // A bar below the answers as long as they are right: it ends where the answer is lost.

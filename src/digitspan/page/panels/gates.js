@@ -4,21 +4,36 @@ PANELS.push({
   id: "gates",
   title: "The gates",
   question: "Question 1.5",
-  text: `σ lies between 0 and 1: a tap. The forget gate f says how much of c stays, the input gate i how much of
-    the candidate g comes in, the output gate o how much of c is seen in h. tanh lies between −1 and 1: a value to write,
-    of either sign. A cell that remembers keeps f near 1 and i near 0 for some of its units, between the first digit and
-    the last. Thick: the mean over all units; the band holds eight in ten of them; dashed: the unit you
-    follow. Hold a gate at 0 or 1 and look at the answer.`,
+  text: `σ lies between 0 and 1: a tap. The forget gate f says how much of c stays, the input
+    gate i how much of the candidate g comes in, the output gate o how much of c is seen in h.
+    tanh lies between −1 and 1: a value to write, of either sign. A cell that remembers keeps f
+    near 1 and i near 0 for some of its units, between the first digit and the last. Thick: the
+    mean over all units; the band holds eight in ten of them; dashed: the unit you follow. Hold a
+    gate at 0 or 1 and look at the answer.`,
 
   build(section, app) {
-    const gated = app.slots.filter((slot) => Object.keys(CELLS[slot.network.cell].gates).length > 0);
+    const gated = app.slots.filter(
+      (slot) => Object.keys(CELLS[slot.network.cell].gates).length > 0,
+    );
     const without = app.slots.filter((slot) => !gated.includes(slot));
     this.parts = sideBySide(section, gated, (slot) => {
-      const charts = Object.entries(CELLS[slot.network.cell].gates).map(([name, gate]) => buildGate(app, slot, name, gate));
-      return { slot, charts, children: [make("div", { class: "gates" }, ...charts.map(({ figure }) => figure))] };
+      const charts = Object.entries(CELLS[slot.network.cell].gates).map(([name, gate]) =>
+        buildGate(app, slot, name, gate),
+      );
+      return {
+        slot,
+        charts,
+        children: [make("div", { class: "gates" }, ...charts.map(({ figure }) => figure))],
+      };
     });
     for (const slot of without) {
-      section.append(make("p", { class: "finding" }, `${slot.title}: it has no gates. Every step writes its whole state anew, equation (1).`));
+      section.append(
+        make(
+          "p",
+          { class: "finding" },
+          `${slot.title}: it has no gates. Every step writes its whole state anew, equation (1).`,
+        ),
+      );
     }
   },
 
@@ -38,14 +53,29 @@ function buildGate(app, slot, name, gate) {
   const host = make("div", { class: "chart" });
   pickable(host, (x, _, width) => app.pick(timeAxis(width, app.digits.length).at(x)));
   const group = `clamp-${slot.letter}-${name}`;
-  const radios = [[undefined, "free"], [0, "0"], [1, "1"]].map(([value, text]) => {
-    const input = make("input", { type: "radio", name: group, id: `${group}-${text}`, onchange: () => app.clamp(slot, name, value) });
+  const radios = [
+    [undefined, "free"],
+    [0, "0"],
+    [1, "1"],
+  ].map(([value, text]) => {
+    const input = make("input", {
+      type: "radio",
+      name: group,
+      id: `${group}-${text}`,
+      onchange: () => app.clamp(slot, name, value),
+    });
     return { value, input, label: make("label", {}, input, ` ${text}`) };
   });
   const figure = make(
-    "figure", {},
+    "figure",
+    {},
     make("p", { class: "equation" }, `${gate.equation}   ${gate.name}`),
-    make("fieldset", { class: "clamp" }, make("legend", {}, `Hold ${name} at`), ...radios.map(({ label }) => label)),
+    make(
+      "fieldset",
+      { class: "clamp" },
+      make("legend", {}, `Hold ${name} at`),
+      ...radios.map(({ label }) => label),
+    ),
     host,
   );
   return { name, gate, host, radios, figure };
@@ -64,7 +94,12 @@ function drawGate(host, app, slot, name, gate) {
     height: 92,
     range: [gate.least, 1],
     lines: [
-      { values: means, look: slot.letter, low: sorted.map((v) => share(v, 0.1)), high: sorted.map((v) => share(v, 0.9)) },
+      {
+        values: means,
+        look: slot.letter,
+        low: sorted.map((v) => share(v, 0.1)),
+        high: sorted.map((v) => share(v, 0.9)),
+      },
       { values: steps.map((values) => values[slot.unit]), look: "unit thin" },
     ],
     description: `${gate.name}, mean over units after step ${app.step + 1}: ${now.toFixed(2)}; unit ${slot.unit + 1}: ${steps[app.step][slot.unit].toFixed(2)}.`,

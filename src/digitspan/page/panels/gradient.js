@@ -4,20 +4,45 @@ PANELS.push({
   id: "gradient",
   title: "The gradient that reaches each step",
   question: "Question 1.1",
-  text: `∂L/∂W_hh is a sum over all steps, and what step t adds is multiplied by ∂L/∂h(t). The axis is logarithmic, so a
-    straight line is an exponential: falling to the left, the gradient vanishes; rising, it explodes. Where it is
-    a millionth, training hardly hears of the digit that was read there. That is the first one's fate, and the first
-    one is what the task asks for.`,
+  text: `∂L/∂W_hh is a sum over all steps, and what step t adds is multiplied by ∂L/∂h(t). The
+    axis is logarithmic, so a straight line is an exponential: falling to the left, the gradient
+    vanishes; rising, it explodes. Where it is a millionth, training hardly hears of the digit
+    that was read there. That is the first one's fate, and the first one is what the task asks
+    for.`,
 
   build(section, app) {
-    const relative = make("input", { type: "checkbox", id: "relative", onchange: () => app.show({ relative: relative.checked }) });
+    const relative = make("input", {
+      type: "checkbox",
+      id: "relative",
+      onchange: () => app.show({ relative: relative.checked }),
+    });
     relative.checked = app.relative;
     this.host = make("div", { class: "chart" });
     pickable(this.host, (x, _, width) => app.pick(timeAxis(width, app.digits.length).at(x)));
     this.finding = make("div", { class: "finding" });
     section.append(
-      make("p", { class: "controls" }, make("label", {}, relative, " relative to the last step: all curves begin at 1 on the right")),
-      make("figure", {}, this.host, make("figcaption", {}, "‖∂L/∂s(t)‖ for the states s: ", legend(app.slots, statesOf(app.slots))), this.finding),
+      make(
+        "p",
+        { class: "controls" },
+        make(
+          "label",
+          {},
+          relative,
+          " relative to the last step: all curves begin at 1 on the right",
+        ),
+      ),
+      make(
+        "figure",
+        {},
+        this.host,
+        make(
+          "figcaption",
+          {},
+          "‖∂L/∂s(t)‖ for the states s: ",
+          legend(app.slots, statesOf(app.slots)),
+        ),
+        this.finding,
+      ),
     );
   },
 
@@ -28,10 +53,16 @@ PANELS.push({
         const last = norms[norms.length - 1];
         const values = app.relative && last > 0 ? norms.map((x) => x / last) : norms;
         const isHidden = name === "hidden";
-        lines.push({ values, look: isHidden ? slot.letter : `${slot.letter} thin`, label: isHidden ? slot.title : "" });
+        lines.push({
+          values,
+          look: isHidden ? slot.letter : `${slot.letter} thin`,
+          label: isHidden ? slot.title : "",
+        });
       }
     }
-    const findings = app.slots.map((slot) => `${slot.title}: ${describeGradient(slot.trace.gradientNorms.hidden)}.`);
+    const findings = app.slots.map(
+      (slot) => `${slot.title}: ${describeGradient(slot.trace.gradientNorms.hidden)}.`,
+    );
     this.finding.replaceChildren(...findings.map((text) => make("p", {}, text)));
     drawChart(this.host, {
       digits: app.digits,
@@ -45,4 +76,6 @@ PANELS.push({
 });
 
 /** The names of the states that some network on show has. @param {Slot[]} slots */
-const statesOf = (slots) => [...new Set(slots.flatMap((slot) => Object.keys(CELLS[slot.network.cell].states)))];
+const statesOf = (slots) => [
+  ...new Set(slots.flatMap((slot) => Object.keys(CELLS[slot.network.cell].states))),
+];

@@ -6,19 +6,40 @@ PANELS.push({
   id: "memory",
   title: "What if the first digit were another?",
   question: "Questions 1.1 and 1.3",
-  text: `Each network reads the digits twice, the second time with another first digit; drawn is how far apart its two
-    states are after each step. Where the curve falls below the dashed line, less than a hundredth of the difference is
-    left: the network hardly tells any more which of the two it began with, and what it reads next drowns the rest.`,
+  text: `Each network reads the digits twice, the second time with another first digit; drawn is
+    how far apart its two states are after each step. Where the curve falls below the dashed
+    line, less than a hundredth of the difference is left: the network hardly tells any more
+    which of the two it began with, and what it reads next drowns the rest.`,
 
   build(section, app) {
-    this.choice = make("select", { id: "other", onchange: () => app.change({ other: Number(this.choice.value) }) });
+    this.choice = make("select", {
+      id: "other",
+      onchange: () => app.change({ other: Number(this.choice.value) }),
+    });
     this.host = make("div", { class: "chart" });
     pickable(this.host, (x, _, width) => app.pick(timeAxis(width, app.digits.length).at(x)));
     this.finding = make("div", { class: "finding" });
     this.from = make("span");
     section.append(
-      make("p", { class: "controls" }, make("label", { for: "other" }, "Change the first digit from ", this.from, " to"), " ", this.choice),
-      make("figure", {}, this.host, make("figcaption", {}, "distance after step t, of the distance after step 1: ", legend(app.slots, [])), this.finding),
+      make(
+        "p",
+        { class: "controls" },
+        make("label", { for: "other" }, "Change the first digit from ", this.from, " to"),
+        " ",
+        this.choice,
+      ),
+      make(
+        "figure",
+        {},
+        this.host,
+        make(
+          "figcaption",
+          {},
+          "distance after step t, of the distance after step 1: ",
+          legend(app.slots, []),
+        ),
+        this.finding,
+      ),
     );
   },
 
@@ -26,8 +47,12 @@ PANELS.push({
     const first = app.digits[0];
     if (this.from.textContent !== String(first)) {
       this.from.textContent = String(first);
-      const options = Array.from({ length: 10 }, (_, digit) => digit).filter((digit) => digit !== first);
-      this.choice.replaceChildren(...options.map((digit) => make("option", { value: digit }, String(digit))));
+      const options = Array.from({ length: 10 }, (_, digit) => digit).filter(
+        (digit) => digit !== first,
+      );
+      this.choice.replaceChildren(
+        ...options.map((digit) => make("option", { value: digit }, String(digit))),
+      );
     }
     this.choice.value = String(app.other);
 
@@ -57,7 +82,8 @@ PANELS.push({
  */
 function describeMemory(slot, other) {
   const shares = slot.distances.map((x) => x / slot.distances[0]);
-  if (shares.some(Number.isNaN)) return `${slot.title}: its states cannot be told apart by numbers.`;
+  if (shares.some(Number.isNaN))
+    return `${slot.title}: its states cannot be told apart by numbers.`;
   const lastLeft = shares.findLastIndex((share) => share >= NOTHING);
   const steps = shares.length;
   const left =

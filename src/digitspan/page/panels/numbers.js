@@ -9,11 +9,33 @@ PANELS.push({
   build(section, app) {
     this.body = make("tbody");
     const heads = app.slots.flatMap((slot) => [
-      `${slot.title} says`, "probability of the first digit", "‖∂L/∂h(t)‖", "distance after another first digit",
+      `${slot.title} says`,
+      "probability of the first digit",
+      "‖∂L/∂h(t)‖",
+      "distance after another first digit",
     ]);
-    const head = make("tr", {}, ...["step", "digit", ...heads].map((text) => make("th", { scope: "col" }, text)));
-    const table = make("table", {}, make("caption", { class: "hidden" }, "Every step in numbers"), make("thead", {}, head), this.body);
-    this.details = make("details", { ontoggle: () => this.draw(app) }, make("summary", {}, "Show the table"), make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of numbers" }, table));
+    const head = make(
+      "tr",
+      {},
+      ...["step", "digit", ...heads].map((text) => make("th", { scope: "col" }, text)),
+    );
+    const table = make(
+      "table",
+      {},
+      make("caption", { class: "hidden" }, "Every step in numbers"),
+      make("thead", {}, head),
+      this.body,
+    );
+    this.details = make(
+      "details",
+      { ontoggle: () => this.draw(app) },
+      make("summary", {}, "Show the table"),
+      make(
+        "div",
+        { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of numbers" },
+        table,
+      ),
+    );
     section.append(this.details);
   },
 
@@ -26,7 +48,12 @@ PANELS.push({
         scientific(slot.trace.gradientNorms.hidden[t]),
         scientific(slot.distances[t]),
       ]);
-      return make("tr", {}, make("th", { scope: "row" }, String(t + 1)), ...[String(digit), ...cells].map((text) => make("td", {}, text)));
+      return make(
+        "tr",
+        {},
+        make("th", { scope: "row" }, String(t + 1)),
+        ...[String(digit), ...cells].map((text) => make("td", {}, text)),
+      );
     });
     this.body.replaceChildren(...rows);
   },

@@ -12,15 +12,25 @@ PANELS.push({
   id: "states",
   title: "Inside: every unit at every step",
   question: "Questions 1.1 and 1.3",
-  text: `One row a unit, one column a step. Rows that keep their shade are units that hold still: memory. Columns that
-    change together follow the digit just read. Sorted by what is left of the first digit, the units that still tell
-    it at the end are on top. Press on a row to follow that unit, and cut its recurrence to see whether the answer
-    needs it: nothing of its state then reaches the next step.`,
+  text: `One row a unit, one column a step. Rows that keep their shade are units that hold still:
+    memory. Columns that change together follow the digit just read. Sorted by what is left of
+    the first digit, the units that still tell it at the end are on top. Press on a row to follow
+    that unit, and cut its recurrence to see whether the answer needs it: nothing of its state
+    then reaches the next step.`,
 
   build(section, app) {
     const sort = make("select", { id: "sort", onchange: () => app.show({ sort: sort.value }) });
-    for (const [name, text] of Object.entries(ORDERS)) sort.append(make("option", { value: name }, text));
-    section.append(make("p", { class: "controls" }, make("label", { for: "sort" }, "Sort the units by"), " ", sort));
+    for (const [name, text] of Object.entries(ORDERS))
+      sort.append(make("option", { value: name }, text));
+    section.append(
+      make(
+        "p",
+        { class: "controls" },
+        make("label", { for: "sort" }, "Sort the units by"),
+        " ",
+        sort,
+      ),
+    );
     this.parts = sideBySide(section, app.slots, (slot, k) => buildUnits(app, slot, k));
   },
 
@@ -32,7 +42,9 @@ PANELS.push({
       part.unit.max = String(slot.network.hiddenSize);
       if (document.activeElement !== part.unit) part.unit.value = String(slot.unit + 1);
       const isCut = slot.whatIf.cut.has(slot.unit);
-      part.cut.textContent = isCut ? `Join unit ${slot.unit + 1} again` : `Cut unit ${slot.unit + 1}`;
+      part.cut.textContent = isCut
+        ? `Join unit ${slot.unit + 1} again`
+        : `Cut unit ${slot.unit + 1}`;
       part.cut.setAttribute("aria-pressed", String(isCut));
       drawMaps(part, app, slot, order);
       drawUnit(part, app, slot);
@@ -43,23 +55,55 @@ PANELS.push({
 /** The controls and hosts of one network. */
 function buildUnits(app, slot, k) {
   const unit = make("input", {
-    type: "number", id: `unit-${slot.letter}`, min: 1, step: 1,
+    type: "number",
+    id: `unit-${slot.letter}`,
+    min: 1,
+    step: 1,
     oninput: () => {
       const chosen = Number(unit.value);
-      if (Number.isInteger(chosen) && chosen >= 1 && chosen <= slot.network.hiddenSize) app.follow(k, chosen - 1);
+      if (Number.isInteger(chosen) && chosen >= 1 && chosen <= slot.network.hiddenSize)
+        app.follow(k, chosen - 1);
     },
     onblur: () => (unit.value = String(slot.unit + 1)),
   });
-  const cut = make("button", { type: "button", id: `cut-${slot.letter}`, onclick: () => app.toggleCut(k) });
+  const cut = make("button", {
+    type: "button",
+    id: `cut-${slot.letter}`,
+    onclick: () => app.toggleCut(k),
+  });
   const reading = make("p", { class: "finding reading" });
   const maps = make("div");
   const followed = make("div", { class: "chart" });
-  const controls = make("p", { class: "controls" }, make("label", { for: unit.id }, "Follow unit"), " ", unit, " ", cut);
-  const part = { unit, cut, maps, followed, reading, order: [], children: [maps, controls, followed, reading] };
+  const controls = make(
+    "p",
+    { class: "controls" },
+    make("label", { for: unit.id }, "Follow unit"),
+    " ",
+    unit,
+    " ",
+    cut,
+  );
+  const part = {
+    unit,
+    cut,
+    maps,
+    followed,
+    reading,
+    order: [],
+    children: [maps, controls, followed, reading],
+  };
   pickable(maps, (x, y, width) => {
-    const host = [...maps.children].find((child) => y >= child.offsetTop - maps.offsetTop && y < child.offsetTop - maps.offsetTop + child.offsetHeight);
+    const host = [...maps.children].find(
+      (child) =>
+        y >= child.offsetTop - maps.offsetTop &&
+        y < child.offsetTop - maps.offsetTop + child.offsetHeight,
+    );
     if (!host) return;
-    const inside = y - (host.offsetTop - maps.offsetTop) - host.querySelector("canvas").offsetTop + host.offsetTop;
+    const inside =
+      y -
+      (host.offsetTop - maps.offsetTop) -
+      host.querySelector("canvas").offsetTop +
+      host.offsetTop;
     const row = Math.floor((inside / MAP_HEIGHT) * part.order.length);
     if (row >= 0 && row < part.order.length) app.follow(k, part.order[row]);
     app.pick(timeAxis(width, app.digits.length).at(x));
@@ -79,7 +123,8 @@ function sortedUnits(slot, by) {
   const merit = new Float64Array(units.length);
   const names = Object.keys(slot.trace.states);
   if (by === "mean") {
-    for (const values of slot.trace.states[names.at(-1)]) values.forEach((x, k) => (merit[k] += x));
+    for (const values of slot.trace.states[names.at(-1)])
+      values.forEach((x, k) => (merit[k] += x));
   } else {
     for (const name of names) {
       const other = slot.changed.states[name].at(-1);
@@ -122,7 +167,10 @@ function usualSize(steps) {
 function markUnit(ink, row, rows, width, slot) {
   const y = ((row + 0.5) / rows) * MAP_HEIGHT;
   ink.fillStyle = colour("ink");
-  for (const [tip, base] of [[GUTTER - 1, GUTTER - 9], [width - MARGIN + 1, width - MARGIN + 9]]) {
+  for (const [tip, base] of [
+    [GUTTER - 1, GUTTER - 9],
+    [width - MARGIN + 1, width - MARGIN + 9],
+  ]) {
     ink.beginPath();
     ink.moveTo(tip, y);
     ink.lineTo(base, y - 5);
@@ -138,7 +186,12 @@ function markUnit(ink, row, rows, width, slot) {
 function writeMapLabels(ink, app, axis) {
   ink.strokeStyle = colour("ink");
   ink.lineWidth = 1.5;
-  ink.strokeRect(axis.left(app.step) + 0.75, 0.75, Math.max(axis.column - 1.5, 1), MAP_HEIGHT - 1.5);
+  ink.strokeRect(
+    axis.left(app.step) + 0.75,
+    0.75,
+    Math.max(axis.column - 1.5, 1),
+    MAP_HEIGHT - 1.5,
+  );
   ink.textAlign = "center";
   app.digits.forEach((digit, t) => {
     const isNow = t === app.step;
@@ -155,8 +208,12 @@ function drawUnit(part, app, slot) {
   const names = Object.keys(cell.states);
   const of = (name) => slot.trace.states[name].map((values) => values[slot.unit]);
   const most = Math.max(1, ...names.flatMap((name) => of(name).map(Math.abs))) || 1;
-  const values = names.map((name) => `${cell.states[name].symbol} = ${of(name)[app.step].toFixed(3).replace("-", "−")}`);
-  const cut = slot.whatIf.cut.size ? ` Cut: ${[...slot.whatIf.cut].map((unit) => unit + 1).join(", ")}.` : "";
+  const values = names.map(
+    (name) => `${cell.states[name].symbol} = ${of(name)[app.step].toFixed(3).replace("-", "−")}`,
+  );
+  const cut = slot.whatIf.cut.size
+    ? ` Cut: ${[...slot.whatIf.cut].map((unit) => unit + 1).join(", ")}.`
+    : "";
   part.reading.textContent = `Unit ${slot.unit + 1} after step ${app.step + 1}: ${values.join(", ")}.${cut}`;
   drawChart(part.followed, {
     digits: app.digits,
@@ -174,7 +231,9 @@ function drawUnit(part, app, slot) {
 /** A map in words. */
 function describeMap(symbol, steps, slot) {
   const count = steps[0].length;
-  const moved = steps.slice(1).map((values, t) => values.reduce((sum, x, k) => sum + Math.abs(x - steps[t][k]), 0) / count);
+  const moved = steps
+    .slice(1)
+    .map((values, t) => values.reduce((sum, x, k) => sum + Math.abs(x - steps[t][k]), 0) / count);
   const mean = moved.length ? moved.reduce((a, b) => a + b, 0) / moved.length : 0;
   const saturated = steps.at(-1).reduce((sum, x) => sum + (Math.abs(x) > 0.95 ? 1 : 0), 0);
   return `Map of ${symbol}(t), ${slot.title}: ${count} units over ${steps.length} steps. A unit changes by ${mean.toFixed(2)} a step on average; after the last, ${saturated} of ${count} are beyond 0.95 in size.`;

@@ -4,17 +4,26 @@ PANELS.push({
   id: "study",
   title: "Accuracy by length",
   question: "Questions 1.3 and 1.6",
-  text: `Every mark is one training run of the study; lines join the medians; the dashed line is guessing. Press a ringed
-    mark, or one of the buttons, to look into that network.`,
+  text: `Every mark is one training run of the study; lines join the medians; the dashed line is
+    guessing. Press a ringed mark, or one of the buttons, to look into that network.`,
   needs: (app) => app.data.study !== null,
 
   build(section, app) {
     this.host = make("div", { class: "chart" });
     this.buttons = make("p", { class: "controls loads" });
-    section.append(make("figure", {}, this.host, make("figcaption", {}, app.data.study.caption)), this.buttons);
+    section.append(
+      make("figure", {}, this.host, make("figcaption", {}, app.data.study.caption)),
+      this.buttons,
+    );
     for (const { network, series } of networksOnPage(app)) {
-      const button = make("button", { type: "button", "data-network": network.index, onclick: () => app.load(network.index) });
-      button.append(`${series.title} T = ${network.length}${network.solved ? "" : ", not solved"}`);
+      const button = make("button", {
+        type: "button",
+        "data-network": network.index,
+        onclick: () => app.load(network.index),
+      });
+      button.append(
+        `${series.title} T = ${network.length}${network.solved ? "" : ", not solved"}`,
+      );
       this.buttons.append(button);
     }
   },
@@ -23,21 +32,47 @@ PANELS.push({
     const { study } = app.data;
     for (const button of this.buttons.children) {
       const index = Number(button.getAttribute("data-network"));
-      button.setAttribute("aria-pressed", String(app.slots.some((slot) => slot.network.index === index)));
+      button.setAttribute(
+        "aria-pressed",
+        String(app.slots.some((slot) => slot.network.index === index)),
+      );
     }
     const width = widthOf(this.host);
     const [top, bottom] = [12, 232];
-    const lengths = [...new Set(study.series.flatMap(({ runs }) => runs.map((run) => run.length)))].sort((a, b) => a - b);
+    const lengths = [
+      ...new Set(study.series.flatMap(({ runs }) => runs.map((run) => run.length))),
+    ].sort((a, b) => a - b);
     const x = lengthScale(lengths, GUTTER + 20, width - MARGIN - 90);
     const y = (accuracy) => bottom - accuracy * (bottom - top);
-    const picture = draw("svg", { viewBox: `0 0 ${width} ${bottom + 40}`, width, height: bottom + 40, role: "group", "aria-label": describeStudy(study, lengths) });
+    const picture = draw("svg", {
+      viewBox: `0 0 ${width} ${bottom + 40}`,
+      width,
+      height: bottom + 40,
+      role: "group",
+      "aria-label": describeStudy(study, lengths),
+    });
     for (const share of [0, 0.5, 1]) {
-      picture.append(draw("line", { x1: GUTTER, x2: width - MARGIN, y1: y(share), y2: y(share), class: "grid" }));
-      picture.append(draw("text", { x: GUTTER - 8, y: y(share) + 4, class: "tick" }, `${100 * share} %`));
+      picture.append(
+        draw("line", {
+          x1: GUTTER,
+          x2: width - MARGIN,
+          y1: y(share),
+          y2: y(share),
+          class: "grid",
+        }),
+      );
+      picture.append(
+        draw("text", { x: GUTTER - 8, y: y(share) + 4, class: "tick" }, `${100 * share} %`),
+      );
     }
     drawReference(picture, { value: study.chance, label: "guessing" }, { place: y }, width, true);
-    for (const length of lengths) picture.append(draw("text", { x: x(length), y: bottom + 18, class: "step" }, String(length)));
-    picture.append(draw("text", { x: x(lengths.at(-1)), y: bottom + 34, class: "step" }, "length T"));
+    for (const length of lengths)
+      picture.append(
+        draw("text", { x: x(length), y: bottom + 18, class: "step" }, String(length)),
+      );
+    picture.append(
+      draw("text", { x: x(lengths.at(-1)), y: bottom + 34, class: "step" }, "length T"),
+    );
     study.series.forEach((series, k) => drawSeries(picture, series, "ab"[k % 2], x, y, app));
     drawTitles(picture, study.series, x, y);
     this.host.replaceChildren(picture);
@@ -53,15 +88,30 @@ function drawSeries(picture, series, letter, x, y, app) {
     if (run.network === null) continue;
     const isShown = app.slots.some((slot) => slot.network.index === run.network);
     const load = () => app.load(run.network);
-    picture.append(draw("circle", {
-      cx: x(run.length), cy: y(run.accuracy), r: 10, class: isShown ? "ring shown" : "ring", "data-load": run.network, onclick: load,
-    }, draw("title", {}, `Load ${series.title}, T = ${run.length}`)));
+    picture.append(
+      draw(
+        "circle",
+        {
+          cx: x(run.length),
+          cy: y(run.accuracy),
+          r: 10,
+          class: isShown ? "ring shown" : "ring",
+          "data-load": run.network,
+          onclick: load,
+        },
+        draw("title", {}, `Load ${series.title}, T = ${run.length}`),
+      ),
+    );
   }
 }
 
 /** The cells' names at the right ends of their lines, moved apart where they would collide. */
 function drawTitles(picture, series, x, y) {
-  const ends = series.map(({ title, medians }, k) => ({ title, look: "ab"[k % 2], ...medians.at(-1) }));
+  const ends = series.map(({ title, medians }, k) => ({
+    title,
+    look: "ab"[k % 2],
+    ...medians.at(-1),
+  }));
   ends.sort((one, other) => other.accuracy - one.accuracy);
   let taken = -Infinity;
   for (const { title, look, length, accuracy } of ends) {
@@ -73,13 +123,18 @@ function drawTitles(picture, series, x, y) {
 /** Lengths on a logarithmic axis; a single one in the middle. */
 function lengthScale(lengths, left, right) {
   const [low, high] = [Math.log(lengths[0]), Math.log(lengths.at(-1))];
-  return (length) => (high > low ? left + ((Math.log(length) - low) / (high - low)) * (right - left) : (left + right) / 2);
+  return (length) =>
+    high > low
+      ? left + ((Math.log(length) - low) / (high - low)) * (right - left)
+      : (left + right) / 2;
 }
 
 /** The networks of the study that are on the page, once each. */
 function networksOnPage(app) {
   return app.data.study.series.flatMap((series) =>
-    series.runs.filter((run) => run.network !== null).map((run) => ({ series, network: app.networks[run.network] })),
+    series.runs
+      .filter((run) => run.network !== null)
+      .map((run) => ({ series, network: app.networks[run.network] })),
   );
 }
 

@@ -1,0 +1,397 @@
+"""Checks one hand-in from end to end."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from digitspan.check.feeds import Plan, Signature, plans
+from digitspan.check.handin import HandIn, Tree, read_hand_in
+from digitspan.check.networks import check_network
+from digitspan.check.package import check_package
+from digitspan.check.report import NETWORKS, Findings, Report, Section
+from digitspan.check.rules import Rules
+from digitspan.check.sandbox import Child, ChildLost, ChildRefused, Limits
+from digitspan.check.source import Candidate, candidates, ready_made_calls, script_of, told_longer
+from digitspan.check.subject import Built, Subject, build_and_feed, digits_for
+from digitspan.check.training import Trained, check_training
+
+__all__ = ["Children", "check_class", "check_hand_in"]
+
+_KINDS = {"VanillaRNN": "rnn", "LSTM": "lstm"}
+_LOST = {
+    "timeout": "timeout: the code does not come to an end within its time",
+    "out of memory": "out of memory: the code asks for more than it may have",
+    "too much output": "too much output: the code prints or writes more than it may",
+    "no answer": "no answer: the code ended the process instead of answering",
+}
+
+
+def check_hand_in(path: Path, level: str, limits: Limits, rules: Rules) -> Report:
+    """Check a hand-in.
+
+    Args:
+        path: a ZIP or a folder.
+        level: "isolated" or "limited".
+        limits: what its code may use.
+        rules: the course's.
+    """
+    hand_in = read_hand_in(path)
+    package = check_package(hand_in)
+    classes: dict[str, Section] = {}
+    trained: Trained | None = None
+    if hand_in.refused:
+        classes = dict.fromkeys(NETWORKS, Section(decided=False))
+        training = Section(decided=False)
+    else:
+        with Tree(hand_in) as tree, Children(tree, level, limits) as children:
+            script = script_of(hand_in.sources)
+            later: dict[str, Section] = {}
+            for name in NETWORKS:
+                later[name] = check_class(children, hand_in, name, rules)
+            trained = check_training(children.usable(), script)
+            classes = {
+                name: _reconsider(section, trained, children, hand_in, name, rules)
+                for name, section in later.items()
+            }
+            training = trained.section
+    return Report(
+        str(path),
+        level,
+        {name: _ruled(section, rules) for name, section in classes.items()},
+        _ruled(training, rules),
+        _ruled(package, rules),
+    )
+
+
+class Children:
+    """The child of a hand-in; one that is lost is replaced, so that what is left gets its turn."""
+
+    def __init__(self, tree: Path, level: str, limits: Limits) -> None:
+        self._tree, self._level, self._limits = tree, level, limits
+        self._stack = contextlib.ExitStack()
+        self._child: Child | None = None
+        self._started = 0
+
+    def __enter__(self) -> Children:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def usable(self) -> Child | None:
+        """A child that answers; None where too many were lost."""
+        if self._child is None or self._child.lost:
+            self._stack.close()
+            if self._started == 3:
+                return None
+            self._started += 1
+            self._child = self._stack.enter_context(Child(self._tree, self._level, self._limits))
+        return self._child
+
+
+def check_class(children: Children, hand_in: HandIn, name: str, rules: Rules) -> Section:
+    """Check one of the two classes."""
+    kind = _KINDS[name]
+    found = candidates(hand_in.sources, kind)
+    if not found:
+        return _missing(hand_in, name)
+    candidate = found[0]
+    findings = Findings(candidate.source.name, candidate.line)
+    if not candidate.filled:
+        findings.fault(
+            "template",
+            f"{candidate.name} was never filled in: forward is still the template's, and computes "
+            f"nothing.",
+        )
+        return Section(tuple(findings.found))
+    child = children.usable()
+    if child is None:
+        findings.fault("no answer", f"{_LOST['no answer']}.")
+        return Section(tuple(findings.found))
+    child.cuda.clear()
+    try:
+        options = _plans_of(0)
+        if told_longer(hand_in.sources, candidate.name):
+            options = [*_plans_of(1), *options]
+        decided = _run_checks(child, candidate, kind, findings, rules, options)
+    except ChildLost as lost:
+        findings.fault("no answer", f"{_LOST[lost.reason]}.")
+        decided = True
+    except ChildRefused as error:
+        message = f"The network runs on some digits and fails on others: {error}"
+        findings.fault("runs", message, error.file, error.line)
+        decided = True
+    for place in sorted(child.cuda)[:1]:
+        file, _, line = place.rpartition(":")
+        findings.fault(
+            "cuda",
+            "CUDA is asked for without asking whether there is any: on a computer without it the "
+            "code stops; expected the device that the constructor is given, or "
+            "torch.cuda.is_available().",
+            file,
+            int(line) if line.isdigit() else 0,
+        )
+    return Section(tuple(findings.found), decided)
+
+
+def _plans_of(longer: int) -> list[Plan]:
+    """The sizes to try, with the constructor told a length that is so much longer."""
+    return [dataclasses.replace(plan, longer=longer) for plan in plans()]
+
+
+def _run_checks(
+    child: Child,
+    candidate: Candidate,
+    kind: str,
+    findings: Findings,
+    rules: Rules,
+    options: list[Plan],
+) -> bool:
+    """Import, build, feed and examine a class; returns whether it could be decided."""
+    _tell_ready_made(candidate, findings, rules)
+    signature = _load(child, candidate, findings)
+    if signature is None:
+        return findings.faults() > 0
+    built = build_and_feed(child, signature, options)
+    if built.subject is None:
+        return _tell_failure(built, candidate, findings)
+    subject = built.subject
+    if subject.plan.batch == subject.plan.hidden:
+        findings.remark(
+            "runs",
+            "The class only runs where the batch size equals the number of hidden units: the axes "
+            "of a state or a bias are exchanged.",
+        )
+    if subject.how["interface"] == "step":
+        findings.remark(
+            "step interface", "forward takes one step a call; the loop over time is outside."
+        )
+    decided = check_network(subject, kind, findings)
+    _tell_habits(subject, findings, rules)
+    return decided
+
+
+def _load(child: Child, candidate: Candidate, findings: Findings) -> Signature | None:
+    """Import a class, in full or its definitions only."""
+    question = {
+        "do": "load",
+        "file": candidate.source.path,
+        "class": candidate.name,
+        "definitions_only": candidate.source.notebook,
+    }
+    try:
+        header, _ = child.ask(question, seconds=15)
+    except ChildRefused as error:
+        instead = _load_definitions(child, question, error, candidate, findings)
+        if instead is None:
+            return None
+        header = instead
+    if not header.get("module"):
+        findings.fault(
+            "runs", f"{candidate.name} is no torch.nn.Module, so it has no parameters to train."
+        )
+    return Signature(_parameters(header, "constructor"), _parameters(header, "forward"))
+
+
+def _load_definitions(
+    child: Child,
+    question: dict[str, Any],
+    error: ChildRefused,
+    candidate: Candidate,
+    findings: Findings,
+) -> dict[str, Any] | None:
+    """Import what a file defines, where running all of it fails."""
+    if error.type == "SystemExit":
+        findings.fault(
+            "import",
+            "no answer: the file ends the process when it is imported (exit); expected that "
+            "importing it does no more than define its classes.",
+            error.file,
+            error.line,
+        )
+        return None
+    missing = error.type in ("ModuleNotFoundError", "ImportError")
+    tensorflow = error.missing.partition(".")[0] in (
+        "tensorflow",
+        "keras",
+        "jax",
+        "theano",
+        "mxnet",
+    )
+    if missing and tensorflow:
+        findings.remark(
+            "import",
+            f"It is written for {error.missing.partition('.')[0]}; only PyTorch can be checked.",
+            error.file,
+            error.line,
+        )
+        return None
+    try:
+        header, _ = child.ask({**question, "definitions_only": True}, seconds=15)
+    except ChildRefused:
+        header = {}
+    if header:
+        findings.remark(
+            "import",
+            f"The file does not run as a whole when it is imported ({error}); its class alone was "
+            f"checked.",
+            error.file,
+            error.line,
+        )
+        return header
+    findings.fault("import", f"The file cannot be imported: {error}", error.file, error.line)
+    return None
+
+
+def _tell_failure(built: Built, candidate: Candidate, findings: Findings) -> bool:
+    """A class that cannot be built or fed."""
+    error = built.problem
+    reason = f": {error}" if error is not None else ""
+    file, line = (error.file, error.line) if error is not None else ("", 0)
+    if not built.constructed:
+        findings.fault("runs", f"{candidate.name} cannot be constructed{reason}", file, line)
+    else:
+        findings.fault(
+            "runs",
+            f"{candidate.name} does not run on a batch of digits, in whatever layout{reason}",
+            file,
+            line,
+        )
+    return True
+
+
+def _tell_habits(subject: Subject, findings: Findings, rules: Rules) -> None:
+    """What a call does besides computing."""
+    values = subject.random_values(np.random.default_rng(5))
+    digits = digits_for(subject.plan)
+    try:
+        subject.ask(values, digits, grad=False)
+    except ChildRefused as error:
+        findings.fault(
+            "no_grad",
+            f"The network does not run under torch.no_grad(), as for testing: {error}",
+            error.file,
+            error.line,
+        )
+    try:
+        habits = subject.habits(values, digits)
+    except ChildRefused as error:
+        findings.fault("runs", f"The second call fails: {error}", error.file, error.line)
+        return
+    if isinstance(habits.get("printed"), int) and habits["printed"] > 0:
+        findings.remark("print", "forward prints something at every call.")
+    alive = habits.get("tensors_alive")
+    if isinstance(alive, list) and all(isinstance(count, int) for count in alive):
+        grown = [later - earlier for earlier, later in itertools.pairwise(alive)]
+        if grown and min(grown) > 0:
+            findings.fault(
+                "memory",
+                "Each call keeps more tensors than the one before, as a list that grows with every "
+                "forward does: a long training runs out of memory.",
+            )
+    called = [str(name) for name in habits.get("called", []) if isinstance(name, str)]
+    _tell_called(called, subject.ready_made, findings, rules)
+
+
+_OPERATIONS = {
+    "aten::lstm": "LSTM", "aten::gru": "GRU", "aten::rnn_tanh": "RNN", "aten::rnn_relu": "RNN",
+    "aten::lstm_cell": "LSTM", "aten::gru_cell": "GRU", "aten::rnn_tanh_cell": "RNN",
+    "aten::rnn_relu_cell": "RNN", "aten::linear": "Linear", "aten::embedding": "Embedding",
+}  # fmt: skip
+
+
+def _tell_called(called: list[str], modules: list[str], findings: Findings, rules: Rules) -> None:
+    """Torch's own layers that were made or really called."""
+    names = {_OPERATIONS[name] for name in called if name in _OPERATIONS}
+    names |= {name.removesuffix("Cell") for name in modules}
+    told = " ".join(finding.message for finding in findings.found)
+    for name in sorted(names - rules.allowed):
+        if f"torch.nn.{name}" not in told:
+            findings.fault(
+                "ready-made",
+                f"The network uses torch.nn.{name} or its functional twin when it runs; the sheet "
+                f"asks for matrix products of one's own.",
+            )
+
+
+def _tell_ready_made(candidate: Candidate, findings: Findings, rules: Rules) -> None:
+    """Torch's own layers by the syntax tree."""
+    told = set()
+    for name, line in ready_made_calls(candidate.source, candidate.name):
+        layer = {"linear": "Linear", "embedding": "Embedding", "lstm": "LSTM", "gru": "GRU",
+                 "lstm_cell": "LSTM", "gru_cell": "GRU"}.get(name, name)  # fmt: skip
+        layer = "RNN" if layer.startswith("rnn_") else layer.removesuffix("Cell")
+        if layer in rules.allowed or layer in told:
+            continue
+        told.add(layer)
+        findings.fault(
+            "ready-made",
+            f"torch.nn.{layer} (or its functional twin) is used; the sheet asks for matrix "
+            f"products of one's own.",
+            line=line,
+        )
+
+
+def _missing(hand_in: HandIn, name: str) -> Section:
+    """A class that is not there, or cannot be seen."""
+    findings = Findings()
+    file = "vanilla_rnn.py" if name == "VanillaRNN" else "lstm.py"
+    for source in hand_in.sources:
+        if source.tree is None and (
+            source.name.rsplit("/", 1)[-1].lower() == file or f"class {name}" in source.text
+        ):
+            findings.fault(
+                "import",
+                f"{source.name} cannot be imported: {source.error}.",
+                source.name,
+                source.line,
+            )
+            return Section(tuple(findings.found))
+    findings.fault(
+        "missing", f"There is no class {name}: expected it in part1/{file}, with a method forward."
+    )
+    return Section(tuple(findings.found))
+
+
+def _reconsider(
+    section: Section,
+    trained: Trained,
+    children: Children,
+    hand_in: HandIn,
+    name: str,
+    rules: Rules,
+) -> Section:
+    """Look again at what only the training script can say."""
+    findings = list(section.findings)
+    softmax = [f for f in findings if f.rule == "softmax" and "softmax again" in f.message]
+    if softmax and trained.losses and trained.losses.isdisjoint({"probabilities"}):
+        # The script takes the logarithm itself, or another loss: nothing is applied twice.
+        findings = [
+            f._replace(
+                severity="remark",
+                message="forward returns softmax(p); the training script takes care of it.",
+            )
+            if f in softmax
+            else f
+            for f in findings
+        ]
+    return Section(tuple(findings), section.decided)
+
+
+def _ruled(section: Section, rules: Rules) -> Section:
+    """A section as the course sees it."""
+    return Section(rules.applied(list(section.findings)), section.decided)
+
+
+def _parameters(header: dict[str, Any], name: str) -> list[list[Any]]:
+    """The parameters that the child told of, where they have the right form."""
+    listed = header.get(name)
+    if not isinstance(listed, list):
+        return []
+    return [entry for entry in listed if isinstance(entry, list) and len(entry) == 4][:40]

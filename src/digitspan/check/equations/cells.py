@@ -1,0 +1,282 @@
+"""The sheet's equations, and every way to get them wrong that the checker knows, in NumPy.
+
+A `Cell` with its default fields is the sheet's: equations (1)-(2) or (4)-(10). Each other value
+of a field is one fault. The numbers of a cell stand in one vector, its *canonical* numbers, in
+the order of `Layout`; the functions here compute many settings of that vector at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["GATES", "Cell", "Group", "Layout", "Numbers", "Sizes", "answers"]
+
+Numbers = NDArray[np.float64]
+
+GATES = {"rnn": ("h",), "lstm": ("g", "i", "f", "o")}
+"""The gates of each kind of cell, in the order of their equations."""
+
+SHEET_ACTIVATIONS = {"rnn": ("tanh",), "lstm": ("tanh", "sigmoid", "sigmoid", "sigmoid")}
+
+
+class Sizes(NamedTuple):
+    """The sizes of a network and of what it is fed."""
+
+    batch: int
+    """B."""
+    hidden: int
+    """N."""
+    inputs: int
+    """D: 1 for digits as numbers, 10 for one-hot digits."""
+    classes: int
+    """K, the width of the answer."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A network's equations; the defaults are the sheet's."""
+
+    kind: str
+    """"rnn" or "lstm"."""
+    activations: tuple[str, ...]
+    """The non-linearity of each gate."""
+    outer: str = "tanh"
+    """The non-linearity of c in equation (9)."""
+    update: str = "g i + c f"
+    """Equation (8)."""
+    output: str = "a o"
+    """Equation (9), with a = tanh(c)."""
+    recurrent: str = "hidden"
+    """What stands for h(t-1) inside the gates: "hidden", "cell" or "nothing"."""
+    inside: str = "all"
+    """Equation (1): what stands inside the tanh; "all", or what is left outside."""
+    blind: int = -1
+    """A gate that does not read h(t-1); -1: none."""
+    bias: str = "unit"
+    """"unit": one a unit; "none", "twice", "sample" (along the batch), "column" (one a unit and
+    sample), "scalar" (one number a gate)."""
+    unbiased: int = -1
+    """A gate without a bias; -1: none."""
+    x_from: tuple[int, ...] = (0, 1, 2, 3)
+    """Whose input weights each gate uses."""
+    h_from: tuple[int, ...] = (0, 1, 2, 3)
+    """Whose recurrent weights each gate uses."""
+    b_from: tuple[int, ...] = (0, 1, 2, 3)
+    """Whose bias each gate uses."""
+    readout: str = "hidden"
+    """What the logits are made of: "hidden", "cell", "sum of steps" or "mean of steps"."""
+    readout_bias: str = "unit"
+    """As `bias`, for b_p."""
+    after: str = "nothing"
+    """A non-linearity on the logits: "nothing", "tanh", "sigmoid" or "relu"."""
+    start: str = "zero"
+    """h(0) and c(0): "zero", "ones", "learned h", "learned c", "learned both"; each of these three
+    also "a sample"."""
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The names of the gates."""
+        return GATES[self.kind]
+
+    @classmethod
+    def of_the_sheet(cls, kind: str) -> Cell:
+        """Equations (1)-(2), or (4)-(10)."""
+        return cls(kind, SHEET_ACTIVATIONS[kind])
+
+
+class Group(NamedTuple):
+    """One array of canonical numbers."""
+
+    name: str
+    """W_x, W_h, b, W_p, b_p, h_0 or c_0."""
+    shape: tuple[int, ...]
+    copies: int
+    """How many of the hand-in's numbers add up to each of them."""
+    start: int
+    """Where it begins in the vector."""
+
+    @property
+    def size(self) -> int:
+        """How many numbers."""
+        return int(np.prod(self.shape))
+
+
+class Layout:
+    """Where each canonical number of a cell stands in the vector.
+
+    Args:
+        cell: the equations.
+        sizes: the sizes.
+    """
+
+    def __init__(self, cell: Cell, sizes: Sizes) -> None:
+        G, N, B = len(cell.gates), sizes.hidden, sizes.batch
+        K, D = sizes.classes, sizes.inputs
+        shapes: list[tuple[str, tuple[int, ...], int]] = [
+            ("W_x", (G, N, D), 1),
+            ("W_h", (G, N, N), 1),
+        ]
+        gate_bias = {"unit": (G, 1, N), "twice": (G, 1, N), "sample": (G, B, 1),
+                     "column": (G, B, N), "scalar": (G, 1, 1)}  # fmt: skip
+        if cell.bias != "none":
+            shapes.append(("b", gate_bias[cell.bias], 2 if cell.bias == "twice" else 1))
+        shapes.append(("W_p", (K, N), 1))
+        read_bias = {"unit": (1, K), "twice": (1, K), "sample": (B, 1), "column": (B, K),
+                     "scalar": (1, 1)}  # fmt: skip
+        if cell.readout_bias != "none":
+            copies = 2 if cell.readout_bias == "twice" else 1
+            shapes.append(("b_p", read_bias[cell.readout_bias], copies))
+        rows = B if cell.start.endswith("a sample") else 1
+        if cell.start.startswith(("learned h", "learned both")):
+            shapes.append(("h_0", (rows, N), 1))
+        if cell.start.startswith(("learned c", "learned both")):
+            shapes.append(("c_0", (rows, N), 1))
+        self.groups: dict[str, Group] = {}
+        self.size = 0
+        for name, shape, copies in shapes:
+            self.groups[name] = Group(name, shape, copies, self.size)
+            self.size += self.groups[name].size
+
+    def copies(self) -> Numbers:
+        """How many of the hand-in's numbers stand for each canonical one, shape (C,)."""
+        return np.concatenate(
+            [np.full(group.size, float(group.copies)) for group in self.groups.values()]
+        )
+
+    def slice(self, name: str) -> slice:
+        """The positions of a group."""
+        group = self.groups[name]
+        return slice(group.start, group.start + group.size)
+
+    def array(self, vector: Numbers, name: str) -> Numbers:
+        """A group out of vectors, shape (R, C), as (R, *its shape); zeros where there is none."""
+        if name not in self.groups:
+            return np.zeros((len(vector), *(1,) * (3 if name == "b" else 2)))
+        return vector[:, self.slice(name)].reshape(len(vector), *self.groups[name].shape)
+
+
+def answers(cell: Cell, layout: Layout, vectors: Numbers, inputs: Numbers) -> Numbers:
+    """What a cell answers for the last step, shape (R, B, K).
+
+    Args:
+        cell: the equations.
+        layout: of the same cell.
+        vectors: settings of the canonical numbers, shape (R, C).
+        inputs: encoded digits, shape (B, T, D).
+    """
+    W_x = layout.array(vectors, "W_x")[:, list(cell.x_from[: len(cell.gates)])]
+    W_h = layout.array(vectors, "W_h")[:, list(cell.h_from[: len(cell.gates)])]
+    b = layout.array(vectors, "b")
+    if "b" in layout.groups:
+        b = b[:, list(cell.b_from[: len(cell.gates)])]
+    if cell.unbiased >= 0:
+        b = b.copy()
+        b[:, cell.unbiased] = 0
+    if cell.blind >= 0:
+        W_h = W_h.copy()
+        W_h[:, cell.blind] = 0
+    W_p, b_p = layout.array(vectors, "W_p"), layout.array(vectors, "b_p")
+
+    R, B, N = len(vectors), inputs.shape[0], W_h.shape[-1]
+    first = 1.0 if cell.start == "ones" else 0.0
+    h = np.broadcast_to(layout.array(vectors, "h_0"), (R, B, N)) + first
+    c = np.broadcast_to(layout.array(vectors, "c_0"), (R, B, N)) + first
+    from_x = np.einsum("btd,rgnd->trgbn", inputs, W_x)
+    total = np.zeros_like(h)
+    for x in from_x:
+        read = {"hidden": h, "cell": c, "nothing": np.zeros_like(h)}[cell.recurrent]
+        from_h = read[:, None] @ W_h.transpose(0, 1, 3, 2)  # (R, G, B, N)
+        h, c = _step(cell, x, from_h, b, h, c)
+        total = total + h
+    source = {
+        "hidden": h,
+        "cell": c,
+        "sum of steps": total,
+        "mean of steps": total / len(from_x),
+    }[cell.readout]
+    logits = source @ W_p.transpose(0, 2, 1) + b_p
+    return _ACTIVATIONS[cell.after](logits)
+
+
+def _step(
+    cell: Cell, x: Numbers, from_h: Numbers, b: Numbers, h: Numbers, c: Numbers
+) -> tuple[Numbers, Numbers]:
+    """h(t) and c(t), shape (R, B, N) each."""
+    if cell.kind == "rnn":
+        return _rnn_step(cell, x[:, 0], from_h[:, 0], b[:, 0]), c
+    inside = x + from_h + b
+    g, i, f, o = (
+        _ACTIVATIONS[name](inside[:, gate]) for gate, name in enumerate(cell.activations)
+    )
+    c = _UPDATES[cell.update](g, i, f, c, h)
+    a = _ACTIVATIONS[cell.outer](c)
+    return _OUTPUTS[cell.output](a, o, c, cell), c
+
+
+def _rnn_step(cell: Cell, x: Numbers, from_h: Numbers, b: Numbers) -> Numbers:
+    """Equation (1) and its relatives, shape (R, B, N)."""
+    act = _ACTIVATIONS[cell.activations[0]]
+    if cell.inside == "h outside":
+        return act(x + b) + from_h
+    if cell.inside == "b outside":
+        return act(x + from_h) + b
+    if cell.inside == "x outside":
+        return act(from_h + b) + x
+    if cell.inside == "twice":
+        return act(act(x + from_h + b))
+    if cell.inside == "product":
+        return act(x * from_h + b)
+    return act(x + from_h + b)
+
+
+def _sigmoid(z: Numbers) -> Numbers:
+    return 0.5 * (1 + np.tanh(0.5 * z))
+
+
+def _softmax(z: Numbers) -> Numbers:
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+_ACTIVATIONS: dict[str, Callable[[Numbers], Numbers]] = {
+    "nothing": lambda z: z,
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+    "linear": lambda z: z,
+    "relu": lambda z: np.maximum(z, 0),
+    "softmax": _softmax,
+    "tanh of tanh": lambda z: np.tanh(np.tanh(z)),
+    "sigmoid of sigmoid": lambda z: _sigmoid(_sigmoid(z)),
+    "hard sigmoid": lambda z: np.clip(z / 6 + 0.5, 0, 1),
+    "hard tanh": lambda z: np.clip(z, -1, 1),
+}
+
+_UPDATES: dict[str, Callable[..., Numbers]] = {
+    "g i + c f": lambda g, i, f, c, h: g * i + c * f,
+    "g i": lambda g, i, f, c, h: g * i,
+    "g i + f": lambda g, i, f, c, h: g * i + f,
+    "g i + h f": lambda g, i, f, c, h: g * i + h * f,
+    "g i + c": lambda g, i, f, c, h: g * i + c,
+    "g + c f": lambda g, i, f, c, h: g + c * f,
+    "(g + i) + c f": lambda g, i, f, c, h: g + i + c * f,
+    "g i + (c + f)": lambda g, i, f, c, h: g * i + c + f,
+    "g i c f": lambda g, i, f, c, h: g * i * c * f,
+    "g (1 - f) + c f": lambda g, i, f, c, h: g * (1 - f) + c * f,
+    "g i - c f": lambda g, i, f, c, h: g * i - c * f,
+    "c f": lambda g, i, f, c, h: c * f,
+}
+
+_OUTPUTS: dict[str, Callable[..., Numbers]] = {
+    "a o": lambda a, o, c, cell: a * o,
+    "a + o": lambda a, o, c, cell: a + o,
+    "a": lambda a, o, c, cell: a,
+    "act(c o)": lambda a, o, c, cell: _ACTIVATIONS[cell.outer](c * o),
+    "act(c + o)": lambda a, o, c, cell: _ACTIVATIONS[cell.outer](c + o),
+    "o": lambda a, o, c, cell: o,
+    "a - o": lambda a, o, c, cell: a - o,
+}

@@ -1,0 +1,204 @@
+"""How a class of a hand-in may want to be built and fed: guesses in order, the sheet's first."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+__all__ = ["Plan", "Signature", "constructions", "feeds", "plans"]
+
+
+class Signature(NamedTuple):
+    """What the child says of a class; nothing of it is trusted."""
+
+    constructor: list[list[Any]]
+    """The parameters of __init__: [name, kind, has a default, the default]."""
+    forward: list[list[Any]]
+    """Those of forward."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The sizes that a network is tried with."""
+
+    batch: int
+    """B."""
+    hidden: int
+    """N."""
+    inputs: int
+    """D, as the constructor is told."""
+    steps: int = 5
+    """Digits fed, T - 1."""
+    classes: int = 10
+    """K."""
+    longer: int = 0
+    """How much more than `steps` the constructor is told as the length."""
+
+
+def plans() -> Iterator[Plan]:
+    """Sizes, all different where that works: an exchanged axis shows at once."""
+    for batch, hidden in ((7, 3), (3, 3), (128, 3)):
+        for inputs in (1, 10):
+            yield Plan(batch, hidden, inputs)
+
+
+def constructions(signature: Signature, plan: Plan) -> Iterator[dict[str, Any]]:
+    """Arguments for the constructor, by the names of its parameters."""
+    parameters = [
+        p for p in signature.constructor if p[1] not in ("VAR_POSITIONAL", "VAR_KEYWORD")
+    ]
+    seen: list[dict[str, Any]] = []
+    for device in ("cpu", {"device": "cpu"}):
+        for values in (_by_name(parameters, plan, device), _by_place(parameters, plan, device)):
+            if values is not None and values not in seen:
+                seen.append(values)
+                yield values
+
+
+def feeds(signature: Signature, plan: Plan) -> Iterator[dict[str, Any]]:
+    """Ways to feed digits to forward."""
+    required = [
+        p
+        for p in signature.forward
+        if not p[2] and p[1] in ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")
+    ]
+    common = {"classes": plan.classes, "hidden": plan.hidden}
+    encodings = ["number"] if plan.inputs == 1 else ["one-hot", "number"]
+    more = len(required) - 1
+    for states in _state_lists(more, plan):
+        for encoding in encodings:
+            for axes, dtype in _arrangements(encoding):
+                yield {
+                    **common, **states,
+                    "interface": "sequence", "axes": axes, "dtype": dtype, "encoding": encoding,
+                }  # fmt: skip
+    for states in _state_lists(more, plan):
+        for encoding in encodings:
+            for axes in ("BD", "B", "B1D", "DB", "1BD"):
+                for dtype in ("float", "long") if axes == "B" else ("float",):
+                    if axes == "B" and encoding == "one-hot":
+                        continue
+                    yield {
+                        **common, **states,
+                        "interface": "step", "axes": axes, "dtype": dtype, "encoding": encoding,
+                    }  # fmt: skip
+
+
+def _arrangements(encoding: str) -> list[tuple[str, str]]:
+    """Orders of the axes with a type of number."""
+    orders = ["BTD", "TBD", "BDT", "DBT", "TDB", "DTB"]
+    if encoding == "one-hot":
+        return [(axes, dtype) for axes in orders for dtype in ("float", "long", "float32")]
+    return [
+        ("BT", "float"), ("BTD", "float"), ("BT", "long"), ("TB", "float"), ("TBD", "float"),
+        ("BDT", "float"), ("BT", "float32"), ("BTD", "float32"), ("TB", "long"), ("BTD", "long"),
+        ("DBT", "float"), ("TDB", "float"), ("TB", "float32"), ("TBD", "float32"),
+    ]  # fmt: skip
+
+
+def _state_lists(more: int, plan: Plan) -> list[dict[str, Any]]:
+    """What forward's further arguments may be: states of zeros, None, or a number."""
+    if more <= 0:
+        return [{"states": []}]
+    lists: list[dict[str, Any]] = []
+    for kind in ("BN", "1N", "N", "NB", "1BN", "none", str(plan.batch), str(plan.steps)):
+        lists.append({"states": [kind] * more})
+        if more == 2 and kind not in ("none", str(plan.batch), str(plan.steps)):
+            lists.append({"states": [kind] * more, "swapped": True})
+        if more == 1 and kind in ("BN", "1N", "NB", "1BN"):
+            lists.append({"states": [kind] * 2, "grouped": True})
+            lists.append({"states": [kind] * 2, "grouped": True, "swapped": True})
+    return lists
+
+
+def _by_name(parameters: list[list[Any]], plan: Plan, device: Any) -> dict[str, Any] | None:
+    """Keyword arguments, each by what its name means; unknown ones keep their default."""
+    kwargs: dict[str, Any] = {}
+    args: list[Any] = []
+    for name, kind, has_default, _ in parameters:
+        role = _role(str(name))
+        value = _value(role, plan, device)
+        if has_default and role in ("other", "layers", "dropout", "flag"):
+            continue
+        if kind == "POSITIONAL_ONLY":
+            args.append(value)
+        else:
+            kwargs[str(name)] = value
+    return {"args": args, "kwargs": kwargs}
+
+
+def _by_place(parameters: list[list[Any]], plan: Plan, device: Any) -> dict[str, Any] | None:
+    """Positional arguments in the order of the course's template, where the names say nothing."""
+    required = [p for p in parameters if not p[2]]
+    known = [p for p in required if _role(str(p[0])) != "other"]
+    if len(known) == len(required) or not 3 <= len(required) <= 6:
+        return None
+    order = [plan.steps + plan.longer, plan.inputs, plan.hidden, plan.classes, plan.batch, device]
+    if len(required) == 3:
+        order = order[1:4]
+    return {"args": order[: len(required)], "kwargs": {}}
+
+
+def _role(name: str) -> str:
+    """What a parameter of a constructor is, by its name."""
+    word = name.lower().strip("_")
+    if "dropout" in word:
+        return "dropout"
+    if word in ("config", "cfg", "args", "opt", "opts", "options", "params", "hparams", "flags"):
+        return "config"
+    if word in ("batch_first", "bias", "use_bias", "bidirectional", "verbose", "one_hot"):
+        return "flag"
+    tests = (
+        ("device", ("device", "dev", "gpu", "cuda")),
+        ("layers", ("layer",)),
+        ("length", ("seq", "length", "len", "timestep", "time_step", "n_steps", "num_steps")),
+        ("batch", ("batch", "bsz", "bs")),
+        ("hidden", ("hid", "units", "state", "rnn_size", "cell_size", "lstm_size", "neuron")),
+        ("classes", ("class", "out", "label", "target", "num_digits")),
+        ("inputs", ("input", "in_", "dim", "feature", "embed", "emb", "vocab", "num_in", "n_in")),
+    )
+    if word in ("t", "n", "h", "k", "d", "m", "b"):
+        return {"t": "length", "n": "hidden", "h": "hidden", "k": "classes", "d": "inputs",
+                "m": "batch", "b": "batch"}[word]  # fmt: skip
+    for role, parts in tests:
+        if any(part in word for part in parts):
+            return role
+    return "other"
+
+
+def _value(role: str, plan: Plan, device: Any) -> Any:
+    """The value of a parameter of the constructor."""
+    values: dict[str, Any] = {
+        "length": plan.steps + plan.longer,
+        "batch": plan.batch,
+        "hidden": plan.hidden,
+        "classes": plan.classes,
+        "inputs": plan.inputs,
+        "layers": 1,
+        "dropout": 0.0,
+        "flag": True,
+        "device": device,
+        "other": 1,
+    }
+    return {"config": _config(plan)} if role == "config" else values[role]
+
+
+def _config(plan: Plan) -> dict[str, Any]:
+    """An object with the settings of the template's command line, under their many names."""
+    length = plan.steps + plan.longer
+    config: dict[str, Any] = dict.fromkeys(
+        ("input_length", "seq_length", "seq_len", "sequence_length", "length", "T"), length
+    )
+    config.update(
+        dict.fromkeys(("input_dim", "input_size", "in_dim", "embedding_dim"), plan.inputs)
+    )
+    config.update(
+        dict.fromkeys(("num_hidden", "hidden_dim", "hidden_size", "n_hidden"), plan.hidden)
+    )
+    config.update(
+        dict.fromkeys(("num_classes", "output_dim", "output_size", "out_dim"), plan.classes)
+    )
+    config.update(batch_size=plan.batch, device="cpu", learning_rate=0.001, train_steps=3)
+    config.update(max_norm=10.0, model_type="RNN", dropout=0.0, num_layers=1, seed=0)
+    return config

@@ -1,0 +1,368 @@
+"""Reads a hand-in's Python without running it: its classes, its script, what it calls."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
+
+__all__ = [
+    "Candidate",
+    "Source",
+    "candidates",
+    "read_sources",
+    "ready_made_calls",
+    "script_of",
+    "told_longer",
+]
+
+
+class Source(NamedTuple):
+    """One Python file or notebook of a hand-in."""
+
+    name: str
+    """In the hand-in."""
+    path: str
+    """Where its Python is kept for the child: notebooks become a .py file beside them."""
+    text: str
+    tree: ast.Module | None
+    """None where it is not Python 3."""
+    error: str
+    """Why it is not, with the line."""
+    line: int
+    """The line of that."""
+
+    @property
+    def notebook(self) -> bool:
+        """Whether it was a notebook."""
+        return self.name.endswith(".ipynb")
+
+
+class Candidate(NamedTuple):
+    """A class that may be one of the two networks."""
+
+    source: Source
+    name: str
+    line: int
+    score: float
+    filled: bool
+    """False: the course's template, never filled in."""
+
+
+_CONFLICT = re.compile(r"^(<{7} |>{7} |={7}$)", re.MULTILINE)
+
+
+def read_sources(files: dict[str, bytes]) -> list[Source]:
+    """Every Python file and notebook of a hand-in, in order of their names."""
+    sources = []
+    for name, data in sorted(files.items()):
+        base = name.rsplit("/", 1)[-1]
+        if base.startswith("._") or "__MACOSX" in name or ".ipynb_checkpoints" in name:
+            continue
+        if name.endswith(".py"):
+            sources.append(_source(name, name, data.decode("utf-8-sig", errors="replace")))
+        elif name.endswith(".ipynb"):
+            path = f"{name[:-6]}_notebook.py"
+            sources.append(_source(name, path, _notebook_code(data)))
+    return sources
+
+
+def candidates(sources: list[Source], kind: str) -> list[Candidate]:
+    """The classes that may be the "rnn" or the "lstm" of a hand-in, the likeliest first."""
+    found = []
+    for source in sources:
+        if source.tree is None:
+            continue
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.ClassDef):
+                score = _score(source, node, kind)
+                if score > 0:
+                    filled = not _is_template(node)
+                    found.append(
+                        Candidate(source, node.name, node.lineno, score + 8 * filled, filled)
+                    )
+    return sorted(found, key=lambda candidate: -candidate.score)
+
+
+def script_of(sources: list[Source]) -> Source | None:
+    """The training script: what calls step() on an optimiser, or the template's train.py."""
+    best: tuple[float, Source] | None = None
+    for source in sources:
+        base = source.name.rsplit("/", 1)[-1].lower()
+        score = 0.0
+        calls = set(_method_calls(source.tree)) if source.tree else set()
+        if base.startswith("train"):
+            score += 3
+        if "train" in base or base in ("main.py", "run.py"):
+            score += 2
+        if {"backward", "step"} <= calls:
+            score += 4
+        if re.search(r"RNN|LSTM", source.text):
+            score += 1
+        if "Palindrome" in source.text:
+            score += 2
+        score += _place(source.name)
+        if score >= 4 and (best is None or score > best[0]):
+            best = score, source
+    return best[1] if best else None
+
+
+def ready_made_calls(source: Source, class_name: str) -> list[tuple[str, int]]:
+    """Torch's own layers that a class makes or calls, by the syntax tree: (name, line) each."""
+    if source.tree is None:
+        return []
+    nodes = _reachable(source.tree, class_name)
+    names = _imported_names(source.tree)
+    calls = []
+    for node in nodes:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Call):
+                name = _dotted(inner.func)
+                first, _, rest = name.partition(".")
+                full = f"{names.get(first, first)}.{rest}".strip(".")
+                if _BANNED.search(full):
+                    calls.append((full.rsplit(".", 1)[-1], inner.lineno))
+    return calls
+
+
+def told_longer(sources: list[Source], class_name: str) -> bool:
+    """Whether a class is constructed with a length of one more, T instead of the T - 1 digits fed.
+
+    That is, its first argument, or one called like a length, is `... + 1`, directly or by a name.
+    """
+    for source in sources:
+        if source.tree is None:
+            continue
+        longer = {
+            target.id
+            for node in ast.walk(source.tree)
+            if isinstance(node, ast.Assign) and _adds_one(node.value)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(source.tree):
+            if (
+                not isinstance(node, ast.Call)
+                or _dotted(node.func).rpartition(".")[2] != class_name
+            ):
+                continue
+            lengths = [
+                word.value for word in node.keywords if re.search("seq|len", word.arg or "")
+            ]
+            for value in [*node.args[:1], *lengths]:
+                if _adds_one(value) or (isinstance(value, ast.Name) and value.id in longer):
+                    return True
+    return False
+
+
+def _adds_one(node: ast.expr) -> bool:
+    """Whether an expression is `... + 1`."""
+    return (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Add)
+        and any(
+            isinstance(side, ast.Constant) and side.value == 1 for side in (node.left, node.right)
+        )
+    )
+
+
+_BANNED = re.compile(
+    r"(torch|nn)\.(.*\.)?(RNN|LSTM|GRU|RNNCell|LSTMCell|GRUCell|RNNBase|Linear|LazyLinear|"
+    r"Embedding|EmbeddingBag|linear|embedding|lstm|gru|rnn_tanh|rnn_relu|lstm_cell|gru_cell|"
+    r"rnn_tanh_cell|rnn_relu_cell)$"
+)
+
+
+def _source(name: str, path: str, text: str) -> Source:
+    """A source with its syntax tree."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Source(name, path, text, ast.parse(text), "", 0)
+    except SyntaxError as error:
+        conflict = _CONFLICT.search(text)
+        if conflict:
+            line = text[: conflict.start()].count("\n") + 1
+            return Source(name, path, text, None, "a merge conflict was left in it", line)
+        return Source(
+            name, path, text, None, f"it is not Python 3: {error.msg}", error.lineno or 0
+        )
+    except (ValueError, RecursionError, MemoryError) as error:
+        return Source(name, path, text, None, f"it cannot be read: {error}", 0)
+
+
+def _notebook_code(data: bytes) -> str:
+    """The code cells of a notebook as one Python file, without the lines of IPython."""
+    try:
+        cells = json.loads(data)["cells"]
+        parts = []
+        for cell in cells:
+            if cell.get("cell_type") != "code":
+                continue
+            text = cell.get("source", "")
+            text = "".join(text) if isinstance(text, list) else str(text)
+            if text.lstrip().startswith("%%"):
+                continue
+            lines = [
+                re.sub(r"^(\s*)[%!?].*", r"\1pass", line)
+                for line in text.split("\n")
+                if "get_ipython" not in line
+            ]
+            parts.append("\n".join(lines))
+        return "\n\n".join(parts)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ""
+
+
+_WANTED = {
+    "rnn": (
+        (10, r"vanilla_?rnn"),
+        (8, r"rnn|v_?rnn|my_?(vanilla_?)?rnn|simple_?rnn|rnn_?(model|net|network)|elman_?(rnn)?"),
+        (
+            6,
+            r"(vanilla|simple|basic|custom|plain|own)?_?(vanilla)?_?rnn_?(model|net|network|v?\d*)",
+        ),
+        (4, r".*vanilla.*rnn.*|.*rnn.*"),
+    ),
+    "lstm": (
+        (10, r"lstm"),
+        (8, r"my_?lstm|lstm_?(model|net|network)|(vanilla|simple|basic|custom|own)_?lstm"),
+        (4, r".*lstm.*"),
+    ),
+}
+_ELSE = re.compile(
+    r"bi_?(rnn|lstm)|bidirectional|gru|peephole|dataset|trainer|config|test|attention|conv|text|"
+    r"generat|char|seq2seq|encoder|decoder|deep|stacked|multi",
+    re.IGNORECASE,
+)
+
+
+def _score(source: Source, node: ast.ClassDef, kind: str) -> float:
+    """How likely a class is the one that is looked for; 0: it is not."""
+    name = node.name.lower()
+    other = "lstm" if kind == "rnn" else "rnn"
+    points = 0.0
+    for value, pattern in _WANTED[kind]:
+        if re.fullmatch(pattern, name):
+            points = value
+            break
+    methods = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+    base = source.name.rsplit("/", 1)[-1].lower()
+    if not points and methods & {"forward", "__call__"}:
+        files = {"rnn": r"(vanilla_?)?rnn\.(py|ipynb)|vanilla.*", "lstm": r"lstm\.(py|ipynb)"}
+        points = 2.0 if re.fullmatch(files[kind], base) else 0.0
+    if not points or (kind == "rnn" and "lstm" in name) or (kind == "lstm" and name == other):
+        return 0.0
+    if _ELSE.search(name):
+        points -= 5
+    if name.endswith(("cell", "unit", "layer", "step", "block")):
+        points -= 3
+    if not methods & {"forward", "__call__", "__init__"}:
+        points -= 3
+    if not methods & {"forward", "__call__"} and not node.bases:
+        return 0.0
+    if (kind == "rnn" and "vanilla" in base) or (kind == "lstm" and base.startswith("lstm")):
+        points += 2
+    return max(points + _place(source.name), 0.1 if points > 0 else 0.0)
+
+
+def _place(name: str) -> float:
+    """How likely a file is of the first part of the exercise, by its folders."""
+    folders = name.lower().rsplit("/", 1)[0] if "/" in name else ""
+    points = -0.1 * name.count("/")
+    if re.search(r"part_?-?1|task_?[123]|assignment", folders):
+        points += 1.5
+    if re.search(r"part_?-?[2-9]|bonus", folders):
+        points -= 3
+    if re.search(
+        r"old|backup|copy|archive|template|draft|deprecated|solution_?template", name.lower()
+    ):
+        points -= 2
+    return points
+
+
+def _is_template(node: ast.ClassDef) -> bool:
+    """Whether a class was never filled in: its forward does nothing."""
+    methods = [item for item in node.body if isinstance(item, ast.FunctionDef)]
+    forwards = [method for method in methods if method.name in ("forward", "__call__")]
+    return bool(forwards) and all(_does_nothing(method) for method in forwards)
+
+
+def _does_nothing(function: ast.FunctionDef) -> bool:
+    """Whether a function has only a docstring, pass, or raise NotImplementedError."""
+    for statement in function.body:
+        if isinstance(statement, ast.Pass):
+            continue
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            continue
+        if isinstance(statement, ast.Raise) and "NotImplemented" in ast.dump(statement):
+            return True
+        if isinstance(statement, ast.Return) and (
+            statement.value is None or isinstance(statement.value, (ast.Constant, ast.Name))
+        ):
+            bound = {
+                target.id
+                for other in function.body
+                if isinstance(other, ast.Assign)
+                for target in other.targets
+                if isinstance(target, ast.Name)
+            }
+            own = {argument.arg for argument in function.args.args}
+            value = statement.value
+            if not isinstance(value, ast.Name) or value.id not in bound | own:
+                continue
+        return False
+    return True
+
+
+def _reachable(tree: ast.Module, class_name: str) -> list[ast.AST]:
+    """A class, and the classes and functions of its file that it names, and those that they do."""
+    known = {
+        node.name: node
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node in tree.body
+    }
+    found: dict[str, ast.AST] = {}
+    todo = [class_name]
+    while todo:
+        name = todo.pop()
+        if name in found or name not in known:
+            continue
+        found[name] = known[name]
+        todo += [node.id for node in ast.walk(known[name]) if isinstance(node, ast.Name)]
+    return list(found.values())
+
+
+def _imported_names(tree: ast.Module) -> dict[str, str]:
+    """What names of modules and their contents stand for: {"F": "torch.nn.functional"}."""
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.asname:
+                    names[alias.asname] = alias.name
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    return names
+
+
+def _dotted(node: ast.expr) -> str:
+    """`torch.nn.Linear` as text; empty for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        inner = _dotted(node.value)
+        return f"{inner}.{node.attr}" if inner else ""
+    return ""
+
+
+def _method_calls(tree: ast.Module | None) -> Iterator[str]:
+    """The names of all methods that are called."""
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield node.func.attr

@@ -1,0 +1,79 @@
+"""The bank: every wrong network is found, with its sentence; no honest one is called wrong.
+
+The default run takes one network of each fault and some of the honest; all of them are slow.
+"""
+
+import pytest
+from check.bank import HONEST, MUTANTS
+from check.honest import HONEST as _  # noqa: F401  fills the bank
+
+from digitspan.check.checker import Children, check_class
+from digitspan.check.handin import HandIn, Tree
+from digitspan.check.rules import Rules
+from digitspan.check.sandbox import Limits
+from digitspan.check.source import read_sources
+
+CLASSES = {"rnn": "VanillaRNN", "lstm": "LSTM"}
+NO_RULES = Rules({}, frozenset())
+
+
+def first_of_each(cases):
+    """One case for each sentence."""
+    return {(case.says): case for case in reversed(cases)}.values()
+
+
+def marked(cases, fast):
+    """The cases as parameters, the slow ones marked."""
+    for case in cases:
+        marks = [] if case in fast else [pytest.mark.slow]
+        yield pytest.param(case, id=case.name, marks=marks)
+
+
+FAST_MUTANTS = list(first_of_each(MUTANTS))[::2]
+FAST_HONEST = HONEST[:2] + HONEST[8:60:6]
+
+
+@pytest.fixture(scope="module")
+def children(tmp_path_factory):
+    """One child for the whole bank: a folder a case."""
+    files = {f"{case.name}/net.py": case.source.encode() for case in MUTANTS + HONEST}
+    hand_in = HandIn(tmp_path_factory.getbasetemp(), False, files, read_sources(files), "")
+    limits = Limits(seconds=3000)
+    with Tree(hand_in) as tree, Children(tree, "limited", limits) as children:
+        yield children
+
+
+def checked(children, case):
+    """The section of one case."""
+    files = {f"{case.name}/net.py": case.source.encode()}
+    hand_in = HandIn(None, False, files, read_sources(files), "")
+    return check_class(children, hand_in, CLASSES[case.kind], NO_RULES)
+
+
+def test_bank_is_large_enough_and_plants_each_fault_in_several_styles():
+    assert len(MUTANTS) >= 100
+    assert len(HONEST) >= 50
+    assert len({case.name for case in MUTANTS + HONEST}) == len(MUTANTS + HONEST)
+
+
+@pytest.mark.parametrize("case", marked(MUTANTS, FAST_MUTANTS))
+def test_wrong_network_is_found_with_its_sentence(children, case):
+    section = checked(children, case)
+    faults = [finding for finding in section.findings if finding.severity == "fault"]
+    assert section.verdict == "fail"
+    assert any(case.says.lower() in fault.message.lower() for fault in faults), faults
+    assert all(fault.file == f"{case.name}/net.py" for fault in faults)
+
+
+@pytest.mark.parametrize("case", marked(HONEST, FAST_HONEST))
+def test_honest_network_has_no_fault(children, case):
+    section = checked(children, case)
+    assert section.verdict == "pass", section.findings
+    assert [finding.severity for finding in section.findings] in (
+        [],
+        ["remark"] * 1,
+        ["remark"] * 2,
+    )
+    assert case.says in " ".join(finding.message for finding in section.findings)
+    if not case.says:
+        assert section.findings == ()
