@@ -11,7 +11,7 @@ from check.hostile import ANSWERS, ESCAPES, FLOODS, FORGERIES, LOOPS, MARKER, tr
 from digitspan.check.checker import Children, check_class
 from digitspan.check.handin import HandIn, Tree
 from digitspan.check.rules import Rules
-from digitspan.check.sandbox import LEVELS, Limits, best_level
+from digitspan.check.sandbox import LEVELS, MOST_STOLEN, Limits, best_level
 from digitspan.check.source import read_sources
 
 SECONDS = 4.0
@@ -51,7 +51,9 @@ def test_endless_code_is_a_timeout_within_a_second_of_the_limit(case, level):
     section, seconds = checked(LOOPS[case], level)
     assert section.verdict == "fail"
     assert "timeout" in messages(section)
-    assert seconds < SECONDS + 1
+    # What waits is ended on the second; what computes may be late where others use the processors.
+    busy = case in ("import", "constructor", "forward", "no signal ends it", "regex")
+    assert seconds < SECONDS * (1 + busy * MOST_STOLEN) + 1
 
 
 @pytest.mark.parametrize("case", some(FLOODS, "output"))
@@ -61,7 +63,7 @@ def test_flood_is_dammed(case):
     section, seconds = checked(source, "isolated")
     assert section.verdict != "pass" or case in ("threads", "one file", "many files", "forks")
     assert reason in messages(section)
-    assert seconds < SECONDS + 3
+    assert seconds < SECONDS * (1 + MOST_STOLEN) + 3
     found = subprocess.run(
         ["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
     )

@@ -71,7 +71,8 @@ ODD = {
         "deprecated"),
     "no clipping": ([(CLIP, "")], "not clipped"),
     "training batch": (
-        [("        with torch.no_grad():\n            acc", "        acc")], "batch that was just"),
+        [("        with torch.no_grad():\n            acc", "        acc")],
+        "batch that was just"),
 }  # fmt: skip
 FINE = {
     "as it is": [],

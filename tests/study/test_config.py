@@ -1,4 +1,4 @@
-"""A study's configuration: presets as the protocol has them, words checked, errors one sentence."""
+"""A study's configuration: presets as in the protocol, words checked, errors one sentence."""
 
 from __future__ import annotations
 
@@ -189,9 +189,9 @@ def test_a_list_is_asked_for_where_one_belongs():
 
 
 def test_a_start_that_fits_no_cell_is_refused():
-    with pytest.raises(ConfigError, match="initialisation for rnn must be one of .*got 'chrono'"):
+    with pytest.raises(ConfigError, match=r"initialisation for rnn must be one of .*got 'chrono'"):
         StudyConfig(cells=("rnn",), initialisation=("uniform", "chrono"))
-    with pytest.raises(ConfigError, match="initialisation for rnn must be one of .*got 'chrono'"):
+    with pytest.raises(ConfigError, match=r"initialisation for rnn must be one of .*got 'chrono'"):
         StudyConfig(initialisation=("chrono",))  # the LSTM's alone, and nothing for the RNN
     assert StudyConfig(initialisation=("uniform", "chrono")).initialisation[1] == "chrono"
 

@@ -186,7 +186,7 @@ def _load(child: Child, candidate: Candidate, findings: Findings) -> Signature |
         "definitions_only": candidate.source.notebook,
     }
     try:
-        header, _ = child.ask(question, seconds=15)
+        header, _ = child.ask(question)
     except ChildRefused as error:
         instead = _load_definitions(child, question, error, candidate, findings)
         if instead is None:
@@ -233,7 +233,7 @@ def _load_definitions(
         )
         return None
     try:
-        header, _ = child.ask({**question, "definitions_only": True}, seconds=15)
+        header, _ = child.ask({**question, "definitions_only": True})
     except ChildRefused:
         header = {}
     if header:
@@ -292,8 +292,8 @@ def _tell_habits(subject: Subject, findings: Findings, rules: Rules) -> None:
         if grown and min(grown) > 0:
             findings.fault(
                 "memory",
-                "Each call keeps more tensors than the one before, as a list that grows with every "
-                "forward does: a long training runs out of memory.",
+                "Each call keeps more tensors than the one before, as a list that grows with "
+                "every forward does: a long training runs out of memory.",
             )
     called = [str(name) for name in habits.get("called", []) if isinstance(name, str)]
     _tell_called(called, subject.ready_made, findings, rules)
