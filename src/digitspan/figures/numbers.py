@@ -234,7 +234,8 @@ def span_by_rate_info(summary: Summary) -> SpanByRate | None:
     if not any(len(series.rates) > 1 for _, cells in panels for series in cells):
         return None
     tuned = any(found.role == "tuning" for found in summary.rates)
-    seeds = f"{summary.config.tuning_seeds} tuning runs" if tuned else "the final runs"
+    few = f"{summary.config.tuning_seeds} tuning runs (final runs at the fixed rate)"
+    seeds = few if tuned else "the final runs"
     caption = (
         f"Memory span S50 against the learning rate, from {seeds} at each length, with 95 % "
         f"intervals; arrows: the lengths tried do not reach their end. {_how(summary)}"
