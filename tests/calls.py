@@ -13,20 +13,21 @@ import time
 
 from digitspan.cli import main
 
-found = []
-for words in json.load(sys.stdin):
-    out, err, begun = io.StringIO(), io.StringIO(), time.process_time()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main(words)
-    seconds = time.process_time() - begun
-    found.append(
-        {
-            "status": status,
-            "out": out.getvalue(),
-            "err": err.getvalue(),
-            "seconds": seconds,
-            "torch": "torch" in sys.modules,
-            "files": sorted(os.listdir()),
-        }
-    )
-print(json.dumps(found))
+if __name__ == "__main__":
+    found = []
+    for words in json.load(sys.stdin):
+        out, err, begun = io.StringIO(), io.StringIO(), time.process_time()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main(words)
+        seconds = time.process_time() - begun
+        found.append(
+            {
+                "status": status,
+                "out": out.getvalue(),
+                "err": err.getvalue(),
+                "seconds": seconds,
+                "torch": "torch" in sys.modules,
+                "files": sorted(os.listdir()),
+            }
+        )
+    print(json.dumps(found))

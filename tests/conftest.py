@@ -1,8 +1,17 @@
 """What every test starts from: one torch thread, a device by option, fixed examples."""
 
+import signal
+
 import hypothesis
 import pytest
 import torch
+
+# A test run in the background, or under nohup, is begun with these ignored, and every command that
+# a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same examples on every run: a red test stays red, and nothing is kept between runs.
 hypothesis.settings.register_profile("fixed", derandomize=True, database=None, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -30,6 +31,10 @@ class Command:
     """
 
     def __init__(self, *arguments: str, folder: Path, **environment: str) -> None:
+        for number in (signal.SIGINT, signal.SIGHUP):
+            # Tests begun in the background or by nohup ignore them, and would hand that down.
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
         self.mark = f"DIGITSPAN_TEST={uuid.uuid4().hex}"
         name, value = self.mark.split("=")
         everything = os.environ | {"PYTHONPATH": PATH, name: value} | environment
@@ -56,11 +61,8 @@ class Command:
 
     def kill(self) -> None:
         """kill -9 of the whole group, and of what may have left it."""
-        with_group = signal.SIGKILL
-        try:
-            os.killpg(self.process.pid, with_group)
-        except ProcessLookupError:
-            pass
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         for pid in self.alive():
             os.kill(pid, signal.SIGKILL)
         self.process.wait()

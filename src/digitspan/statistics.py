@@ -36,8 +36,9 @@ def wilson(successes: int, trials: int, *, z: float = _Z) -> Interval:
         trials: n, at least 1.
         z: the normal quantile of the level; 1.96 for 95 %.
 
-    >>> wilson(4, 4)
-    Interval(low=0.5101091635454089, high=1.0)
+    >>> low, high = wilson(4, 4)
+    >>> round(low, 4), high
+    (0.5101, 1.0)
     """
     share = successes / trials
     shrink = 1 + z**2 / trials

@@ -24,9 +24,8 @@ def first_of_each(cases):
 
 def marked(cases, fast):
     """The cases as parameters, the slow ones marked."""
-    for case in cases:
-        marks = [] if case in fast else [pytest.mark.slow]
-        yield pytest.param(case, id=case.name, marks=marks)
+    slow = [pytest.mark.slow]
+    return [pytest.param(c, id=c.name, marks=[] if c in fast else slow) for c in cases]
 
 
 FAST_MUTANTS = list(first_of_each(MUTANTS))[::2]

@@ -22,7 +22,8 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# By module: while it lives it has an event loop running, and other tests want their own.
+@pytest.fixture(scope="module")
 def browser():
     """Debian's chromium; skips, with the reason, where there is none."""
     reason = ""
@@ -43,7 +44,7 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_tab(browser):
     """One tab for all tests: opening one costs more than a test."""
     tab = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
