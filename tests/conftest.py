@@ -18,6 +18,13 @@ hypothesis.settings.register_profile("fixed", derandomize=True, database=None, d
 hypothesis.settings.load_profile("fixed")
 
 
+def pytest_ignore_collect(collection_path):
+    """Helpers of the tests have no doctests, and must not be imported a second time for them."""
+    if collection_path.suffix == ".py" and not collection_path.name.startswith("test_"):
+        return True
+    return None
+
+
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="where the cells are tested: cpu, cuda, mps")
 

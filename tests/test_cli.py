@@ -654,7 +654,7 @@ def test_error_of_several_lines_becomes_one_sentence(monkeypatch, call):
     assert call("spam") == (2, "", "digitspan: one two\n")
 
 
-LONG = ("train", "rnn", "--length", "40", "--learning-rate", "1e-5", "--hidden-size", "32")
+LONG = ("train", "rnn", "--length", "40", "--learning-rate", "1e-5", "--train-steps", "100000")
 
 
 def test_ctrl_c_in_training_ends_with_130_and_the_run_goes_on(here, capsys):
@@ -685,9 +685,9 @@ def test_ctrl_c_in_training_ends_with_130_and_the_run_goes_on(here, capsys):
 def test_train_that_is_interrupted_ends_at_once_wherever_it_is(number, times, tmp_path):
     # While torch is imported, at the first steps, in the midst of training.
     chance, longest = random.Random(times), 0.0
-    for _ in range(times):
-        command = Command("-m", "digitspan", *LONG, "--out", "run", folder=tmp_path)
-        wait_until((tmp_path / "run" / "config.json").exists)
+    for attempt in range(times):
+        command = Command("-m", "digitspan", *LONG, "--out", f"run-{attempt}", folder=tmp_path)
+        wait_until((tmp_path / f"run-{attempt}" / "config.json").exists)
         time.sleep(chance.uniform(0, 1 if times == 1 else 6))
         sent = time.monotonic()
         command.send(number)
@@ -713,7 +713,7 @@ VALUES = [
     "--", "-", "-x", "--seed", "=", "--length=5", "--lengths=5", "🧠", "\u202e", "a" * 300,
     "/", ".",
     "..",
-    "~", "~nobody-at-all", "/dev/null", "/proc/self/mem", "study/study.db", "%s", "{}", "{0}",
+    "~", "~nobody-at-all", "/dev/null", "/proc/self/status", "study/study.db", "%s", "{}", "{0}",
     "$(true)",
     "\n", "a\nb", "\t", "'", '"', "\\", "None", "True", "[5]",
 ]  # fmt: skip

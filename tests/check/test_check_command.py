@@ -131,8 +131,8 @@ def test_interrupted_check_goes_on_where_it_was(tmp_path, monkeypatch):
     calls = quick_reports(monkeypatch)
     reports = many.check_many(paths, settings, lambda report: None)
     assert [Path(report.hand_in).name for report in reports] == [path.name for path in paths]
-    assert set(calls) >= {"h3", "h4", "h5"}
-    assert not set(calls) & {"h0", "h1"}
+    assert "h3" in calls
+    assert not set(calls) & {"h0", "h1", "h2"}  # what was finished is not done again
 
 
 def test_line_that_was_cut_off_is_checked_again(tmp_path, monkeypatch):

@@ -81,6 +81,11 @@ def check_many(
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             end_all()
+            # What was finished and not yet collected is kept too: it need not be done again.
+            for future, (path, key) in waiting.items():
+                whole = future.done() and not future.cancelled() and not future.exception()
+                if whole and path not in reports:
+                    kept.add(key, future.result())
             raise
     ordered = [reports[path] for path in paths]
     kept.write_table(ordered)
