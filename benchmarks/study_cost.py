@@ -53,16 +53,19 @@ def training_parts(rounds: int) -> dict[str, float]:
             run.trainer.step(type(drawn)(*batch))
 
     def evaluation() -> None:
-        run.evaluate()
+        run.evaluate(run.trainer.logits(run.validation.questions.inputs))
         run.snapshot = run.state()
 
-    tasks = {"bare step": bare_steps, "evaluation": evaluation, "final test": run.finish}
+    def final_test() -> None:
+        run.finish("")
+
+    tasks = {"bare step": bare_steps, "evaluation": evaluation, "final test": final_test}
     for task in tasks.values():
-        task("") if task == run.finish else task()
+        task()
     times: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(rounds):
         for name, task in tasks.items():
-            times[name].append(seconds((lambda: run.finish("")) if task == run.finish else task))
+            times[name].append(seconds(task))
     medians = {name: statistics.median(found) for name, found in times.items()}
     medians["bare step"] /= 50
     return medians
@@ -106,6 +109,7 @@ def store_of(folder: Path, runs: int) -> float:
         )
         for run in runs_of_it
     ]  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
     with Store.create(folder) as store:
         store.set_value("config", config.canonical)
         timing = Timing(1.0, 0.0, "here", 1)
