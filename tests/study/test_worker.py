@@ -3,11 +3,13 @@
 It is called in this process, with the jobs already in the pipe, and returns when that is empty.
 """
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from multiprocessing import Pipe
 
 import own_cells
@@ -190,6 +192,21 @@ def test_sigterm_in_training_keeps_a_checkpoint_and_the_run_goes_on(
     assert steps[0] == {"step": 100}, "it began anew"
     assert RunRecord.from_json(last["record"]) == expected
     assert os.listdir(tmp_path / "checkpoints") == []
+
+
+def test_exception_made_of_sigterm_is_no_fault_of_the_run(answers, monkeypatch, capsys):
+    # NumPy, half imported when SIGTERM struck, fails later with another exception.
+    def swallowed(*arguments, **options):
+        with contextlib.suppress(SystemExit):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+        message = "module 'numpy' has no attribute 'multiply'"
+        raise AttributeError(message)
+
+    monkeypatch.setattr("digitspan.training.train", swallowed)
+    with pytest.raises(SystemExit, match=r"^143$"):
+        answers(small())
+    assert "Traceback" not in capsys.readouterr().err
 
 
 HUNGRY = """

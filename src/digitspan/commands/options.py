@@ -7,8 +7,10 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +23,7 @@ __all__ = [
     "add_json",
     "add_setting",
     "given",
+    "importing_torch",
     "path",
     "print_json",
     "require_cell",
@@ -120,7 +123,8 @@ def require_cell(config: RunConfig) -> None:
     Raises:
         UsageError: with what its code said.
     """
-    from digitspan.engine import build_network
+    with importing_torch():
+        from digitspan.engine import build_network
 
     try:
         build_network(config)
@@ -133,6 +137,27 @@ def require_cell(config: RunConfig) -> None:
             f"input_size, hidden_size and num_classes"
         )
         raise UsageError(message) from error
+
+
+@contextlib.contextmanager
+def importing_torch() -> Iterator[None]:
+    """Let Ctrl-C end the process at once while torch is imported.
+
+    There, a KeyboardInterrupt is swallowed in places, and leaves modules half imported.
+    """
+
+    def leave(number: int, frame: object) -> NoReturn:
+        os.write(2, b"digitspan: interrupted; call again to go on\n")
+        os._exit(130)
+
+    if "torch" in sys.modules or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

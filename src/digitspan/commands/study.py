@@ -14,6 +14,7 @@ from digitspan.commands.options import (
     add_json,
     add_setting,
     given,
+    importing_torch,
     names_of,
     path,
     print_json,
@@ -158,7 +159,9 @@ def _require_in_torch(config: StudyConfig, device: str) -> None:
         UsageError: where a class of one's own cannot be used.
     """
     from digitspan.study.grid import next_jobs
-    from digitspan.training import find_device
+
+    with importing_torch():
+        from digitspan.training import find_device
 
     find_device(device)
     first = {job.config.cell: job.config for job in reversed(next_jobs(config, {}))}

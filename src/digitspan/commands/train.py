@@ -18,6 +18,7 @@ from digitspan.commands.options import (
     add_json,
     add_setting,
     given,
+    importing_torch,
     names_of,
     path,
     print_json,
@@ -135,7 +136,8 @@ def _take(folder: Path, config: RunConfig, *, overwrite: bool) -> None:
 
 def _require_device(name: str) -> None:
     """Refuse a device that is not there before anything is written; imports torch."""
-    from digitspan.training import find_device
+    with importing_torch():
+        from digitspan.training import find_device
 
     find_device(name)
 
@@ -153,7 +155,8 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
     Raises:
         SystemExit: 130 or 143 after an interrupt; a checkpoint is kept.
     """
-    from digitspan.training import find_device, train
+    with importing_torch():
+        from digitspan.training import find_device, train
 
     console = Console(stderr=True)
     logging.basicConfig(format="%(message)s")

@@ -46,14 +46,17 @@ def work(pipe: Connection, options: WorkerOptions) -> None:
         options: what does not change from run to run.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; it sends SIGTERM
-    signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
     try:
         import torch
+
+        import digitspan.training
     except (ImportError, OSError) as error:
         _send(pipe, {"refused": f"torch cannot be loaded: {error}", "exit_status": 1})
         return
+    # Only now: an exception that strikes in the midst of these imports is swallowed there.
+    signal.signal(signal.SIGTERM, _leave)
     torch.set_num_threads(1)
     while True:
         try:
@@ -85,6 +88,8 @@ def _train(pipe: Connection, job: dict[str, Any], options: WorkerOptions) -> dic
     except DigitspanError as error:
         return {"refused": str(error), "exit_status": error.exit_status}
     except Exception as error:
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+            sys.exit(143)  # told to leave where something swallowed that: no fault of the run's
         traceback.print_exc(file=sys.stderr)
         return {"failed": f"{type(error).__name__}: {error}"[:500]}
     timing = {"seconds": time.monotonic() - start, "host": socket.gethostname()}
@@ -101,6 +106,7 @@ def _send(pipe: Connection, message: dict[str, Any]) -> None:
 
 def _leave(number: int, frame: object) -> NoReturn:
     """End at SIGTERM; training keeps its checkpoint on the way out."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
