@@ -1,14 +1,19 @@
 """Why a run was not solved: the sentence that the measured facts lead to."""
 
 import dataclasses
+import json
 
 import pytest
 import safetensors.torch
 import torch
-from studies import made_up_record
+from studies import made_up_record, made_up_rows
 
+from digitspan.cli import main
 from digitspan.engine import build_network
+from digitspan.files import sha256
 from digitspan.runs import CurvePoint, RunConfig, RunRecord
+from digitspan.study.config import StudyConfig
+from digitspan.study.store import Store
 from digitspan.why import Inside, look_inside, why_not_solved, why_sentence
 
 CONFIG = RunConfig(cell="rnn", length=20, hidden_size=16)
@@ -125,3 +130,68 @@ def test_vanishing_network_is_said_to_vanish():
 
 def test_network_that_is_not_finite_is_not_measured():
     assert look_inside(CONFIG, weights_of(CONFIG, float("nan"))) is None
+
+
+SHORT = ["--length", "8", "--train-steps", "100", "--hidden-size", "8", "--batch-size", "16"]
+
+
+def test_train_says_why_it_was_not_solved(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    said = []
+    for _ in range(2):  # the second call shows what the first one kept
+        assert main(["train", "rnn", *SHORT, "--out", "run"]) == 0
+        said.append(capsys.readouterr().out.splitlines()[1])
+    assert said[0].startswith("It was still learning when its budget of 100 steps ended")
+    assert said[1] == said[0]
+    assert main(["train", "rnn", *SHORT, "--out", "run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["why"] == said[0]
+
+
+def test_train_says_nothing_more_of_a_solved_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "lstm", "--length", "3", "--learning-rate", "0.01"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.fixture
+def stood_still(tmp_path):
+    """A study whose runs stood still, with the weights of the first run kept: W_hh far below 1."""
+    config = StudyConfig(cells=("rnn",), lengths=(10, 20), seeds=1, hidden_size=16)
+    rows = made_up_rows(config, lambda run: run.length == 10)
+    (record,) = (row.record for row in rows.values() if not row.record.solved)
+    weights = weights_of(record.config, 0.1)
+    record = dataclasses.replace(record, weights_sha256=sha256(weights))
+    rows[record.config.key] = rows[record.config.key]._replace(record=record)
+    with Store.create(tmp_path) as store:
+        store.set_value("config", config.canonical)
+        for row in rows.values():
+            store.add(*row)
+    (tmp_path / "weights").mkdir()
+    path = tmp_path / "weights" / f"{record.config.key}.safetensors"
+    path.write_bytes(weights)
+    return path
+
+
+def test_show_says_why_of_each_unsolved_run(stood_still, capsys):
+    study = stood_still.parent.parent
+    assert main(["show", str(study), "--why", "--json"]) == 0
+    (reason,) = json.loads(capsys.readouterr().out)["why"].items()
+    assert reason[0] == stood_still.stem
+    assert reason[1].startswith("Gradients vanish: ")
+    assert main(["show", str(study), "--why", "--no-figures"]) == 0
+    assert "Gradients vanish: " in capsys.readouterr().out
+    assert main(["show", str(study), "--json"]) == 0
+    assert "why" not in json.loads(capsys.readouterr().out)
+
+
+def test_show_judges_by_the_record_where_no_weights_are_kept(stood_still, capsys):
+    stood_still.unlink()
+    assert main(["show", str(stood_still.parent.parent), "--why", "--json"]) == 0
+    (sentence,) = json.loads(capsys.readouterr().out)["why"].values()
+    assert sentence.startswith("No cause was measured: ")
+
+
+def test_weights_that_are_not_the_runs_own_are_refused(stood_still, capsys):
+    stood_still.write_bytes(stood_still.read_bytes() + b"!")
+    assert main(["show", str(stood_still.parent.parent), "--why", "--json"]) == 2
+    assert "is damaged" in capsys.readouterr().err

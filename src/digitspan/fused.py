@@ -36,8 +36,8 @@ __all__ = [
 _COLUMNS_IN = 16
 """W is padded to a multiple of so many columns: products into odd widths are a quarter slower."""
 
-_DIGITS_AT_ONCE = 16
-"""Steps that an evaluation holds at a time: small enough to stay in the cache."""
+_DIGITS_AT_ONCE = 4
+"""Steps that an evaluation holds at a time: few, so that their buffers stay in the cache."""
 
 
 _MINUS_1 = torch.tensor(-1.0)

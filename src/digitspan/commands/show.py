@@ -1,4 +1,7 @@
-"""`digitspan show STUDY`: tables and figures from the store alone, without torch."""
+"""`digitspan show STUDY`: tables and figures from the store alone, without torch.
+
+Only `--why` needs torch: it looks into the networks that were kept.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import track
+from rich.table import Table
 
-from digitspan.commands.options import add_json, path, print_json
+from digitspan.cells import title
+from digitspan.commands.options import add_json, importing_torch, path, print_json, require_torch
 from digitspan.errors import StoreError
 from digitspan.files import require_writable_folder
+from digitspan.runs import RunRecord
 from digitspan.study.config import StudyConfig
 from digitspan.study.store import Row, Store
 from digitspan.study.summary import Summary, summarise
@@ -26,7 +33,7 @@ from digitspan.study.tables import (
     spans_table,
 )
 
-__all__ = ["add_options", "print_summary", "run", "write_figures"]
+__all__ = ["add_options", "print_summary", "reasons", "run", "write_figures"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +47,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-figures", action="store_true", help="tables only")
     parser.add_argument(
         "--csv", action="store_true", help="print the table of spans as CSV instead"
+    )
+    parser.add_argument(
+        "--why",
+        action="store_true",
+        help="say of every unsolved final run why it was not solved (needs torch)",
     )
     add_json(parser)
 
@@ -55,13 +67,15 @@ def run(options: argparse.Namespace) -> int:
         if store.damaged:
             print(f"{store.damaged} damaged rows were left out", file=sys.stderr)
     summary = summarise(config, rows)
-    if options.json or options.csv:
-        if options.json:
-            print_json(document(summary, rows))
-        else:
-            sys.stdout.write(spans_csv(summary))
+    if options.csv:
+        sys.stdout.write(spans_csv(summary))
+    elif options.json:
+        why = {"why": reasons(options.study, summary)} if options.why else {}
+        print_json(document(summary, rows) | why)
     else:
         print_summary(summary)
+        if options.why:
+            _print_reasons(options.study, summary)
     wanted = options.out is not None or not (options.json or options.csv)
     if wanted and not options.no_figures:
         folder = options.out or (options.study if options.study.is_dir() else options.study.parent)
@@ -96,6 +110,44 @@ def write_figures(summary: Summary, folder: Path) -> None:
 
     names = write_study_figures(summary, folder)
     print(f"figures in {folder}: {', '.join(names)}", file=sys.stderr)
+
+
+def reasons(study: Path, summary: Summary) -> dict[str, str]:
+    """Why each unsolved final run was not solved, one sentence each, by the run's key.
+
+    Raises:
+        UsageError: where torch is missing, or weights are not those of their run.
+    """
+    require_torch()
+    with importing_torch():
+        from digitspan.page.kept import find_weights
+        from digitspan.why import why_not_solved
+
+    unsolved = _unsolved(summary)
+    console = Console(stderr=True)
+    return {
+        record.config.key: why_not_solved(record, find_weights(study, record))
+        for record in track(unsolved, "looking inside", console=console, transient=True)
+    }
+
+
+def _print_reasons(study: Path, summary: Summary) -> None:
+    """Print the reasons as a table, a row a run."""
+    found = reasons(study, summary)
+    table = Table(title="Why runs were not solved")
+    for heading in ("cell", "T", "rate", "seed", "end", "why"):
+        table.add_column(heading)
+    for record in _unsolved(summary):
+        config = record.config
+        numbers = (str(config.length), f"{config.learning_rate:g}", str(config.seed))
+        table.add_row(title(config.cell), *numbers, record.end_state, found[config.key])
+    Console(width=None if sys.stdout.isatty() else 150).print(table)
+
+
+def _unsolved(summary: Summary) -> list[RunRecord]:
+    """The final runs that were not solved, each once (two rate rules can share a run)."""
+    records = {r.config.key: r for span in summary.spans for r in span.records if not r.solved}
+    return list(records.values())
 
 
 def _read(store: Store) -> tuple[StudyConfig, Mapping[str, Row]]:

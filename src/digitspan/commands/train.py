@@ -27,9 +27,10 @@ from digitspan.commands.options import (
     sigterm_exits,
 )
 from digitspan.errors import UsageError
-from digitspan.files import require_writable_folder
+from digitspan.files import require_writable_folder, sha256
 from digitspan.runfolder import (
     CHECKPOINT,
+    WEIGHTS,
     read_config,
     read_record,
     remove_run,
@@ -86,10 +87,13 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"{folder} holds this run already, finished; this is its result", file=sys.stderr)
     record, seconds = finished
+    why = _why(record, folder)
     if options.json:
-        print_json(_document(record, seconds, folder))
+        print_json(_document(record, seconds, folder) | {"why": why})
     else:
         print(sentence(record))
+        if why:
+            print(why)
         print(f"kept in {folder}", file=sys.stderr)
     return 0
 
@@ -191,6 +195,18 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
     seconds = time.monotonic() - start
     write_finished(folder, finished, seconds)
     return finished.record, seconds
+
+
+def _why(record: RunRecord, folder: Path) -> str:
+    """Why the run was not solved, one sentence; empty where it was."""
+    if record.solved:
+        return ""
+    with importing_torch():
+        from digitspan.why import why_not_solved
+
+    path = folder / WEIGHTS
+    weights = path.read_bytes() if path.is_file() else b""
+    return why_not_solved(record, weights if sha256(weights) == record.weights_sha256 else None)
 
 
 def _document(record: RunRecord, seconds: float, folder: Path) -> dict[str, object]:

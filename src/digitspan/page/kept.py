@@ -13,7 +13,7 @@ from digitspan.runfolder import CONFIG, WEIGHTS, read_config, read_record
 from digitspan.runs import RunConfig, RunRecord
 from digitspan.study.store import STORE_NAME, Row, Store
 
-__all__ = ["KeptRun", "can_show", "is_study", "named_run", "rows_of", "weights_of"]
+__all__ = ["KeptRun", "can_show", "find_weights", "is_study", "named_run", "rows_of", "weights_of"]
 
 
 class KeptRun(NamedTuple):
@@ -116,20 +116,31 @@ def rows_of(study: Path) -> Mapping[str, Row]:
         return store.rows()
 
 
+def find_weights(study: Path, record: RunRecord) -> bytes | None:
+    """The weights that a study keeps of a run; None where it keeps none.
+
+    Raises:
+        UsageError: where they are damaged.
+    """
+    path = _weights_path(study, record)
+    return _whole(path, record) if path.is_file() else None
+
+
 def weights_of(study: Path, record: RunRecord) -> bytes:
     """The weights that a study keeps of a run.
 
     Raises:
         UsageError: where it keeps none (tuning runs), or they are damaged.
     """
-    path = _weights_path(study, record)
-    if not path.is_file():
+    weights = find_weights(study, record)
+    if weights is None:
+        path = _weights_path(study, record)
         message = (
             f"{study} keeps no weights of the run {record.config.key} ({record.config.run_id}): "
             f"expected {path}; choose a final run, tuning runs keep none"
         )
         raise UsageError(message)
-    return _whole(path, record)
+    return weights
 
 
 def _weights_path(study: Path, record: RunRecord) -> Path:

@@ -51,7 +51,7 @@ def work(pipe: Connection, options: WorkerOptions) -> None:
     try:
         import torch
 
-        import digitspan.training
+        import digitspan.training  # noqa: F401 (here, not in the midst of a run: see below)
     except (ImportError, OSError) as error:
         _send(pipe, {"refused": f"torch cannot be loaded: {error}", "exit_status": 1})
         return
