@@ -124,10 +124,24 @@ def test_run_that_is_not_finite_from_the_start_ends_as_diverged(name):
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
-def test_absurd_learning_rate_is_never_solved(cell):
+def test_absurd_learning_rate_ends_as_diverged(cell):
+    # tanh and the gates keep the state below 1: the loss stays finite, at some 10,000 nats.
     record = train(config(cell, learning_rate=1e3, train_steps=200)).record
-    assert record.end_state in {"diverged", "plateau", "budget"}
+    assert (record.end_state, record.steps) == ("diverged", 50)
+    assert record.loss > 1e3
     json.dumps(record.to_json(), allow_nan=False)
+
+
+def test_last_finite_loss_is_kept_where_its_gradient_is_not():
+    assert train(own("InfiniteGradient")).record.loss == pytest.approx(math.log(10), rel=0.2)
+
+
+def test_evaluations_less_than_fifty_steps_apart_do_not_solve(monkeypatch):
+    steps = train(own("Perfect", train_steps=1_000)).record.steps
+    assert steps == 100
+    record = train(own("Perfect", train_steps=60)).record
+    assert [point.validation_accuracy for point in record.curve] == [1.0, 1.0]
+    assert (record.end_state, record.steps) == ("budget", 60)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +162,28 @@ def test_run_out_of_memory_is_a_row_like_any_other(error, note, monkeypatch):
     assert record.accuracy is record.bits is record.masked_right is None
     assert (record.tested, record.held_out) == (0, 0)
     json.dumps(record.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("where", ["Trainer", "held_out"])
+def test_lack_of_memory_before_the_training_is_a_row_too(where, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(f"digitspan.training.{where}", full)
+    record = train(config("rnn")).record
+    assert (record.end_state, record.steps, record.accuracy) == ("oom", 0, None)
+    json.dumps(record.to_json(), allow_nan=False)
+
+
+def test_lack_of_memory_in_the_test_is_a_row_with_weights(monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("digitspan.training._confusion", full)
+    finished = train(config("rnn", train_steps=50))
+    assert (finished.record.end_state, finished.record.steps) == ("oom", 50)
+    assert finished.record.accuracy is None
+    assert finished.record.weights_sha256 == sha256(finished.weights)
 
 
 def test_other_faults_are_not_taken_for_lack_of_memory():

@@ -73,8 +73,9 @@ CASES = {
     "diverged": (
         changed(end_state="diverged", steps=77, clipped_share=0.5),
         None,
-        "It diverged: the loss was no longer finite at step 77, after 50 % of the steps had been "
-        "clipped to norm 10; a smaller learning rate than 0.001 is the first thing to try.",
+        "It diverged: the loss was beyond 1,000 nats or no longer finite at step 77, after 50 % "
+        "of the steps had been clipped to norm 10; a smaller learning rate than 0.001 is the "
+        "first thing to try.",
     ),
     "crashed": (
         RunRecord.crashed(CONFIG, "its worker died"),

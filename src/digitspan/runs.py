@@ -178,7 +178,7 @@ class RunRecord:
     end_state: str
     """One of `END_STATES`."""
     steps: int
-    """Training steps done; for a diverged run, the step whose loss was not finite."""
+    """Training steps done; for a diverged run, the step at which that was seen."""
     accuracy: float | None
     """Share of the palindromes tested that were answered right, in [0, 1]; None: not tested."""
     accuracy_low: float | None
@@ -239,11 +239,11 @@ class RunRecord:
         return cls(config=RunConfig(**settings), curve=curve, **fields)
 
     @classmethod
-    def crashed(cls, config: RunConfig, note: str) -> Self:
+    def crashed(cls, config: RunConfig, note: str, end_state: str = "crashed") -> Self:
         """The record of a run that came to no end."""
         return cls(
             config=config,
-            end_state="crashed",
+            end_state=end_state,
             steps=0,
             accuracy=None,
             accuracy_low=None,

@@ -43,6 +43,9 @@ EVALUATE_EVERY = 50
 SOLVED_ACCURACY = 0.99
 """Two evaluations in a row at this accuracy end a run as solved."""
 
+DIVERGED_LOSS = 1e3
+"""nats: who guesses has 2.3; a network this certain of wrong digits has lost its weights."""
+
 PLATEAU_STEPS, PLATEAU_SHARE = 500, 0.3
 """A plateau lasts 500 steps or 30 % of the budget, whichever is more."""
 
@@ -84,7 +87,11 @@ def train(
         UsageError: where a cell of one's own cannot be found.
     """
     with _one_thread():
-        return _train(_Run(config, torch.device(device), checkpoint), on_evaluation)
+        try:
+            run = _Run(config, torch.device(device), checkpoint)
+        except (MemoryError, RuntimeError) as error:
+            return Finished(RunRecord.crashed(config, _out_of_memory(error), "oom"), b"")
+        return _train(run, on_evaluation)
 
 
 def train_together(
@@ -108,7 +115,7 @@ def train_together(
     with _one_thread():
         runs = [_Run(config, torch.device(device), None) for config in configs]
         _go_on(runs, on_evaluation)
-        return [run.finish("") for run in runs]
+        return [run.finish(run.test()) for run in runs]
 
 
 def _train(run: _Run, on_evaluation: Callable[[CurvePoint], None]) -> Finished:
@@ -116,14 +123,14 @@ def _train(run: _Run, on_evaluation: Callable[[CurvePoint], None]) -> Finished:
     checkpoint, note = run.checkpoint, ""
     try:
         _go_on([run], lambda _, point: on_evaluation(point))
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
-            raise
-        run.end_state, note = "oom", (str(error).splitlines() or ["out of memory"])[0]
+        tested = run.test()
+    except (MemoryError, RuntimeError) as error:
+        run.end_state, note = "oom", _out_of_memory(error)
+        tested = None
     except (KeyboardInterrupt, SystemExit):
         run.save()
         raise
-    finished = run.finish(note)
+    finished = run.finish(tested, note)
     if checkpoint is not None:
         for path in (checkpoint, checkpoint.with_name(checkpoint.name + ".previous")):
             path.unlink(missing_ok=True)
@@ -182,6 +189,19 @@ def environment(device: torch.device | str = "cpu") -> dict[str, str]:
     }
 
 
+class _Tested(NamedTuple):
+    """How a network answered the test palindromes."""
+
+    counts: np.ndarray
+    """How often each digit (rows) was answered by each class (columns), shape (K, K)."""
+    exhaustive: bool
+    """Whether these are all there are."""
+    masked_right: int
+    """Right answers where x_1 was replaced."""
+    masked_tested: int
+    """How many of these were asked."""
+
+
 class _Run:
     """A run on its way: the trainer, the data's generator, the curve."""
 
@@ -221,10 +241,11 @@ class _Run:
     def see(self, result: StepResult) -> None:
         """Take note of a training step."""
         self.step += 1
+        if math.isfinite(result.loss):
+            self.loss = result.loss
         if not math.isfinite(result.loss) or not math.isfinite(result.grad_norm):
             self.end_state = "diverged"
             return
-        self.loss = result.loss
         self.clipped += result.grad_norm > self.config.max_grad_norm
 
     def guess(self) -> None:
@@ -249,10 +270,11 @@ class _Run:
         right = _accuracy(logits, questions)
         self.curve.append(CurvePoint(self.step, self.loss, loss, right))
 
-        last_two = [point.validation_accuracy for point in self.curve[-2:]]
-        if len(last_two) == 2 and min(last_two) >= SOLVED_ACCURACY:
+        before = self.curve[-2] if len(self.curve) > 1 else CurvePoint(0, 0, 0, 0)
+        apart = self.step - before.step  # fewer than 50 steps where the budget ends in between
+        if min(right, before.validation_accuracy) >= SOLVED_ACCURACY and apart == EVALUATE_EVERY:
             self.end_state = "solved"
-        elif not math.isfinite(loss):
+        elif not loss < DIVERGED_LOSS:
             self.end_state = "diverged"
         elif self.config.trained != "none" and self.step - _last_improvement(self.curve) >= max(
             PLATEAU_STEPS, PLATEAU_SHARE * self.config.train_steps
@@ -261,20 +283,28 @@ class _Run:
         elif self.step >= self.config.train_steps:
             self.end_state = "budget"
 
-    def finish(self, note: str) -> Finished:
-        """Ask the test palindromes, once, and write the record."""
-        config, test = self.config, _on(held_out(self.config.length, "test"), self.device)
-        tested = 0 if self.end_state == "oom" else len(test.questions.targets)
+    def test(self) -> _Tested:
+        """Ask the test palindromes, once."""
+        test = _on(held_out(self.config.length, "test"), self.device)
+        predicted = self.trainer.logits(test.questions.inputs).argmax(dim=1)
+        counts = _confusion(test.questions.targets, predicted)
+        return _Tested(counts, test.exhaustive, *self.masked_right(test))
+
+    def finish(self, test: _Tested | None, note: str = "") -> Finished:
+        """Write the record.
+
+        Args:
+            test: what came of the test; None where the memory did not suffice for one.
+            note: what went wrong.
+        """
+        config = self.config
+        tested = 0 if test is None else int(test.counts.sum())
         accuracy = bits = low = high = None
-        masked: tuple[int | None, int | None] = (None, None)
-        if self.end_state != "oom":
-            predicted = self.trainer.logits(test.questions.inputs).argmax(dim=1)
-            counts = _confusion(test.questions.targets, predicted)
-            right = int(counts.trace())
-            accuracy, bits = right / tested, memory_bits(counts)
+        if test is not None:
+            right = int(test.counts.trace())
+            accuracy, bits = right / tested, memory_bits(test.counts)
             if not test.exhaustive:
                 low, high = wilson(right, tested)
-            masked = self.masked_right(test)
         state = self.trainer.network.state_dict()
         network = {name: value.cpu().contiguous() for name, value in state.items()}
         weights = safetensors.torch.save(network, {"config": config.canonical})
@@ -288,8 +318,8 @@ class _Run:
             tested=tested,
             held_out=tested if config.length >= HELD_OUT_FROM else 0,
             bits=bits,
-            masked_right=masked[0],
-            masked_tested=masked[1],
+            masked_right=test and test.masked_right,
+            masked_tested=test and test.masked_tested,
             loss=self.loss if math.isfinite(self.loss) else None,
             clipped_share=self.clipped / self.step if self.step else None,
             curve=tuple(self.curve),
@@ -413,8 +443,13 @@ def _on(part: HeldOut, device: torch.device) -> HeldOut:
     return part._replace(questions=type(part.questions)(*(x.to(device) for x in part.questions)))
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch or Python ran out of memory (torch says so in words alone on the CPU)."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in (
-        str(error)
-    )
+def _out_of_memory(error: MemoryError | RuntimeError) -> str:
+    """The first line of an error that says that the memory did not suffice.
+
+    Raises:
+        RuntimeError: the error itself, where it says something else.
+    """
+    words = "can't allocate memory"  # torch says so in words alone on the CPU
+    if not isinstance(error, MemoryError | torch.OutOfMemoryError) and words not in str(error):
+        raise error
+    return (str(error).splitlines() or ["out of memory"])[0]

@@ -11,7 +11,7 @@ from digitspan.errors import UsageError
 from digitspan.palindromes import held_out
 from digitspan.probe import record as record_states
 from digitspan.runs import CHANCE, RunConfig, RunRecord
-from digitspan.training import load_network
+from digitspan.training import DIVERGED_LOSS, load_network
 
 __all__ = ["Inside", "look_inside", "why_not_solved", "why_sentence"]
 
@@ -95,9 +95,9 @@ def why_sentence(record: RunRecord, inside: Inside | None) -> str:
     clipped = record.clipped_share or 0.0
     if record.end_state == "diverged":
         return (
-            f"It diverged: the loss was no longer finite at step {record.steps:,}, after "
-            f"{100 * clipped:.0f} % of the steps had been clipped to norm "
-            f"{record.config.max_grad_norm:g}; a smaller learning rate than "
+            f"It diverged: the loss was beyond {DIVERGED_LOSS:,.0f} nats or no longer finite at "
+            f"step {record.steps:,}, after {100 * clipped:.0f} % of the steps had been clipped to "
+            f"norm {record.config.max_grad_norm:g}; a smaller learning rate than "
             f"{record.config.learning_rate:g} is the first thing to try."
         )
     if record.end_state == "budget":

@@ -105,7 +105,7 @@ def sentence(record: RunRecord) -> str:
         "solved": f"solved at step {record.steps:,}",
         "plateau": f"stood still, not solved, at step {record.steps:,}",
         "budget": f"not solved when its budget of {record.steps:,} steps ended",
-        "diverged": f"diverged at step {record.steps:,} (its loss was no longer finite)",
+        "diverged": f"diverged at step {record.steps:,} (its loss grew beyond all bounds)",
         "oom": f"ran out of memory at step {record.steps:,}",
         "crashed": f"crashed: {record.note}",
     }[record.end_state]
