@@ -438,7 +438,7 @@ def test_unknown_word_in_a_config_file_names_the_nearest_known_one(here, call):
 
 def test_length_two_runs_with_a_warning(here, call):
     status, out, err = call("train", "rnn", "--length", "2", *SMALL)
-    assert (status, len(out.splitlines())) == (0, 1)
+    assert status == 0
     assert "T = 2 needs no memory: the only digit read is the answer" in err
     assert out.startswith("rnn T=2 seed=0: ")
 

@@ -65,6 +65,7 @@ def test_every_setting_is_in_the_key():
         "train_steps": 100,
         "max_grad_norm": 1.0,
         "trained": "none",
+        "curriculum": True,
     }
     assert set(other) == {field.name for field in dataclasses.fields(RunConfig)}
     keys = {config(**{name: value}).key for name, value in other.items()}
@@ -138,6 +139,7 @@ BAD = {
     "encoding": ("", "onehot", "One-Hot", None, 1, []),
     "optimizer": ("", "rms", "RMSprop", None, 1, []),
     "trained": ("", "readout", "ALL", None, 1, []),
+    "curriculum": ("", "yes", None, 1, 0, []),
     "cell": ("", "gru", "LSTM", "a:", ":A", None, 1, []),
     "initialisation": ("", "chrono", "own", "xavier", None, 1, []),
 }
@@ -270,7 +272,7 @@ def test_json_has_the_settings_beside_the_results():
     document = record().to_json()
     assert document["cell"] == "rnn"
     assert document["end_state"] == "solved"
-    assert document["curve"] == [[50, 1.5, 1.25, 0.5], [100, 0.5, 0.25, 1.0]]
+    assert document["curve"] == [[50, 1.5, 1.25, 0.5, 0], [100, 0.5, 0.25, 1.0, 0]]
 
 
 @pytest.mark.parametrize("end_state", runs.END_STATES)

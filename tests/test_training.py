@@ -22,7 +22,7 @@ from digitspan.files import read_verified, sha256, write_verified
 from digitspan.palindromes import encode, held_out, part_of
 from digitspan.runs import OPTIMIZERS, RunConfig
 from digitspan.statistics import MAX_BITS, wilson
-from digitspan.training import environment, find_device, load_network, train
+from digitspan.training import environment, find_device, load_network, train, train_together
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.json"
 
@@ -164,12 +164,11 @@ def test_run_out_of_memory_is_a_row_like_any_other(error, note, monkeypatch):
     json.dumps(record.to_json(), allow_nan=False)
 
 
-@pytest.mark.parametrize("where", ["Trainer", "held_out"])
-def test_lack_of_memory_before_the_training_is_a_row_too(where, monkeypatch):
+def test_lack_of_memory_before_the_training_is_a_row_too(monkeypatch):
     def full(*_):
         raise MemoryError
 
-    monkeypatch.setattr(f"digitspan.training.{where}", full)
+    monkeypatch.setattr("digitspan.training.Trainer", full)
     record = train(config("rnn")).record
     assert (record.end_state, record.steps, record.accuracy) == ("oom", 0, None)
     json.dumps(record.to_json(), allow_nan=False)
@@ -662,3 +661,67 @@ def test_learned_table_holds(cell, start, rate, length, known_steps):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     GOLDEN.write_text(json.dumps(golden_losses(), indent=1) + "\n", encoding="utf-8")
+
+
+# A length that grows -------------------------------------------------------------------------
+
+
+def growing(cell="lstm", **settings):
+    """An LSTM that comes to T = 40 in a second or two."""
+    settings = {"initialisation": "forget-bias-1", "curriculum": True, "length": 40} | settings
+    return config(cell, max_grad_norm=1.0, hidden_size=32, **settings)
+
+
+def lengths_of(record):
+    """The lengths trained at, each once."""
+    return [length for length, _ in itertools.groupby(point.length for point in record.curve)]
+
+
+def test_length_grows_by_the_factor_when_it_is_held_and_ends_at_t():
+    record = train(growing()).record
+    assert lengths_of(record) == [7, 10, 13, 17, 23, 30, 39, 40]  # 5 was held before step 50
+    assert record.end_state == "solved"
+    assert record.accuracy >= 0.99
+    grown = [b for a, b in itertools.pairwise(record.curve) if b.length > a.length]
+    assert max(point.loss for point in grown) < 0.1, "of the batch that made the length grow"
+
+
+def test_run_is_solved_at_its_own_length_only():
+    record = train(growing(train_steps=80)).record
+    right = [point.validation_accuracy for point in record.curve if point.length < 40]
+    assert sum(share >= 0.99 for share in right) >= 2
+    assert [point.length for point in record.curve].count(40) == 2  # less than 50 steps apart
+    assert record.end_state == "budget"
+
+
+def test_standing_still_at_a_short_length_is_a_plateau():
+    record = train(own("Still", length=20, train_steps=2_000, curriculum=True)).record
+    assert (record.end_state, lengths_of(record)) == ("plateau", [5])
+    assert record.grown_to == 5
+
+
+def test_growing_run_goes_on_after_an_interrupt_as_it_would_have(tmp_path):
+    expected = train(growing())
+    for after in (3, 8):
+        seen = itertools.count(1)
+
+        def interrupt(point, seen=seen, after=after):
+            if next(seen) == after:
+                raise KeyboardInterrupt
+
+        path = tmp_path / str(after)
+        with pytest.raises(KeyboardInterrupt):
+            train(growing(), checkpoint=path, on_evaluation=interrupt)
+        assert_same_run(train(growing(), checkpoint=path), expected)
+
+
+def test_guessing_has_no_lengths_to_grow_through():
+    record = train(
+        config("rnn", length=20, trained="none", curriculum=True, train_steps=100)
+    ).record
+    assert lengths_of(record) == [20]
+
+
+def test_growing_runs_are_not_trained_together():
+    with pytest.raises(UsageError, match="one by one"):
+        train_together([growing(), growing(seed=1)])

@@ -39,6 +39,9 @@ ENCODINGS = {"one-hot": 10, "scalar": 1}
 OPTIMIZERS = ("rmsprop", "adam", "sgd", "momentum")
 """RMSprop is the sheet's; the others are for Question 1.4 (momentum is SGD with 0.9)."""
 
+_ADDED: dict[str, Any] = {"curriculum": False}
+"""Settings that came later: left out at their default, so that older runs keep their keys."""
+
 TRAINED = ("all", "read-out", "none")
 """What is trained: everything; W_ph and b_p alone (a control); nothing, the best guess is kept."""
 
@@ -85,6 +88,7 @@ class RunConfig:
     train_steps: int = setting(10_000, "the budget; a solved run stops earlier", least=1)
     max_grad_norm: float = setting(10.0, "clip the gradients to this norm", above=0)
     trained: str = setting("all", "which parameters are trained (controls)", choices=TRAINED)
+    curriculum: bool = setting(False, "begin at T = 5; the length grows when the network holds it")
 
     def __post_init__(self) -> None:
         if ":" in str(self.cell) and self.initialisation == "uniform":
@@ -104,6 +108,9 @@ class RunConfig:
     def canonical(self) -> str:
         """The configuration as JSON, always the same text for the same configuration."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        for name, default in _ADDED.items():
+            if values[name] == default:
+                del values[name]
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     @functools.cached_property
@@ -142,6 +149,8 @@ def check_setting(field: dataclasses.Field[Any], value: object) -> None:
     metadata = field.metadata
     if metadata.get("choices") and value not in metadata["choices"]:
         raise ConfigError(field.name, one_of(value, metadata["choices"]))
+    if field.default is False and not isinstance(value, bool):
+        raise ConfigError(field.name, f"must be true or false; got {value!r:.80}")
     if metadata.get("least") is not None:
         least = metadata["least"]
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -167,6 +176,8 @@ class CurvePoint(NamedTuple):
     """Cross-entropy on the validation palindromes, in nats."""
     validation_accuracy: float
     """Share of validation palindromes answered right, in [0, 1]."""
+    length: int = 0
+    """The length trained at and evaluated; 0 in a record of before there was a curriculum."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -213,6 +224,11 @@ class RunRecord:
         """Whether the run counts as solved."""
         return self.end_state == "solved"
 
+    @property
+    def grown_to(self) -> int:
+        """The length it was trained at in the end: T, or what a curriculum had come to."""
+        return (self.curve[-1].length if self.curve else 0) or self.config.length
+
     def to_json(self, *, curve: bool = True) -> dict[str, Any]:
         """The record as plain values: the configuration's fields, then its own."""
         fields = {
@@ -229,7 +245,8 @@ class RunRecord:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The record that `to_json` came from."""
-        settings = {field.name: document[field.name] for field in dataclasses.fields(RunConfig)}
+        names = [field.name for field in dataclasses.fields(RunConfig)]
+        settings = {name: {**_ADDED, **document}[name] for name in names}
         fields = {
             field.name: document[field.name]
             for field in dataclasses.fields(cls)

@@ -49,6 +49,12 @@ DIVERGED_LOSS = 1e3
 PLATEAU_STEPS, PLATEAU_SHARE = 500, 0.3
 """A plateau lasts 500 steps or 30 % of the budget, whichever is more."""
 
+SHORTEST, GROWTH = 5, 1.3
+"""A curriculum begins at this length, and goes on to the next one by this factor."""
+
+HELD_LOSS = 0.1
+"""nats: a network whose training loss is below it holds the present length; 99 % right or so."""
+
 NUM_MASKED = 1_000
 """Test palindromes that are asked again with x_1 replaced."""
 
@@ -105,13 +111,16 @@ def train_together(
     Equal to it but for the order of sums in matrix products. One that has ended leaves the others.
 
     Args:
-        configs: alike in all but the seed, the start and the learning rate.
+        configs: alike in all but the seed, the start and the learning rate; no curriculum.
         device: where.
         on_evaluation: told about every evaluation.
 
     Raises:
-        UsageError: where they are not alike, or a cell of one's own cannot be found.
+        UsageError: where they are not alike or grow, or a cell of one's own cannot be found.
     """
+    if len(configs) > 1 and any(config.curriculum for config in configs):
+        message = "networks whose length grows are of different lengths; train them one by one"
+        raise UsageError(message)
     with _one_thread():
         runs = [_Run(config, torch.device(device), None) for config in configs]
         _go_on(runs, on_evaluation)
@@ -212,7 +221,8 @@ class _Run:
         self.trainer = Trainer(config, device)
         data_seed = seed_of("data", config.length, config.seed)
         self.generator = torch.Generator(device).manual_seed(data_seed)
-        self.validation = _on(held_out(config.length, "validation"), device)
+        grows = config.curriculum and config.trained != "none"
+        self.length = min(SHORTEST, config.length) if grows else config.length
         self.step = 0
         self.clipped = 0
         self.loss = math.nan
@@ -222,6 +232,11 @@ class _Run:
         self.last_saved = time.monotonic()
         self.go_on_from()
         self.snapshot = self.state()
+
+    @property
+    def validation(self) -> HeldOut:
+        """The validation palindromes of the present length."""
+        return _on(held_out(self.length, "validation"), self.device)
 
     def begin_block(self) -> None:
         """Draw the batches up to the next evaluation; or guess, where nothing is trained."""
@@ -236,7 +251,7 @@ class _Run:
 
     def draw(self, count: int) -> Questions:
         """Palindromes to train on."""
-        return draw_training(self.config.length, count, self.generator, self.device)
+        return draw_training(self.length, count, self.generator, self.device)
 
     def see(self, result: StepResult) -> None:
         """Take note of a training step."""
@@ -247,6 +262,9 @@ class _Run:
             self.end_state = "diverged"
             return
         self.clipped += result.grad_norm > self.config.max_grad_norm
+        if self.length < self.config.length and result.loss < HELD_LOSS:
+            self.length = min(math.ceil(GROWTH * self.length), self.config.length)
+            self.waiting.clear()  # they are of the length before; an evaluation comes next
 
     def guess(self) -> None:
         """Instead of training: draw a new random network, and keep the best one so far."""
@@ -268,15 +286,21 @@ class _Run:
         questions = self.validation.questions
         loss = torch.nn.functional.cross_entropy(logits, questions.targets).item()
         right = _accuracy(logits, questions)
-        self.curve.append(CurvePoint(self.step, self.loss, loss, right))
+        self.curve.append(CurvePoint(self.step, self.loss, loss, right, self.length))
+        here = [point for point in self.curve if point.length == self.length]
 
-        before = self.curve[-2] if len(self.curve) > 1 else CurvePoint(0, 0, 0, 0)
-        apart = self.step - before.step  # fewer than 50 steps where the budget ends in between
-        if min(right, before.validation_accuracy) >= SOLVED_ACCURACY and apart == EVALUATE_EVERY:
+        # Fewer than 50 steps lie between two where the length has grown, or the budget ends.
+        before = [point for point in here if point.step == self.step - EVALUATE_EVERY]
+        last_two = [point.validation_accuracy for point in [*before, here[-1]]]
+        if (
+            self.length == self.config.length
+            and len(last_two) == 2
+            and (min(last_two) >= SOLVED_ACCURACY)
+        ):
             self.end_state = "solved"
         elif not loss < DIVERGED_LOSS:
             self.end_state = "diverged"
-        elif self.config.trained != "none" and self.step - _last_improvement(self.curve) >= max(
+        elif self.config.trained != "none" and self.step - _last_improvement(here) >= max(
             PLATEAU_STEPS, PLATEAU_SHARE * self.config.train_steps
         ):
             self.end_state = "plateau"
@@ -353,6 +377,7 @@ class _Run:
             "trainer": self.trainer.state_dict(),
             "generator": self.generator.get_state(),
             "step": self.step,
+            "length": self.length,
             "clipped": self.clipped,
             "loss": self.loss,
             "curve": [list(point) for point in self.curve],
@@ -382,7 +407,8 @@ class _Run:
             return
         self.trainer.load_state_dict(state["trainer"])
         self.generator.set_state(state["generator"])
-        self.step, self.clipped, self.loss = state["step"], state["clipped"], state["loss"]
+        self.step, self.length = state["step"], state["length"]
+        self.clipped, self.loss = state["clipped"], state["loss"]
         self.curve = [CurvePoint(*point) for point in state["curve"]]
         self.end_state = state["end_state"]
 

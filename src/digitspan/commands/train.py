@@ -110,6 +110,8 @@ def sentence(record: RunRecord) -> str:
         "crashed": f"crashed: {record.note}",
     }[record.end_state]
     line = f"{config.cell} T={config.length} seed={config.seed}: {how}"
+    if record.grown_to < config.length:
+        line += f", its length grown to {record.grown_to:,}"
     if record.accuracy is None:
         return line
     interval = ""
@@ -179,7 +181,7 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
             task = bar.add_task(config.run_id, total=config.train_steps, accuracy="-")
 
             def on_evaluation(point: CurvePoint) -> None:
-                accuracy = f"{100 * point.validation_accuracy:.0f}%"
+                accuracy = f"{100 * point.validation_accuracy:.0f}% at T={point.length:,}"
                 bar.update(task, completed=point.step, accuracy=accuracy)
 
             finished = train(

@@ -44,6 +44,9 @@ class StudyConfig:
         (), "further optimisers, at the shortest length (Question 1.4)", choices=OPTIMIZERS
     )
     compared_rates: tuple[float, ...] = setting((), "learning rates for them", above=0)
+    curriculum: bool = setting(
+        False, "begin every run at T = 5; the length grows when the network holds it"
+    )
     controls: bool = setting(False, "also run the controls: read-out only, and guessing")
     adaptive: bool = setting(False, "place lengths where they tell most, between the ones given")
     preset: str = setting("own", "which preset it began as")
@@ -186,11 +189,9 @@ def _checked_item(field: dataclasses.Field[Any], value: Any) -> Any:
     check_setting(field, value)
     if field.metadata["above"] is not None:
         return float(value)  # 1 and 1.0 are the same rate
-    if field.metadata["least"] is None:
-        is_switch = isinstance(field.default, bool)
-        if not isinstance(value, bool if is_switch else str):
-            expected = "true or false" if is_switch else "text"
-            raise ConfigError(field.name, f"must be {expected}; got {repr(value)[:80]}")
+    is_text = field.metadata["least"] is None and not isinstance(field.default, bool)
+    if is_text and not isinstance(value, str):
+        raise ConfigError(field.name, f"must be text; got {repr(value)[:80]}")
     return value
 
 

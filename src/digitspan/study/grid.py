@@ -348,4 +348,5 @@ def _run(
         train_steps=config.train_steps,
         max_grad_norm=config.max_grad_norm,
         trained=condition.trained,
+        curriculum=config.curriculum,
     )

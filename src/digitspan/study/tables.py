@@ -38,7 +38,10 @@ __all__ = [
 def spans_table(summary: Summary) -> Table:
     """The table of memory spans, a row a condition."""
     steps = f"{summary.config.train_steps:,}"
-    table = Table(title=f"Memory span S50, the length T half the runs solve in {steps} steps")
+    grown = ", the length growing to T" if summary.config.curriculum else ""
+    table = Table(
+        title=f"Memory span S50, the length T half the runs solve in {steps} steps{grown}"
+    )
     for heading in ("cell", "encoding", "start", "rate"):
         table.add_column(heading, no_wrap=True)
     for heading in ("S50 [95 %]", "lapse", "guaranteed", "mean", "seeds", "runs", "time"):
