@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -143,25 +144,28 @@ class Group:
 
 
 @torch.no_grad()
-def answer_in_pieces(network: nn.Module, pieces: Iterable[Tensor], input_size: int) -> Tensor:
-    """The logits after the last digit of strings of any length, shape (B, K), in constant memory.
+def answer_in_pieces(
+    networks: Sequence[nn.Module], pieces: Iterable[Tensor], input_size: int
+) -> Tensor:
+    """The logits after the last digit of strings of any length, (R, B, K), in constant memory.
 
     Args:
-        network: one of the sheet's, or one with `initial_state`, `step` and `read_out`.
+        networks: of one class and shape: the sheet's, or with `initial_state`, `step`, `read_out`.
         pieces: the digits in order, cut along the time: shape (B, any number) each.
         input_size: d.
     """
-    form = fused_form(network)
+    form = fused_form(networks[0])
     if form:
-        return answer(form, Packed.of(network, form.sizes), pieces)[0]
-    cell: Any = network
-    like = next(network.parameters())
-    state = None
+        flat = torch.cat([Packed.of(network, form.sizes).flat for network in networks])
+        return answer(form, Packed(flat, form.sizes), pieces)
+    cells: list[Any] = list(networks)
+    like = next(networks[0].parameters())
+    states: list[Any] = []
     for piece in pieces:
         for x in encode(piece, input_size, like.dtype).unbind(dim=1):
-            state = cell.step(x, cell.initial_state(len(x)) if state is None else state)
-    logits: Tensor = cell.read_out(state)
-    return logits
+            states = states or [cell.initial_state(len(x)) for cell in cells]
+            states = [cell.step(x, state) for cell, state in zip(cells, states, strict=True)]
+    return torch.stack([cell.read_out(state) for cell, state in zip(cells, states, strict=True)])
 
 
 class _Fused:
@@ -246,7 +250,10 @@ class _Autograd:
         """One training step."""
         (questions,) = batches
         self._optimizer.zero_grad(set_to_none=True)
-        logits = self._network(self._encoded(questions.inputs))
+        # Noise in training, dropout say, is decided by the batch: an interruption changes nothing.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(zlib.crc32(questions.inputs.cpu().numpy().tobytes()))
+            logits = self._network.train()(self._encoded(questions.inputs))
         loss = torch.nn.functional.cross_entropy(logits, questions.targets)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._trained, self._config.max_grad_norm)
@@ -256,8 +263,8 @@ class _Autograd:
     @torch.no_grad()
     def logits(self, inputs: Tensor) -> list[Tensor]:
         """The network's logits, (M, K), for palindromes (M, T - 1)."""
-        pieces = inputs.split(_AT_ONCE)
-        return [torch.cat([self._network(self._encoded(x)) for x in pieces])]
+        network, pieces = self._network.eval(), inputs.split(_AT_ONCE)
+        return [torch.cat([network(self._encoded(x)) for x in pieces])]
 
     def optimizer_state(self) -> Any:
         """What the optimiser carries on, copied."""

@@ -26,6 +26,7 @@ __all__ = [
     "mirror",
     "part_of",
     "seed_of",
+    "very_long",
 ]
 
 TRAINING, VALIDATION, TEST = 0, 1, 2
@@ -148,6 +149,30 @@ def held_out(length: int, part: str) -> HeldOut:
     return HeldOut(Questions.of(torch.cat(by_digit), length), exhaustive=False)
 
 
+def very_long(length: int, count: int, first: int, stop: int) -> Tensor:
+    """Digits `first` to `stop` - 1 of fixed palindromes of any length, (B, `stop` - `first`).
+
+    Each digit is a hash of its palindrome and its place, so that a piece can be had without the
+    rest. Every first digit occurs equally often where `count` is a multiple of ten.
+
+    >>> whole = very_long(9, 20, 0, 9)
+    >>> bool((whole == whole.flip(1)).all()), bool((whole[:, 2:5] == very_long(9, 20, 2, 5)).all())
+    (True, True)
+
+    Args:
+        length: T.
+        count: B.
+        first: the place of the first digit wanted, counted from 0.
+        stop: the place after the last one.
+    """
+    places = torch.arange(first, stop)
+    places = torch.minimum(places, length - 1 - places)  # mirrored
+    rows = torch.arange(count)[:, None]
+    seed = _signed(2 * seed_of("very long", length) + 1)
+    digits = (_mix(_mix(rows + seed) + places * _signed(_GOLDEN)) >> 20) % NUM_CLASSES
+    return torch.where(places == 0, rows % NUM_CLASSES, digits).to(torch.uint8)
+
+
 def part_of(halves: Tensor) -> Tensor:
     """Which part each half (B, H) belongs to: 0 training, 1 validation, 2 test; shape (B,).
 
@@ -222,10 +247,14 @@ _64_BITS = 2**64 - 1
 def _hash(halves: Tensor) -> Tensor:
     """A 64-bit hash of each half (B, H), as int64, shape (B,)."""
     factors = _factors(halves.shape[1]).to(halves.device)
-    mixed = ((halves.long() + 1) * factors).sum(dim=1)  # modulo 2^64: int64 wraps around
-    mixed = (mixed ^ _shift_right(mixed, 30)) * _signed(_MIX_1)
-    mixed = (mixed ^ _shift_right(mixed, 27)) * _signed(_MIX_2)
-    return mixed ^ _shift_right(mixed, 31)
+    return _mix(((halves.long() + 1) * factors).sum(dim=1))  # modulo 2^64: int64 wraps around
+
+
+def _mix(z: Tensor) -> Tensor:
+    """splitmix64's mix of each number, int64."""
+    z = (z ^ _shift_right(z, 30)) * _signed(_MIX_1)
+    z = (z ^ _shift_right(z, 27)) * _signed(_MIX_2)
+    return z ^ _shift_right(z, 31)
 
 
 @functools.lru_cache(maxsize=32)

@@ -165,7 +165,7 @@ def _long_strings(effort: Effort) -> Row:
         return logits
 
     ours, theirs = in_turn(
-        lambda: answer_in_pieces(network, pieces, 10),
+        lambda: answer_in_pieces([network], pieces, 10),
         by_torch,
         seconds=effort.seconds,
         per=digits.shape[1],

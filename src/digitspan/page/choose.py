@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from digitspan.cells import CELLS, title
 from digitspan.errors import UsageError
-from digitspan.page import known_cells
+from digitspan.page import equations_of, known_cells
 from digitspan.page.kept import KeptRun, can_show, is_study, named_run, rows_of, weights_of
 from digitspan.runs import RunConfig, RunRecord
 from digitspan.study.store import Row
@@ -70,6 +70,8 @@ def choose(names: Sequence[str]) -> Chosen:
     if len(names) == 1 and is_study(Path(names[0])):
         return _of_study(Path(names[0]))
     runs = tuple(named_run(name) for name in names)
+    for run in runs:
+        _check_known(run.config)
     of_study = next((run for run in runs if run.study is not None), None)
     if of_study is None or of_study.study is None:
         return Chosen(runs, len(runs), "", None)
@@ -77,6 +79,22 @@ def choose(names: Sequence[str]) -> Chosen:
     rows = rows_of(folder)
     curves = _curves(folder, rows, config, config.learning_rate)
     return Chosen(runs, len(runs), "", curves, _seeds(folder, rows, runs))
+
+
+def _check_known(config: RunConfig) -> None:
+    """Refuse a cell whose equations the page does not have.
+
+    Raises:
+        UsageError: naming those that it has.
+    """
+    if equations_of(config.cell) is None:
+        module = config.cell.partition(":")[0].rpartition(".")[2]
+        message = (
+            f"the page cannot step the cell {config.cell!r}: it has the equations of "
+            f"{', '.join(known_cells())} in JavaScript; write those of your own to {module}.js "
+            f"beside {module}.py (docs/own-cell.md), or use digitspan.probe.trace in Python"
+        )
+        raise UsageError(message)
 
 
 def _of_study(study: Path) -> Chosen:
@@ -143,7 +161,7 @@ def _solved_share(group: Group) -> float:
 
 def _pairs(best: Mapping[Condition, Group]) -> Iterator[tuple[Group, Group]]:
     """Two cells under the same encoding and start at the same length, in the registry's order."""
-    order = list(CELLS)
+    order = [*CELLS, *sorted({condition[0] for condition in best} - set(CELLS))]
     conditions = sorted(best, key=lambda c: (order.index(c[0]), *c[1:]))
     for one, other in combinations(conditions, 2):
         if one[0] != other[0] and one[1:] == other[1:]:

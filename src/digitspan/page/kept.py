@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from digitspan.errors import UsageError
 from digitspan.files import sha256
-from digitspan.page import known_cells
+from digitspan.page import equations_of
 from digitspan.runfolder import CONFIG, WEIGHTS, read_config, read_record
 from digitspan.runs import RunConfig, RunRecord
 from digitspan.study.store import STORE_NAME, Row, Store
@@ -54,23 +54,7 @@ def named_run(name: str) -> KeptRun:
             f"folder, or STUDY:KEY; `digitspan train` and `digitspan study` make them"
         )
         raise UsageError(message)
-    check_known(run.config)
     return run
-
-
-def check_known(config: RunConfig) -> None:
-    """Refuse a cell whose equations the page does not have.
-
-    Raises:
-        UsageError: naming those that it has.
-    """
-    if config.cell not in known_cells():
-        message = (
-            f"the page cannot step the cell {config.cell!r}: it has the equations of "
-            f"{', '.join(known_cells())} in JavaScript; add src/digitspan/page/cells/NAME.js, or "
-            f"use digitspan.probe.trace in Python"
-        )
-        raise UsageError(message)
 
 
 def _of_folder(folder: Path) -> KeptRun:
@@ -166,7 +150,7 @@ def _whole(path: Path, record: RunRecord) -> bytes:
 def can_show(study: Path, record: RunRecord) -> bool:
     """Whether a run of a study is one to show: everything trained, its weights kept."""
     return (
-        record.config.cell in known_cells()
+        equations_of(record.config.cell) is not None
         and record.config.trained == "all"
         and record.accuracy is not None
         and _weights_path(study, record).is_file()

@@ -1,0 +1,262 @@
+"""`digitspan hold RUN`: the holding span, how long trained networks keep a digit."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from digitspan.cells import title
+from digitspan.commands.options import add_json, importing_torch, print_json, require_torch
+from digitspan.errors import UsageError
+from digitspan.files import write_whole
+from digitspan.page.kept import KeptRun, find_weights, is_study, named_run, rows_of
+from digitspan.runs import RunConfig, RunRecord
+from digitspan.statistics import wilson
+from digitspan.study.span import Counts, Span, measure_span
+
+if TYPE_CHECKING:
+    from digitspan.holding import Held
+
+__all__ = ["add_options", "run"]
+
+FILE = "holding.json"
+"""Where the answers are kept: in the run's folder, or the study's."""
+
+LONGEST = 10_000_000_000
+"""A length beyond it would take years."""
+
+
+class Group(NamedTuple):
+    """Networks that differ in nothing but the seed."""
+
+    configs: tuple[RunConfig, ...]
+    """Their runs, by seed."""
+    weights: Mapping[RunConfig, bytes]
+    """Their weights."""
+    folder: Path
+    """Where their answers are kept."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        help="a run's folder, STUDY:KEY for one run of a study; or a study alone: of every cell, "
+        "encoding, start and rate, the runs solved at the longest length where most were",
+    )
+    parser.add_argument(
+        "--lengths",
+        metavar="N",
+        nargs="+",
+        type=int,
+        default=[100, 1_000, 10_000, 100_000],
+        help="palindrome lengths T to ask, at least 2 (default: 100 1000 10000 100000)",
+    )
+    parser.add_argument(
+        "--palindromes",
+        metavar="N",
+        type=int,
+        default=100,
+        help="how many to ask at each length, at least 1 (default: 100)",
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ask the networks, keep their answers, print the table.
+
+    Raises:
+        UsageError: where a run cannot be found, or read piece by piece.
+    """
+    lengths = sorted(set(options.lengths))
+    if lengths[0] < 2 or lengths[-1] > LONGEST:
+        got = lengths[0] if lengths[0] < 2 else lengths[-1]
+        message = f"--lengths must be whole numbers from 2 to {LONGEST:,}; got {got:,}"
+        raise UsageError(message)
+    if options.palindromes < 1:
+        message = f"--palindromes must be a whole number from 1 on; got {options.palindromes}"
+        raise UsageError(message)
+    groups = [group for name in options.runs for group in _groups(name)]
+    require_torch()
+    with importing_torch():
+        import digitspan.holding  # noqa: F401 (here, where Ctrl-C ends it in good order)
+    answers = [(group, _ask(group, lengths, options.palindromes)) for group in groups]
+    if options.json:
+        print_json({"holding": [_document(*pair) for pair in answers]})
+    else:
+        Console(width=None if sys.stdout.isatty() else 150).print(_table(answers))
+    return 0
+
+
+def _groups(name: str) -> list[Group]:
+    """The networks that a word names.
+
+    Raises:
+        UsageError: where there are none.
+    """
+    if not is_study(Path(name)):
+        kept: KeptRun = named_run(name)
+        folder = Path(name) if kept.study is None else _folder(kept.study)
+        return [Group((kept.config,), {kept.config: kept.weights}, folder)]
+    conditions: dict[RunConfig, dict[int, list[RunRecord]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    weights: dict[RunConfig, bytes] = {}
+    for row in rows_of(Path(name)).values():
+        record, config = row.record, row.record.config
+        found = find_weights(Path(name), record) if config.trained == "all" else None
+        if found is not None:
+            weights[config] = found
+            condition = dataclasses.replace(config, length=2, seed=0)
+            conditions[condition][config.length].append(record)
+    groups = []
+    for by_length in conditions.values():
+        solved = {
+            length: tuple(sorted((r.config for r in found if r.solved), key=lambda c: c.seed))
+            for length, found in by_length.items()
+            if 2 * sum(r.solved for r in found) >= len(found)
+        }
+        if solved:
+            groups.append(Group(solved[max(solved)], weights, _folder(Path(name))))
+    if not groups:
+        message = (
+            f"{name} keeps no network that could hold anything: at no length most of its runs "
+            f"were solved; `digitspan study` with shorter --lengths or more --train-steps first"
+        )
+        raise UsageError(message)
+    return groups
+
+
+def _folder(study: Path) -> Path:
+    return study if study.is_dir() else study.parent
+
+
+def _ask(group: Group, lengths: Sequence[int], count: int) -> list[Held]:
+    """Every network at every length; what was kept of an earlier call is not asked again."""
+    from digitspan.holding import Held, hold
+
+    file = group.folder / FILE
+    kept = [Held(*entry) for entry in _read(file)]
+    wanted = {config.key for config in group.configs}
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} digits"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        for length in lengths:
+            done = {held.key for held in kept if (held.length, held.tested) == (length, count)}
+            missing = {c: group.weights[c] for c in group.configs if c.key not in done}
+            if not missing:
+                continue
+            about = f"{len(missing)} networks ({group.configs[0].cell}), T = {length:,}"
+            task = bar.add_task(about, total=length - 1)
+
+            def on_digits(read: int, task: TaskID = task) -> None:
+                bar.update(task, completed=read)
+
+            kept += hold(missing, length, count, on_digits=on_digits)
+            text = json.dumps([list(held) for held in kept])
+            write_whole(file, f"{text}\n".encode())
+    return [
+        held for held in kept
+        if held.key in wanted and held.length in lengths and held.tested == count
+    ]  # fmt: skip
+
+
+def _read(file: Path) -> list[tuple[str, int, int, int]]:
+    """The answers kept in a file; none where there is no such file.
+
+    Raises:
+        UsageError: where it is damaged.
+    """
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))
+        return [(str(key), int(t), int(right), int(n)) for key, t, right, n in entries]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        message = f"{file} is not what `digitspan hold` has written ({error}); remove it"
+        raise UsageError(message) from error
+
+
+def _by_length(answers: Sequence[Held]) -> dict[int, list[Held]]:
+    """The answers by length, shortest first."""
+    lengths: dict[int, list[Held]] = defaultdict(list)
+    for held in sorted(answers, key=lambda held: held.length):
+        lengths[held.length].append(held)
+    return lengths
+
+
+def _span(answers: Sequence[Held]) -> Span:
+    """The length that half of the networks hold."""
+    return measure_span(
+        {
+            length: Counts(sum(held.holds for held in found), len(found))
+            for length, found in _by_length(answers).items()
+        }
+    )
+
+
+def _table(answers: Sequence[tuple[Group, Sequence[Held]]]) -> Table:
+    table = Table(title="Holding: trained networks asked at lengths far beyond their training")
+    for heading in ("cell", "encoding", "start"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("rate", "trained T", "asked T", "networks that hold", "right", "span [95 %]"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for group, found in answers:
+        config = group.configs[0]
+        names = (title(config.cell), config.encoding, config.initialisation)
+        first = (*names, f"{config.learning_rate:g}", f"{config.length:,}")
+        for index, (length, held) in enumerate(_by_length(found).items()):
+            holding = sum(one.holds for one in held)
+            low, high = wilson(holding, len(held))
+            right, tested = sum(one.right for one in held), sum(one.tested for one in held)
+            table.add_row(
+                *(first if index == 0 else [""] * 5),
+                f"{length:,}",
+                f"{holding}/{len(held)} [{100 * low:.0f}, {100 * high:.0f} %]",
+                f"{right:,}/{tested:,}",
+                _span_text(_span(found), found) if index == 0 else "",
+            )
+    return table
+
+
+def _span_text(span: Span, answers: Sequence[Held]) -> str:
+    lengths = _by_length(answers)
+    if span.bound:
+        return f"{span.bound} {span.s50:,.0f}"
+    low = f"<= {min(lengths):,}" if span.s50_low is None else f"{span.s50_low:,.0f}"
+    high = f">= {max(lengths):,}" if span.s50_high is None else f"{span.s50_high:,.0f}"
+    return f"{span.s50:,.0f} [{low}, {high}]"
+
+
+def _document(group: Group, answers: Sequence[Held]) -> dict[str, object]:
+    """What `--json` prints of one group."""
+    config, span = group.configs[0], _span(answers)
+    return {
+        "cell": config.cell,
+        "encoding": config.encoding,
+        "initialisation": config.initialisation,
+        "learning_rate": config.learning_rate,
+        "trained_length": config.length,
+        "s50": span.s50,
+        "s50_low": span.s50_low,
+        "s50_high": span.s50_high,
+        "bound": span.bound,
+        "networks": [held._asdict() | {"holds": held.holds} for held in answers],
+    }

@@ -1,0 +1,87 @@
+"""The holding span: how long trained networks keep a digit, at lengths far beyond their training.
+
+The same weights are asked fixed palindromes of T = 100, 1,000 ... up to 10,000,000, which are made
+and read piece by piece, in constant memory. A network holds a length if it answers 99 % of them,
+which is what makes a run solved; the holding span of several networks is measured from these
+shares like a trained span (study/span.py). See docs/protocol.md, section 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from digitspan.engine import answer_in_pieces
+from digitspan.errors import UsageError
+from digitspan.palindromes import very_long
+from digitspan.runs import RunConfig
+from digitspan.training import SOLVED_ACCURACY, load_network
+
+__all__ = ["Held", "hold"]
+
+_DIGITS_AT_ONCE = 2_000
+"""Digits of each palindrome that are made at a time."""
+
+
+class Held(NamedTuple):
+    """How one network answered the palindromes of one length."""
+
+    key: str
+    """Of its run."""
+    length: int
+    """T of the palindromes."""
+    right: int
+    """How many it answered right."""
+    tested: int
+    """How many it was asked."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was right on 99 % of them."""
+        return self.right >= SOLVED_ACCURACY * self.tested
+
+
+def hold(
+    networks: Mapping[RunConfig, bytes],
+    length: int,
+    count: int,
+    *,
+    on_digits: Callable[[int], None] = lambda read: None,
+) -> list[Held]:
+    """Ask trained networks palindromes of a length they need not have been trained at.
+
+    Args:
+        networks: their weights, by what they are: of one cell, encoding and hidden size.
+        length: T, at least 2.
+        count: how many palindromes.
+        on_digits: told how many digits have been read.
+
+    Raises:
+        UsageError: where a network has no `step`, so that it cannot be read piece by piece.
+    """
+    configs = list(networks)
+    built = [load_network(config, networks[config]) for config in configs]
+    if not hasattr(built[0], "step"):
+        message = (
+            f"{configs[0].cell} cannot read long strings: it has no step(x, state); "
+            f"docs/own-cell.md says what a cell needs for that"
+        )
+        raise UsageError(message)
+    pieces = _pieces(length, count, on_digits)
+    logits = answer_in_pieces(built, pieces, configs[0].input_size)  # (R, B, K)
+    targets = very_long(length, count, 0, 1)[:, 0]
+    right: Sequence[int] = (logits.argmax(dim=2) == targets).sum(dim=1).tolist()
+    return [
+        Held(config.key, length, number, count)
+        for config, number in zip(configs, right, strict=True)
+    ]
+
+
+def _pieces(length: int, count: int, on_digits: Callable[[int], None]) -> Iterator[Tensor]:
+    """The T - 1 digits that go in, (B, some) each."""
+    for first in range(0, length - 1, _DIGITS_AT_ONCE):
+        stop = min(first + _DIGITS_AT_ONCE, length - 1)
+        yield very_long(length, count, first, stop)
+        on_digits(stop)
