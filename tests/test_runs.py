@@ -66,6 +66,7 @@ def test_every_setting_is_in_the_key():
         "max_grad_norm": 1.0,
         "trained": "none",
         "curriculum": True,
+        "task": "first-symbol",
     }
     assert set(other) == {field.name for field in dataclasses.fields(RunConfig)}
     keys = {config(**{name: value}).key for name, value in other.items()}
@@ -140,7 +141,8 @@ BAD = {
     "optimizer": ("", "rms", "RMSprop", None, 1, []),
     "trained": ("", "readout", "ALL", None, 1, []),
     "curriculum": ("", "yes", None, 1, 0, []),
-    "cell": ("", "gru", "LSTM", "a:", ":A", None, 1, []),
+    "task": ("", "copy", "Palindrome", None, 1, []),
+    "cell": ("", "elman", "LSTM", "a:", ":A", None, 1, []),
     "initialisation": ("", "chrono", "own", "xavier", None, 1, []),
 }
 

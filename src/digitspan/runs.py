@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 from digitspan.cells import CELLS, check_cell, check_initialisation
@@ -20,10 +20,12 @@ __all__ = [
     "END_STATES",
     "NUM_CLASSES",
     "OPTIMIZERS",
+    "TASKS",
     "CurvePoint",
     "RunConfig",
     "RunRecord",
     "check_size",
+    "check_task",
     "setting",
 ]
 
@@ -39,8 +41,11 @@ ENCODINGS = {"one-hot": 10, "scalar": 1}
 OPTIMIZERS = ("rmsprop", "adam", "sgd", "momentum")
 """RMSprop is the sheet's; the others are for Question 1.4 (momentum is SGD with 0.9)."""
 
-_ADDED: dict[str, Any] = {"curriculum": False}
+_ADDED: dict[str, Any] = {"curriculum": False, "task": "palindrome"}
 """Settings that came later: left out at their default, so that older runs keep their keys."""
+
+TASKS = {"palindrome": (10, CHANCE), "first-symbol": (54, 0.5)}
+"""What is asked (digitspan.tasks): how many symbols there are, and how often guessing is right."""
 
 TRAINED = ("all", "read-out", "none")
 """What is trained: everything; W_ph and b_p alone (a control); nothing, the best guess is kept."""
@@ -74,7 +79,9 @@ class RunConfig:
         ConfigError: where a value is out of its range.
     """
 
-    cell: str = setting(dataclasses.MISSING, "rnn, lstm, or a class of your own, module:Class")
+    cell: str = setting(
+        dataclasses.MISSING, f"{', '.join(CELLS)}, or a class of your own, module:Class"
+    )
     length: int = setting(
         dataclasses.MISSING, "T, the palindrome's length: T - 1 digits in", least=2
     )
@@ -89,6 +96,7 @@ class RunConfig:
     max_grad_norm: float = setting(10.0, "clip the gradients to this norm", above=0)
     trained: str = setting("all", "which parameters are trained (controls)", choices=TRAINED)
     curriculum: bool = setting(False, "begin at T = 5; the length grows when the network holds it")
+    task: str = setting("palindrome", "what is asked (docs/glossary.md)", choices=tuple(TASKS))
 
     def __post_init__(self) -> None:
         if ":" in str(self.cell) and self.initialisation == "uniform":
@@ -98,11 +106,17 @@ class RunConfig:
             object.__setattr__(self, name, float(getattr(self, name)))
         check_cell(self.cell)
         check_initialisation(self.cell, self.initialisation)
+        check_task(self.task, (self.encoding,), (self.length,))
 
     @property
     def input_size(self) -> int:
-        """d: 10 for one-hot digits, 1 for digits as numbers."""
-        return ENCODINGS[self.encoding]
+        """d: the number of symbols, 10 for digits; 1 for digits as numbers."""
+        return 1 if self.encoding == "scalar" else TASKS[self.task][0]
+
+    @property
+    def chance(self) -> float:
+        """How often guessing is right, in [0, 1]."""
+        return TASKS[self.task][1]
 
     @functools.cached_property
     def canonical(self) -> str:
@@ -163,6 +177,22 @@ def check_setting(field: dataclasses.Field[Any], value: object) -> None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not above < value <= sys.float_info.max:  # type: ignore[operator]
             raise ConfigError(field.name, f"must be above {above} and finite; got {value!r:.80}")
+
+
+def check_task(task: str, encodings: Iterable[str], lengths: Iterable[int]) -> None:
+    """Refuse what a task other than the palindrome does not allow.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    if task == "palindrome":
+        return
+    for encoding in encodings:
+        if encoding != "one-hot":
+            raise ConfigError("encoding", f"must be one-hot for the task {task}; got {encoding}")
+    for length in lengths:
+        if length < 5:
+            raise ConfigError("length", f"must be 5 or more for the task {task}; got {length}")
 
 
 class CurvePoint(NamedTuple):

@@ -22,16 +22,10 @@ from digitspan import __version__
 from digitspan.engine import Group, StepResult, Trainer, build_network
 from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
-from digitspan.palindromes import (
-    HELD_OUT_FROM,
-    HeldOut,
-    Questions,
-    draw_training,
-    held_out,
-    seed_of,
-)
+from digitspan.palindromes import HELD_OUT_FROM, HeldOut, Questions, seed_of
 from digitspan.runs import NUM_CLASSES, CurvePoint, RunConfig, RunRecord
 from digitspan.statistics import memory_bits, wilson
+from digitspan.tasks import TASKS
 
 __all__ = ["Finished", "environment", "find_device", "load_network", "train", "train_together"]
 
@@ -161,7 +155,7 @@ def load_network(config: RunConfig, weights: bytes) -> torch.nn.Module:
     """The network of a run with the weights that `Finished.weights` holds."""
     network = build_network(config)
     network.load_state_dict(safetensors.torch.load(weights))
-    return network
+    return network.eval()
 
 
 def find_device(name: str) -> torch.device:
@@ -205,9 +199,9 @@ class _Tested(NamedTuple):
     """How often each digit (rows) was answered by each class (columns), shape (K, K)."""
     exhaustive: bool
     """Whether these are all there are."""
-    masked_right: int
-    """Right answers where x_1 was replaced."""
-    masked_tested: int
+    masked_right: int | None
+    """Right answers where x_1 was replaced; None where the task has no such control."""
+    masked_tested: int | None
     """How many of these were asked."""
 
 
@@ -236,7 +230,7 @@ class _Run:
     @property
     def validation(self) -> HeldOut:
         """The validation palindromes of the present length."""
-        return _on(held_out(self.length, "validation"), self.device)
+        return self.asked("validation")
 
     def begin_block(self) -> None:
         """Draw the batches up to the next evaluation; or guess, where nothing is trained."""
@@ -244,14 +238,16 @@ class _Run:
         if config.trained == "none":
             self.guess()
             return
-        steps = min(EVALUATE_EVERY, config.train_steps - self.step)
-        drawn = self.draw(steps * config.batch_size)
-        parts = (part.split(config.batch_size) for part in drawn)
-        self.waiting.extend(Questions(*batch) for batch in zip(*parts, strict=True))
+        self.waiting.extend(self.draw(min(EVALUATE_EVERY, config.train_steps - self.step)))
 
-    def draw(self, count: int) -> Questions:
-        """Palindromes to train on."""
-        return draw_training(self.length, count, self.generator, self.device)
+    def draw(self, batches: int) -> list[Questions]:
+        """Batches to train on."""
+        draw, size = TASKS[self.config.task].draw, self.config.batch_size
+        return draw(self.length, batches, size, self.generator, self.device)
+
+    def asked(self, part: str) -> HeldOut:
+        """The "validation" or the "test" part of the present length."""
+        return _on(TASKS[self.config.task].held_out(self.length, part), self.device)
 
     def see(self, result: StepResult) -> None:
         """Take note of a training step."""
@@ -277,7 +273,7 @@ class _Run:
         if self.curve and right <= self.curve[-1].validation_accuracy:
             self.trainer.load_state_dict(kept)
         else:
-            batch = self.draw(self.config.batch_size)
+            (batch,) = self.draw(1)
             logits = self.trainer.logits(batch.inputs)
             self.loss = torch.nn.functional.cross_entropy(logits, batch.targets).item()
 
@@ -309,10 +305,11 @@ class _Run:
 
     def test(self) -> _Tested:
         """Ask the test palindromes, once."""
-        test = _on(held_out(self.config.length, "test"), self.device)
+        test = self.asked("test")
         predicted = self.trainer.logits(test.questions.inputs).argmax(dim=1)
         counts = _confusion(test.questions.targets, predicted)
-        return _Tested(counts, test.exhaustive, *self.masked_right(test))
+        masked = self.masked_right(test) if self.config.task == "palindrome" else (None, None)
+        return _Tested(counts, test.exhaustive, *masked)
 
     def finish(self, test: _Tested | None, note: str = "") -> Finished:
         """Write the record.
@@ -323,6 +320,7 @@ class _Run:
         """
         config = self.config
         tested = 0 if test is None else int(test.counts.sum())
+        apart = TASKS[config.task].keeps_apart
         accuracy = bits = low = high = None
         if test is not None:
             right = int(test.counts.trace())
@@ -340,7 +338,7 @@ class _Run:
             accuracy_low=low,
             accuracy_high=high,
             tested=tested,
-            held_out=tested if config.length >= HELD_OUT_FROM else 0,
+            held_out=tested if config.length >= HELD_OUT_FROM and apart else 0,
             bits=bits,
             masked_right=test and test.masked_right,
             masked_tested=test and test.masked_tested,

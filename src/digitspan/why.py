@@ -10,7 +10,7 @@ import numpy as np
 from digitspan.errors import UsageError
 from digitspan.palindromes import held_out
 from digitspan.probe import record as record_states
-from digitspan.runs import CHANCE, RunConfig, RunRecord
+from digitspan.runs import RunConfig, RunRecord
 from digitspan.training import DIVERGED_LOSS, load_network
 
 __all__ = ["Inside", "look_inside", "why_not_solved", "why_sentence"]
@@ -38,8 +38,9 @@ class Inside(NamedTuple):
     """||dL/dh(1)||, geometric mean over the palindromes."""
     last_norm: float
     """||dL/dh(T-1)||, likewise."""
-    saturated: float
-    """Share of the entries of h(t), over all steps, beyond 0.95 in size; in [0, 1]."""
+    saturated: float | None
+    """Share of the entries of h(t), over all steps, beyond 0.95 in size, in [0, 1]; None where
+    nothing keeps h(t) within -1 and 1."""
 
     @property
     def ratio(self) -> float:
@@ -78,7 +79,8 @@ def look_inside(config: RunConfig, weights: bytes) -> Inside | None:
     if not np.isfinite(norms).all():
         return None
     first, last = np.exp(np.log(norms[:, [0, -1]]).mean(axis=0))
-    saturated = float((np.abs(seen.states[name]) > SATURATED).mean())
+    sizes = np.abs(seen.states[name])
+    saturated = float((sizes > SATURATED).mean()) if sizes.max() <= 1 else None
     return Inside(float(first), float(last), saturated)
 
 
@@ -131,7 +133,8 @@ def _learned_and_lost(record: RunRecord) -> str:
         return ""
     best = max(record.curve, key=lambda point: point.validation_accuracy)
     end = record.curve[-1].validation_accuracy
-    if best.validation_accuracy < CHANCE + LOST or best.validation_accuracy - end < LOST:
+    least = max(record.config.chance, end) + LOST
+    if best.validation_accuracy < least:
         return ""
     spike = max(point.loss for point in record.curve if point.step >= best.step)
     return (
@@ -145,7 +148,8 @@ def _learned_and_lost(record: RunRecord) -> str:
 def _standing_still(record: RunRecord, inside: Inside | None) -> str:
     """A plateau, and what the network shows of its cause."""
     loss = record.curve[-1].validation_loss if record.curve else math.nan
-    still = f"it stood still at {loss:.2f} nats (guessing is {math.log(10):.2f})"
+    guessing = -math.log(record.config.chance)
+    still = f"it stood still at {loss:.2f} nats (guessing is {guessing:.2f})"
     if inside is None:
         clipped = 100 * (record.clipped_share or 0.0)
         return f"No cause was measured: {still}, with {clipped:.0f} % of its steps clipped."
@@ -154,7 +158,8 @@ def _standing_still(record: RunRecord, inside: Inside | None) -> str:
         f"||dL/dh|| is {inside.first_norm:.2g} at step 1 against {inside.last_norm:.2g} at step "
         f"{steps}"
     )
-    saturated = f"{100 * inside.saturated:.0f} % of the state is beyond {SATURATED} in size"
+    share = inside.saturated or 0.0
+    saturated = f"{100 * share:.0f} % of the state is beyond {SATURATED} in size"
     if inside.ratio < VANISHED:
         return (
             f"Gradients vanish: {norms}, {inside.ratio:.0e} of it, so training hardly hears of "
@@ -162,6 +167,8 @@ def _standing_still(record: RunRecord, inside: Inside | None) -> str:
         )
     if inside.ratio > EXPLODED:
         return f"Gradients explode through time: {norms}, {inside.ratio:.0e} times it; {still}."
-    if inside.saturated > 0.5:
+    if share > 0.5:
         return f"The state is saturated: {saturated}, where tanh passes little on; {still}."
+    if inside.saturated is None:
+        return f"No single cause stands out: {norms}; {still}."
     return f"No single cause stands out: {norms}, {saturated}; {still}."

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from digitspan.cells import title
-from digitspan.runs import CHANCE
+from digitspan.cells import start_title, title
+from digitspan.runs import TASKS
 from digitspan.statistics import MAX_BITS
 from digitspan.study.grid import TUNED, Condition
 from digitspan.study.span import Span
@@ -144,7 +144,7 @@ def accuracy_by_length_info(summary: Summary) -> ByLength:
     return ByLength(
         _panels(summary, lambda length: 100 * length.accuracies),
         "accuracy (%)",
-        (100 * CHANCE, "chance"),
+        (100 * TASKS[summary.config.task][1], "chance"),
         caption,
     )
 
@@ -214,7 +214,7 @@ def span_by_rate_info(summary: Summary) -> SpanByRate | None:
     groups: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for found in summary.rates:
         c = found.condition
-        groups[f"{c.encoding}, {c.initialisation} start"][c.cell].append(found)
+        groups[f"{c.encoding}, {start_title(c.initialisation)} start"][c.cell].append(found)
     panels = tuple(
         (
             name,
@@ -281,7 +281,7 @@ def _by_condition(summary: Summary) -> list[tuple[str, list[SpanSummary]]]:
     for row in summary.spans:
         c = row.condition
         rate = "tuned rate" if c.rate == TUNED else f"rate {c.rate}"
-        groups[f"{c.encoding}, {c.initialisation} start, {rate}"].append(row)
+        groups[f"{c.encoding}, {start_title(c.initialisation)} start, {rate}"].append(row)
     return list(groups.items())
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from digitspan.cells import CELLS, INITIALISATIONS, check_cell, check_initialisation
 from digitspan.errors import ConfigError, one_of
-from digitspan.runs import ENCODINGS, OPTIMIZERS, check_setting, setting
+from digitspan.runs import ENCODINGS, OPTIMIZERS, TASKS, check_setting, check_task, setting
 
 __all__ = ["PRESETS", "StudyConfig", "fitting_starts", "full", "quick", "sheet"]
 
@@ -23,7 +23,9 @@ class StudyConfig:
         ConfigError: where a value is out of its range.
     """
 
-    cells: tuple[str, ...] = setting(("rnn", "lstm"), "cells, or classes of your own")
+    cells: tuple[str, ...] = setting(
+        ("rnn", "lstm"), f"cells: {', '.join(CELLS)}, or classes of your own, module:Class"
+    )
     lengths: tuple[int, ...] = setting((5, 10, 20, 40), "palindrome lengths T", least=2)
     seeds: int = setting(3, "final runs a length", least=1)
     learning_rates: tuple[float, ...] = setting((1e-3,), "learning rates", above=0)
@@ -47,6 +49,7 @@ class StudyConfig:
     curriculum: bool = setting(
         False, "begin every run at T = 5; the length grows when the network holds it"
     )
+    task: str = setting("palindrome", "what is asked (docs/glossary.md)", choices=tuple(TASKS))
     controls: bool = setting(False, "also run the controls: read-out only, and guessing")
     adaptive: bool = setting(False, "place lengths where they tell most, between the ones given")
     preset: str = setting("own", "which preset it began as")
@@ -66,6 +69,10 @@ class StudyConfig:
         for cell in self.cells:
             if not fitting_starts(cell, self.initialisation):
                 check_initialisation(cell, self.initialisation[0])
+        with _of_setting("encoding"):
+            check_task(self.task, self.encoding, ())
+        with _of_setting("lengths"):
+            check_task(self.task, (), self.lengths)
         if self.adaptive and len(self.lengths) < 2:
             raise ConfigError("lengths", "must be two or more with adaptive; got one")
 

@@ -349,4 +349,5 @@ def _run(
         max_grad_norm=config.max_grad_norm,
         trained=condition.trained,
         curriculum=config.curriculum,
+        task=config.task,
     )
