@@ -12,7 +12,7 @@ Prints tables and writes benchmarks/results/span-simulation.json:
 
 Every run of a simulated study is solved with probability p(T), independently of the others; in
 comparisons, the runs of a pair depend on each other. The family simulated is the one that is
-fitted, which flatters the fit; the last rows of the first table are of other curves.
+fitted, which flatters the fit; the last rows of the first and the fourth table are of another.
 """
 
 from __future__ import annotations
@@ -45,10 +45,15 @@ class Curve(NamedTuple):
     s50: float
     s: float
     lapse: float
+    floor: float = 0.0
+    """The share solved at every length, however long: other than 0, another curve is fitted."""
 
     def share(self, length: float) -> float:
-        """p(T)."""
-        return float(fitted_share(math.log(length), math.log(self.s50), self.s, self.lapse))
+        """p(T), raised to the floor where there is one."""
+        # With the floor f, (1 - f) / (1 + e^x) + f = 1/2 where e^x = (1 - f) / (1/2 - f) - 1.
+        mu = math.log(self.s50) - self.s * math.log((1 - self.floor) / (0.5 - self.floor) - 1)
+        share = float(fitted_share(math.log(length), mu, self.s, self.lapse))
+        return self.floor + (1 - self.floor) * share
 
 
 class Study(NamedTuple):
@@ -130,15 +135,14 @@ def intervals(generator: np.random.Generator, number: int) -> dict[str, dict[str
     return rows
 
 
+PLATEAU = (0.06, 0.0, 0.4)
+"""Another curve: steep down to 40 %, which are solved at every length after (s, lapse, floor)."""
+
+
 def plateau(generator: np.random.Generator, seeds: int) -> Study:
-    """A study of another curve: steep down to 40 %, which are solved at every length after."""
-    tried = lengths(20)
-    curve = Curve(generator.uniform(8, 40), 0.06, 0.0)
-    share = [0.4 + 0.6 * curve.share(length) for length in tried]
-    # One half is crossed where 0.4 + 0.6 / (1 + e^x) = 0.5, x = ln 5.
-    crossing = curve._replace(s50=curve.s50 * math.exp(curve.s * math.log(5)))
-    solved = generator.binomial(seeds, share)
-    return Study(crossing, {t: Counts(int(k), seeds) for t, k in zip(tried, solved, strict=True)})
+    """A study of another curve."""
+    curve = Curve(generator.uniform(9, 44), *PLATEAU)
+    return simulate(generator, curve, lengths(20), seeds)
 
 
 def longest_ever(counts: dict[int, Counts]) -> float:
@@ -275,7 +279,7 @@ def comparison_row(
     number: int,
     *,
     seeds: int,
-    shape: tuple[float, float] = SHAPES["shallow, 10 % lapses"],
+    shape: tuple[float, ...] = SHAPES["shallow, 10 % lapses"],
     correlation: float = 0.3,
     factor: float = 1.5,
 ) -> dict[str, float]:
@@ -302,7 +306,7 @@ def comparison_row(
 
 def comparisons(generator: np.random.Generator, number: int) -> dict[str, dict[str, float]]:
     """The fourth table."""
-    return {
+    rows = {
         f"{name}, {seeds} seeds, correlation {correlation}": comparison_row(
             generator, number, seeds=seeds, shape=SHAPES[name], correlation=correlation
         )
@@ -310,6 +314,10 @@ def comparisons(generator: np.random.Generator, number: int) -> dict[str, dict[s
         for seeds in (3, 10, 20)
         for correlation in (0.0, 0.6)
     }
+    for seeds in (3, 10, 20):
+        name = f"another curve (40 % to the end), {seeds} seeds"
+        rows[name] = comparison_row(generator, number, seeds=seeds, shape=PLATEAU)
+    return rows
 
 
 def cpu_times(generator: np.random.Generator) -> dict[str, dict[str, float]]:

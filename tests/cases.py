@@ -8,6 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from digitspan.cells.gru import GRU
+from digitspan.cells.mingru import MinGRU
+from digitspan.cells.peephole_lstm import PeepholeLSTM
+from digitspan.cells.relu_rnn import ReLURNN
 from digitspan.cells.sheet import lstm, rnn
 
 __all__ = ["CASES", "Answer", "CellCase"]
@@ -18,9 +22,9 @@ class Answer(NamedTuple):
 
     logits: Tensor
     """The last step's logits, shape (B, K)."""
-    leaves: dict[str, Tensor | tuple[Tensor, int]]
+    leaves: dict[str, Tensor | tuple[Tensor, slice]]
     """For each parameter of the network, the oracle's tensor whose gradient must equal the
-    parameter's; or that tensor and which of its four blocks of rows."""
+    parameter's; or that tensor and which of its rows."""
 
 
 class CellCase(NamedTuple):
@@ -34,15 +38,18 @@ class CellCase(NamedTuple):
     """The closed form of Question 1.5 (b): the number of parameters for d, n and K."""
     oracle: Callable[[nn.Module, Tensor], Answer] | None = None
     """Another implementation of the same equations, with the network's weights; None: none."""
-    reads_digits: bool = True
+    reads_digits: bool = False
     """Whether the network also takes digits (B, T - 1), as part1's do."""
+    first_seed: int = 0
+    """Where the seeds of its weights begin: with others, units of a ReLU may never be active."""
     device: torch.device | str = "cpu"
     """Where it is tested."""
 
 
-def torch_rnn(network: nn.Module, inputs: Tensor) -> Answer:
+def torch_rnn(network: nn.Module, inputs: Tensor, nonlinearity: str = "tanh") -> Answer:
     """Equations (1) and (2) by torch.nn.RNN, for inputs (B, T - 1, D)."""
-    oracle = nn.RNN(inputs.shape[2], network.W_hh.shape[0], batch_first=True).to(inputs)
+    d, n = inputs.shape[2], len(network.W_hh)
+    oracle = nn.RNN(d, n, nonlinearity=nonlinearity, batch_first=True).to(inputs)
     with torch.no_grad():
         oracle.weight_ih_l0.copy_(network.W_hx)
         oracle.weight_hh_l0.copy_(network.W_hh)
@@ -56,21 +63,68 @@ def torch_rnn(network: nn.Module, inputs: Tensor) -> Answer:
     return _read_out(network, oracle(inputs)[0], leaves)
 
 
+def torch_relu_rnn(network: nn.Module, inputs: Tensor) -> Answer:
+    """The ReLU RNN by torch.nn.RNN, for inputs (B, T - 1, D)."""
+    return torch_rnn(network, inputs, "relu")
+
+
 def torch_lstm(network: nn.Module, inputs: Tensor) -> Answer:
     """Equations (4) to (10) by torch.nn.LSTM, for inputs (B, T - 1, D)."""
     oracle = nn.LSTM(inputs.shape[2], network.W_gh.shape[0], batch_first=True).to(inputs)
-    order = "ifgo"  # of the four blocks of rows in torch's matrices
+    return _gated(network, inputs, oracle, "ifgo")
+
+
+def torch_gru(network: nn.Module, inputs: Tensor) -> Answer:
+    """The GRU by torch.nn.GRU, for inputs (B, T - 1, D)."""
+    oracle = nn.GRU(inputs.shape[2], network.W_hh.shape[0], batch_first=True).to(inputs)
+    return _gated(network, inputs, oracle, "rzh")
+
+
+def _gated(network: nn.Module, inputs: Tensor, oracle: nn.Module, order: str) -> Answer:
+    """What a network of torch's with blocks of rows, in this order, says with these weights."""
     with torch.no_grad():
         oracle.weight_ih_l0.copy_(torch.cat([getattr(network, f"W_{gate}x") for gate in order]))
         oracle.weight_hh_l0.copy_(torch.cat([getattr(network, f"W_{gate}h") for gate in order]))
         oracle.bias_ih_l0.copy_(torch.cat([getattr(network, f"b_{gate}") for gate in order]))
         oracle.bias_hh_l0.zero_()
-    leaves = {}
+    n, leaves = oracle.hidden_size, {}
     for block, gate in enumerate(order):
-        leaves[f"W_{gate}x"] = (oracle.weight_ih_l0, block)
-        leaves[f"W_{gate}h"] = (oracle.weight_hh_l0, block)
-        leaves[f"b_{gate}"] = (oracle.bias_ih_l0, block)
+        rows = slice(block * n, (block + 1) * n)
+        leaves[f"W_{gate}x"] = (oracle.weight_ih_l0, rows)
+        leaves[f"W_{gate}h"] = (oracle.weight_hh_l0, rows)
+        leaves[f"b_{gate}"] = (oracle.bias_ih_l0, rows)
     return _read_out(network, oracle(inputs)[0], leaves)
+
+
+def wide_peephole_lstm(network: nn.Module, inputs: Tensor) -> Answer:
+    """The peephole LSTM as products of wide matrices with [x, h, c, 1]; torch has none."""
+    w = {name: p.detach().clone().requires_grad_() for name, p in network.named_parameters()}
+    n = len(w["b_g"])
+    peep = {"g": torch.zeros_like(w["p_i"])} | {gate: w[f"p_{gate}"] for gate in "ifo"}
+    W = {
+        k: torch.cat([w[f"W_{k}x"], w[f"W_{k}h"], peep[k].diag(), w[f"b_{k}"][:, None]], dim=1)
+        for k in "gifo"
+    }
+    ones = inputs.new_ones(len(inputs), 1)
+    h = c = inputs.new_zeros(len(inputs), n)
+    for x in inputs.unbind(dim=1):
+        seen = torch.cat([x, h, c, ones], dim=1)
+        c = (W["f"] @ seen.T).sigmoid().T * c + (
+            (W["i"] @ seen.T).sigmoid() * (W["g"] @ seen.T).tanh()
+        ).T
+        h = (W["o"] @ torch.cat([x, h, c, ones], dim=1).T).sigmoid().T * c.tanh()
+    return _read_out(network, h[:, None], w)
+
+
+def summed_mingru(network: nn.Module, inputs: Tensor) -> Answer:
+    """The minGRU as a sum: of z(t) h~(t) times the product over s > t of 1 - z(s)."""
+    w = {name: p.detach().clone().requires_grad_() for name, p in network.named_parameters()}
+    linear = torch.nn.functional.linear
+    z = linear(inputs, w["W_zx"], w["b_z"]).sigmoid()  # (B, T - 1, N)
+    candidates = linear(inputs, w["W_hx"], w["b_h"])
+    left = (1 - z).flip(1).cumprod(1).flip(1)  # from step t on, (B, T - 1, N)
+    after = torch.cat([left[:, 1:], torch.ones_like(left[:, :1])], dim=1)
+    return _read_out(network, (z * candidates * after).sum(dim=1, keepdim=True), w)
 
 
 def _read_out(network: nn.Module, hidden: Tensor, leaves: dict) -> Answer:
@@ -81,7 +135,7 @@ def _read_out(network: nn.Module, hidden: Tensor, leaves: dict) -> Answer:
     return Answer(logits, leaves | {"W_ph": W_ph, "b_p": b_p})
 
 
-class GRU(nn.Module):
+class WholeGRU(nn.Module):
     """A cell of one's own, as a user may bring it: a whole module, without a step."""
 
     def __init__(self, input_size: int, hidden_size: int, num_classes: int) -> None:
@@ -93,13 +147,20 @@ class GRU(nn.Module):
         return self.W_ph(self.recurrence(inputs)[0][:, -1])
 
 
+def _counted(gates: int, recurrent: int = 1, extra: int = 0) -> Callable[[int, int, int], int]:
+    """n (d + n + 1) a gate, where it has a recurrent matrix, and K (n + 1) for the read-out."""
+    return lambda d, n, K: gates * n * (d + recurrent * n + 1) + extra * n + K * (n + 1)
+
+
 CASES = {
     case.name: case
     for case in (
-        CellCase("rnn", rnn, lambda d, n, K: n * (d + n + 1) + K * (n + 1), torch_rnn),
-        CellCase("lstm", lstm, lambda d, n, K: 4 * n * (d + n + 1) + K * (n + 1), torch_lstm),
-        CellCase(
-            "cases:GRU", GRU, lambda d, n, K: 3 * n * (d + n + 2) + K * (n + 1), reads_digits=False
-        ),
+        CellCase("rnn", rnn, _counted(1), torch_rnn, reads_digits=True),
+        CellCase("lstm", lstm, _counted(4), torch_lstm, reads_digits=True),
+        CellCase("relu-rnn", ReLURNN, _counted(1), torch_relu_rnn, first_seed=11),
+        CellCase("gru", GRU, _counted(3), torch_gru),
+        CellCase("peephole-lstm", PeepholeLSTM, _counted(4, extra=3), wide_peephole_lstm),
+        CellCase("mingru", MinGRU, _counted(2, recurrent=0), summed_mingru),
+        CellCase("cases:WholeGRU", WholeGRU, _counted(3, extra=3)),
     )
 }

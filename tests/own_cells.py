@@ -23,6 +23,13 @@ class Perfect(nn.Module):
         return inputs[:, 0] * self.scale
 
 
+class Short(Perfect):
+    """Remembers over 9 digits, and is certain of a wrong digit beyond."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs[:, 0] * self.scale * (1 if inputs.shape[1] <= 9 else -1)
+
+
 class LastDigit(Perfect):
     """Answers with the last digit it reads, which is independent of the first from T = 3 on."""
 

@@ -1,6 +1,6 @@
 """The bank of planted faults: networks that are wrong on purpose, each in one way.
 
-A fault is a subclass of a sheet's network with one thing changed. Most of them train well: the
+A fault is a subclass of an honest network with one thing changed. Most of them train well: the
 sheet's own sanity check, near-perfect accuracy at T = 5, does not see them.
 """
 
@@ -14,12 +14,25 @@ import torch
 from cases import CASES, CellCase
 from torch import Tensor, nn
 
+from digitspan.cells.gru import GRU
+from digitspan.cells.mingru import MinGRU
+from digitspan.cells.peephole_lstm import PeepholeLSTM
+from digitspan.cells.relu_rnn import ReLURNN
 from digitspan.part1.lstm import LSTM, LSTMState
 from digitspan.part1.vanilla_rnn import RNNState, VanillaRNN
 
 __all__ = ["FAULTS", "Fault"]
 
 BOTH = ("rnn", "lstm")
+
+HONEST = {
+    "rnn": VanillaRNN,
+    "lstm": LSTM,
+    "relu-rnn": ReLURNN,
+    "gru": GRU,
+    "peephole-lstm": PeepholeLSTM,
+    "mingru": MinGRU,
+}
 
 
 class Fault(NamedTuple):
@@ -37,18 +50,21 @@ FAULTS: list[Fault] = []
 
 
 def planted(*cells: str, caught_by: str = "equals_its_oracle") -> Callable[[Any], Any]:
-    """Put a fault into the bank, for one network or for both.
+    """Put a fault into the bank, for one network or for several.
 
     What is decorated makes the wrong class out of the honest one.
     """
 
     def register(make_class: Callable[[type], type]) -> Callable[[type], type]:
         for cell in cells:
-            wrong = make_class({"rnn": VanillaRNN, "lstm": LSTM}[cell])
+            wrong = make_class(HONEST[cell])
             name = f"{cell}-{make_class.__name__}"
+            length = (0,) if cell in BOTH else ()  # the sheet's take the sequence's length first
 
-            def make(wrong=wrong, *, input_size: int, hidden_size: int, num_classes: int):
-                return wrong(0, input_size, hidden_size, num_classes)
+            def make(
+                wrong=wrong, length=length, *, input_size: int, hidden_size: int, num_classes: int
+            ):
+                return wrong(*length, input_size, hidden_size, num_classes)
 
             case = CASES[cell]._replace(name=name, make=make)
             FAULTS.append(Fault(name, case, caught_by))
@@ -740,3 +756,110 @@ def cell_state_started_anew_in_the_loop(base):
             return self.read_out(state)
 
     return Wrong
+
+
+# Further cells: what people confuse in each ----------------------------------------------------
+
+
+def step_fault(cell: str, step: Callable[..., Any], caught_by: str = "equals_its_oracle") -> None:
+    """Put a network with another `step` into the bank, under the function's name."""
+
+    def make_class(base):
+        return type("Wrong", (base,), {"step": step})
+
+    make_class.__name__ = step.__name__.lstrip("_")
+    planted(cell, caught_by=caught_by)(make_class)
+
+
+def _before(net: nn.Module, gate: str, x: Tensor, h: Tensor) -> Tensor:
+    """What stands inside the squashing function of a gate, without a peephole."""
+    W_x, W_h, b = (getattr(net, name) for name in (f"W_{gate}x", f"W_{gate}h", f"b_{gate}"))
+    return x @ W_x.T + h @ W_h.T + b
+
+
+def _tanh_for_relu(net, x, state):
+    return state._replace(hidden=tanh(_before(net, "h", x, state.hidden)))
+
+
+def _negative_kept_a_little(net, x, state):
+    before = _before(net, "h", x, state.hidden)
+    return state._replace(hidden=torch.nn.functional.leaky_relu(before))
+
+
+for _step in (_tanh_for_relu, _negative_kept_a_little):
+    step_fault("relu-rnn", _step)
+
+
+def _gru(net, x, h, *, swapped=False, inside=False):
+    r, z = sigmoid(_before(net, "r", x, h)), sigmoid(_before(net, "z", x, h))
+    recurrent = (r * h) @ net.W_hh.T if inside else r * (h @ net.W_hh.T)
+    candidate = tanh(x @ net.W_hx.T + recurrent + net.b_h)
+    return (1 - z) * h + z * candidate if swapped else z * h + (1 - z) * candidate
+
+
+def _reset_before_the_product(net, x, state):
+    return state._replace(hidden=_gru(net, x, state.hidden, inside=True))
+
+
+def _update_gate_the_other_way_round(net, x, state):
+    return state._replace(hidden=_gru(net, x, state.hidden, swapped=True))
+
+
+def _reset_gate_unused(net, x, state):
+    h = state.hidden
+    z = sigmoid(_before(net, "z", x, h))
+    return state._replace(hidden=z * h + (1 - z) * tanh(_before(net, "h", x, h)))
+
+
+for _step in (_reset_before_the_product, _update_gate_the_other_way_round):
+    step_fault("gru", _step)
+step_fault("gru", _reset_gate_unused, "gradients_reach_every_parameter")
+
+
+def _peephole(net, x, state, *, o_sees_old=False, i_sees_new=False):
+    h, c = state
+    g = tanh(_before(net, "g", x, h))
+    f = sigmoid(_before(net, "f", x, h) + net.p_f * c)
+    i = sigmoid(_before(net, "i", x, h) + net.p_i * (c * f if i_sees_new else c))
+    old, c = c, g * i + c * f
+    o = sigmoid(_before(net, "o", x, h) + net.p_o * (old if o_sees_old else c))
+    return state._replace(hidden=tanh(c) * o, cell=c)
+
+
+def _output_gate_sees_the_old_cell(net, x, state):
+    return _peephole(net, x, state, o_sees_old=True)
+
+
+def _input_gate_sees_what_is_left(net, x, state):
+    return _peephole(net, x, state, i_sees_new=True)
+
+
+def _no_peepholes(net, x, state):
+    h, c = state
+    g, i, f, o = (_before(net, gate, x, h) for gate in "gifo")
+    c = tanh(g) * sigmoid(i) + c * sigmoid(f)
+    return state._replace(hidden=tanh(c) * sigmoid(o), cell=c)
+
+
+for _step in (_output_gate_sees_the_old_cell, _input_gate_sees_what_is_left):
+    step_fault("peephole-lstm", _step)
+step_fault("peephole-lstm", _no_peepholes, "gradients_reach_every_parameter")
+
+
+def _mingru(net, x, state, *, swapped=False, squash=lambda a: a):
+    z, h = sigmoid(x @ net.W_zx.T + net.b_z), state.hidden
+    candidate = squash(x @ net.W_hx.T + net.b_h)
+    kept, written = (z, 1 - z) if swapped else (1 - z, z)
+    return state._replace(hidden=kept * h + written * candidate)
+
+
+def _gate_the_other_way_round(net, x, state):
+    return _mingru(net, x, state, swapped=True)
+
+
+def _tanh_on_the_candidate(net, x, state):
+    return _mingru(net, x, state, squash=tanh)
+
+
+for _step in (_gate_the_other_way_round, _tanh_on_the_candidate):
+    step_fault("mingru", _step)

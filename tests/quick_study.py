@@ -11,10 +11,11 @@ if __name__ == "__main__":
 
     from digitspan.cli import main
     from digitspan.commands import study
-    from digitspan.study import runner
+    from digitspan.study import cluster, pool
 
     if os.environ.get("QUICK_TRAINING") != "real":
-        runner.work = quick_worker.work
+        cluster.CONNECT_SECONDS = 90  # the machine may have other things to do
+        pool.work, cluster.carry = quick_worker.work, quick_worker.carry
     study.write_figures = lambda summary, folder: None
     study._require_in_torch = lambda config, device: None
     sys.exit(main(["study", *sys.argv[1:]]))

@@ -6,6 +6,7 @@ to import torch, and these take none. The name of a cell of one's own says how i
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.runs import CurvePoint, RunConfig, RunRecord
-from digitspan.study import worker
+from digitspan.study import carrier, worker
 
 SECONDS_A_STEP = float(os.environ.get("QUICK_SECONDS_A_STEP", "0.0002"))
 
@@ -100,9 +101,22 @@ def misbehave(config: RunConfig, checkpoint: Path) -> None:
 
 def work(pipe, options) -> None:
     """`digitspan.study.worker.work` with `train` above in the place of the real one."""
+    make_up()
+    worker.work(pipe, options)
+
+
+def make_up() -> None:
+    """Let `train` above take the place of the real one, and nothing that of torch."""
     training = types.ModuleType("digitspan.training")
     training.train, training.find_device = train, str
     torch = types.ModuleType("torch")
     torch.set_num_threads = lambda number: None
     sys.modules.update({"torch": torch, "digitspan.training": training})
-    worker.work(pipe, options)
+
+
+def carry(pipe, options, address, most) -> None:
+    """`digitspan.study.carrier.carry` whose nodes make their training up."""
+    carrier.TRAINER = "quick_node"
+    if version := os.environ.get("QUICK_RAY_VERSION"):
+        importlib.import_module("ray").__version__ = version
+    carrier.carry(pipe, options, address, most)

@@ -232,7 +232,7 @@ BAD = [
     ((*STUDY, "--seeds", "-3"), "--seeds", "from 1 on", "-3"),
     ((*STUDY, "--learning-rates", "0.1", "nan"), "--learning-rates", "finite", "nan"),
     ((*STUDY, "--learning-rates", "1e999"), "--learning-rates", "finite", "inf"),
-    ((*STUDY, "--cells", "rnn", "gru"), "cell", "rnn, lstm", "gru"),
+    ((*STUDY, "--cells", "rnn", "gur"), "cell", "rnn, lstm, relu-rnn, gru", "gur"),
     ((*STUDY, "--encoding", "two-hot"), "--encoding", "one-hot, scalar", "two-hot"),
     ((*STUDY, "--initialisation", "zeros"), "--initialisation", "uniform", "zeros"),
     ((*STUDY, "--workers", "0"), "--workers", "from 1 to 1024", "0"),
@@ -472,7 +472,7 @@ def test_folder_that_cannot_be_used_is_refused_before_training(words, here, call
         pytest.fail("it began to train")
 
     monkeypatch.setattr(train_command, "_train", never)
-    monkeypatch.setattr("digitspan.study.runner._Pool", never)
+    monkeypatch.setattr("digitspan.study.runner.Pool", never)
     folders = bad_folders(here)
     before = sorted(os.listdir(here))
     for name, folder in folders.items():

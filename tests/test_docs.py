@@ -43,6 +43,30 @@ def test_glossary_has_every_start_and_end_state():
         assert re.search(rf"\b{re.escape(word)}\b", text), word
 
 
+def test_glossary_has_every_cell_and_which_starts_fit_it():
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    cells, starts = (
+        text.partition(f"## {name}\n")[2].partition("##")[0] for name in ("Cells", "Starts")
+    )
+    for name in CELLS:
+        assert f"| `{name}` |" in cells, name
+    for line in starts.splitlines():
+        start, _, fits = (part.strip() for part in f"{line.strip('|')}||".split("|")[:3])
+        if start.strip("`") in set(INITIALISATIONS) - {"own"}:
+            fitting = [n for n, cell in CELLS.items() if start.strip("`") in cell.initialisations]
+            if fits.startswith("all"):
+                assert set(CELLS) - set(fitting) == {n for n in CELLS if f"not {n}" in fits}, start
+            else:
+                assert fits.split(", ") == fitting, start
+
+
+def test_the_cell_of_ones_own_is_shown_as_the_example_has_it():
+    page = (ROOT / "docs" / "own-cell.md").read_text(encoding="utf-8")
+    for language, name in (("python", "leaky.py"), ("javascript", "leaky.js")):
+        [block] = re.findall(rf"```{language}\n(.*?)```", page, re.S)
+        assert block == (ROOT / "examples" / name).read_text(encoding="utf-8"), name
+
+
 def test_every_cell_names_starts_that_exist():
     for name, cell in CELLS.items():
         assert set(cell.initialisations) <= set(INITIALISATIONS), name

@@ -49,6 +49,8 @@ def test_a_cell_of_ones_own_gets_a_span_and_a_figure():
     printed = run_example("03_a_cell_of_your_own.py")
     assert "LeakyRNN" in printed
     assert "accuracy-by-length.svg" in printed
+    assert "page.html: " in printed
+    assert " leaky.LeakyRNN-T00" in printed
 
 
 @pytest.mark.filterwarnings("default")

@@ -94,7 +94,12 @@ def test_figures_are_drawn_from_their_numbers(runs):
     np.testing.assert_array_equal(lines[2].get_ydata(), memory.series[2].bits)
     gates = gates_info(*runs[1])
     panels = draw_gates(gates).axes
-    assert [ax.get_title()[:3] for ax in panels] == ["(4)", "(5)", "(6)", "(7)"]
+    assert [ax.get_title().split(",")[0] for ax in panels] == [
+        "(4) candidate g",
+        "(5) input gate i",
+        "(6) forget gate f",
+        "(7) output gate o",
+    ]
     np.testing.assert_array_equal(panels[2].lines[0].get_ydata(), gates.means["f"])
 
 
@@ -111,3 +116,16 @@ def test_no_gates_are_drawn_where_there_are_none(tmp_path, runs, monkeypatch):
     monkeypatch.setattr(inside, "FLOW_LENGTH", 8)
     monkeypatch.setattr(inside, "save", lambda figure, folder, stem: [stem])
     assert write_inside_figures(runs[:1], tmp_path) == ["gradient-flow", "memory"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"), [("gru", "rz"), ("mingru", "z"), ("peephole-lstm", "gifo")]
+)
+def test_every_gated_cell_has_its_gates_drawn(cell, names):
+    info = gates_info(*run_of(cell))
+    assert list(info.means) == list(names)
+    panels = [ax for ax in draw_gates(info).axes if ax.get_visible()]
+    assert [ax.get_title().split(",")[0][-1] for ax in panels] == list(names)
+    for ax, name in zip(panels, names, strict=True):
+        np.testing.assert_array_equal(ax.lines[0].get_ydata(), info.means[name])
+        assert ax.get_ylim()[0] == pytest.approx(-1.03 if name == "g" else -0.03)

@@ -84,5 +84,12 @@ def test_bank_holds_every_fault_that_the_project_names():
         "hidden_state_detached",
         "four_linear_gates",
     ]
+    further = {
+        "relu-rnn": ["tanh_for_relu"],
+        "gru": ["reset_before_the_product", "update_gate_the_other_way_round"],
+        "peephole-lstm": ["output_gate_sees_the_old_cell", "no_peepholes"],
+        "mingru": ["gate_the_other_way_round", "tanh_on_the_candidate"],
+    }
+    assert {f"{cell}-{name}" for cell, some in further.items() for name in some} <= names
     expected = {f"{cell}-{name}" for cell in ("rnn", "lstm") for name in both}
     assert expected | {f"lstm-{name}" for name in lstm} <= names

@@ -5,6 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from digitspan.cells import CELLS
+from digitspan.cells.recurrent import HiddenState
 from digitspan.engine import build_network
 from digitspan.errors import UsageError
 from digitspan.palindromes import encode
@@ -12,7 +14,7 @@ from digitspan.probe import record, trace
 from digitspan.runs import RunConfig
 
 DIGITS = [6, 8, 2, 8, 4, 6, 7, 4, 7, 6, 4, 8, 2, 8]
-CELLS = [(cell, encoding) for cell in ("rnn", "lstm") for encoding in ("one-hot", "scalar")]
+NETWORKS = [(cell, encoding) for cell in CELLS for encoding in ("one-hot", "scalar")]
 
 
 def network_of(cell, encoding="one-hot", hidden_size=7):
@@ -21,16 +23,17 @@ def network_of(cell, encoding="one-hot", hidden_size=7):
     )
 
 
-@pytest.mark.parametrize(("cell", "encoding"), CELLS)
+@pytest.mark.parametrize(("cell", "encoding"), NETWORKS)
 def test_last_logits_are_the_networks_own(cell, encoding):
     network = network_of(cell, encoding)
     seen = trace(network, DIGITS)
-    expected = network(torch.tensor([DIGITS], dtype=torch.uint8))[0].detach().numpy()
+    inputs = encode(torch.tensor([DIGITS]), 1 if encoding == "scalar" else 10)
+    expected = network(inputs)[0].detach().numpy()
     # The trace is computed in float64, the network in float32.
     np.testing.assert_allclose(seen.logits[-1], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(("cell", "encoding"), CELLS)
+@pytest.mark.parametrize(("cell", "encoding"), NETWORKS)
 @pytest.mark.parametrize("length", [1, 2, 14])
 def test_logits_after_each_step_are_those_of_the_shorter_line(cell, encoding, length):
     network = network_of(cell, encoding)
@@ -39,12 +42,12 @@ def test_logits_after_each_step_are_those_of_the_shorter_line(cell, encoding, le
     )
 
 
-@pytest.mark.parametrize(("cell", "encoding"), CELLS)
+@pytest.mark.parametrize(("cell", "encoding"), NETWORKS)
 @pytest.mark.parametrize("step", [0, 5, 13])
 def test_gradient_norm_is_the_slope_of_the_loss(cell, encoding, step):
     """||dL/dh(t)|| by nudging each unit of h(t) in turn, 1e-6 either way, in float64."""
     network = network_of(cell, encoding, hidden_size=4).double()
-    inputs = encode(torch.tensor([DIGITS]), network.input_dim, torch.float64)
+    inputs = encode(torch.tensor([DIGITS]), 1 if encoding == "scalar" else 10, torch.float64)
 
     def loss_when_nudged(unit, by):
         state = network.initial_state(1)
@@ -72,6 +75,54 @@ def test_gates_make_the_states():
     cell_before = np.vstack([np.zeros(7), seen.states["cell"][:-1]])
     np.testing.assert_allclose(seen.states["cell"], g * i + cell_before * f)  # (8)
     np.testing.assert_allclose(seen.states["hidden"], np.tanh(seen.states["cell"]) * o)  # (9)
+
+
+def test_gates_of_the_further_cells_make_their_states():
+    peephole, gru, mingru = (
+        trace(network_of(cell), DIGITS) for cell in ("peephole-lstm", "gru", "mingru")
+    )
+    g, i, f, o = (peephole.gates[name] for name in "gifo")
+    cell_before = np.vstack([np.zeros(7), peephole.states["cell"][:-1]])
+    np.testing.assert_allclose(peephole.states["cell"], g * i + cell_before * f)
+    np.testing.assert_allclose(peephole.states["hidden"], np.tanh(peephole.states["cell"]) * o)
+    # h = z h + (1 - z) h~, so h~ follows; the GRU's is a tanh, the minGRU's depends on the digit.
+    for seen, kept in ((gru, lambda z: z), (mingru, lambda z: 1 - z)):
+        share = kept(seen.gates["z"])
+        before = np.vstack([np.zeros(7), seen.states["hidden"][:-1]])
+        candidates = (seen.states["hidden"] - share * before) / (1 - share)
+        assert np.abs(candidates).max() < 1
+    same_digit = [t for t, digit in enumerate(DIGITS) if digit == 8]
+    np.testing.assert_allclose(
+        candidates[same_digit], candidates[same_digit[0]][None].repeat(4, 0)
+    )
+    assert list(gru.gates) == ["r", "z"]
+
+
+class Odd(nn.Module):
+    """A cell of one's own with a layer called gates, or a state without names."""
+
+    def __init__(self, state):
+        super().__init__()
+        self.input_size, self.state = 10, state
+        self.gates = nn.Linear(10, 10)
+
+    def initial_state(self, batch_size):
+        return self.state(torch.zeros(batch_size, 10, dtype=torch.float64))
+
+    def step(self, x, state):
+        return type(state)(self.gates(x)) if isinstance(state, HiddenState) else state
+
+    def read_out(self, state):
+        return state.hidden
+
+
+def test_a_layer_called_gates_is_no_gate():
+    assert trace(Odd(HiddenState), DIGITS).gates == {}
+
+
+def test_state_without_names_is_refused():
+    with pytest.raises(UsageError, match="Odd cannot be looked into: its state is a Tensor, expe"):
+        trace(Odd(lambda zeros: zeros), DIGITS)
 
 
 def test_shapes_and_names():

@@ -55,7 +55,7 @@ def test_kept_run_is_read_as_it_was(folder, finished):
 
 def test_curve_is_a_table_with_a_line_an_evaluation(folder, finished):
     head, *lines = (folder / "curve.csv").read_text().splitlines()
-    assert head == "step,loss,validation_loss,validation_accuracy"
+    assert head == "step,loss,validation_loss,validation_accuracy,length"
     for line, point in zip(lines, finished.record.curve, strict=True):
         assert list(map(float, line.split(","))) == pytest.approx(list(point), rel=1e-6)
 
@@ -267,7 +267,7 @@ def record(**values):
             "all there are",
         ),
         ({"end_state": "plateau"}, "stood still, not solved, at step 1,250"),
-        ({"end_state": "diverged"}, "diverged at step 1,250 (its loss was no longer finite)"),
+        ({"end_state": "diverged"}, "diverged at step 1,250 (its loss grew beyond all bounds)"),
         ({"end_state": "oom"}, "ran out of memory at step 1,250"),
         ({"end_state": "crashed", "note": "its worker died"}, "crashed: its worker died"),
     ],

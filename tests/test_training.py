@@ -391,6 +391,20 @@ def test_first_losses_are_the_golden_ones():
         assert got[name] == pytest.approx(losses, rel=1e-4), name
 
 
+def test_noise_in_training_is_decided_by_the_run_and_is_none_in_evaluation():
+    run = config("broken_cells:Noisy", train_steps=100)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    finished = train(run)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert_same_run(train(run), finished)
+    network = load_network(run, finished.weights)
+    assert not network.training
+    digits = encode(torch.tensor([[1, 2, 3, 4]]), 10)
+    assert torch.equal(network(digits), network(digits))
+
+
 # Interrupted and resumed ---------------------------------------------------------------------
 
 
@@ -431,6 +445,8 @@ RESUMED = {
         ("rnn", "momentum", "scalar"),
         ("lstm", "rmsprop", "scalar"),
         ("lstm", "adam", "one-hot"),
+        ("gru", "adam", "scalar"),
+        ("broken_cells:Noisy", "rmsprop", "one-hot"),  # dropout in training
     )
 }
 
@@ -698,6 +714,13 @@ def test_standing_still_at_a_short_length_is_a_plateau():
     record = train(own("Still", length=20, train_steps=2_000, curriculum=True)).record
     assert (record.end_state, lengths_of(record)) == ("plateau", [5])
     assert record.grown_to == 5
+
+
+def test_length_goes_back_where_it_was_lost_and_on_again():
+    record = train(own("Short", length=20, train_steps=20, curriculum=True)).record
+    assert [point.length for point in record.curve][:6] == [7, 10, 13, 10, 13, 10]
+    assert record.grown_to == 13
+    assert record.end_state == "budget"
 
 
 def test_growing_run_goes_on_after_an_interrupt_as_it_would_have(tmp_path):

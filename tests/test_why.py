@@ -125,6 +125,16 @@ def test_what_is_measured_is_what_the_network_does(cell, beyond):
     assert large.saturated > beyond
 
 
+@pytest.mark.parametrize("cell", ["relu-rnn", "mingru"])
+def test_state_without_bounds_is_not_saturated(cell):
+    config = dataclasses.replace(CONFIG, cell=cell)
+    inside = look_inside(config, weights_of(config, 6.0))
+    assert inside.saturated is None
+    sentence = why_sentence(changed(), inside._replace(first_norm=1.0, last_norm=1.0))
+    assert sentence.startswith("No single cause stands out: ||dL/dh|| is 1 at step 1")
+    assert "0.95" not in sentence
+
+
 def test_vanishing_network_is_said_to_vanish():
     assert why_not_solved(STOOD_STILL, weights_of(CONFIG, 0.1)).startswith("Gradients vanish: ")
 

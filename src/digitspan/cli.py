@@ -21,6 +21,7 @@ COMMANDS = {
     "study": "measure memory spans: run or resume a grid of trainings (the main job)",
     "show": "the tables and figures of a study again, from its store alone",
     "export": "the rows of a study as CSV",
+    "merge": "one study out of several that are shards of it",
     "hold": "how long trained networks keep a digit: lengths far beyond their training",
     "look": "one page to look inside trained networks, as a file that needs nothing else",
     "handin": "the hand-in from a finished study: PDF report, notebook and part1 in one ZIP",

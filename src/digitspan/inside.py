@@ -76,8 +76,10 @@ class GradientFlow(NamedTuple):
 class Gates(NamedTuple):
     """The gates of one network over the steps."""
 
+    cell: str
+    """The cell's name in the registry."""
     means: Mapping[str, np.ndarray]
-    """g, i, f, o: mean over units and palindromes, (T - 1,) each."""
+    """By the gate's symbol: mean over units and palindromes, (T - 1,) each."""
     low: Mapping[str, np.ndarray]
     """Their 10 % quantiles over units and palindromes, (T - 1,) each."""
     high: Mapping[str, np.ndarray]
@@ -160,6 +162,7 @@ def gates_info(config: RunConfig, weights: bytes) -> Gates | None:
         f"the mean before training."
     )
     return Gates(
+        cell=config.cell,
         means={name: values.mean(axis=(0, 2)) for name, values in trained.items()},
         low={name: np.quantile(values, 0.1, axis=(0, 2)) for name, values in trained.items()},
         high={name: np.quantile(values, 0.9, axis=(0, 2)) for name, values in trained.items()},

@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_gates", "draw_gradient_flow", "draw_memory", "save"]
 
-_COLOURS = ("#c1440e", "#0b4f8a", "#2e7d32", "#6a1b9a")
-_MARKERS = ("o", "s", "^", "D")
+_COLOURS = ("#c1440e", "#0b4f8a", "#2e7d32", "#6a1b9a", "#8a6d00", "#00838f")
+_MARKERS = ("o", "s", "^", "D", "v", "P")
 _QUIET = "#777777"
 
 _GATES = {
-    "g": "(4) candidate g, tanh",
-    "i": "(5) input gate i, sigmoid",
-    "f": "(6) forget gate f, sigmoid",
-    "o": "(7) output gate o, sigmoid",
+    "g": "candidate g, tanh",
+    "i": "input gate i, sigmoid",
+    "f": "forget gate f, sigmoid",
+    "o": "output gate o, sigmoid",
+    "r": "reset gate r, sigmoid",
+    "z": "update gate z, sigmoid",
 }
 
 
@@ -54,9 +56,11 @@ def draw_gradient_flow(info: GradientFlow) -> Figure:
 
 def draw_gates(info: Gates) -> Figure:
     """Draw the gates over the steps: mean, band, and the mean before training."""
-    figure = Figure(figsize=(8.4, 5.2), layout="constrained")
-    panels = figure.subplots(2, 2, sharex=True).flatten()
-    for ax, (name, label) in zip(panels, _GATES.items(), strict=True):
+    columns = min(2, len(info.means))
+    rows = -(-len(info.means) // columns)
+    figure = Figure(figsize=(8.4, 2.4 * rows + 0.4), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, squeeze=False).flatten()
+    for ax, name in zip(panels, info.means, strict=False):
         steps = np.arange(1, len(info.means[name]) + 1)
         ax.fill_between(
             steps, info.low[name], info.high[name], color=_COLOURS[1], alpha=0.18, linewidth=0
@@ -65,13 +69,22 @@ def draw_gates(info: Gates) -> Figure:
         ax.plot(
             steps, info.start[name], color=_QUIET, linewidth=1.2, linestyle="--", label="start"
         )
-        ax.set_ylim((-1.03, 1.03) if name == "g" else (-0.03, 1.03))
-        ax.set_title(label, fontsize=9)
-        _finish(ax, legend=name == "g")
-    for ax in panels[2:]:
+        least = -1 if info.low[name].min() < 0 else 0
+        ax.set_ylim(least - 0.03, 1.03)
+        ax.set_title(_gate_title(info.cell, name), fontsize=9)
+        _finish(ax, legend=ax is panels[0])
+    for ax in panels[len(info.means) :]:
+        ax.set_visible(False)
+    for ax in panels[-columns:]:
         ax.set_xlabel("step t")
     _caption(figure, info.caption)
     return figure
+
+
+def _gate_title(cell: str, gate: str) -> str:
+    """A gate in words, with the number of its equation where it is on the sheet."""
+    number = f"({4 + 'gifo'.index(gate)}) " if cell == "lstm" else ""
+    return number + _GATES.get(gate, f"gate {gate}")
 
 
 def draw_memory(info: Memory) -> Figure:
@@ -99,7 +112,7 @@ def _look(index: int) -> dict[str, Any]:
     return {
         "color": _COLOURS[index % len(_COLOURS)],
         "marker": _MARKERS[index % len(_MARKERS)],
-        "linestyle": ("-", "--", "-.", ":")[index % 4],
+        "linestyle": ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))[index % 6],
         "linewidth": 1.8,
         "markersize": 4.5,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ class Trace(NamedTuple):
     states: Mapping[str, np.ndarray]
     """The state after each step by its field's name, such as "hidden" and "cell", (L, N) each."""
     gates: Mapping[str, np.ndarray]
-    """The LSTM's g, i, f, o at each step, equations (4) to (7), (L, N) each; else empty."""
+    """The gates at each step, (L, N) each; the LSTM's are g, i, f, o, equations (4) to (7)."""
     logits: np.ndarray
     """p(t) after each step, equation (2) or (10), shape (L, K)."""
     gradient_norms: Mapping[str, np.ndarray]
@@ -76,10 +77,11 @@ def trace(
     (3, ['hidden', 'cell'], (5, 4), (5, 10))
 
     Args:
-        network: with `initial_state`, `step` and `read_out`; it is not changed.
+        network: with `initial_state`, `step` and `read_out`, and perhaps `gates`; it is not
+            changed.
         digits: x(1) ... x(L), whole numbers from 0 to 9, shape (L,).
         target: the digit that the loss asks for; by default x(1).
-        input_size: d, where the network has no `input_dim` that says it.
+        input_size: d, where the network has no `input_size` that says it.
 
     Raises:
         UsageError: where these are no digits, or the network cannot be looked into.
@@ -106,17 +108,19 @@ def record(
         network: with `initial_state`, `step` and `read_out`; it is not changed.
         digits: from 0 to 9, shape (B, L).
         targets: the digits that the losses ask for, shape (B,).
-        input_size: d, where the network has no `input_dim` that says it.
+        input_size: d, where the network has no `input_size` that says it.
 
     Raises:
         UsageError: where the network cannot be looked into.
     """
     _check_network(network)
-    exact: Any = copy.deepcopy(network).cpu().double().requires_grad_(True)
-    size = exact.input_dim if input_size is None else input_size
-    inputs = encode(torch.as_tensor(digits), size, torch.float64)  # (B, L, D)
+    exact: Any = copy.deepcopy(network).eval().cpu().double().requires_grad_(True)
+    if input_size is None:
+        input_size = exact.input_dim if hasattr(exact, "input_dim") else exact.input_size
+    inputs = encode(torch.as_tensor(digits), input_size, torch.float64)  # (B, L, D)
 
     state = exact.initial_state(len(inputs))
+    _check_state(network, state)
     states, gates, logits = [], [], []
     for t in range(inputs.shape[1]):
         gates.append(_gates(exact, inputs[:, t], state))
@@ -138,13 +142,16 @@ def record(
     )
 
 
-def _gates(network: nn.Module, x: Tensor, state: Any) -> dict[str, Tensor]:
-    """The LSTM's gates in this step, which `step` keeps to itself; of another network none.
+def _gates(network: Any, x: Tensor, state: Any) -> Mapping[str, Tensor]:
+    """The gates in this step, (B, N) each, where the network has a method that tells them.
 
-    tanh or sigmoid of W_kx x(t) + W_kh h(t-1) + b_k, equations (4) to (7), (B, N) each.
+    The sheet's LSTM keeps them to itself: tanh or sigmoid of W_kx x(t) + W_kh h(t-1) + b_k,
+    equations (4) to (7).
     """
     if not isinstance(network, LSTM):
-        return {}
+        # A method: a layer may well be called "gates".
+        told = inspect.ismethod(getattr(network, "gates", None))
+        return network.gates(x, state) if told else {}
     h, found = state.hidden, {}
     for k, squash in (
         ("g", torch.tanh),
@@ -192,5 +199,19 @@ def _check_network(network: nn.Module) -> None:
         message = (
             f"{type(network).__name__} cannot be looked into: it has no {', '.join(missing)}; "
             f"a cell needs initial_state(batch_size), step(x, state) and read_out(state) for that"
+        )
+        raise UsageError(message)
+
+
+def _check_state(network: nn.Module, state: object) -> None:
+    """Refuse a network whose state has no names.
+
+    Raises:
+        UsageError: with what its state is.
+    """
+    if not hasattr(state, "_fields"):
+        message = (
+            f"{type(network).__name__} cannot be looked into: its state is a "
+            f"{type(state).__name__}, expected a NamedTuple such as State(hidden)"
         )
         raise UsageError(message)

@@ -256,8 +256,8 @@ class RunRecord:
 
     @property
     def grown_to(self) -> int:
-        """The length it was trained at in the end: T, or what a curriculum had come to."""
-        return (self.curve[-1].length if self.curve else 0) or self.config.length
+        """The longest length it was trained at: T, or what a curriculum had come to."""
+        return max((point.length for point in self.curve), default=0) or self.config.length
 
     def to_json(self, *, curve: bool = True) -> dict[str, Any]:
         """The record as plain values: the configuration's fields, then its own."""

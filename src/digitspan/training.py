@@ -46,8 +46,9 @@ PLATEAU_STEPS, PLATEAU_SHARE = 500, 0.3
 SHORTEST, GROWTH = 5, 1.3
 """A curriculum begins at this length, and goes on to the next one by this factor."""
 
-HELD_LOSS = 0.1
-"""nats: a network whose training loss is below it holds the present length; 99 % right or so."""
+HELD_LOSS, LOST_LOSS = 0.1, 1.0
+"""nats: below the first a network holds the present length and goes on to the next; above the
+second it has lost it and goes back, for at a long length it could not learn it again."""
 
 NUM_MASKED = 1_000
 """Test palindromes that are asked again with x_1 replaced."""
@@ -215,8 +216,8 @@ class _Run:
         self.trainer = Trainer(config, device)
         data_seed = seed_of("data", config.length, config.seed)
         self.generator = torch.Generator(device).manual_seed(data_seed)
-        grows = config.curriculum and config.trained != "none"
-        self.length = min(SHORTEST, config.length) if grows else config.length
+        self.grows = config.curriculum and config.trained != "none"
+        self.length = min(SHORTEST, config.length) if self.grows else config.length
         self.step = 0
         self.clipped = 0
         self.loss = math.nan
@@ -258,8 +259,16 @@ class _Run:
             self.end_state = "diverged"
             return
         self.clipped += result.grad_norm > self.config.max_grad_norm
-        if self.length < self.config.length and result.loss < HELD_LOSS:
+        self.grow(result.loss)
+
+    def grow(self, loss: float) -> None:
+        """With a curriculum: on to the next length, or back to the one before, or neither."""
+        before = self.length
+        if loss < HELD_LOSS:
             self.length = min(math.ceil(GROWTH * self.length), self.config.length)
+        elif loss > LOST_LOSS and self.grows:
+            self.length = max(math.floor(self.length / GROWTH), min(SHORTEST, self.length))
+        if self.length != before:
             self.waiting.clear()  # they are of the length before; an evaluation comes next
 
     def guess(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import NamedTuple
 
-__all__ = ["HONEST", "MUTANTS", "Case", "lstm", "rnn"]
+__all__ = ["HONEST", "MUTANTS", "TABLE", "Case", "fixed_sizes", "lstm", "rnn"]
 
 HEADER = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\n\n\n"
 SIGNATURE = "self, seq_length, input_dim, num_hidden, num_classes, batch_size, device='cpu'"
@@ -516,7 +516,47 @@ def plant_running() -> None:
     wrong("ready-made-aten", "rnn", source, "torch.nn.Linear")
 
 
+def fixed_sizes(source: str, hidden: int = 128) -> str:
+    """A network with its number of hidden units written into the code."""
+    signature = "self, seq_length, input_dim, num_classes, batch_size, device='cpu'"
+    source = source.replace(SIGNATURE, signature)
+    return source.replace(
+        "super().__init__()", f"super().__init__()\n        num_hidden = {hidden}"
+    )
+
+
+TABLE = (
+    ("(num_hidden, input_dim)", "(num_hidden, 6)"),
+    ("x[:, t].reshape(x.shape[0], -1)", "self.table[x[:, t].long()]"),
+)
+"""Digits that are looked up in a table of six numbers a digit."""
+
+
+def plant_sizes() -> None:
+    """Faults in networks whose sizes are written into the code, or that look their digits up."""
+    step = swapped(LSTM_STEP, ("c = g * i + c * f", "c = g * i"))
+    for style in ("separate", "concatenated", "stacked"):
+        says = "c(t-1) is never used"
+        wrong(f"fixed-no-cell-{style}", "lstm", fixed_sizes(lstm(style, step)), says)
+    wrong("fixed-rnn-linear", "rnn", fixed_sizes(rnn("columns", "h = <h>")), "equation (1)")
+    source = fixed_sizes(rnn("separate", "h = h.detach()\n" + RNN_STEP))
+    wrong("fixed-detached", "rnn", source, "does not reach x(1)")
+    table = "        self.table = nn.Embedding(10, 6)\n"
+    replace = (TABLE[0], (TABLE[1][0], "self.table(x[:, t].long())"))
+    source = lstm("separate", end=table, replace=replace)
+    wrong("embedding-lstm", "lstm", source, "torch.nn.Embedding")
+    source = rnn("separate", "h = torch.sigmoid(<h>)", end=table, replace=replace)
+    wrong("embedding-rnn-sigmoid", "rnn", source, "equation (1)")
+    one_hot = "        x = F.one_hot(x.long(), 10).to(self.W_ph.dtype)\n"
+    inside = (("(num_hidden, input_dim)", "(num_hidden, 10)"),)
+    source = lstm("separate", step, first=one_hot, replace=inside)
+    wrong("one-hot-no-cell", "lstm", source, "c(t-1) is never used")
+    source = lstm("separate", step, end=table, replace=replace)
+    wrong("embedding-no-cell", "lstm", source, "c(t-1) is never used")
+
+
 for plant in (
+    plant_sizes,
     plant_activations,
     plant_states,
     plant_biases,

@@ -10,6 +10,8 @@ from check.bank import (
     SEPARATE,
     SIGNATURE,
     STYLES,
+    TABLE,
+    fixed_sizes,
     lstm,
     right,
     rnn,
@@ -135,6 +137,19 @@ right("read-out-each-step", "lstm", lstm("separate",
 right("scalar-start", "rnn", rnn("separate", zeros="torch.zeros(self.num_hidden)"))
 right("int-cast", "rnn", rnn("separate", first="        x = x.to(self.W_ph.dtype)\n"))
 right("named-RNN", "rnn", rnn("separate", name="RNN"))
+
+for style in STYLES:
+    right(f"fixed-lstm-{style}", "lstm", fixed_sizes(lstm(style)))
+    right(f"fixed-rnn-{style}", "rnn", fixed_sizes(rnn(style), 20))
+right("fixed-input-first", "lstm", fixed_sizes(lstm("concatenated", replace=(
+    ("torch.cat((h, x_t), dim=1)", "torch.cat((x_t, h), dim=1)"),
+    ("torch.randn(num_hidden + input_dim, num_hidden)",
+     "torch.randn(input_dim + num_hidden, num_hidden)"))), 100))  # fmt: skip
+right("fixed-step", "lstm", fixed_sizes(step_interface("lstm", LSTM_STEP)), "one step a call")
+right("fixed-few", "rnn", fixed_sizes(rnn("separate"), 8))
+table = "        self.table = nn.Parameter(torch.randn(10, 6))\n"
+right("own-table", "rnn", rnn("separate", end=table, replace=TABLE), "looked up in table")
+right("own-table-lstm", "lstm", lstm("separate", end=table, replace=TABLE), "looked up in table")
 
 helper = f"""\
 {HEADER}class Affine(nn.Module):

@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 from digitspan.check.archive import ArchiveRefused, read_archive, read_folder
+from digitspan.check.handin import read_hand_in
 
 
 def zipped(tmp_path, *entries, compression=zipfile.ZIP_DEFLATED):
@@ -37,7 +38,6 @@ NAMES = {
     "C:/windows/x.py": "absolute path",
     "c:x.py": "absolute path",
     "..\\..\\evil.py": "backslash",
-    "a\\b.py": "backslash",
     "\\\\server\\x": "backslash",
     "a\x01b.py": "control characters",
     "a\nb.py": "control characters",
@@ -186,3 +186,36 @@ def test_links_in_a_folder_are_not_followed(tmp_path):
     (tmp_path / "in" / "link.py").symlink_to(tmp_path / "secret.py")
     (tmp_path / "in" / "up").symlink_to(tmp_path)
     assert read_folder(tmp_path / "in") == {"a.py": b"x"}
+
+
+def test_folders_written_with_backslashes_are_folders(tmp_path):
+    path = zipped(tmp_path, (info("part1\\lstm.py"), "x = 1"), (info("part1\\a\\"), ""))
+    assert read_archive(path) == {"part1/lstm.py": b"x = 1"}
+
+
+def zip_of(*entries):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return data.getvalue()
+
+
+def test_code_in_a_zip_in_the_zip_is_read(tmp_path):
+    inner = zip_of(("part1/lstm.py", "x = 1"))
+    hand_in = read_hand_in(zipped(tmp_path, ("a/code.zip", inner), ("report.pdf", "x")))
+    assert [source.name for source in hand_in.sources] == ["a/code/part1/lstm.py"]
+
+
+@pytest.mark.parametrize(
+    ("inner", "reason"),
+    [
+        (zip_of(("../lstm.py", "x = 1")), "leads elsewhere, in 'code.zip' inside it"),
+        (b"PK", "damaged"),
+        (zip_of(("deeper.zip", zip_of(("lstm.py", "x = 1")))), "a ZIP in a ZIP in the ZIP"),
+    ],
+)
+def test_zip_in_the_zip_is_refused_by_the_same_rules(tmp_path, inner, reason):
+    hand_in = read_hand_in(zipped(tmp_path, ("code.zip", inner)))
+    assert reason in hand_in.refused
+    assert hand_in.files == {}

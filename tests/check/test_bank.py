@@ -22,19 +22,12 @@ def first_of_each(cases):
     return {(case.says): case for case in reversed(cases)}.values()
 
 
-NOT_YET_FOUND = ("read-out-bias-batch", "rnn-import")
-"""Faults that the check does not find; the first gets "cannot tell", the second a pass."""
-
-
 def marked(cases, fast):
-    """The cases as parameters, the slow ones marked, and those that are known to be missed."""
-    parameters = []
-    for case in cases:
-        marks = [] if case in fast else [pytest.mark.slow]
-        if case.name in NOT_YET_FOUND:
-            marks.append(pytest.mark.xfail(reason="not found yet", strict=True))
-        parameters.append(pytest.param(case, id=case.name, marks=marks))
-    return parameters
+    """The cases as parameters, the slow ones marked."""
+    return [
+        pytest.param(case, id=case.name, marks=[] if case in fast else [pytest.mark.slow])
+        for case in cases
+    ]
 
 
 FAST_MUTANTS = list(first_of_each(MUTANTS))[::2]

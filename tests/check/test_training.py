@@ -64,6 +64,10 @@ WRONG = {
     "name error": ([("criterion(", "criterian(")], "NameError"),
 }
 ODD = {
+    "cuda without asking": (
+        [("torch.device(config.device)", "'cuda'"),
+         ("torch.manual_seed(1)\n", "torch.manual_seed(1); torch.cuda.set_device(0)\n")],
+        "CUDA is asked for"),
     "no seed": ([("    torch.manual_seed(1)\n", "")], "No seed is set"),
     "deprecated": (
         [("clip_grad_norm_", "clip_grad_norm"), ("import torch\n", "import torch\n"
@@ -80,7 +84,6 @@ FINE = {
     "model.zero_grad": [("optimizer.zero_grad", "model.zero_grad")],
     "clip by value": [("clip_grad_norm_(model.parameters(), max_norm=10)",
                        "clip_grad_value_(model.parameters(), 10)")],
-    "cuda without asking": [("torch.device(config.device)", "'cuda'")],
 }  # fmt: skip
 
 

@@ -142,6 +142,23 @@ def test_folders_of_single_runs(tmp_path):
     assert chosen.study is None
 
 
+def test_cell_of_ones_own_stands_beside_any_start(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples"))
+    config = dataclasses.replace(
+        STUDY, cells=("rnn", "lstm", "leaky:LeakyRNN"), initialisation=("normal", "uniform")
+    )
+    study = kept_study(tmp_path / "s", lambda c: c.cell == "rnn" or c.length < 10, config)
+    chosen = choose([str(study)])
+    assert shown(chosen) == [("rnn", 20), ("leaky:LeakyRNN", 20)]
+    assert [curve.cell for curve in chosen.study.curves] == ["rnn", "lstm", "leaky:LeakyRNN"]
+    starts = {r.config.initialisation for curve in chosen.study.curves for r in curve.records}
+    assert len(starts) == 2
+    assert "own" in starts
+    key = next(run.config.key for run in chosen.runs if ":" in run.config.cell)
+    curves = choose([f"{study}:{key}"]).study.curves
+    assert [curve.cell for curve in curves] == ["rnn", "lstm", "leaky:LeakyRNN"]
+
+
 def break_weights(folder):
     path = folder / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
@@ -179,12 +196,15 @@ def test_damaged_folder_is_refused(tmp_path, fault):
 
 
 def test_cell_without_equations_on_the_page_is_refused(tmp_path, monkeypatch):
-    from digitspan.page import kept
-
     folder = kept_folder(tmp_path / "run")
-    monkeypatch.setattr(kept, "known_cells", lambda: ("rnn",))
-    with pytest.raises(UsageError, match="the page cannot step the cell 'lstm': it has the equa"):
+    make_other_cell(folder)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UsageError, match=r"cannot step the cell 'mine:Cell'.* rnn.* to mine.js beside mine.py"
+    ):
         choose([str(folder)])
+    (tmp_path / "mine.js").write_text("")
+    assert [run.config.cell for run in choose([str(folder)]).runs] == ["mine:Cell"]
 
 
 def test_what_is_no_run_is_refused(tmp_path):

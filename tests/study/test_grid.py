@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from studies import made_up_record
 
+from digitspan.errors import ConfigError
 from digitspan.runs import OPTIMIZERS, RunConfig
 from digitspan.study.compare import compare_spans, outcomes_of
 from digitspan.study.config import PRESETS, StudyConfig, full, quick, sheet
@@ -443,4 +444,40 @@ def test_presets_come_to_an_end(name):
     config = PRESETS[name]()
     records = done(config)
     assert next_jobs(config, records) == []
-    assert {job.role for job in plan(config, records)} >= {"final", "compared"}
+    assert {job.role for job in plan(config, records)} >= {"final"}
+    assert {run.condition.optimizer for run in plan(config, records)} >= {config.optimizer}
+
+
+# Climbing.
+
+CLIMB = StudyConfig(cells=("rnn",), lengths=(10, 20, 40, 80), seeds=5, climb=True)
+
+
+@pytest.mark.parametrize(
+    ("solved_at_20", "tried"), [(5, {10, 20, 40}), (4, {10, 20, 40}), (3, {10, 20})]
+)
+def test_a_climb_goes_on_where_four_of_five_are_solved(solved_at_20, tried):
+    def rule(config):
+        up_to = 20 if config.seed < solved_at_20 else 10
+        return made_up_record(config, solved=config.length <= up_to)
+
+    records = done(CLIMB, rule)
+    assert {record.config.length for record in records.values()} == tried
+    assert Counter(record.config.length for record in records.values())[max(tried)] == 5
+
+
+def test_a_climb_asks_for_one_length_at_a_time():
+    records = {}
+    for length in (10, 20, 40, 80):
+        jobs = next_jobs(CLIMB, records)
+        assert {job.config.length for job in jobs} == {length}
+        for number, job in enumerate(jobs):
+            asked = {job.config.length for job in next_jobs(CLIMB, records)}
+            assert asked == {length} or number == 4, "the fifth is no longer waited for"
+            records[job.config.key] = solve(job.config, limit=100)
+    assert next_jobs(CLIMB, records) == []
+
+
+def test_a_climb_is_not_adaptive():
+    with pytest.raises(ConfigError, match="climb must not be given with adaptive"):
+        StudyConfig(climb=True, adaptive=True)

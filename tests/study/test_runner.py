@@ -20,12 +20,12 @@ from pathlib import Path
 
 import pytest
 import quick_worker
+from kept import assert_kept, assert_one_sentence, export_of, last_line, repeated, rows_of
 from processes import PATH, QUICK_STUDY, Command, grace, wait_until
 
-from digitspan.cli import main
-from digitspan.errors import DigitspanError, StoreError, UsageError
+from digitspan.errors import DigitspanError, UsageError
 from digitspan.runs import RunRecord
-from digitspan.study import runner
+from digitspan.study import pool, runner
 from digitspan.study.config import StudyConfig
 from digitspan.study.grid import next_jobs, plan
 from digitspan.study.runner import check_study, run_study
@@ -41,11 +41,6 @@ REAL = (
 """Eight real runs of half a second; half of them diverge."""
 
 
-def repeated(few, many):
-    """A few times by default, often in `make torture`."""
-    return pytest.mark.parametrize("times", [few, pytest.param(many, marks=pytest.mark.slow)])
-
-
 def quick(tmp_path, *arguments, out="study", workers="2", step=0.0002):
     """A study of made-up trainings as a process."""
     words = (QUICK_STUDY, *arguments, "--workers", workers, "--out", out)
@@ -56,45 +51,6 @@ def real(tmp_path, *arguments, out="study", workers="2"):
     """A study of real trainings as a process."""
     words = (QUICK_STUDY, *arguments, "--workers", workers, "--out", out)
     return Command(*words, folder=tmp_path, QUICK_TRAINING="real")
-
-
-def rows_of(folder):
-    """What a study's store says; nothing where it was not begun yet."""
-    if not (folder / "study.db").exists():
-        return {}
-    try:
-        store = Store.open(folder)
-    except StoreError as error:
-        if "was not begun yet" not in str(error):
-            raise
-        return {}
-    with store:
-        rows = store.rows()
-        assert store.damaged == 0
-        return rows
-
-
-def export_of(folder, capsys):
-    capsys.readouterr()
-    assert main(["export", str(folder)]) == 0
-    return capsys.readouterr().out
-
-
-def assert_kept(before, after):
-    """Every row that was there is there, with the time it had."""
-    lost = [key for key in before if key not in after]
-    assert not lost, f"{len(lost)} of {len(before)} rows were lost"
-    redone = [key for key in before if after[key] != before[key]]
-    assert not redone, f"{len(redone)} of {len(before)} finished runs were done again"
-
-
-def assert_one_sentence(text):
-    assert "Traceback" not in text, text
-    assert len(text.strip().splitlines()) == 1, text
-
-
-def last_line(command):
-    return command.said().strip().splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -337,7 +293,7 @@ def test_clock_that_jumps_changes_nothing_but_the_times_shown(times, tmp_path, m
         clock["now"] += 3600 * hours.pop()
         return clock["now"]
 
-    monkeypatch.setattr(runner, "work", quick_worker.work)
+    monkeypatch.setattr(pool, "work", quick_worker.work)
     monkeypatch.setattr(time, "time", jumping)
     config, told = StudyConfig(cells=("rnn",), lengths=(5,), seeds=times, train_steps=100), Told()
     rows = run_study(config, tmp_path, workers=2, progress=told)
@@ -411,7 +367,7 @@ def test_signal_at_the_last_run_is_not_forgotten(number, status, tmp_path, monke
             if len(self.seconds) == 2:
                 os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(runner, "work", quick_worker.work)
+    monkeypatch.setattr(pool, "work", quick_worker.work)
     config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, train_steps=50)
     with pytest.raises(runner.Interrupted, match=r"^interrupted: 2 finished runs") as caught:
         run_study(config, tmp_path, workers=1, progress=AtTheEnd())
@@ -583,7 +539,7 @@ def test_disk_that_is_full_ends_the_study_with_status_1(tmp_path, monkeypatch):
         message = "the disk is full"
         raise DigitspanError(message)
 
-    monkeypatch.setattr(runner, "work", quick_worker.work)
+    monkeypatch.setattr(pool, "work", quick_worker.work)
     monkeypatch.setattr(Store, "add", full)
     with pytest.raises(DigitspanError, match=r"^the disk is full$") as caught:
         run_study(StudyConfig(train_steps=50), tmp_path, workers=1, progress=Told())

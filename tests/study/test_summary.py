@@ -12,10 +12,20 @@ import pytest
 from scipy import stats
 from studies import made_up_record, made_up_rows
 
+from digitspan.figures.numbers import accuracy_by_length_info, solved_share_info
 from digitspan.study.config import StudyConfig, quick, sheet
 from digitspan.study.store import Row, Timing
 from digitspan.study.summary import interquartile_mean, summarise
-from digitspan.study.tables import document, duration, remarks, rows_csv, span_text, spans_csv
+from digitspan.study.tables import (
+    document,
+    duration,
+    lengths_table,
+    remarks,
+    rows_csv,
+    span_text,
+    spans_csv,
+    spans_table,
+)
 
 CONFIG = StudyConfig(lengths=(5, 10, 20, 40), seeds=10, learning_rates=(1e-3, 1e-2))
 LIMIT = {"rnn": 12, "lstm": 25}
@@ -80,6 +90,26 @@ def test_runs_still_improving_are_said():
     for share in (50, 25):  # of the RNN, of the LSTM, at two rates each
         words = f"{share} % of the runs were still improving"
         assert sum(words in line for line in lines) == 2
+
+
+def test_a_study_without_the_control_at_5_says_so():
+    without = dataclasses.replace(CONFIG, lengths=(4, 10, 20))
+    for config, said in ((CONFIG, 0), (without, 1), (quick(), 0), (sheet(), 0)):
+        lines = remarks(summarise(config, {}))
+        assert sum("no row at T = 5" in line for line in lines) == said, lines
+
+
+def test_a_start_that_knows_the_length_says_so_in_every_table_and_figure():
+    config = dataclasses.replace(CONFIG, cells=("lstm",), initialisation=("uniform", "chrono"))
+    summary = summarise(config, made_up_rows(config, rule))
+    assert sum("the start chrono knows T" in line for line in remarks(summary)) == 1
+    for table in (spans_table(summary), lengths_table(summary)):
+        starts = [cell for cell in table.columns[2].cells if cell]
+        assert starts.count("chrono (knows T)") == starts.count("uniform") == 2
+    for info in (accuracy_by_length_info(summary), solved_share_info(summary)):
+        names = [panel[0] for panel in info.panels]
+        assert sum("chrono (knows T) start" in name for name in names) == 2, names
+    assert not any("chrono" in line for line in remarks(summarise(CONFIG, {})))
 
 
 def test_a_diverged_run_without_accuracy_is_a_run_that_was_not_solved():

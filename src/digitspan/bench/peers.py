@@ -40,17 +40,23 @@ class TorchNetwork(nn.Module):
 
 
 def autograd_step(
-    network: nn.Module, *, learning_rate: float = 1e-3, bfloat16: bool = False
+    network: nn.Module,
+    optimizer_name: str = "rmsprop",
+    learning_rate: float = 1e-3,
+    *,
+    bfloat16: bool = False,
 ) -> Step:
-    """A training step as everybody writes it: autograd, clipping to 10, torch's RMSprop.
+    """A training step as everybody writes it: autograd, clipping to 10, torch's own optimiser.
 
     Args:
         network: takes encoded inputs.
-        learning_rate: of RMSprop.
+        optimizer_name: "rmsprop", as the template has it, or "adam".
+        learning_rate: of the optimiser.
         bfloat16: run the forward pass under autocast to bfloat16.
     """
     parameters = list(network.parameters())
-    optimizer = torch.optim.RMSprop(parameters, lr=learning_rate)
+    kind = {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam}[optimizer_name]
+    optimizer: torch.optim.Optimizer = kind(parameters, lr=learning_rate)
 
     def step(inputs: Tensor, targets: Tensor) -> float:
         optimizer.zero_grad()

@@ -10,7 +10,15 @@ from typing import NamedTuple
 
 from digitspan.errors import ConfigError, one_of
 
-__all__ = ["CELLS", "INITIALISATIONS", "Cell", "check_cell", "check_initialisation", "title"]
+__all__ = [
+    "CELLS",
+    "INITIALISATIONS",
+    "Cell",
+    "check_cell",
+    "check_initialisation",
+    "start_title",
+    "title",
+]
 
 
 class Cell(NamedTuple):
@@ -19,23 +27,28 @@ class Cell(NamedTuple):
     title: str
     """Its name in tables and figures."""
     path: str
-    """Where it is: `module:make`, called as `make(input_size=, hidden_size=, num_classes=)`."""
+    """Where it is in this package, `module:make`; called with the sizes, as a class of one's own
+    is: `make(input_size=, hidden_size=, num_classes=)`."""
     initialisations: tuple[str, ...]
     """The starts that make sense for it, by name."""
     gates: int
-    """Matrices of size n x n in its step, for estimates of memory and time."""
+    """Blocks of n rows in its step, for estimates of memory and time."""
+    chrono: tuple[str, ...] = ()
+    """Biases that the start "chrono" sets to log U(1, T - 1); after a minus, to its negative."""
 
+
+_PLAIN = ("uniform", "normal", "orthogonal", "identity")
+_GATED = ("uniform", "normal", "orthogonal", "chrono")
+_LSTM = ("uniform", "normal", "orthogonal", "forget-bias-1", "chrono")
+_CHRONO = ("b_f", "-b_i")
 
 CELLS = {
-    "rnn": Cell(
-        "RNN", "digitspan.cells.sheet:rnn", ("uniform", "normal", "orthogonal", "identity"), 1
-    ),
-    "lstm": Cell(
-        "LSTM",
-        "digitspan.cells.sheet:lstm",
-        ("uniform", "normal", "orthogonal", "forget-bias-1", "chrono"),
-        4,
-    ),
+    "rnn": Cell("RNN", "sheet:rnn", _PLAIN, 1),
+    "lstm": Cell("LSTM", "sheet:lstm", _LSTM, 4, _CHRONO),
+    "relu-rnn": Cell("ReLU RNN", "relu_rnn:ReLURNN", _PLAIN, 1),
+    "gru": Cell("GRU", "gru:GRU", _GATED, 3, ("b_z",)),
+    "peephole-lstm": Cell("peephole LSTM", "peephole_lstm:PeepholeLSTM", _LSTM, 4, _CHRONO),
+    "mingru": Cell("minGRU", "mingru:MinGRU", ("uniform", "normal", "chrono"), 2, ("-b_z",)),
 }
 
 INITIALISATIONS = {
@@ -44,7 +57,7 @@ INITIALISATIONS = {
     "orthogonal": "uniform, with orthogonal recurrent matrices",
     "identity": "uniform, with W_hh = I and b_h = 0 (Le, Jaitly and Hinton 2015)",
     "forget-bias-1": "uniform, with b_f = 1 (Jozefowicz, Zaremba and Sutskever 2015)",
-    "chrono": "uniform, with b_f = log U(1, T - 1) = -b_i: it knows T (Tallec and Ollivier 2018)",
+    "chrono": "uniform, with gate biases log U(1, T - 1): it knows T (Tallec and Ollivier 2018)",
     "own": "whatever the class itself does; for cells of one's own, module:Class",
 }
 
@@ -75,3 +88,8 @@ def check_initialisation(cell: str, initialisation: str) -> None:
 def title(cell: str) -> str:
     """The cell's name in tables and figures: "LSTM", or the class of `module:Class`."""
     return CELLS[cell].title if cell in CELLS else cell.partition(":")[2]
+
+
+def start_title(initialisation: str) -> str:
+    """The start in tables and figures; one that knows T says so: a condition of its own."""
+    return f"{initialisation} (knows T)" if initialisation == "chrono" else initialisation

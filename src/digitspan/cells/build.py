@@ -41,7 +41,7 @@ def build(
     Raises:
         UsageError: where the module or the class is not there.
     """
-    path = CELLS[cell].path if cell in CELLS else cell
+    path = f"digitspan.cells.{CELLS[cell].path}" if cell in CELLS else cell
     make: Any = _find(path)
     # A class of one's own draws from torch's global generator: give it one that is decided by
     # ours, and leave the global one as it was.
@@ -51,23 +51,28 @@ def build(
     if not isinstance(network, nn.Module):
         message = f"{cell} must build a torch.nn.Module; got {type(network).__name__}"
         raise UsageError(message)
-    initialise(network, initialisation, length=length, generator=generator)
+    if cell in CELLS:
+        initialise(network, cell, initialisation, length=length, generator=generator)
     return network
 
 
 def initialise(
-    network: nn.Module, initialisation: str, *, length: int, generator: torch.Generator
+    network: nn.Module,
+    cell: str,
+    initialisation: str,
+    *,
+    length: int,
+    generator: torch.Generator,
 ) -> None:
     """Fill a network's parameters in place with one of the starts of `INITIALISATIONS`.
 
     Args:
-        network: a network whose weights are named as on the sheet (W_hh, b_f ...).
-        initialisation: the name of the start.
+        network: of a registered cell, whose biases begin with b_.
+        cell: its name.
+        initialisation: the name of the start, one that fits the cell.
         length: T, which only "chrono" asks for.
         generator: decides what is drawn.
     """
-    if initialisation == "own":
-        return
     parameters = dict(network.named_parameters())
     hidden_size = parameters["W_ph"].shape[1]
     bound = 1 / math.sqrt(hidden_size)
@@ -75,13 +80,13 @@ def initialise(
         for name, parameter in parameters.items():
             if initialisation != "normal":
                 parameter.uniform_(-bound, bound, generator=generator)
-            elif name.startswith("W_"):
-                parameter.normal_(0, 0.01, generator=generator)
-            else:
+            elif name.startswith("b_"):
                 parameter.zero_()
+            else:
+                parameter.normal_(0, 0.01, generator=generator)
         if initialisation == "orthogonal":
             for name, parameter in parameters.items():
-                if name.endswith("h") and name.startswith("W_") and name != "W_ph":
+                if name.startswith("W_") and name.endswith("h") and name != "W_ph":
                     parameter.copy_(_orthogonal(parameter, generator))
         elif initialisation == "identity":
             parameters["W_hh"].copy_(torch.eye(hidden_size))
@@ -91,8 +96,9 @@ def initialise(
         elif initialisation == "chrono":
             longest = max(length - 1, 2)
             time_scale = torch.empty(hidden_size).uniform_(1, longest, generator=generator)
-            parameters["b_f"].copy_(time_scale.log())
-            parameters["b_i"].copy_(-time_scale.log())
+            for name in CELLS[cell].chrono:
+                sign = -1 if name.startswith("-") else 1
+                parameters[name.removeprefix("-")].copy_(sign * time_scale.log())
 
 
 def _orthogonal(like: Tensor, generator: torch.Generator) -> Tensor:

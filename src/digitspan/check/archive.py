@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import stat
 import struct
@@ -10,7 +11,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-__all__ = ["ArchiveRefused", "read_archive", "read_folder"]
+__all__ = ["ArchiveRefused", "read_archive", "read_folder", "read_inner_archive"]
 
 MAX_BYTES = 200 * 10**6
 MAX_FILES = 2000
@@ -33,11 +34,43 @@ def read_archive(path: Path) -> dict[str, bytes]:
         ArchiveRefused: for names that lead elsewhere, links, passwords, sizes that lie, and more
             than 200 MB, 2,000 files, 200 times the packed size, or 10 seconds of unpacking.
     """
-    deadline = time.monotonic() + MAX_SECONDS
     try:
         if path.stat().st_size > MAX_BYTES:
             _refuse(f"the ZIP has more than {MAX_BYTES // 10**6} MB")
-        with zipfile.ZipFile(path) as archive:
+        return _unpacked(path.read_bytes())
+    except OSError as error:
+        message = f"the ZIP cannot be read: {error}"
+        raise ArchiveRefused(message) from error
+
+
+def read_inner_archive(name: str, data: bytes) -> dict[str, bytes]:
+    """The files of a ZIP that lies in a ZIP, in a folder of its name.
+
+    Raises:
+        ArchiveRefused: as `read_archive`, and for a further ZIP in it.
+    """
+    try:
+        files = _unpacked(data)
+    except ArchiveRefused as error:
+        message = f"{error}, in {name[:60]!r} inside it"
+        raise ArchiveRefused(message) from error
+    folder = name[: -len(".zip")]
+    if not any(inner.endswith((".py", ".ipynb")) for inner in files) and any(
+        inner.lower().endswith(".zip") for inner in files
+    ):
+        _refuse("there is a ZIP in a ZIP in the ZIP")
+    return {f"{folder}/{inner}": content for inner, content in files.items()}
+
+
+def _unpacked(data: bytes) -> dict[str, bytes]:
+    """The files of a ZIP.
+
+    Raises:
+        ArchiveRefused: as `read_archive`.
+    """
+    deadline = time.monotonic() + MAX_SECONDS
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
             _check_entries(entries)
             return _contents(archive, entries, deadline)
@@ -81,7 +114,7 @@ def _contents(
     files: dict[str, bytes] = {}
     total = 0
     for entry in entries:
-        if entry.is_dir() or _SKIPPED.search(entry.filename):
+        if _name(entry).endswith("/") or _SKIPPED.search(_name(entry)):
             continue
         parts, size = [], 0
         with archive.open(entry) as stream:
@@ -96,7 +129,7 @@ def _contents(
                 parts.append(part)
         if size != entry.file_size:
             _refuse(f"{_shown(entry)} is smaller than the ZIP says")
-        files[str(PurePosixPath(entry.filename))] = b"".join(parts)
+        files[str(PurePosixPath(_name(entry)))] = b"".join(parts)
     return files
 
 
@@ -106,10 +139,10 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
     seen: dict[str, str] = {}
     for entry in entries:
         _check_name(entry)
-        key = entry.filename.rstrip("/").casefold()
-        if key in seen and not entry.is_dir():
+        key = _name(entry).rstrip("/").casefold()
+        if key in seen and not _name(entry).endswith("/"):
             _refuse(f"{_shown(entry)} and {seen[key]!r} are the same name on some systems")
-        seen[key] = entry.filename
+        seen[key] = _name(entry)
         mode = entry.external_attr >> 16
         if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_IFMT(mode) == 0):
             _refuse(f"{_shown(entry)} is a link or a device, not a file")
@@ -132,7 +165,10 @@ def _check_name(entry: zipfile.ZipInfo) -> None:
     if "\0" in name or any(ord(c) < 32 for c in name):
         _refuse(f"{_shown(entry)} has control characters in its name")
     if "\\" in name:
-        _refuse(f"{_shown(entry)} has a backslash in its name")
+        # Some programs on Windows write folders so.
+        name = name.replace("\\", "/")
+        if ".." in name.split("/") or name.startswith("/") or re.match(r"[A-Za-z]:", name):
+            _refuse(f"{_shown(entry)} has backslashes in its name that lead elsewhere")
     if name.startswith("/") or re.match(r"[A-Za-z]:", name):
         _refuse(f"{_shown(entry)} has an absolute path")
     if len(name) > MAX_NAME:
@@ -165,6 +201,11 @@ def _check_totals(count: int, total: int) -> None:
         _refuse(f"there are more than {MAX_FILES} files")
     if total > MAX_BYTES:
         _refuse(f"it unpacks to more than {MAX_BYTES // 10**6} MB")
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """An entry's name with forward slashes."""
+    return entry.filename.replace("\\", "/")
 
 
 def _shown(entry: zipfile.ZipInfo) -> str:

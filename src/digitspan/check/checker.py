@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,28 @@ from digitspan.check.package import check_package
 from digitspan.check.report import NETWORKS, Findings, Report, Section
 from digitspan.check.rules import Rules
 from digitspan.check.sandbox import Child, ChildLost, ChildRefused, Limits
-from digitspan.check.source import Candidate, candidates, ready_made_calls, script_of, told_longer
+from digitspan.check.source import (
+    Candidate,
+    candidates,
+    known_library,
+    nowhere,
+    numbers_in,
+    ready_made_calls,
+    resets_between_batches,
+    script_of,
+    told_longer,
+    works_when_imported,
+)
 from digitspan.check.subject import Built, Subject, build_and_feed, digits_for
 from digitspan.check.training import Trained, check_training
 
 __all__ = ["Children", "check_class", "check_hand_in"]
 
 _KINDS = {"VanillaRNN": "rnn", "LSTM": "lstm"}
+_CUDA = (
+    "CUDA is asked for without asking whether there is any: on a computer without it the code "
+    "stops; expected the device that the constructor is given, or torch.cuda.is_available()."
+)
 _LOST = {
     "timeout": "timeout: the code does not come to an end within its time",
     "out of memory": "out of memory: the code asks for more than it may have",
@@ -116,9 +132,9 @@ def check_class(children: Children, hand_in: HandIn, name: str, rules: Rules) ->
         return Section(tuple(findings.found))
     child.cuda.clear()
     try:
-        options = _plans_of(0)
+        options = list(plans(numbers_in(candidate)))
         if told_longer(hand_in.sources, candidate.name):
-            options = [*_plans_of(1), *options]
+            options = [*(dataclasses.replace(plan, longer=1) for plan in options), *options]
         decided = _run_checks(child, candidate, kind, findings, rules, options)
     except ChildLost as lost:
         findings.fault("no answer", f"{_LOST[lost.reason]}.")
@@ -129,20 +145,8 @@ def check_class(children: Children, hand_in: HandIn, name: str, rules: Rules) ->
         decided = True
     for place in sorted(child.cuda)[:1]:
         file, _, line = place.rpartition(":")
-        findings.fault(
-            "cuda",
-            "CUDA is asked for without asking whether there is any: on a computer without it the "
-            "code stops; expected the device that the constructor is given, or "
-            "torch.cuda.is_available().",
-            file,
-            int(line) if line.isdigit() else 0,
-        )
+        findings.fault("cuda", _CUDA, file, int(line) if line.isdigit() else 0)
     return Section(tuple(findings.found), decided)
-
-
-def _plans_of(longer: int) -> list[Plan]:
-    """The sizes to try, with the constructor told a length that is so much longer."""
-    return [dataclasses.replace(plan, longer=longer) for plan in plans()]
 
 
 def _run_checks(
@@ -166,7 +170,7 @@ def _run_checks(
         findings.remark(
             "runs",
             "The class only runs where the batch size equals the number of hidden units: the axes "
-            "of a state or a bias are exchanged.",
+            "of a state or a bias are exchanged, or both sizes are written into the code.",
         )
     if subject.how["interface"] == "step":
         findings.remark(
@@ -179,19 +183,39 @@ def _run_checks(
 
 def _load(child: Child, candidate: Candidate, findings: Findings) -> Signature | None:
     """Import a class, in full or its definitions only."""
+    source = candidate.source
+    works = not source.notebook and works_when_imported(source)
+    if works:
+        findings.remark(
+            "import",
+            'The file trains as soon as it is imported: expected if __name__ == "__main__" '
+            "around it; its classes alone were checked.",
+            source.name,
+        )
+    if source.error:
+        findings.fault(
+            "import",
+            f"The file cannot be imported: {source.error}; expected UTF-8.",
+            source.name,
+            source.line,
+        )
     question = {
         "do": "load",
-        "file": candidate.source.path,
+        "file": source.path,
         "class": candidate.name,
-        "definitions_only": candidate.source.notebook,
+        "definitions_only": source.notebook or works,
     }
     try:
         header, _ = child.ask(question)
     except ChildRefused as error:
-        instead = _load_definitions(child, question, error, candidate, findings)
+        instead = _load_definitions(child, question, error, findings)
         if instead is None:
             return None
         header = instead
+    skipped = header.get("skipped")
+    for problem in skipped if isinstance(skipped, list) else []:
+        if isinstance(problem, dict):
+            _tell_import(ChildRefused(problem, []), findings)
     if not header.get("module"):
         findings.fault(
             "runs", f"{candidate.name} is no torch.nn.Module, so it has no parameters to train."
@@ -200,11 +224,7 @@ def _load(child: Child, candidate: Candidate, findings: Findings) -> Signature |
 
 
 def _load_definitions(
-    child: Child,
-    question: dict[str, Any],
-    error: ChildRefused,
-    candidate: Candidate,
-    findings: Findings,
+    child: Child, question: dict[str, Any], error: ChildRefused, findings: Findings
 ) -> dict[str, Any] | None:
     """Import what a file defines, where running all of it fails."""
     if error.type == "SystemExit":
@@ -216,26 +236,23 @@ def _load_definitions(
             error.line,
         )
         return None
-    missing = error.type in ("ModuleNotFoundError", "ImportError")
-    tensorflow = error.missing.partition(".")[0] in (
-        "tensorflow",
-        "keras",
-        "jax",
-        "theano",
-        "mxnet",
-    )
-    if missing and tensorflow:
+    try:
+        header, _ = child.ask({**question, "definitions_only": True})
+    except ChildRefused as second:
+        header = {}
+        # What stops the class itself says more than what stopped the lines before it.
+        error = error if _is_import(error) else second
+    library = error.missing.partition(".")[0]
+    if library in _OTHER_FRAMEWORKS and not header.get("module"):
         findings.remark(
             "import",
-            f"It is written for {error.missing.partition('.')[0]}; only PyTorch can be checked.",
+            f"It is written for {library}; only PyTorch can be checked.",
             error.file,
             error.line,
         )
         return None
-    try:
-        header, _ = child.ask({**question, "definitions_only": True})
-    except ChildRefused:
-        header = {}
+    if header and _tell_import(error, findings):
+        return header
     if header:
         findings.remark(
             "import",
@@ -249,9 +266,34 @@ def _load_definitions(
     return None
 
 
+_OTHER_FRAMEWORKS = ("tensorflow", "keras", "jax", "theano", "mxnet", "flax", "chainer")
+
+
+def _is_import(error: ChildRefused) -> bool:
+    """Whether an import failed."""
+    return error.type in ("ModuleNotFoundError", "ImportError")
+
+
+def _tell_import(error: ChildRefused, findings: Findings) -> bool:
+    """Tell a module that is nowhere; returns whether it is one.
+
+    What a library lacks, or a library that is missing, may be so on this computer alone.
+    """
+    library = error.missing.partition(".")[0]
+    if not _is_import(error) or library in _OTHER_FRAMEWORKS or known_library(error.missing):
+        return False
+    findings.fault(
+        "import", f"The file cannot be imported: {error}{nowhere(error)}", error.file, error.line
+    )
+    return True
+
+
 def _tell_failure(built: Built, candidate: Candidate, findings: Findings) -> bool:
     """A class that cannot be built or fed."""
     error = built.problem
+    if error is not None and re.search("CUDA|cuda|accelerator", error.message):
+        findings.fault("cuda", _CUDA, error.file, error.line)
+        return True
     reason = f": {error}" if error is not None else ""
     file, line = (error.file, error.line) if error is not None else ("", 0)
     if not built.constructed:
@@ -369,6 +411,22 @@ def _reconsider(
 ) -> Section:
     """Look again at what only the training script can say."""
     findings = list(section.findings)
+    kept = [
+        f for f in findings if f.rule == "initial state" and "kept from one batch" in f.message
+    ]
+    reset = _resets(hand_in, name) if kept else ""
+    if reset:
+        findings = [
+            f._replace(
+                severity="remark",
+                message=f"The state is kept from one batch to the next until {reset} is called or "
+                f"set, as the training script does for every batch.",
+            )
+            if f in kept
+            else f
+            for f in findings
+            if f.rule != "memory"  # what grows is the history of a state that is never reset here
+        ]
     softmax = [f for f in findings if f.rule == "softmax" and "softmax again" in f.message]
     if softmax and trained.losses and trained.losses.isdisjoint({"probabilities"}):
         # The script takes the logarithm itself, or another loss: nothing is applied twice.
@@ -382,6 +440,12 @@ def _reconsider(
             for f in findings
         ]
     return Section(tuple(findings), section.decided)
+
+
+def _resets(hand_in: HandIn, name: str) -> str:
+    """What a training script calls or sets before each batch to start a network anew."""
+    found = candidates(hand_in.sources, _KINDS[name])
+    return resets_between_batches(hand_in.sources, found[0].name) if found else ""
 
 
 def _ruled(section: Section, rules: Rules) -> Section:

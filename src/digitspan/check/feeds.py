@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["Plan", "Signature", "constructions", "feeds", "plans"]
+__all__ = ["Plan", "Signature", "constructions", "feeds", "plans", "role_of"]
 
 
 class Signature(NamedTuple):
@@ -36,11 +36,22 @@ class Plan:
     """How much more than `steps` the constructor is told as the length."""
 
 
-def plans() -> Iterator[Plan]:
-    """Sizes, all different where that works: an exchanged axis shows at once."""
+def plans(written: list[int]) -> Iterator[Plan]:
+    """Sizes, all different where that works: an exchanged axis shows at once.
+
+    Args:
+        written: numbers that stand in the code, and may be sizes.
+    """
     for batch, hidden in ((7, 3), (3, 3), (128, 3)):
         for inputs in (1, 10):
             yield Plan(batch, hidden, inputs)
+    # The template's length of 10, and sizes that are written into the code.
+    for inputs in (1, 10):
+        yield Plan(7, 3, inputs, steps=10)
+    for batch in [size for size in written if size not in (3, 7, 10, 128) and size < 600][:3]:
+        yield Plan(batch, 3, 1)
+    for size in [size for size in written if 20 <= size < 600][:2]:
+        yield Plan(size, size, 1)
 
 
 def constructions(signature: Signature, plan: Plan) -> Iterator[dict[str, Any]]:
@@ -56,14 +67,14 @@ def constructions(signature: Signature, plan: Plan) -> Iterator[dict[str, Any]]:
                 yield values
 
 
-def feeds(signature: Signature, plan: Plan) -> Iterator[dict[str, Any]]:
-    """Ways to feed digits to forward."""
+def feeds(signature: Signature, plan: Plan, hidden: int) -> Iterator[dict[str, Any]]:
+    """Ways to feed digits to forward, in a network of so many hidden units."""
     required = [
         p
         for p in signature.forward
         if not p[2] and p[1] in ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD")
     ]
-    common = {"classes": plan.classes, "hidden": plan.hidden}
+    common = {"classes": plan.classes, "hidden": hidden}
     encodings = ["number"] if plan.inputs == 1 else ["one-hot", "number"]
     more = len(required) - 1
     for states in _state_lists(more, plan):
@@ -117,7 +128,7 @@ def _by_name(parameters: list[list[Any]], plan: Plan, device: Any) -> dict[str, 
     kwargs: dict[str, Any] = {}
     args: list[Any] = []
     for name, kind, has_default, _ in parameters:
-        role = _role(str(name))
+        role = role_of(str(name))
         value = _value(role, plan, device)
         if has_default and role in ("other", "layers", "dropout", "flag"):
             continue
@@ -131,7 +142,7 @@ def _by_name(parameters: list[list[Any]], plan: Plan, device: Any) -> dict[str, 
 def _by_place(parameters: list[list[Any]], plan: Plan, device: Any) -> dict[str, Any] | None:
     """Positional arguments in the order of the course's template, where the names say nothing."""
     required = [p for p in parameters if not p[2]]
-    known = [p for p in required if _role(str(p[0])) != "other"]
+    known = [p for p in required if role_of(str(p[0])) != "other"]
     if len(known) == len(required) or not 3 <= len(required) <= 6:
         return None
     order = [plan.steps + plan.longer, plan.inputs, plan.hidden, plan.classes, plan.batch, device]
@@ -140,7 +151,7 @@ def _by_place(parameters: list[list[Any]], plan: Plan, device: Any) -> dict[str,
     return {"args": order[: len(required)], "kwargs": {}}
 
 
-def _role(name: str) -> str:
+def role_of(name: str) -> str:
     """What a parameter of a constructor is, by its name."""
     word = name.lower().strip("_")
     if "dropout" in word:

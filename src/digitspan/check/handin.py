@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from digitspan.check.archive import ArchiveRefused, read_archive, read_folder
+from digitspan.check.archive import ArchiveRefused, read_archive, read_folder, read_inner_archive
 from digitspan.check.source import Source, candidates, read_sources
 from digitspan.errors import UsageError
 
-__all__ = ["HandIn", "Tree", "find_hand_ins", "read_hand_in"]
+__all__ = ["HandIn", "Tree", "find_hand_ins", "inner_archives", "read_hand_in"]
 
 _PARTS = re.compile(
     r"(part|task|code|src|old|backup|notebook|exercise|assignment|sheet|report|fig|plot|result|"
@@ -20,6 +20,7 @@ _PARTS = re.compile(
     re.IGNORECASE,
 )
 _LARGEST_DATA = 2 * 10**6
+_MOST_INNER = 4
 
 
 class HandIn(NamedTuple):
@@ -69,6 +70,11 @@ class Tree:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def inner_archives(files: dict[str, bytes]) -> list[str]:
+    """The ZIPs among the files."""
+    return [name for name in files if name.lower().endswith(".zip") and "__MACOSX" not in name]
+
+
 def find_hand_ins(paths: list[Path]) -> list[Path]:
     """The hand-ins among these paths: ZIPs, folders that are one, folders of many.
 
@@ -102,9 +108,11 @@ def read_hand_in(path: Path) -> HandIn:
     is_archive = path.is_file()
     try:
         files = read_archive(path) if is_archive else read_folder(path)
+        if is_archive and not read_sources(files):
+            for name in inner_archives(files)[:_MOST_INNER]:
+                files.update(read_inner_archive(name, files[name]))
     except ArchiveRefused as error:
         return HandIn(path, is_archive, {}, [], str(error))
-    # A ZIP inside a folder of its own name, as course systems hand it out, or a ZIP in a ZIP.
     return HandIn(path, is_archive, files, read_sources(files), "")
 
 

@@ -8,7 +8,7 @@ import logging
 import re
 import warnings
 
-from digitspan.check.handin import HandIn
+from digitspan.check.handin import HandIn, inner_archives
 from digitspan.check.report import Findings, Section
 
 __all__ = ["check_package"]
@@ -39,6 +39,13 @@ def check_package(hand_in: HandIn) -> Section:
         findings.fault(
             "name",
             f"The ZIP is called {hand_in.path.name!r}, expected Surname-Matriculation.zip.",
+        )
+    inner = inner_archives(hand_in.files)
+    if inner and any(source.name.startswith(inner[0][:-4]) for source in hand_in.sources):
+        findings.fault(
+            "archive",
+            "There is a ZIP inside the ZIP, with the code in it: expected the files themselves.",
+            inner[0],
         )
     if not hand_in.sources:
         findings.fault("missing", "There is neither a .py file nor a notebook in it.")

@@ -383,7 +383,9 @@ def _walls() -> list[str]:
 
     The packages of our own Python are there to read, this package is not.
     """
-    command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
+    # A superuser's sandbox would keep rights such as mounting over what is read only.
+    command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv",
+               "--cap-drop", "ALL"]  # fmt: skip
     for name, value in _environment().items():
         command += ["--setenv", name, value]
     folders = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/alternatives"]

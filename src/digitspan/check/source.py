@@ -5,18 +5,27 @@ from __future__ import annotations
 import ast
 import json
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from digitspan.check.inside.loading import STAND_INS
+from digitspan.check.sandbox import ChildRefused
 
 __all__ = [
     "Candidate",
     "Source",
     "candidates",
+    "known_library",
+    "nowhere",
+    "numbers_in",
     "read_sources",
     "ready_made_calls",
+    "resets_between_batches",
     "script_of",
     "told_longer",
+    "works_when_imported",
 ]
 
 
@@ -31,7 +40,7 @@ class Source(NamedTuple):
     tree: ast.Module | None
     """None where it is not Python 3."""
     error: str
-    """Why it is not, with the line."""
+    """Why Python does not read it; empty where it does."""
     line: int
     """The line of that."""
 
@@ -63,7 +72,11 @@ def read_sources(files: dict[str, bytes]) -> list[Source]:
         if base.startswith("._") or "__MACOSX" in name or ".ipynb_checkpoints" in name:
             continue
         if name.endswith(".py"):
-            sources.append(_source(name, name, data.decode("utf-8-sig", errors="replace")))
+            text, error, line = _decoded(data)
+            source = _source(name, name, text)
+            if error and source.tree is not None:
+                source = source._replace(error=error, line=line)
+            sources.append(source)
         elif name.endswith(".ipynb"):
             path = f"{name[:-6]}_notebook.py"
             sources.append(_source(name, path, _notebook_code(data)))
@@ -74,7 +87,7 @@ def candidates(sources: list[Source], kind: str) -> list[Candidate]:
     """The classes that may be the "rnn" or the "lstm" of a hand-in, the likeliest first."""
     found = []
     for source in sources:
-        if source.tree is None:
+        if source.tree is None or "class " not in source.text:
             continue
         for node in ast.walk(source.tree):
             if isinstance(node, ast.ClassDef):
@@ -110,6 +123,56 @@ def script_of(sources: list[Source]) -> Source | None:
     return best[1] if best else None
 
 
+def numbers_in(candidate: Candidate) -> list[int]:
+    """The whole numbers above 1 that stand in a class, each once, in their order."""
+    assert candidate.source.tree is not None
+    nodes = _reachable(candidate.source.tree, candidate.name)
+    found = [
+        inner.value
+        for node in nodes
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Constant) and type(inner.value) is int and inner.value > 1
+    ]
+    return list(dict.fromkeys(found))
+
+
+def resets_between_batches(sources: list[Source], class_name: str) -> str:
+    """What a training loop calls or sets to give a network its first state again; empty: nothing.
+
+    That is a method of the class that sets attributes, or one of its attributes.
+    """
+    methods: set[str] = set()
+    attributes: set[str] = set()
+    loops: list[ast.AST] = []
+    for node in (node for source in sources if source.tree for node in ast.walk(source.tree)):
+        if isinstance(node, ast.ClassDef) and node.name == class_name:
+            for item in [item for item in node.body if isinstance(item, ast.FunctionDef)]:
+                own = set(_attributes_set(item))
+                attributes |= own
+                if own and item.name not in ("forward", "__init__", "__call__"):
+                    methods.add(item.name)
+        elif isinstance(node, (ast.For, ast.While)) and _trains(node, set()):
+            loops.append(node)
+    for node in (node for loop in loops for node in ast.walk(loop)):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in methods
+        ):
+            return f"{node.func.attr}()"
+        for name in set(_attributes_set(node)) & attributes if isinstance(node, ast.stmt) else ():
+            return name
+    return ""
+
+
+def _attributes_set(node: ast.AST) -> Iterator[str]:
+    """The attributes that the assignments inside a statement set."""
+    for inner in ast.walk(node):
+        for target in inner.targets if isinstance(inner, ast.Assign) else ():
+            parts = target.elts if isinstance(target, ast.Tuple) else [target]
+            yield from (part.attr for part in parts if isinstance(part, ast.Attribute))
+
+
 def ready_made_calls(source: Source, class_name: str) -> list[tuple[str, int]]:
     """Torch's own layers that a class makes or calls, by the syntax tree: (name, line) each."""
     if source.tree is None:
@@ -128,13 +191,57 @@ def ready_made_calls(source: Source, class_name: str) -> list[tuple[str, int]]:
     return calls
 
 
+def works_when_imported(source: Source) -> bool:
+    """Whether importing a file trains a network: no `if __name__ == "__main__"` around it."""
+    if source.tree is None:
+        return False
+    functions = {n.name: n for n in source.tree.body if isinstance(n, ast.FunctionDef)}
+    trainers: set[str] = set()
+    while True:
+        more = {name for name, node in functions.items() if _trains(node, trainers)} - trainers
+        if not more:
+            break
+        trainers |= more
+    kept = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
+    return any(
+        _trains(node, trainers)
+        for node in source.tree.body
+        if not isinstance(node, kept) and "__main__" not in ast.dump(node)
+    )
+
+
+def _trains(node: ast.AST, trainers: set[str]) -> bool:
+    """Whether a statement calls backward(), or a function that does."""
+    return any(
+        isinstance(inner, ast.Call)
+        and (
+            (isinstance(inner.func, ast.Attribute) and inner.func.attr == "backward")
+            or (isinstance(inner.func, ast.Name) and inner.func.id in trainers)
+        )
+        for inner in ast.walk(node)
+    )
+
+
+def known_library(module: str) -> bool:
+    """Whether a module is of Python or of a library known here: it may be missing here alone."""
+    first = module.partition(".")[0]
+    return first in STAND_INS or first in sys.stdlib_module_names or first in ("torch", "numpy")
+
+
+def nowhere(error: ChildRefused) -> str:
+    """What is to be added about a module that is not there."""
+    if error.type != "ModuleNotFoundError":
+        return "."
+    return "; it is neither in the hand-in nor a library that is known here."
+
+
 def told_longer(sources: list[Source], class_name: str) -> bool:
     """Whether a class is constructed with a length of one more, T instead of the T - 1 digits fed.
 
     That is, its first argument, or one called like a length, is `... + 1`, directly or by a name.
     """
     for source in sources:
-        if source.tree is None:
+        if source.tree is None or class_name not in source.text:
             continue
         longer = {
             target.id
@@ -195,6 +302,29 @@ def _source(name: str, path: str, text: str) -> Source:
         return Source(name, path, text, None, f"it cannot be read: {error}", 0)
 
 
+def _decoded(data: bytes) -> tuple[str, str, int]:
+    """The text of a Python file by the encoding that it declares, UTF-8 where it declares none.
+
+    With it why Python does not read it, and the line of that; empty and 0 where it does.
+    """
+    declared = _ENCODING.search(data[:400])
+    name = declared.group(2).decode("ascii") if declared else "utf-8"
+    try:
+        text = data.decode("utf-8-sig" if name.lower().startswith("utf") else name)
+    except LookupError:
+        return data.decode("latin-1"), f"there is no encoding {name[:30]!r}", 1
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        reason = f"byte {data[error.start]:#x} is not {name[:30]}, in which Python reads it"
+        return data.decode("cp1252", errors="replace"), reason, line
+    # What the child is given is UTF-8.
+    return _DECLARED.sub(r"\1utf-8", text, count=1) if declared else text, "", 0
+
+
+_ENCODING = re.compile(rb"^((?:[^\n]*\n)?[ \t\f]*#.*?coding[:=][ \t]*)([-\w.]+)")
+_DECLARED = re.compile(_ENCODING.pattern.decode())
+
+
 def _notebook_code(data: bytes) -> str:
     """The code cells of a notebook as one Python file, without the lines of IPython."""
     try:
@@ -205,17 +335,37 @@ def _notebook_code(data: bytes) -> str:
                 continue
             text = cell.get("source", "")
             text = "".join(text) if isinstance(text, list) else str(text)
-            if text.lstrip().startswith("%%"):
+            if _OTHER_LANGUAGE.match(text):
                 continue
             lines = [
-                re.sub(r"^(\s*)[%!?].*", r"\1pass", line)
+                re.sub(r"^(\s*)([%!?].*|from __future__ .*)", r"\1pass", line)
                 for line in text.split("\n")
                 if "get_ipython" not in line
             ]
-            parts.append("\n".join(lines))
+            cell_text = "\n".join(lines)
+            # A cell that is no Python is left out, unless it is what is looked for.
+            if _is_python(cell_text) or re.search(r"^class ", cell_text, re.MULTILINE):
+                parts.append(cell_text)
         return "\n\n".join(parts)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
+
+
+_OTHER_LANGUAGE = re.compile(
+    r"\s*%%(bash|sh|script|html|HTML|js|javascript|latex|markdown|svg|perl|ruby|cmd|writefile "
+    r"[^\n]*(?<!\.py)\n)"
+)
+
+
+def _is_python(text: str) -> bool:
+    """Whether a text is Python 3."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 _WANTED = {
@@ -299,6 +449,8 @@ def _does_nothing(function: ast.FunctionDef) -> bool:
             continue
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
             continue
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant):
+            continue  # out = None
         if isinstance(statement, ast.Raise) and "NotImplemented" in ast.dump(statement):
             return True
         if isinstance(statement, ast.Return) and (
@@ -307,7 +459,7 @@ def _does_nothing(function: ast.FunctionDef) -> bool:
             bound = {
                 target.id
                 for other in function.body
-                if isinstance(other, ast.Assign)
+                if isinstance(other, ast.Assign) and not isinstance(other.value, ast.Constant)
                 for target in other.targets
                 if isinstance(target, ast.Name)
             }

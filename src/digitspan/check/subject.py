@@ -11,12 +11,16 @@ from digitspan.check.equations.cells import Numbers
 from digitspan.check.feeds import Plan, Signature, constructions, feeds
 from digitspan.check.sandbox import Child, ChildLost, ChildRefused
 
-__all__ = ["Digits", "Subject", "Tensor", "build_and_feed", "digits_for"]
+__all__ = ["MAX_NUMBERS", "Digits", "Subject", "Tensor", "build_and_feed", "digits_for"]
 
 Digits = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
-_MAX_NUMBERS = 3000
+MAX_NUMBERS = 3000
 """A network of more numbers is not asked one by one."""
+_GOOD_SCORE = 2.5
+"""The right width, samples kept apart, and half of the digits read; 3 at most."""
+_FEW_UNITS = 12
+"""Of a network with more hidden units, some are looked at."""
 
 
 class Tensor(NamedTuple):
@@ -32,11 +36,13 @@ class Tensor(NamedTuple):
     """A Parameter that asks for a gradient."""
     values: Numbers
     """As the constructor left them; NaN where it left what lay in memory."""
+    kept: list[int] | None = None
+    """Which of its numbers are looked at, all others being zero; None: all of them."""
 
     @property
     def size(self) -> int:
-        """How many numbers."""
-        return math.prod(self.shape)
+        """How many numbers are looked at."""
+        return math.prod(self.shape) if self.kept is None else len(self.kept)
 
 
 class Subject:
@@ -60,6 +66,10 @@ class Subject:
         self.fresh = False
         self.ready_made: list[str] = []
         self.tensors: list[Tensor] = []
+        self.arrangements: list[list[Tensor]] = []
+        self.hidden = plan.hidden
+        self.units = plan.hidden
+        self.score = 0.0
         self.printed = 0
         self.grad = True
 
@@ -85,7 +95,7 @@ class Subject:
         values = np.frombuffer(payload[: len(payload) // 8 * 8], dtype=np.float64)
         self.ready_made = [str(name)[:40] for name in header.get("ready_made", [])][:20]
         self.printed = int(header.get("characters", 0))
-        self.tensors = []
+        tensors = []
         start = 0
         for index, entry in enumerate(header.get("tensors", [])):
             shape = tuple(int(size) for size in entry["shape"])
@@ -98,7 +108,16 @@ class Subject:
             )  # fmt: skip
             # A state that waits at zero is left alone; whatever else there is may be a weight.
             if tensor.trainable or len(own) != size or (own != 0).any():
-                self.tensors.append(tensor)
+                tensors.append(tensor)
+        self.hidden = hidden_size(tensors, self.plan)
+        self.units = self.hidden if self.hidden <= _FEW_UNITS else 3
+        self.arrangements = [tensors]
+        if self.units < self.hidden:
+            self.arrangements = [
+                [_few_units(tensor, self.hidden, self.units, first) for tensor in tensors]
+                for first in (True, False)
+            ]
+        self.tensors = self.arrangements[0]
 
     def ask(
         self,
@@ -178,6 +197,10 @@ class Subject:
         """Random settings, shape (count, P): small enough for digits up to 9."""
         return rng.uniform(-0.6, 0.6, (count, self.count))
 
+    def arrange(self, number: int) -> None:
+        """Look at other numbers of a large network, as many."""
+        self.tensors = self.arrangements[number]
+
     def name_of(self, number: int) -> str:
         """The tensor that a number belongs to."""
         for tensor in self.tensors:
@@ -194,8 +217,56 @@ class Subject:
             "steps": digits.shape[1],
             "settings": settings,
             "tensors": [tensor.place for tensor in self.tensors],
+            "kept": [tensor.kept for tensor in self.tensors],
             "how": self.how,
         }
+
+
+def hidden_size(tensors: list[Tensor], plan: Plan) -> int:
+    """N: what the constructor was told, or the size that is written into the code.
+
+    That is the smallest with which the length of every axis can be explained.
+    """
+    axes = {size for tensor in tensors for size in tensor.shape}
+    told = plan.hidden
+    if axes & {told, 2 * told, 3 * told, 4 * told}:
+        return told
+    known = {1, 10, plan.batch, plan.steps, plan.inputs}
+    for size in sorted(axes):
+        explained = known | {size * gates for gates in (1, 2, 3, 4)}
+        explained |= {size + inputs for inputs in (1, 10)}
+        if size > 1 and axes <= explained and any(size in tensor.shape for tensor in tensors):
+            if size not in known or (size, size) in {tensor.shape for tensor in tensors}:
+                return size
+    return told
+
+
+def _few_units(tensor: Tensor, hidden: int, units: int, state_first: bool) -> Tensor:
+    """A tensor of which only the numbers of the first few hidden units are looked at.
+
+    The other units have no way into those while their numbers are zero, so that what is left is
+    the same network, only smaller.
+
+    Args:
+        tensor: all of it.
+        hidden: N.
+        units: how many of them are left.
+        state_first: whether (h, x) stands where the two are one vector, or (x, h).
+    """
+    axes = []
+    for size in tensor.shape:
+        few, more = np.arange(units), size - hidden
+        if size % hidden == 0:
+            axes.append((np.arange(0, size, hidden)[:, None] + few).reshape(-1))
+        elif more in (1, 10) and state_first:
+            axes.append(np.append(few, np.arange(hidden, size)))
+        elif more in (1, 10):
+            axes.append(np.arange(more + units))
+        else:
+            axes.append(np.arange(size))
+    places = np.ravel_multi_index(np.ix_(*axes), tensor.shape).reshape(-1)
+    kept = [int(place) for place in places]
+    return tensor._replace(kept=kept, values=tensor.values[kept])
 
 
 def digits_for(plan: Plan, seed: int = 1) -> Digits:
@@ -221,14 +292,16 @@ class Built(NamedTuple):
 def build_and_feed(child: Child, signature: Signature, options: list[Plan]) -> Built:
     """Try sizes, arguments and layouts until a network answers with K numbers a sample.
 
-    What answers in the sheet's own way is taken at once; what answers otherwise (with another
-    width, say) only where nothing better is found.
+    What reads the digits and answers K numbers is taken at once; what answers otherwise (with
+    another width, say, or to the last digit alone) only where no other sizes do better.
     """
     problem: ChildRefused | None = None
     first_run: ChildRefused | None = None
     constructed = False
     fallback: Subject | None = None
     for plan in options:
+        if fallback is not None and plan.batch != fallback.plan.batch:
+            continue
         for dtype in ("float64", "float32"):
             for arguments in constructions(signature, plan):
                 subject = Subject(child, plan, dtype, arguments)
@@ -239,10 +312,13 @@ def build_and_feed(child: Child, signature: Signature, options: list[Plan]) -> B
                     continue
                 constructed = True
                 failure = _find_feed(subject, signature)
-                if failure is None and subject.width == plan.classes:
+                if failure is None and subject.score >= _GOOD_SCORE:
                     return Built(subject, None, True)
                 if failure is None:
-                    fallback = fallback or subject
+                    # The sheet's own sizes, unless these do not even give K numbers.
+                    right = subject.width == plan.classes
+                    if fallback is None or (right and fallback.width != plan.classes):
+                        fallback = subject
                 elif first_run is None:
                     first_run = failure
     if fallback is not None:
@@ -252,13 +328,11 @@ def build_and_feed(child: Child, signature: Signature, options: list[Plan]) -> B
 
 def _find_feed(subject: Subject, signature: Signature) -> ChildRefused | None:
     """Find how a network wants its digits; the first error where no way works."""
-    if not 0 < subject.count <= _MAX_NUMBERS and subject.count:
-        return None
     digits = digits_for(subject.plan)
     values = subject.random_values(np.random.default_rng(0), 3)
     first: ChildRefused | None = None
     chosen: tuple[float, dict[str, Any]] | None = None
-    for how in feeds(signature, subject.plan):
+    for how in feeds(signature, subject.plan, subject.hidden):
         subject.how = how
         try:
             answers = subject.ask(values, digits, fresh=True)
@@ -274,7 +348,7 @@ def _find_feed(subject: Subject, signature: Signature) -> ChildRefused | None:
             break
     if chosen is None:
         return first or ChildRefused({"type": "ValueError", "message": "no answer"}, [])
-    subject.how = chosen[1]
+    subject.score, subject.how = chosen
     subject.ask(values, digits, fresh=True)
     return None
 

@@ -34,6 +34,8 @@ class Verified(NamedTuple):
     """In what it departs from the sheet."""
     kind: str
     """"rnn" or "lstm": what it is inside."""
+    table: str = ""
+    """The tensor that the digits are looked up in before they enter; empty: none."""
 
 
 def tell_behaviour(subject: Subject, behaviour: Behaviour, kind: str, findings: Findings) -> None:
@@ -158,6 +160,12 @@ def tell_equations(verified: Verified, kind: str, findings: Findings) -> None:
                 "The class LSTM is a vanilla RNN inside: it computes equations (1) and (2), "
                 "expected (4) to (10) with four gates and a cell state.",
             )
+    if verified.table:
+        findings.remark(
+            "reading",
+            f"The digits are looked up in {verified.table}, a table of numbers, before they enter "
+            f"the equations; the sheet feeds the digits themselves.",
+        )
     for fault in verified.faults:
         findings.fault(fault.rule, fault.message)
 
@@ -183,7 +191,7 @@ def tell_unknown(subject: Subject, behaviour: Behaviour, kind: str, findings: Fi
 
 def _expected_count(subject: Subject, kind: str) -> bool:
     """Whether a network has just as many numbers as the equations."""
-    N, K = subject.plan.hidden, subject.plan.classes
+    N, K = subject.units, subject.plan.classes
     gates = len(GATES[kind])
     wanted = {gates * N * (N + D + 1) + K * (N + 1) for D in (1, 10)}
     return subject.count in wanted
@@ -215,8 +223,10 @@ def tell_start(subject: Subject, roles: Roles, findings: Findings) -> None:
             )
 
 
-def tell_trained(subject: Subject, roles: Roles, findings: Findings) -> None:
+def tell_trained(subject: Subject, verified: Verified, findings: Findings) -> None:
     """Numbers that the equations need and the optimiser never sees; gates that start at zero."""
+    roles = verified.roles
+    assert roles is not None
     trainable = _trainable(subject)
     states = np.zeros(roles.layout.size + 1, dtype=bool)
     for name in ("h_0", "c_0"):
@@ -234,6 +244,8 @@ def tell_trained(subject: Subject, roles: Roles, findings: Findings) -> None:
                 "parameter",
                 f"{tensor.name} {reason}, so it is never trained; expected torch.nn.Parameter.",
             )
+        if tensor.name == verified.table:
+            continue
         if (roles.of[part] < 0).all() and tensor.kind == "parameter":
             findings.remark("unused", f"The parameter {tensor.name} is never used.")
     start = _start_values(subject)

@@ -6,9 +6,10 @@ import ast
 import re
 from typing import Any, NamedTuple
 
+from digitspan.check.feeds import role_of
 from digitspan.check.report import Findings, Section
 from digitspan.check.sandbox import Child, ChildLost, ChildRefused
-from digitspan.check.source import Source
+from digitspan.check.source import Source, known_library, nowhere
 
 __all__ = ["Trained", "check_training"]
 
@@ -42,6 +43,9 @@ def check_training(child: Child | None, script: Source | None) -> Trained:
     if script.tree is None:
         findings.fault("runs", f"{script.name} cannot be run: {script.error}.", line=script.line)
         return Trained(Section(tuple(findings.found)), set(), [])
+    if script.error:
+        message = f"{script.name} cannot be run: {script.error}; expected UTF-8."
+        findings.fault("runs", message, line=script.line)
     if not _calls(script.tree, "backward"):
         findings.fault(
             "template",
@@ -51,6 +55,7 @@ def check_training(child: Child | None, script: Source | None) -> Trained:
         return Trained(Section(tuple(findings.found)), set(), [])
     trace: dict[str, Any] = {}
     if child is not None:
+        child.cuda.clear()
         try:
             question = {"do": "train", "file": script.path, "options": _options(script),
                         "steps": STEPS}  # fmt: skip
@@ -60,15 +65,31 @@ def check_training(child: Child | None, script: Source | None) -> Trained:
                             f"{lost.reason}.")  # fmt: skip
         except ChildRefused as error:
             findings.remark("runs", f"The training script could not be run: {error}.")
+    for place in sorted(child.cuda if child else [])[:1]:
+        file, _, number = place.rpartition(":")
+        findings.remark(
+            "cuda",
+            "CUDA is asked for without asking whether there is any: on a computer without it the "
+            "script stops.",
+            file,
+            int(number) if number.isdigit() else 0,
+        )
+    if trace.get("course_dataset") is True:
+        findings.remark(
+            "missing",
+            "The course's dataset.py is not in the hand-in; one like it was put in its place.",
+        )
     events = _events(trace)
     steps = sum(event[0] == "step" for event in events)
     _tell_static(script, events, findings)
+    whole = True
+    if trace:
+        whole = _tell_error(trace, steps, findings)
     if steps == 0:
-        _tell_error(trace, script, findings)
         return Trained(Section(tuple(findings.found), decided=False), _losses(events), [])
     _tell_order(events, findings)
     _tell_choices(trace, events, findings)
-    return Trained(Section(tuple(findings.found)), _losses(events), _lengths(trace))
+    return Trained(Section(tuple(findings.found), whole), _losses(events), _lengths(trace))
 
 
 def _tell_order(events: list[list[Any]], findings: Findings) -> None:
@@ -164,18 +185,28 @@ def _tell_static(script: Source, events: list[list[Any]], findings: Findings) ->
         )
 
 
-def _tell_error(trace: dict[str, Any], script: Source, findings: Findings) -> None:
-    """A script that never got to a step."""
+def _tell_error(trace: dict[str, Any], steps: int, findings: Findings) -> bool:
+    """A script that stopped with an error; returns whether it got through without."""
     error = trace.get("script_error")
     if not isinstance(error, dict):
-        findings.remark("runs", "The training script took no step of an optimiser here.")
-        return
+        if steps == 0:
+            findings.remark("runs", "The training script took no step of an optimiser here.")
+        return True
     problem = ChildRefused(error, [])
-    message = f"The training script stops before its first step: {problem}"
-    if problem.type in ("NameError", "UnboundLocalError", "SyntaxError", "IndentationError"):
+    when = "before its first step" if steps == 0 else f"after {steps} of its steps"
+    message = f"The training script stops {when}: {problem}"
+    missing = problem.type in ("ModuleNotFoundError", "ImportError")
+    if missing and not known_library(problem.missing):
+        findings.fault("import", f"{message}{nowhere(problem)}", problem.file, problem.line)
+    elif problem.type in _OWN_ERRORS or "backward through the graph" in problem.message:
         findings.fault("runs", message, problem.file, problem.line)
     else:
         findings.remark("runs", message, problem.file, problem.line)
+    return False
+
+
+_OWN_ERRORS = ("NameError", "UnboundLocalError", "SyntaxError", "IndentationError", "TabError")
+"""Errors that a script makes on any computer."""
 
 
 def _events(trace: dict[str, Any]) -> list[list[Any]]:
@@ -217,11 +248,38 @@ def _lengths(trace: dict[str, Any]) -> list[tuple[int, int]]:
 
 
 def _options(script: Source) -> list[str]:
-    """The command line that keeps a script on the CPU."""
+    """The command line that a script must have, and that keeps it on the CPU."""
     options: list[str] = []
-    if re.search(r"add_argument\(\s*['\"]--device['\"]", script.text):
-        options += ["--device", "cpu"]
-    return options
+    places: list[str] = []
+    for node in ast.walk(script.tree) if script.tree else ():
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        names = [word.value for word in node.args if isinstance(word, ast.Constant)]
+        if node.func.attr != "add_argument" or not names or not isinstance(names[-1], str):
+            continue
+        words = {word.arg: word.value for word in node.keywords}
+        required = "required" in words and "True" in ast.dump(words["required"])
+        if names[-1] == "--device":
+            options += ["--device", "cpu"]
+        elif not names[-1].startswith("-") and "nargs" not in words:
+            places.append(_option_value(names[-1], words))
+        elif required:
+            options += [names[-1], _option_value(names[-1], words)]
+    return [*options, *places]
+
+
+def _option_value(name: str, words: dict[str | None, ast.expr]) -> str:
+    """A value for an option that must be given, by its choices, its type or its name."""
+    choices = words.get("choices")
+    if isinstance(choices, (ast.List, ast.Tuple)) and choices.elts:
+        first = choices.elts[0]
+        return str(first.value) if isinstance(first, ast.Constant) else ""
+    kind = words.get("type")
+    if isinstance(kind, ast.Name) and kind.id == "float":
+        return "0.001"
+    if isinstance(kind, ast.Name) and kind.id == "int":
+        return {"inputs": "1", "classes": "10"}.get(role_of(name), "5")
+    return {"device": "cpu"}.get(role_of(name), "RNN")
 
 
 def _calls(tree: ast.Module, name: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from digitspan.errors import ConfigError, UsageError
-from digitspan.runs import RunConfig, check_setting
+from digitspan.runs import NUM_CLASSES, RunConfig, check_setting
 
 __all__ = [
     "add_device",
@@ -118,16 +118,17 @@ def require_torch() -> None:
 
 
 def require_cell(config: RunConfig) -> None:
-    """Refuse a cell of one's own that cannot be built; imports torch.
+    """Refuse a cell of one's own that cannot be built or breaks a duty of a cell; imports torch.
 
     Raises:
-        UsageError: with what its code said.
+        UsageError: with what its code said, or the duty.
     """
     with importing_torch():
+        from digitspan.cells.duties import check_duties
         from digitspan.engine import build_network
 
     try:
-        build_network(config)
+        network = build_network(config)
     except UsageError:
         raise
     except Exception as error:  # whatever the code of somebody else may raise
@@ -137,6 +138,13 @@ def require_cell(config: RunConfig) -> None:
             f"input_size, hidden_size and num_classes"
         )
         raise UsageError(message) from error
+    check_duties(
+        network,
+        config.cell,
+        input_size=config.input_size,
+        num_classes=NUM_CLASSES,
+        length=config.length,
+    )
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from digitspan.runs import RunConfig, RunRecord
 from digitspan.study.grid import Job, cost
 from digitspan.study.tables import duration
+from digitspan.study.worker import Spread
 
 __all__ = ["StudyProgress"]
 
@@ -22,7 +23,7 @@ class StudyProgress:
     Where standard error is no terminal, one line a finished run, as a log file wants it.
 
     Args:
-        workers: how many runs are trained at a time.
+        workers: how many runs are trained at a time; a cluster says so itself.
     """
 
     def __init__(self, workers: int) -> None:
@@ -41,6 +42,8 @@ class StudyProgress:
         self._ends: Counter[str] = Counter()
         self._missing: dict[str, float] = {}
         self._spent_cost = self._spent_seconds = 0.0
+        self._spread: Spread | None = None
+        self._retries = 0
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -87,6 +90,15 @@ class StudyProgress:
                 highlight=False, soft_wrap=True,
             )  # fmt: skip
 
+    def spread(self, spread: Spread, retries: int) -> None:
+        """How a cluster stands, and how many runs were begun again."""
+        if self._bar.disable and (self._spread is None or spread.nodes != self._spread.nodes):
+            self._console.print(f"nodes: {spread.nodes}, for {spread.slots} runs at a time")
+        self._spread, self._retries = spread, retries
+        self._workers = max(spread.slots, 1)
+        if self._study is not None:
+            self._bar.update(self._study, note=self._note())
+
     def warn(self, message: str) -> None:
         """Something worth a sentence happened; the study goes on."""
         self._console.print(message, style="yellow", soft_wrap=True, markup=False)
@@ -95,6 +107,9 @@ class StudyProgress:
         """How the runs ended so far, and the time left."""
         failed = self._ends["crashed"] + self._ends["oom"]
         ends = f"{self._ends['solved']} solved" + (f", {failed} failed" if failed else "")
+        if self._spread is not None:
+            ends += f", nodes: {self._spread.nodes}, running: {self._spread.running}"
+            ends += f", begun again: {self._retries}" if self._retries else ""
         if not self._spent_cost:
             return ends
         left = sum(self._missing.values()) * self._spent_seconds / self._spent_cost

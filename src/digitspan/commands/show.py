@@ -28,6 +28,7 @@ from digitspan.study.tables import (
     controls_table,
     document,
     lengths_table,
+    records_table,
     remarks,
     spans_csv,
     spans_table,
@@ -88,6 +89,8 @@ def print_summary(summary: Summary) -> None:
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(spans_table(summary))
     console.print(lengths_table(summary))
+    if summary.config.climb:
+        console.print(records_table(summary))
     if summary.compared:
         console.print(compared_table(summary))
     if summary.controls:

@@ -23,7 +23,8 @@ from digitspan.commands.options import (
 )
 from digitspan.commands.progress import StudyProgress
 from digitspan.commands.show import print_summary, write_figures
-from digitspan.errors import UsageError, one_of
+from digitspan.errors import ConfigError, UsageError, one_of
+from digitspan.study.cluster import LOCAL
 from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.runner import check_study, run_study
 from digitspan.study.summary import summarise
@@ -50,9 +51,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=_workers,
         metavar="N",
-        help="processes, one thread each (default: one a core)",
+        help="runs at a time, one thread each (default: one a core)",
     )
     add_device(parser)
+    parser.set_defaults(device=None)  # a TOML file may name it
+    parser.add_argument(
+        "--runner",
+        choices=("local", "ray"),
+        help="processes of this machine, or a Ray cluster (default: local)",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="with --runner ray: the cluster's head (default: begin one on this machine)",
+    )
     parser.add_argument(
         "--durable", action="store_true", help="wait for the disk at every row (power cuts)"
     )
@@ -71,17 +83,20 @@ def run(options: argparse.Namespace) -> int:
     """
     config, name = _config(options)
     folder = options.out or Path("results") / name
-    workers = options.workers or _cores()
+    device, cluster = options.device or "cpu", _cluster(options)
+    workers = options.workers or (_MOST_WORKERS if options.address else _cores())
     check_study(config)
     require_torch()
-    if options.device != "cpu" or any(cell not in CELLS for cell in config.cells):
-        _require_in_torch(config, options.device)
+    here = "cpu" if cluster else device  # whether a cluster's nodes have it, they say themselves
+    if here != "cpu" or any(cell not in CELLS for cell in config.cells):
+        _require_in_torch(config, here)
     with StudyProgress(workers) as progress:
         rows = run_study(
             config,
             folder,
             workers=workers,
-            device=options.device,
+            device=device,
+            cluster=cluster,
             durable=options.durable,
             progress=progress,
         )
@@ -97,6 +112,8 @@ def run(options: argparse.Namespace) -> int:
 def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
     """The study that the command line asks for, and a name for its folder.
 
+    Words of a TOML file about how it is run go to the options, where those do not say it.
+
     Raises:
         UsageError: for an unknown preset or a file that cannot be read.
     """
@@ -110,7 +127,12 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
         raise UsageError(message)
     base = PRESETS[preset]() if preset else StudyConfig()
     if file is not None:
-        base = StudyConfig.from_words(_words(file), base)
+        words = _words(file)
+        for word in [word for word in words if word in _HOW]:
+            value = _checked_how(word, words.pop(word))
+            if getattr(options, word) is None:
+                setattr(options, word, value)
+        base = StudyConfig.from_words(words, base)
     name = preset or (file.stem if file else "own")
     if settings and base.note:
         settings["note"] = ""  # what it says of the preset need not hold any more
@@ -133,8 +155,45 @@ def _words(file: Path) -> dict[str, Any]:
         raise UsageError(message) from error
 
 
+_HOW = ("workers", "device", "runner", "address")
+"""Options that say how a study is run, not what is: words of a TOML file too."""
+
+_MOST_WORKERS = 100_000
+"""More than any cluster has."""
+
+
+def _checked_how(word: str, value: object) -> object:
+    """A TOML file's value for one of `_HOW`, read as the option of that name reads it.
+
+    Raises:
+        ConfigError: where it is none that the option takes.
+    """
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_options(parser)
+    if isinstance(value, bool) or not isinstance(value, int if word == "workers" else str):
+        raise ConfigError(word, f"must be as --{word} takes it; got {repr(value)[:80]}")
+    try:
+        return getattr(parser.parse_args([f"--{word}", str(value)]), word)
+    except argparse.ArgumentError as error:
+        raise ConfigError(word, error.message) from error
+
+
+def _cluster(options: argparse.Namespace) -> str | None:
+    """The address of the Ray cluster that is asked for; None: this machine's processes.
+
+    Raises:
+        UsageError: for an address without Ray.
+    """
+    if options.runner == "ray":
+        return options.address or LOCAL
+    if options.address is not None:
+        message = f"--address {options.address[:80]} needs --runner ray"
+        raise UsageError(message)
+    return None
+
+
 def _workers(text: str) -> int:
-    """A number of processes from 1 to 1,024.
+    """A number of runs at a time, from 1 to 1,024.
 
     Raises:
         ArgumentTypeError: for anything else.
@@ -164,7 +223,8 @@ def _require_in_torch(config: StudyConfig, device: str) -> None:
         from digitspan.training import find_device
 
     find_device(device)
-    first = {job.config.cell: job.config for job in reversed(next_jobs(config, {}))}
-    for cell in config.cells:
+    # The shortest run of each: what a cell must be able to read.
+    first = {(job.config.cell, job.config.encoding): job.config for job in next_jobs(config, {})}
+    for (cell, _), run in first.items():
         if cell not in CELLS:
-            require_cell(first[cell])
+            require_cell(run)

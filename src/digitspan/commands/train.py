@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import dataclasses
 import logging
 import sys
 import time
@@ -45,7 +45,9 @@ __all__ = ["add_options", "run", "sentence"]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument(
-        "cell", metavar="CELL", help="rnn, lstm, or a class of your own as module:Class"
+        "cell",
+        metavar="CELL",
+        help=f"{', '.join(CELLS)}, or a class of your own as module:Class",
     )
     for name in names_of(RunConfig, without=("cell", "trained")):
         add_setting(parser, RunConfig, name)
@@ -150,7 +152,7 @@ def _require_device(name: str) -> None:
 
 def _difference(kept: RunConfig, config: RunConfig) -> str:
     """The settings in which two runs differ."""
-    old, new = json.loads(kept.canonical), json.loads(config.canonical)
+    old, new = dataclasses.asdict(kept), dataclasses.asdict(config)
     pairs = [f"{name} {old[name]}, not {new[name]}" for name in old if old[name] != new[name]]
     return "; ".join(pairs)
 
@@ -215,7 +217,7 @@ def _document(record: RunRecord, seconds: float, folder: Path) -> dict[str, obje
     """What `--json` prints."""
     return record.to_json() | {
         "run_id": record.config.run_id,
-        "chance": 0.1,
+        "chance": record.config.chance,
         "seconds": round(seconds, 3),
         "run": str(folder),
     }

@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from digitspan.cells import CELLS, title
+from digitspan.cells import CELLS, INITIALISATIONS, start_title, title
 from digitspan.errors import UsageError
 from digitspan.page import equations_of, known_cells
 from digitspan.page.kept import KeptRun, can_show, is_study, named_run, rows_of, weights_of
@@ -114,13 +114,13 @@ def _of_study(study: Path) -> Chosen:
     best = _best(kept)
     first = _telling_pair(best)
     about = _about(first)
-    encoding, start = first[0][0].config.encoding, first[0][0].config.initialisation
+    encoding, starts = first[0][0].config.encoding, {g[0].config.initialisation for g in first}
     cells = {group[0].config.cell for group in first}
     length = first[0][0].config.length
     others = [
         group
         for (cell, e, s, t), group in best.items()
-        if (e, s) == (encoding, start) and t != length and (cell in cells or len(cells) == 1)
+        if e == encoding and s in starts and t != length and (cell in cells or len(cells) == 1)
     ]
     others.sort(key=lambda group: abs(group[0].config.length - length))
     shown = [_shown(group) for group in [*first, *others][:MOST_NETWORKS]]
@@ -160,30 +160,37 @@ def _solved_share(group: Group) -> float:
 
 
 def _pairs(best: Mapping[Condition, Group]) -> Iterator[tuple[Group, Group]]:
-    """Two cells under the same encoding and start at the same length, in the registry's order."""
+    """Two cells under the same encoding and start at the same length, in the registry's order.
+
+    A cell of one's own, which has but its own start, stands beside any.
+    """
     order = [*CELLS, *sorted({condition[0] for condition in best} - set(CELLS))]
     conditions = sorted(best, key=lambda c: (order.index(c[0]), *c[1:]))
     for one, other in combinations(conditions, 2):
-        if one[0] != other[0] and one[1:] == other[1:]:
+        (cell, encoding, start, length), (cell2, encoding2, start2, length2) = one, other
+        same_start = start == start2 or "own" in (start, start2)
+        if cell != cell2 and (encoding, length) == (encoding2, length2) and same_start:
             yield best[one], best[other]
 
 
 def _telling_pair(best: Mapping[Condition, Group]) -> tuple[Group, ...]:
     """Two cells at the longest length that one of them solves; one cell where there is only one.
 
-    A cell is solved at a length where one of its runs is.
+    A cell is solved at a length where one of its runs is. Where pairs tell as much, it is the one
+    with a cell of one's own.
     """
     pairs = list(_pairs(best))
     if not pairs:
         return (max(best.values(), key=lambda g: (_solved_share(g) > 0, g[0].config.length)),)
 
-    def telling(pair: tuple[Group, Group]) -> tuple[int, float]:
+    def telling(pair: tuple[Group, Group]) -> tuple[int, float, bool]:
         solved = [_solved_share(group) > 0 for group in pair]
         length = pair[0][0].config.length
+        own = any(group[0].config.cell not in CELLS for group in pair)
         # One of the two, at the longest length; else both, at the longest; else the shortest.
         if any(solved):
-            return 2 if solved[0] != solved[1] else 1, length
-        return 0, -length
+            return 2 if solved[0] != solved[1] else 1, length, own
+        return 0, -length, own
 
     return max(pairs, key=telling)
 
@@ -234,7 +241,7 @@ def _seeds(study: Path, rows: Mapping[str, Row], runs: Sequence[KeptRun]) -> tup
 def _curves(
     study: Path, rows: Mapping[str, Row], like: RunConfig, rate: float | None
 ) -> StudyCurves:
-    """Accuracy by length under a run's encoding and start.
+    """Accuracy by length under a run's encoding and start, cells of one's own beside.
 
     Args:
         study: where it is.
@@ -242,6 +249,10 @@ def _curves(
         like: the run.
         rate: the learning rate; None takes the best one at each length.
     """
+    start = like.initialisation
+    if start == "own":
+        there = {row.record.config.initialisation for row in rows.values()}
+        start = next(name for name in INITIALISATIONS if name in there)  # "own" is the last
     records = [
         row.record
         for row in rows.values()
@@ -249,7 +260,7 @@ def _curves(
         and row.record.config.trained == "all"
         and row.record.config.seed < 1_000_000  # tuning runs and controls begin there
         and row.record.config.encoding == like.encoding
-        and row.record.config.initialisation == like.initialisation
+        and row.record.config.initialisation in (start, "own")
         and (rate is None or row.record.config.learning_rate == rate)
     ]
     by_cell: dict[str, list[RunRecord]] = defaultdict(list)
@@ -259,5 +270,5 @@ def _curves(
     curves = tuple(Curve(cell, tuple(by_cell[cell])) for cell in order if cell in by_cell)
     rule = "each length at its best learning rate" if rate is None else f"learning rate {rate:g}"
     name = (study if study.is_dir() else study.parent).name
-    caption = f"Study {name}: {like.encoding} digits, {like.initialisation} start, {rule}."
+    caption = f"Study {name}: {like.encoding} digits, {start_title(start)} start, {rule}."
     return StudyCurves(curves, caption)

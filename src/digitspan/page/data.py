@@ -13,7 +13,9 @@ from digitspan.cells import title
 from digitspan.page.choose import Chosen, Curve, StudyCurves
 from digitspan.page.kept import KeptRun
 from digitspan.palindromes import HELD_OUT_FROM, held_out
+from digitspan.probe import trace
 from digitspan.runs import CHANCE
+from digitspan.training import load_network
 
 __all__ = ["document"]
 
@@ -59,11 +61,25 @@ def _network(run: KeptRun, why: str) -> dict[str, Any]:
         "accuracy": run.record.accuracy or 0.0,
         "summary": _summary(run),
         "why": why,
+        "asked": _asked(run) if ":" in config.cell else None,
         "weights": {
             name: {"shape": list(values.shape), "data": _base64(values)}
             for name, values in safetensors.numpy.load(run.weights).items()
         },
     }
+
+
+def _asked(run: KeptRun) -> dict[str, Any] | None:
+    """What PyTorch answers to some digits, for the page to compare its own equations with.
+
+    Raises:
+        UsageError: where the cell cannot be stepped in Python either.
+    """
+    network = load_network(run.config, run.weights)
+    seen = trace(network, _FIRST_DIGITS, input_size=run.config.input_size)
+    if not np.isfinite(seen.probabilities).all():
+        return None
+    return {"digits": list(_FIRST_DIGITS), "probabilities": seen.probabilities.tolist()}
 
 
 def _summary(run: KeptRun) -> str:

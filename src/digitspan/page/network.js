@@ -22,6 +22,8 @@
  * @property {number} accuracy share of test palindromes answered right, in [0, 1]
  * @property {string} summary how its training ended, in a sentence
  * @property {string} why why it was not solved, in a sentence, where it was not
+ * @property {{digits: number[], probabilities: number[][]} | null} asked of a cell of one's own:
+ *   some digits, and PyTorch's probabilities after each
  * @property {Record<string, Matrix | Vector>} weights
  *
  * What a person changes in a network to see what happens.
@@ -134,6 +136,18 @@ function follow(network, digits, whatIf = asTrained(), withGradient = true) {
         )
       : {},
   };
+}
+
+/**
+ * Whether the equations in JavaScript answer as PyTorch does, as far as that is known.
+ * @param {Network} network
+ */
+function agrees(network) {
+  if (!network.asked) return true;
+  const { probabilities } = follow(network, network.asked.digits, asTrained(), false);
+  return network.asked.probabilities.every((row, t) =>
+    row.every((expected, digit) => Math.abs(probabilities[t][digit] - expected) < 1e-5),
+  );
 }
 
 /**

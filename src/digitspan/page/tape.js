@@ -105,6 +105,30 @@ class Tape {
       (y) => y * (1 - y),
     );
 
+  /** max(0, a) @param {Vector} a */
+  relu = (a) =>
+    this.squash(
+      a,
+      (x) => Math.max(0, x),
+      (y) => (y > 0 ? 1 : 0),
+    );
+
+  /** factor a @param {number} factor @param {Vector} a */
+  scale = (factor, a) =>
+    this.squash(
+      a,
+      (x) => factor * x,
+      () => factor,
+    );
+
+  /** 1 - a @param {Vector} a */
+  oneMinus = (a) =>
+    this.squash(
+      a,
+      (x) => 1 - x,
+      () => -1,
+    );
+
   /**
    * A function of every element whose derivative is known from its value.
    * @param {Vector} a

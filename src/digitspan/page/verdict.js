@@ -17,6 +17,16 @@ function buildVerdicts(app) {
       make("div", { class: "answer" }, said, sentence),
       make("div", { class: "distribution" }, bars, after),
       make("p", { class: "facts" }, network.summary, " ", make("code", {}, network.name)),
+      ...(agrees(network)
+        ? []
+        : [
+            make(
+              "p",
+              { class: "facts" },
+              make("b", {}, "Do not trust this page. "),
+              `The equations of ${network.cell} in JavaScript answer otherwise than PyTorch.`,
+            ),
+          ]),
       ...(network.why
         ? [make("p", { class: "facts" }, make("b", {}, "Why it was not solved. "), network.why)]
         : []),

@@ -1,13 +1,17 @@
 """Two conditions side by side: how many times longer the memory span of one is, with its interval.
 
-Runs of one length and replicate see the same data whatever the cell, so they are compared in
-pairs. Each span's own uncertainty is its posterior (study/curve.py). How far the two go up and
-down together comes from a paired bootstrap over replicates: the posterior draws of both are put
-into the order of the spans that resampled studies have. The bootstrap alone would not do: two
-lengths of which one is always solved and the other never leave the span between them open, and
-every resampled study repeats that.
+Both spans are the ones that `measure_span` has, and the ratio is theirs. Runs of one length and
+replicate see the same data whatever the cell, so they are compared in pairs: how far the two spans
+go up and down together comes from a paired bootstrap over replicates, which draws the shares
+solved of both conditions from their posterior.
 
-How the span of a resampled study differs need not be found by fitting it: to first order,
+An isotonic span is read from each draw of the shares. Where the logistic curve fits, the span's
+own uncertainty is that of its posterior (study/curve.py), and the draws only say in which order:
+posterior draws are put into the order of the spans that resampled studies have. The bootstrap
+alone would not do: two lengths of which one is always solved and the other never leave the span
+between them open, and every resampled study repeats that.
+
+How the curve of a resampled study differs need not be found by fitting it: to first order,
 
 d E[mu] / d k_T = Cov(mu, ln p(T) - ln(1 - p(T)))
 
@@ -20,14 +24,14 @@ the outcomes of a pair), Giordano and Broderick 2023 (the derivative), Clark et 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from digitspan.runs import RunRecord
-from digitspan.study.curve import Counts, Posterior, log_likelihoods, posterior
+from digitspan.study.curve import Counts, Posterior, log_likelihoods
+from digitspan.study.span import find_crossing, isotonic_ends
 
 __all__ = ["Comparison", "Outcomes", "compare_spans", "outcomes_of"]
 
@@ -83,61 +87,70 @@ def compare_spans(first: Outcomes, second: Outcomes, *, draws: int = _DRAWS) -> 
         second: the runs of the other.
         draws: how many the interval is made of.
     """
-    solved_1, solved_2 = _resampled(first, second, draws)
-    one, other = _Side.of(first, solved_1), _Side.of(second, solved_2)
-    low, high = np.quantile(one.within(one.drawn) - other.within(other.drawn), [0.025, 0.975])
-    at_least = one.middle > one.longest or other.middle < other.shortest
-    at_most = one.middle < one.shortest or other.middle > other.longest
+    shares = _resampled(first, second, draws)
+    one, other = _Side.of(first, shares[0]), _Side.of(second, shares[1])
+    at_least = one.bound == ">=" or other.bound == "<="
+    at_most = one.bound == "<=" or other.bound == ">="
     # Open above where the first span is, or where the second is open below; and so on.
-    open_above = _often(one.drawn > one.longest) or _often(other.drawn < other.shortest)
-    open_below = _often(one.drawn < one.shortest) or _often(other.drawn > other.longest)
+    open_above = at_least or _often(one.high > one.longest) or _often(other.low < other.shortest)
+    open_below = at_most or _often(one.low < one.shortest) or _often(other.high > other.longest)
+    ratio = one.s50 / other.s50
+    # A drawn value, not one between two: isotonic ones go from one length tried to another.
+    low = np.quantile(one.within(one.low) / other.within(other.high), 0.025, method="lower")
+    high = np.quantile(one.within(one.high) / other.within(other.low), 0.975, method="higher")
     return Comparison(
-        ratio=float(np.exp(one.within(one.middle) - other.within(other.middle))),
-        low=None if open_below else math.exp(low),
-        high=None if open_above else math.exp(high),
+        ratio=ratio,
+        low=None if open_below else float(min(low, ratio)),
+        high=None if open_above else float(max(high, ratio)),
         bound="?" if at_least and at_most else ">=" if at_least else "<=" if at_most else "",
         pairs=sum(len(first[t].keys() & second[t].keys()) for t in first.keys() & second.keys()),
     )
 
 
 class _Side(NamedTuple):
-    """What one condition's runs say about ln S50."""
+    """What one condition's runs say about its span."""
 
-    drawn: np.ndarray
-    """Draws from the posterior, in the order of the resampled studies' spans, shape (B,)."""
-    middle: float
-    """The median of the posterior."""
-    shortest: float
-    """The logarithm of the shortest length tried."""
-    longest: float
-    """The logarithm of the longest one."""
+    s50: float
+    """As `measure_span` has it."""
+    bound: str
+    """Likewise."""
+    low: np.ndarray
+    """Draws of S50 that belong to those of the other condition, shape (B,)."""
+    high: np.ndarray
+    """The same; isotonic ones go from the length in `low` to the one in `high`."""
+    shortest: int
+    """The shortest length tried."""
+    longest: int
+    """The longest one."""
 
     @classmethod
-    def of(cls, outcomes: Outcomes, solved: np.ndarray) -> _Side:
-        """From the runs, and from the solved runs of resampled studies (B, L)."""
+    def of(cls, outcomes: Outcomes, shares: np.ndarray) -> _Side:
+        """From the runs, and from the shares solved in resampled studies (B, L)."""
         counts = {t: Counts(sum(runs.values()), len(runs)) for t, runs in outcomes.items()}
-        belief = posterior(counts)
-        ranks = (solved @ _influences(counts, belief)).argsort().argsort()  # (B,)
-        return cls(
-            drawn=belief.quantiles((ranks + 0.5) / len(ranks)),
-            middle=float(belief.quantiles([0.5])[0]),
-            shortest=math.log(min(counts)),
-            longest=math.log(max(counts)),
-        )
+        found = find_crossing(counts)
+        if found.method == "isotonic":
+            low, high = isotonic_ends(counts, shares)
+        else:
+            order = shares @ _influences(counts, found.belief)  # (B,)
+            ranks = order.argsort().argsort()
+            low = high = np.exp(found.belief.quantiles((ranks + 0.5) / len(ranks)))
+        return cls(found.s50, found.bound, low, high, min(counts), max(counts))
 
-    def within(self, log_length: float | np.ndarray) -> np.ndarray:
-        """Logarithms of lengths, those beyond the lengths tried moved to the last of these."""
-        return np.clip(log_length, self.shortest, self.longest)
+    def within(self, length: np.ndarray) -> np.ndarray:
+        """Lengths, those beyond the lengths tried moved to the last of these."""
+        clipped: np.ndarray = np.clip(length, self.shortest, self.longest)
+        return clipped
 
 
 def _resampled(first: Outcomes, second: Outcomes, draws: int) -> tuple[np.ndarray, np.ndarray]:
-    """Solved runs of both conditions in resampled studies, (B, L) each, L their own lengths.
+    """Shares solved by both conditions in resampled studies, (B, L) each, L their own lengths.
 
     At each length every replicate has a weight from Exp(1), the same for both conditions, and
-    each outcome of a pair (both solved, only the first, ...) one from Gamma(1/4) besides.
+    each outcome of a pair (both solved, only the first, ...) one from Gamma(1/4) besides. So the
+    shares of one condition alone are drawn from their posterior, Beta(k + 1/2, n - k + 1/2).
     """
     generator = np.random.default_rng(0)
-    solved: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    shares: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for length in sorted(first.keys() | second.keys()):
         both = (first.get(length, {}), second.get(length, {}))
         replicates = sorted(both[0].keys() | both[1].keys())
@@ -149,18 +162,18 @@ def _resampled(first: Outcomes, second: Outcomes, draws: int) -> tuple[np.ndarra
                 is_solved = np.array([runs.get(replicate, False) for replicate in replicates])
                 of_solved = is_solved @ weights + prior.sum(axis=1 - side)[1]
                 of_all = has_run @ weights + prior.sum(axis=(0, 1))
-                solved[side].append(len(runs) * of_solved / of_all)
-    return np.stack(solved[0], axis=1), np.stack(solved[1], axis=1)
+                shares[side].append(of_solved / of_all)
+    return np.stack(shares[0], axis=1), np.stack(shares[1], axis=1)
 
 
 def _influences(counts: Mapping[int, Counts], belief: Posterior) -> np.ndarray:
-    """How much one solved run more at each length moves the posterior mean of mu, shape (L,)."""
+    """How much a solved share higher by one moves the posterior mean of mu, shape (L,)."""
     influences = []
     for length in sorted(counts):
         log_solved, log_unsolved = log_likelihoods(length, max(counts))
         logit = log_solved - log_unsolved  # (G,)
         covariance = belief.mean(belief.mu * logit) - belief.mean(belief.mu) * belief.mean(logit)
-        influences.append(covariance)
+        influences.append(counts[length].runs * covariance)
     return np.array(influences)
 
 

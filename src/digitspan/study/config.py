@@ -12,7 +12,7 @@ from digitspan.cells import CELLS, INITIALISATIONS, check_cell, check_initialisa
 from digitspan.errors import ConfigError, one_of
 from digitspan.runs import ENCODINGS, OPTIMIZERS, TASKS, check_setting, check_task, setting
 
-__all__ = ["PRESETS", "StudyConfig", "fitting_starts", "full", "quick", "sheet"]
+__all__ = ["PRESETS", "StudyConfig", "fitting_starts", "full", "quick", "records", "sheet"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,9 @@ class StudyConfig:
     task: str = setting("palindrome", "what is asked (docs/glossary.md)", choices=tuple(TASKS))
     controls: bool = setting(False, "also run the controls: read-out only, and guessing")
     adaptive: bool = setting(False, "place lengths where they tell most, between the ones given")
+    climb: bool = setting(
+        False, "from the shortest length up, only as far as four of five runs are solved"
+    )
     preset: str = setting("own", "which preset it began as")
     note: str = setting("", "what was cut against the protocol; stands on the figures")
 
@@ -73,6 +76,8 @@ class StudyConfig:
             check_task(self.task, self.encoding, ())
         with _of_setting("lengths"):
             check_task(self.task, (), self.lengths)
+        if self.adaptive and self.climb:
+            raise ConfigError("climb", "must not be given with adaptive; got both")
         if self.adaptive and len(self.lengths) < 2:
             raise ConfigError("lengths", "must be two or more with adaptive; got one")
 
@@ -153,7 +158,24 @@ def full() -> StudyConfig:
     )
 
 
-PRESETS = {"quick": quick, "sheet": sheet, "full": full}
+def records() -> StudyConfig:
+    """How far each cell and start can be brought: five seeds, from length to length."""
+    return StudyConfig(
+        preset="records",
+        cells=tuple(CELLS),
+        lengths=(5, 50, 100, 200, 500, 1_000, 2_000, 5_000),
+        seeds=5,
+        learning_rates=(1e-4, 1e-3),
+        initialisation=("uniform", "orthogonal", "identity", "forget-bias-1"),
+        optimizer="adam",
+        train_steps=5_000,
+        max_grad_norm=0.01,
+        curriculum=True,
+        climb=True,
+    )
+
+
+PRESETS = {"quick": quick, "sheet": sheet, "full": full, "records": records}
 
 
 def fitting_starts(cell: str, initialisations: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from digitspan.study.config import StudyConfig, fitting_starts
 from digitspan.study.placement import MAX_RUNS, narrow_enough, place_round
 from digitspan.study.span import Counts
 
-__all__ = ["TUNED", "Condition", "Job", "cost", "counts_of", "next_jobs", "plan"]
+__all__ = ["CLIMBED", "TUNED", "Condition", "Job", "cost", "counts_of", "next_jobs", "plan"]
 
 TUNED = "tuned"
 """The learning-rate rule of a condition whose rate was chosen by tuning runs."""
@@ -28,6 +28,9 @@ RATE_STEPS = (1.0, 3.0)
 
 MOST_WIDENED = 2
 """A best rate at the edge of the grid adds at most this many half decades a side."""
+
+CLIMBED = 0.8
+"""A study that climbs goes on to the next length where at least this share solved the last."""
 
 TUNING_LENGTHS = 6
 """Rates are tuned at so many lengths at most, and interpolated in between."""
@@ -75,11 +78,12 @@ def plan(config: StudyConfig, records: Mapping[str, RunRecord]) -> list[Job]:
     jobs: list[Job] = []
     for base in _bases(config):
         for condition, rates in _rate_rules(config, base, records, jobs):
-            jobs += (
-                _adaptive(config, condition, rates, records)
-                if config.adaptive
-                else _grid(config, condition, rates)
-            )
+            if config.adaptive:
+                jobs += _adaptive(config, condition, rates, records)
+            elif config.climb:
+                jobs += _climb(config, condition, rates, records)
+            else:
+                jobs += _grid(config, condition, config.lengths, rates)
         jobs += _compared(config, base)
         jobs += _controls(config, base) if config.controls else []
     # One run can serve twice (the tuned rate may be the fixed one): both conditions keep it.
@@ -259,13 +263,29 @@ def _interpolated(best: Rates, lengths: Iterable[int]) -> Rates:
     }
 
 
-def _grid(config: StudyConfig, condition: Condition, rates: Rates) -> list[Job]:
-    """The final runs at all lengths."""
+def _grid(
+    config: StudyConfig, condition: Condition, lengths: Iterable[int], rates: Rates
+) -> list[Job]:
+    """The final runs at some lengths."""
     return [
         Job(_run(config, condition, length, rates[length], seed), condition, "final")
-        for length in config.lengths
+        for length in lengths
         for seed in range(config.seeds)
     ]
+
+
+def _climb(
+    config: StudyConfig, condition: Condition, rates: Rates, records: Mapping[str, RunRecord]
+) -> list[Job]:
+    """The final runs from the shortest length up, to the first that too few of them solve."""
+    jobs: list[Job] = []
+    for length in config.lengths:
+        here = _grid(config, condition, [length], rates)
+        jobs += here
+        solved = sum(job.config.key in records and records[job.config.key].solved for job in here)
+        if solved < CLIMBED * len(here):
+            break
+    return jobs
 
 
 def _adaptive(

@@ -1,43 +1,42 @@
-"""Runs a study: a pool of worker processes, one run a worker, one row a run.
+"""Runs a study: hands out the runs that are missing, and keeps a row of each that has ended.
 
-The driver is the only one who writes to the store. A worker that dies is replaced and its run
-begun again; what kills three workers is recorded as crashed. At an interrupt the workers keep
-checkpoints, and the next call goes on from there.
+This process is the only one that writes to the store. Whoever trains is a `Crew`: processes of
+this machine (pool.py) or a cluster (cluster.py). What dies with its worker is begun again; what
+kills three workers is recorded as crashed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import multiprocessing
 import os
 import signal
 import socket
-import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from multiprocessing import connection, resource_tracker
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from digitspan.errors import DigitspanError, UsageError
 from digitspan.files import remove_unfinished, require_writable_folder
 from digitspan.runs import RunConfig, RunRecord, check_size
+from digitspan.study.cluster import Cluster
 from digitspan.study.config import StudyConfig
 from digitspan.study.grid import Job, next_jobs
+from digitspan.study.pool import Pool
 from digitspan.study.store import Row, Store, Timing
-from digitspan.study.worker import WorkerOptions, work
+from digitspan.study.worker import Message, Spread, WorkerOptions
 
-__all__ = ["Interrupted", "Progress", "check_study", "run_study"]
+__all__ = ["Crew", "Interrupted", "Progress", "check_study", "run_study"]
 
-MAX_ATTEMPTS = 3
-"""Workers a run may kill before it is recorded as crashed."""
+MOST_DEATHS = {"worker": 3, "node": 10}
+"""Workers, and machines of a cluster, that may die under a run before it is recorded as crashed.
 
-STOP_SECONDS = 1.2
-"""How long workers may take to keep their checkpoints at an interrupt."""
+Machines are switched off for reasons of their own, so that they count for less.
+"""
 
 MAX_RUNS = 1_000_000
 """A grid larger than this is a slip of the keyboard."""
@@ -68,8 +67,34 @@ class Progress(Protocol):
     def finished(self, record: RunRecord, seconds: float) -> None:
         """A run has got its row."""
 
+    def spread(self, spread: Spread, retries: int) -> None:
+        """How a cluster stands, and how many runs were begun again."""
+
     def warn(self, message: str) -> None:
         """Something worth a sentence happened; the study goes on."""
+
+
+class Crew(Protocol):
+    """Whoever trains. Entered before the first run; leaving it leaves no process behind."""
+
+    spread: Spread | None
+    """How a cluster stands; None on one machine."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def room(self) -> bool:
+        """Whether another run can be given now."""
+
+    def give(self, job: Job) -> None:
+        """Hand over a run; what comes of it is said by `wait`."""
+
+    def wait(self, wake_up: Connection) -> Iterable[tuple[Job, Message]]:
+        """What workers said of their runs, once one of them or `wake_up` has said something."""
+
+    def kill(self) -> None:
+        """End all processes at once."""
 
 
 def check_study(config: StudyConfig) -> None:
@@ -97,6 +122,7 @@ def run_study(
     *,
     workers: int,
     device: str = "cpu",
+    cluster: str | None = None,
     durable: bool = False,
     progress: Progress,
 ) -> dict[str, Row]:
@@ -105,19 +131,23 @@ def run_study(
     Args:
         config: what to run.
         folder: where `study.db` and `weights/` are, or will be.
-        workers: processes, one thread each.
+        workers: runs at a time, one thread each.
         device: a name for `find_device`.
+        cluster: the address of a Ray cluster, "local" to begin one here; None for processes.
         durable: wait for the disk at every row (a power cut then loses nothing).
         progress: is told how it gets on.
 
     Raises:
-        UsageError: where the folder cannot be used.
+        UsageError: where the folder or the cluster cannot be used.
         StoreError: where another process runs the study.
         Interrupted: at SIGINT and SIGTERM.
         DigitspanError: where the disk is full.
     """
     check_study(config)
+    options = WorkerOptions(folder=str(folder.absolute()), device=device)
+    reached = Cluster(cluster, options, workers) if cluster else None  # before anything is written
     require_writable_folder(folder, "--out")
+    crew: Crew = reached or Pool(options, workers)
     with Store.create(folder, durable=durable) as store:
         store.set_value("config", config.canonical)
         rows = store.rows()
@@ -126,79 +156,47 @@ def run_study(
         store.recount(rows)
         for kept in ("weights", "checkpoints"):  # the lock is ours: nobody is writing there
             remove_unfinished(folder / kept)
-        options = WorkerOptions(folder=str(folder.resolve()), device=device)
-        pool = _Pool(store, rows, options, workers, progress)
-        with _signals(pool), pool:
-            while missing := next_jobs(config, {key: row.record for key, row in rows.items()}):
-                progress.planned(len(rows), missing)
-                pool.run(missing)
-        pool.stop_if_interrupted()
+        study = _Study(config, store, rows, crew, progress)
+        with _signals(study), crew:
+            study.run()
+        study.stop_if_interrupted()
     return dict(sorted(rows.items()))
 
 
-class _Worker:
-    """One worker process as the driver sees it."""
-
-    def __init__(self, options: WorkerOptions) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would inherit the store's lock
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, options), daemon=True)
-        with _no_interrupt():
-            self.process.start()
-        theirs.close()
-        self.job: Job | None = None
-
-    def give(self, job: Job) -> None:
-        """Send it a run."""
-        self.job = job
-        keep = job.role != "tuning"
-        message = {"config": job.config.canonical, "keep": keep}
-        # A worker that has died is noticed by its sentinel, and its run is given to another.
-        with contextlib.suppress(BrokenPipeError, ConnectionError):
-            self.pipe.send_bytes(json.dumps(message).encode())
-
-
-class _Pool:
-    """The workers, the runs they have, and the store their rows go to."""
+class _Study:
+    """The runs that wait, those under way, and the store that their rows go to."""
 
     def __init__(
         self,
+        config: StudyConfig,
         store: Store,
         rows: dict[str, Row],
-        options: WorkerOptions,
-        size: int,
+        crew: Crew,
         progress: Progress,
     ) -> None:
-        self.store, self.rows, self.progress = store, rows, progress
-        self.options, self.size = options, size
-        self.workers: list[_Worker] = []
+        self.config, self.store, self.rows = config, store, rows
+        self.crew, self.progress = crew, progress
         self.waiting: deque[Job] = deque()
-        self.attempts: dict[str, int] = {}
+        self.running: dict[str, Job] = {}
+        self.attempts: Counter[str] = Counter()
+        self.deaths: Counter[tuple[str, str]] = Counter()
+        self.planned_with = -1
         self.interrupted_by: int | None = None
         self._wake_up, self._wake_me = multiprocessing.Pipe(duplex=False)
 
-    def __enter__(self) -> None:
-        """Workers are begun when there are runs for them."""
-
-    def __exit__(self, *exception: object) -> None:
-        """Leave no process behind."""
-        for worker in self.workers:
-            worker.process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
-        for worker in self.workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-            worker.pipe.close()
-        self._wake_up.close()
-        self._wake_me.close()
+    def run(self) -> None:
+        """Do all that the plan asks for, until it asks for nothing more."""
+        while self._fill():
+            for job, message in self.crew.wait(self._wake_up):
+                self._take(job, message)
+            self.stop_if_interrupted()
+            if self.crew.spread is not None:
+                self.progress.spread(self.crew.spread, self.deaths.total())
 
     def interrupt(self, number: int) -> None:
         """Called at a signal: at the second one, end at once."""
         if self.interrupted_by is not None:
-            for worker in self.workers:
-                worker.process.kill()
+            self.crew.kill()
             os._exit(128 + number)
         self.interrupted_by = number
         self._wake_me.send_bytes(b"!")
@@ -213,76 +211,56 @@ class _Pool:
             message = f"interrupted: {len(self.rows)} finished runs are kept; call again to go on"
             raise Interrupted(self.interrupted_by, message)
 
-    def run(self, jobs: list[Job]) -> None:
-        """Do some runs, each of which gets a row."""
-        self.waiting = deque(jobs)
-        while self.waiting or any(worker.job for worker in self.workers):
-            self._fill()
-            ends: dict[Any, _Worker] = {}
-            for worker in self.workers:
-                ends[worker.pipe] = ends[worker.process.sentinel] = worker
-            ready = connection.wait([*ends, self._wake_up])
-            self.stop_if_interrupted()
-            for end in ready:
-                worker = ends[end]
-                if worker not in self.workers:
-                    continue  # already dealt with: both its ends were ready
-                if isinstance(end, Connection) or worker.pipe.poll():
-                    self._listen(worker)
-                else:
-                    self._bury(worker)
+    def _fill(self) -> bool:
+        """Hand out runs as long as somebody takes them; whether any are left to wait for."""
+        while (self.waiting or self._plan()) and self.crew.room():
+            job = self.waiting.popleft()
+            self.running[job.config.key] = job
+            self.attempts[job.config.key] += 1
+            self.crew.give(job)
+        return bool(self.running or self.waiting)
 
-    def _fill(self) -> None:
-        """Give every idle worker a run; begin workers as long as there are runs for them."""
-        for worker in self.workers:
-            if worker.job is None and self.waiting:
-                self._give(worker)
-        while self.waiting and len(self.workers) < self.size:
-            self.workers.append(_Worker(self.options))
-            self._give(self.workers[-1])
+    def _plan(self) -> bool:
+        """Ask what else there is to do, once more is known; whether there is anything.
 
-    def _give(self, worker: _Worker) -> None:
-        job = self.waiting.popleft()
-        self.attempts[job.config.key] = self.attempts.get(job.config.key, 0) + 1
-        worker.give(job)
+        The plan only grows with what is known (grid.py decides from whole rounds), so it may be
+        asked while runs are under way, and nobody idles until the last of a round has ended.
+        """
+        if self.planned_with == len(self.rows):
+            return False
+        self.planned_with = len(self.rows)
+        records = {key: row.record for key, row in self.rows.items()}
+        missing = next_jobs(self.config, records)
+        self.waiting.extend(job for job in missing if job.config.key not in self.running)
+        if self.waiting:
+            self.progress.planned(len(self.rows), missing)
+        return bool(self.waiting)
 
-    def _listen(self, worker: _Worker) -> None:
-        """Take one message of a worker."""
-        try:
-            message = json.loads(worker.pipe.recv_bytes())
-        except (EOFError, ConnectionError):
-            self._bury(worker)
-            return
-        job = worker.job
-        if job is None:
-            return
+    def _take(self, job: Job, message: Message) -> None:
+        """What a worker has said of a run (worker.py lists it)."""
         if "step" in message:
             self.progress.step(job.config, message["step"])
             return
-        worker.job = None
+        del self.running[job.config.key]
         if "refused" in message:
             raise _refusal(message)
-        if "failed" in message:
+        if "died" in message:
+            self._died(job, message["died"], message["how"])
+        elif "failed" in message:
             self._keep(RunRecord.crashed(job.config, message["failed"]), 0.0, socket.gethostname())
-            return
-        record = RunRecord.from_json(message["record"])
-        self._keep(record, message["timing"]["seconds"], message["timing"]["host"])
+        else:
+            timing = message["timing"]
+            self._keep(RunRecord.from_json(message["record"]), timing["seconds"], timing["host"])
 
-    def _bury(self, worker: _Worker) -> None:
-        """A worker has died: its run is begun again, or recorded as crashed the third time."""
-        self.workers.remove(worker)
-        worker.process.join(5)
-        worker.pipe.close()
-        code = worker.process.exitcode or 0
-        job = worker.job
-        if job is None:
-            return
-        how = f"signal {-code}" if code < 0 else f"exit status {code}"
-        if self.attempts[job.config.key] >= MAX_ATTEMPTS:
-            note = f"its worker died {MAX_ATTEMPTS} times, the last time by {how}"
+    def _died(self, job: Job, what: str, how: str) -> None:
+        """A worker or its whole machine has died: its run is begun again, or given up."""
+        self.deaths[job.config.key, what] += 1
+        deaths = self.deaths[job.config.key, what]
+        if deaths >= MOST_DEATHS[what]:
+            note = f"its {what} died {deaths} times, the last time by {how}"
             self._keep(RunRecord.crashed(job.config, note), 0.0, socket.gethostname())
         else:
-            self.progress.warn(f"the worker of {job.config.run_id} died by {how}; begun again")
+            self.progress.warn(f"the {what} of {job.config.run_id} died by {how}; begun again")
             self.waiting.appendleft(job)
 
     def _keep(self, record: RunRecord, seconds: float, host: str) -> None:
@@ -295,28 +273,11 @@ class _Pool:
 
 
 @contextlib.contextmanager
-def _no_interrupt() -> Iterator[None]:
-    """Hold Ctrl-C back, here for a moment and for good in the processes that are begun inside.
-
-    A terminal sends it to the workers too, also while they are not yet able to ignore it.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    resource_tracker.ensure_running()  # it would let Ctrl-C through again once it is begun
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextlib.contextmanager
-def _signals(pool: _Pool) -> Iterator[None]:
+def _signals(study: _Study) -> Iterator[None]:
     """Let SIGINT and SIGTERM end the study in good order."""
 
     def handler(number: int, frame: object) -> None:
-        pool.interrupt(number)
+        study.interrupt(number)
 
     before: dict[signal.Signals, Callable[[int, Any], Any] | int | None] = {}
     for number in (signal.SIGINT, signal.SIGTERM):

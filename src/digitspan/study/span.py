@@ -24,10 +24,13 @@ from digitspan.study.curve import Counts, Posterior, fitted_share, posterior
 __all__ = [
     "GUARANTEE_SEEDS",
     "Counts",
+    "Crossing",
     "Posterior",
     "Span",
+    "find_crossing",
     "fitted_share",
     "isotonic",
+    "isotonic_ends",
     "measure_span",
     "posterior",
 ]
@@ -68,6 +71,43 @@ class Span(NamedTuple):
     """exp of the area under the pooled solved share over ln T, from the shortest length on."""
 
 
+class Crossing(NamedTuple):
+    """Where the solved share has fallen to half, by the method that fits the runs."""
+
+    s50: float
+    """The length; the last one tried where it is not reached."""
+    bound: str
+    """">=" or "<=" where it is not reached, else empty."""
+    method: str
+    """"logistic" or "isotonic"."""
+    belief: Posterior
+    """The logistic curve's posterior: behind S50 and its interval where that curve fits."""
+    misfit_p: float
+    """Posterior predictive p-value of the logistic curve."""
+
+
+def find_crossing(counts: Mapping[int, Counts]) -> Crossing:
+    """S50 as it is printed: of the logistic curve, or isotonic where that curve does not fit.
+
+    Args:
+        counts: by length T; at least one.
+    """
+    belief = posterior(counts)
+    p_value = _posterior_predictive_p(belief, counts)
+    if p_value < _MISFIT or _rises(counts):
+        method, found = "isotonic", _isotonic_crossing(counts)
+    else:
+        method, found = "logistic", float(np.exp(belief.quantiles([0.5])[0]))
+    shortest, longest = min(counts), max(counts)
+    return Crossing(
+        s50=float(min(max(found, shortest), longest)),
+        bound=">=" if found > longest else "<=" if found < shortest else "",
+        method=method,
+        belief=belief,
+        misfit_p=p_value,
+    )
+
+
 def measure_span(counts: Mapping[int, Counts]) -> Span:
     """The memory span out of solved runs a length.
 
@@ -78,25 +118,45 @@ def measure_span(counts: Mapping[int, Counts]) -> Span:
     Args:
         counts: by length T; at least one.
     """
-    belief = posterior(counts)
-    p_value = _posterior_predictive_p(belief, counts)
-    if p_value < _MISFIT or _rises(counts):
-        method, (low, middle, high) = "isotonic", _isotonic_interval(counts)
+    found = find_crossing(counts)
+    if found.method == "isotonic":
+        low, high = _isotonic_interval(counts, found)
     else:
-        method, (low, middle, high) = "logistic", np.exp(belief.quantiles([0.025, 0.5, 0.975]))
+        low, high = np.exp(found.belief.quantiles([0.025, 0.975]))
     shortest, longest = min(counts), max(counts)
     return Span(
-        s50=float(min(max(middle, shortest), longest)),
+        s50=found.s50,
         s50_low=None if low < shortest else float(min(low, longest)),
         s50_high=None if high > longest else float(max(high, shortest)),
-        bound=">=" if middle > longest else "<=" if middle < shortest else "",
-        method=method,
-        lapse=belief.mean(belief.lapse),
-        width=belief.mean(belief.s),
-        misfit_p=p_value,
+        bound=found.bound,
+        method=found.method,
+        lapse=found.belief.mean(found.belief.lapse),
+        width=found.belief.mean(found.belief.s),
+        misfit_p=found.misfit_p,
         guaranteed=_guaranteed(counts),
         mean_span=_mean_span(counts),
     )
+
+
+def isotonic_ends(
+    counts: Mapping[int, Counts], shares: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The lengths tried between which pooled shares cross one half, (B,) each.
+
+    0 and the shortest, or the longest and infinity, where they do not at the lengths tried: of
+    how the share falls between two lengths, or beyond them, nothing is known.
+
+    Args:
+        counts: by length T.
+        shares: drawn from the posterior of the shares, Beta(k + 1/2, n - k + 1/2), at each
+            length in ascending order, shape (B, L). Unlike the shares of resampled runs, these
+            spread also where all or none were solved.
+    """
+    lengths = sorted(counts)
+    drawn = _pooled(shares, np.array([counts[length].runs for length in lengths]))
+    first_below = np.sum(drawn >= 0.5, axis=1)
+    edges = np.array([0, *lengths, np.inf])
+    return edges[first_below], edges[first_below + 1]
 
 
 def isotonic(counts: Mapping[int, Counts]) -> np.ndarray:
@@ -165,38 +225,32 @@ def _share(counts: Counts) -> float:
     return counts.solved / counts.runs
 
 
-def _isotonic_interval(counts: Mapping[int, Counts]) -> tuple[float, float, float]:
-    """Where the pooled share crosses one half, between the ends of its 95 % interval.
+def _isotonic_crossing(counts: Mapping[int, Counts]) -> float:
+    """The length at which the pooled share, drawn straight through ln T, falls below one half.
 
-    The share at each length is drawn from its posterior, Beta(k + 1/2, n - k + 1/2), and pooled
-    like the real ones. Unlike resampled runs, these spread also where all or none were solved.
-    The crossing is drawn straight through ln T, but the interval goes from one length tried to
-    another: of how the share falls between them nothing is known.
+    0 or infinity where it does not at the lengths tried.
     """
-    generator = np.random.default_rng(0)
-    lengths = np.array(sorted(counts))
-    solved, runs = np.array([counts[length] for length in lengths.tolist()]).T
-    shape = (_REPLICATIONS, len(lengths))
-    drawn = _pooled(generator.beta(solved + 0.5, runs - solved + 0.5, shape), runs)
-    first_below = np.sum(drawn >= 0.5, axis=1)
-    edges = np.array([0, *lengths, np.inf])  # no crossing among the lengths tried: beyond them
-    low = np.quantile(edges[first_below], 0.025, method="inverted_cdf")
-    high = np.quantile(edges[first_below + 1], 0.975, method="inverted_cdf")
-    crossing = _crossing(lengths, isotonic(counts))
-    return float(min(low, crossing)), crossing, float(max(high, crossing))
-
-
-def _crossing(lengths: np.ndarray, shares: np.ndarray) -> float:
-    """The length at which shares (L,), drawn straight through ln T, fall below one half.
-
-    0 or infinity where they do not at the lengths tried (L,).
-    """
+    lengths, shares = sorted(counts), isotonic(counts)
     first_below = int(np.sum(shares >= 0.5))
     if first_below in (0, len(lengths)):
         return math.inf if first_below else 0.0
     above, below = shares[first_below - 1 : first_below + 1]
     left, right = np.log(lengths[first_below - 1 : first_below + 1])
     return float(np.exp(left + (above - 0.5) / (above - below) * (right - left)))
+
+
+def _isotonic_interval(counts: Mapping[int, Counts], found: Crossing) -> tuple[float, float]:
+    """The ends of the 95 % interval of an isotonic crossing, 0 and infinity where open."""
+    generator = np.random.default_rng(0)
+    solved, runs = np.array([counts[length] for length in sorted(counts)]).T
+    shares = generator.beta(solved + 0.5, runs - solved + 0.5, (_REPLICATIONS, len(counts)))
+    lows, highs = isotonic_ends(counts, shares)
+    low = min(np.quantile(lows, 0.025, method="inverted_cdf"), found.s50)
+    high = max(np.quantile(highs, 0.975, method="inverted_cdf"), found.s50)
+    return (
+        0.0 if found.bound == "<=" else float(low),
+        math.inf if found.bound == ">=" else float(high),
+    )
 
 
 def _pooled(shares: np.ndarray, runs: np.ndarray) -> np.ndarray:

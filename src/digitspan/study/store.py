@@ -148,24 +148,31 @@ class Store:
         Raises:
             DigitspanError: where the disk is full or the file is damaged.
         """
-        document = record.to_json(curve=False)
-        result = {name: document[name] for name in _RESULT_FIELDS}
-        columns = (
-            record.config.key,
-            record.config.canonical,
-            json.dumps(result, sort_keys=True),
-            json.dumps([list(point) for point in record.curve]),
-            json.dumps(timing._asdict()),
-        )
+        columns = _columns(record, timing)
         with _sentences(self.path), _transaction(self._connection):
             query = "SELECT * FROM runs WHERE key = ?"
             before = [_row(row, curves=False) for row in self._read(query, columns[0])]
             count = self._whole_rows() + (before in ([], [None]))
-            self._connection.execute(
-                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)",
-                (*columns, _digest(*columns)),
-            )
+            self._insert(columns)
             self.set_value(_WHOLE_ROWS, str(count))
+
+    def replace_all(self, rows: Mapping[str, Row], config: str) -> None:
+        """Keep these rows and no others, and the study's configuration: all of it or nothing.
+
+        Raises:
+            DigitspanError: where the disk is full or the file is damaged.
+        """
+        with _sentences(self.path), _transaction(self._connection):
+            self._connection.execute("DELETE FROM runs")
+            for row in rows.values():
+                self._insert(_columns(*row))
+            self.set_value(_WHOLE_ROWS, str(len(rows)))
+            self.set_value("config", config)
+
+    def _insert(self, columns: tuple[str, ...]) -> None:
+        """Write a row."""
+        query = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)"
+        self._connection.execute(query, (*columns, _digest(*columns)))
 
     def rows(self, *, curves: bool = True) -> dict[str, Row]:
         """All rows that are whole, by key, sorted; `damaged` counts the others.
@@ -238,6 +245,19 @@ _WHOLE_ROWS = "whole rows"
 _RESULT_FIELDS = tuple(
     name for name in RunRecord.__dataclass_fields__ if name not in ("config", "curve")
 )
+
+
+def _columns(record: RunRecord, timing: Timing) -> tuple[str, ...]:
+    """A row's columns but for the hash."""
+    document = record.to_json(curve=False)
+    result = {name: document[name] for name in _RESULT_FIELDS}
+    return (
+        record.config.key,
+        record.config.canonical,
+        json.dumps(result, sort_keys=True),
+        json.dumps([list(point) for point in record.curve]),
+        json.dumps(timing._asdict()),
+    )
 
 
 def _row(columns: tuple[Any, ...], *, curves: bool) -> Row | None:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from digitspan.cells import title
+from digitspan.cells import start_title, title
 from digitspan.runs import CHANCE, RunRecord
 from digitspan.statistics import MAX_BITS
+from digitspan.study.grid import CLIMBED
 from digitspan.study.store import Row
 from digitspan.study.summary import (
     LengthSummary,
@@ -27,12 +28,16 @@ __all__ = [
     "controls_table",
     "document",
     "lengths_table",
+    "records_table",
     "remarks",
     "rows_csv",
     "span_text",
     "spans_csv",
     "spans_table",
 ]
+
+_CONTROL_LENGTH = 5
+"""A length that any network which works at all is expected to solve (docs/protocol.md)."""
 
 
 def spans_table(summary: Summary) -> Table:
@@ -54,7 +59,7 @@ def spans_table(summary: Summary) -> Table:
         table.add_row(
             title(condition.cell),
             condition.encoding,
-            condition.initialisation,
+            start_title(condition.initialisation),
             condition.rate,
             span_text(row),
             f"{100 * span.lapse:.0f} %",
@@ -92,7 +97,7 @@ def lengths_table(summary: Summary) -> Table:
     for row in summary.spans:
         for index, length in enumerate(row.lengths):
             c = row.condition
-            names = (title(c.cell), c.encoding, c.initialisation, c.rate)
+            names = (title(c.cell), c.encoding, start_title(c.initialisation), c.rate)
             table.add_row(
                 *(names if index == 0 else [""] * 4),
                 str(length.length),
@@ -102,6 +107,33 @@ def lengths_table(summary: Summary) -> Table:
                 f"{np.median(length.bits):.2f}" if len(length.bits) else "-",
                 _steps(length),
             )
+    return table
+
+
+def records_table(summary: Summary) -> Table:
+    """How far each condition was brought, of a study that climbs from length to length."""
+    share = f"{100 * CLIMBED:.0f} %"
+    steps = f"{summary.config.train_steps:,}"
+    table = Table(title=f"Records: the longest T that {share} of the seeds solve in {steps} steps")
+    for heading in ("cell", "start", "rate"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("longest T", "solved", "steps", "next T", "solved there", "grown to", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in summary.spans:
+        held = [found for found in row.lengths if found.solved >= CLIMBED * len(found.records)]
+        after = [found for found in row.lengths if found not in held]
+        table.add_row(
+            title(row.condition.cell),
+            start_title(row.condition.initialisation),
+            row.condition.rate,
+            f"{held[-1].length:,}" if held else "none",
+            f"{held[-1].solved}/{len(held[-1].records)}" if held else "",
+            _steps(held[-1]) if held else "",
+            f"{after[0].length:,}" if after else "not tried",
+            f"{after[0].solved}/{len(after[0].records)}" if after else "",
+            ", ".join(f"{record.grown_to:,}" for record in after[0].records) if after else "",
+            duration(row.seconds),
+        )
     return table
 
 
@@ -152,8 +184,18 @@ def remarks(summary: Summary) -> list[str]:
     lines = [summary.config.note] if summary.config.note else []
     if summary.missing:
         lines.append(f"{summary.missing} runs are still missing: the table is not final")
+    if _CONTROL_LENGTH not in summary.config.lengths:
+        lines.append(
+            f"no row at T = {_CONTROL_LENGTH}, a control that every study should have: without it "
+            f"a short span may be a fault of the set-up (add {_CONTROL_LENGTH} to the lengths)"
+        )
     if any(row.span.method == "isotonic" for row in summary.spans):
         lines.append("* the logistic curve does not fit: where the pooled share crosses one half")
+    if any(row.condition.initialisation == "chrono" for row in summary.spans):
+        lines.append(
+            "the start chrono knows T: its gate biases are drawn for the length that will be "
+            "asked, so its spans are a condition of their own"
+        )
     for row in summary.spans:
         if row.share_still_improving > 0:
             c = row.condition

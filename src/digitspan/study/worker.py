@@ -14,16 +14,38 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from digitspan.errors import DigitspanError
 from digitspan.files import write_whole
 from digitspan.runs import CurvePoint, RunConfig
+from digitspan.study.grid import Job
 
-__all__ = ["WorkerOptions", "weights_path", "work"]
+__all__ = ["Message", "Spread", "WorkerOptions", "request", "train_run", "weights_path", "work"]
+
+Message = dict[str, Any]
+"""What is said of a run, as JSON: `{"step": n}` after evaluations, and at its end one of
+
+- `{"record": RunRecord.to_json, "timing": {"seconds": ..., "host": ...}}`;
+- `{"refused": sentence, "exit_status": n}`: it could not be begun, nor could any like it;
+- `{"failed": sentence}`: its code raised something;
+- `{"died": "worker" or "node", "how": ...}`, said by whoever finds it dead.
+"""
+
+
+class Spread(NamedTuple):
+    """How a cluster stands."""
+
+    nodes: int
+    """Machines that are there."""
+    slots: int
+    """Runs that they can train at a time."""
+    running: int
+    """Runs that are trained now."""
 
 
 class WorkerOptions(dict[str, str]):
@@ -35,11 +57,17 @@ def weights_path(folder: Path, key: str) -> Path:
     return folder / "weights" / f"{key}.safetensors"
 
 
+def request(job: Job) -> bytes:
+    """A run as a worker is asked for it: its configuration, its key, and "keep" for weights."""
+    keep = job.role != "tuning"
+    message = {"config": job.config.canonical, "key": job.config.key, "keep": keep}
+    return json.dumps(message).encode()
+
+
 def work(pipe: Connection, options: WorkerOptions) -> None:
     """Train what comes through the pipe until it closes.
 
-    In: `{"config": RunConfig.canonical, "keep": bool}`. Out: `{"step": n}` after evaluations, and
-    at the end `{"record": ..., "timing": ...}`, `{"refused": sentence}` or `{"failed": sentence}`.
+    In: what `request` makes. Out: messages.
 
     Args:
         pipe: to the study's driver.
@@ -66,25 +94,48 @@ def work(pipe: Connection, options: WorkerOptions) -> None:
         _send(pipe, _train(pipe, job, options))
 
 
-def _train(pipe: Connection, job: dict[str, Any], options: WorkerOptions) -> dict[str, Any]:
-    """One run: what is sent back at its end."""
-    from digitspan.training import find_device, train
-
+def _train(pipe: Connection, job: dict[str, Any], options: WorkerOptions) -> Message:
+    """One run with its checkpoint, and its weights written: what is sent back at its end."""
     config, folder = RunConfig.from_canonical(job["config"]), Path(options["folder"])
+
+    def keep(weights: bytes) -> None:
+        if job["keep"]:
+            write_whole(weights_path(folder, config.key), weights)
 
     def on_evaluation(point: CurvePoint) -> None:
         _send(pipe, {"step": point.step})
+
+    checkpoint = folder / "checkpoints" / f"{config.key}.ckpt"
+    return train_run(config, options["device"], keep, checkpoint, on_evaluation)
+
+
+def train_run(
+    config: RunConfig,
+    device: str,
+    keep: Callable[[bytes], None],
+    checkpoint: Path | None = None,
+    on_evaluation: Callable[[CurvePoint], None] = lambda point: None,
+) -> Message:
+    """Train one run; what is said at its end, whatever end that is.
+
+    Args:
+        config: what is trained.
+        device: a name for `find_device`.
+        keep: is given the weights.
+        checkpoint: see `train`.
+        on_evaluation: see `train`.
+    """
+    from digitspan.training import find_device, train
 
     start = time.monotonic()
     try:
         finished = train(
             config,
-            device=find_device(options["device"]),
-            checkpoint=folder / "checkpoints" / f"{config.key}.ckpt",
+            device=find_device(device),
+            checkpoint=checkpoint,
             on_evaluation=on_evaluation,
         )
-        if job["keep"]:
-            write_whole(weights_path(folder, config.key), finished.weights)
+        keep(finished.weights)
     except DigitspanError as error:
         return {"refused": str(error), "exit_status": error.exit_status}
     except Exception as error:

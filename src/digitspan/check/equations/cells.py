@@ -174,7 +174,7 @@ def answers(cell: Cell, layout: Layout, vectors: Numbers, inputs: Numbers) -> Nu
     b = layout.array(vectors, "b")
     if "b" in layout.groups:
         b = b[:, list(cell.b_from[: len(cell.gates)])]
-    if cell.unbiased >= 0:
+    if cell.unbiased >= 0 and "b" in layout.groups:
         b = b.copy()
         b[:, cell.unbiased] = 0
     if cell.blind >= 0:

@@ -17,7 +17,7 @@ import numpy as np
 
 from digitspan.check.equations.cells import Cell, Layout, Numbers, Sizes, answers
 
-__all__ = ["Fingerprints", "Network", "Roles", "find_roles", "fingerprints"]
+__all__ = ["NUDGE", "Fingerprints", "Network", "Roles", "find_roles", "fingerprints"]
 
 BASE = 0.1
 """What every number whose role is not known is set to."""

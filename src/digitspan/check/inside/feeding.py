@@ -10,7 +10,7 @@ import torch
 
 __all__ = ["Entry", "build", "entries_of", "feed", "set_entries"]
 
-MAX_SCALARS = 400_000
+MAX_SCALARS = 4_000_000
 """A network with more numbers than this is not looked into."""
 
 
@@ -62,14 +62,26 @@ def entries_of(network: Any) -> list[Entry]:
     return found
 
 
-def set_entries(entries: list[Entry], values: torch.Tensor) -> None:
-    """Write numbers, shape (P,), into the tensors, one after the other."""
+def set_entries(
+    entries: list[Entry], values: torch.Tensor, kept: list[list[int] | None] | None = None
+) -> None:
+    """Write numbers, shape (P,), into the tensors, one after the other.
+
+    Args:
+        entries: the tensors.
+        values: the numbers.
+        kept: for each tensor, where its numbers belong, all others being zero; None: everywhere.
+    """
     start = 0
     with torch.no_grad():
-        for entry in entries:
-            count = entry.tensor.numel()
-            part = values[start : start + count].reshape(entry.tensor.shape)
-            entry.tensor.data.copy_(part)
+        for entry, places in zip(entries, kept or [None] * len(entries), strict=True):
+            count = entry.tensor.numel() if places is None else len(places)
+            part = values[start : start + count]
+            if places is not None:
+                part = torch.zeros(entry.tensor.numel(), dtype=part.dtype).index_copy(
+                    0, torch.tensor(places), part
+                )
+            entry.tensor.data.copy_(part.reshape(entry.tensor.shape))
             start += count
 
 

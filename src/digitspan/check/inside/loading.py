@@ -1,8 +1,10 @@
 """Imports the hand-in's files, laid out in whatever way, and finds its classes in them."""
 
 from __future__ import annotations
+import __future__
 
 import ast
+import builtins
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -12,23 +14,42 @@ import re
 import sys
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["StandIns", "load_class", "signature_of"]
+__all__ = ["COURSE_DATASET",
+    "STAND_INS", "Loaded", "StandIns", "load_class", "package_of", "put_on_path",
+           "signature_of"]  # fmt: skip
 
 STAND_INS = frozenset(
     "matplotlib pylab seaborn plotly bokeh altair tensorboardX tensorboard tensorboard_logger "
-    "tqdm pandas sklearn scipy skimage cv2 PIL imageio IPython ipywidgets torchvision torchaudio "
-    "torchtext torchsummary torchinfo torchviz torchmetrics pytorch_lightning lightning wandb "
-    "mlflow comet_ml neptune google yaml h5py tabulate termcolor colorama rich joblib dill psutil "
-    "pytest nltk gym ignite accelerate einops jaxtyping typeguard beartype visdom livelossplot "
-    "future six past prettytable loguru fire click absl hydra omegaconf requests".split()
+    "tqdm pandas sklearn scipy skimage cv2 PIL imageio IPython ipywidgets torchvision "
+    "torchaudio torchtext torchsummary torchinfo torchviz torchmetrics pytorch_lightning "
+    "lightning wandb mlflow comet_ml neptune google yaml h5py tabulate termcolor colorama "
+    "rich joblib dill psutil pytest nltk gym ignite accelerate einops jaxtyping typeguard "
+    "beartype visdom livelossplot future six past prettytable loguru fire click absl hydra "
+    "omegaconf requests tikzplotlib matplotlib2tikz mpl_toolkits statsmodels networkx sympy "
+    "numba progressbar pyprind alive_progress colorlog coloredlogs psycopg2 openpyxl "
+    "xlsxwriter xlrd pydot graphviz netron hiddenlayer torchnet tnt crayons hyperopt optuna "
+    "ray sacred skopt ax ggplot plotnine pylatex docopt tap jsonargparse dotenv pickle5 "
+    "msgpack tables zarr memory_profiler line_profiler pyinstrument pympler GPUtil pynvml "
+    "nvidia_smi apex lion_pytorch torch_optimizer ranger adabound pretrainedmodels "
+    "transformers datasets tokenizers gensim spacy levenshtein Levenshtein hdbscan umap faiss "
+    "xgboost lightgbm catboost deepdish git boto3 telegram slack pygame pyglet turtle ipdb "
+    "pudb icecream better_exceptions snoop birdseye celluloid cycler adjustText labellines "
+    "brokenaxes proplot scienceplots SciencePlots palettable cmocean colorcet watermark nbdev "
+    "jupyterthemes jdc papermill".split()
 )
 """Libraries that a hand-in may use around its networks: where one is missing, an empty stand-in
 takes its place, so that the classes can be imported."""
 
 
+_ROOT = "hand_in_root"
+"""The package that stands for the folder around the hand-in."""
 _COURSE_FOLDER = re.compile(r"(part|assignment|code|src|task|exercise|ex|hw|sheet)[_\d]*$")
+
+
+COURSE_DATASET = Path(__file__).with_name("course_dataset.py")
+"""What takes the place of the course's dataset.py where a hand-in leaves it out."""
 
 
 class _Anything:
@@ -55,8 +76,42 @@ class _Anything:
     def __exit__(self, *exception: object) -> None:
         return None
 
+    def __format__(self, spec: str) -> str:
+        return ""
+
     def __mro_entries__(self, bases: Any) -> tuple[type, ...]:
         return (object,)
+
+
+class _Loop:
+    """tqdm and its like: a loop over what it is given, that takes any message.
+
+    Args:
+        items: what to loop over.
+    """
+
+    def __init__(self, items: Any = (), *args: Any, **kwargs: Any) -> None:
+        self._items = items
+
+    def __iter__(self) -> Any:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        return _Anything()
+
+
+def _loop_of_numbers(*numbers: int, **kwargs: Any) -> _Loop:
+    """Trange: a tqdm over a range."""
+    return _Loop(range(*numbers))
 
 
 class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -74,6 +129,8 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 for folder in sorted({file.parent for file in Path.cwd().rglob("*.py")})
             ]
             return spec
+        if name.rpartition(".")[2] == "dataset":
+            return importlib.util.spec_from_file_location(name, COURSE_DATASET)
         return None
 
     def create_module(self, spec: Any) -> types.ModuleType:
@@ -88,40 +145,55 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def _attribute(self, name: str) -> Any:
         """The attributes of a stand-in."""
+        first = name.partition(".")[0]
 
         def attribute(word: str) -> Any:
             if word.startswith("__"):
                 raise AttributeError(word)
-            if (name, word) in (("tqdm", "tqdm"), ("tqdm", "trange"), ("tqdm.auto", "tqdm")):
-                return range if word == "trange" else lambda items=(), *args, **kwargs: items
+            if first == "tqdm":
+                return _loop_of_numbers if word.endswith("range") else _Loop
+            if first in ("six", "past", "future"):  # what Python 2 called otherwise
+                renamed = {"xrange": range, "unicode": str, "raw_input": input}
+                return renamed.get(word, getattr(builtins, word, _Anything()))
             return _Anything()
 
         return attribute
 
 
-def load_class(file: str, name: str, *, definitions_only: bool = False) -> type:
+class Loaded(NamedTuple):
+    """A class, and what could not be imported on the way to it."""
+
+    network_class: type
+    skipped: list[BaseException]
+    """The errors of imports that failed, where only definitions were run."""
+
+
+def load_class(file: str, name: str, *, definitions_only: bool = False) -> Loaded:
     """Import a file of the hand-in and take a class out of it.
 
     Args:
         file: the path, relative to the hand-in's root, which is the current folder.
         name: the class.
-        definitions_only: run its imports, functions, classes and constants, not what it does.
+        definitions_only: run its imports, functions, classes and settings, not what it does.
 
     Raises:
         BaseException: whatever the file raises.
         AttributeError: where the class is not there after all.
     """
     path = Path(file).resolve()
-    _put_on_path(path)
-    if definitions_only:
-        module = _definitions(path)
-    else:
-        module = _imported(path)
+    put_on_path(path)
+    skipped: list[BaseException] = []
+    # A command line that is read at import is the file's own, without options.
+    argv, sys.argv = sys.argv, [str(path)]
+    try:
+        module = _definitions(path, name, skipped) if definitions_only else _imported(path)
+    finally:
+        sys.argv = argv
     found = getattr(module, name)
     if not isinstance(found, type):
         message = f"{name} is not a class"
         raise AttributeError(message)
-    return found
+    return Loaded(found, skipped)
 
 
 def signature_of(function: Any) -> list[list[Any]]:
@@ -139,7 +211,7 @@ def signature_of(function: Any) -> list[list[Any]]:
     return described
 
 
-def _put_on_path(path: Path) -> None:
+def put_on_path(path: Path) -> None:
     """Make `import x`, `import part1.x` and `import code.part1.x` work, nearest folder first."""
     root = Path.cwd()
     folders = [path.parent]
@@ -153,15 +225,27 @@ def _put_on_path(path: Path) -> None:
 
 def _imported(path: Path) -> types.ModuleType:
     """The file as a module: by its own name, or inside its package where it imports relatively."""
-    source = path.read_text(encoding="utf-8", errors="replace")
-    tree = ast.parse(source, str(path))
+    package = package_of(path)
+    if package:
+        return importlib.import_module(f"{package}.{path.stem}")
+    return _run_file(path, path.read_text(encoding="utf-8", errors="replace"))
+
+
+def package_of(path: Path) -> str:
+    """The package that a file's relative imports start from; empty where it has none."""
+    tree = ast.parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
     levels = [node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     level = max(levels, default=0)
-    parts = path.relative_to(Path.cwd()).with_suffix("").parts
-    if level and len(parts) > level:
+    folders = path.relative_to(Path.cwd()).parent.parts
+    if level and len(folders) >= level:
         # `from .x import y` needs one folder as a package, `from ..x import y` two.
-        return importlib.import_module(".".join(parts[-level - 1 :]))
-    return _run_file(path, source)
+        return ".".join(folders[-level:])
+    if level:
+        # The folder that was the package is not in the hand-in, only what lay in it.
+        root = sys.modules.setdefault(_ROOT, types.ModuleType(_ROOT))
+        root.__path__ = [str(Path.cwd())]
+        return ".".join((_ROOT, *folders))
+    return ""
 
 
 def _run_file(path: Path, source: str) -> types.ModuleType:
@@ -185,21 +269,81 @@ def _run_file(path: Path, source: str) -> types.ModuleType:
     return module
 
 
-def _definitions(path: Path) -> types.ModuleType:
-    """The imports, functions, classes and constants of a file; each that fails is left out."""
+def _definitions(path: Path, name: str, skipped: list[BaseException]) -> types.ModuleType:
+    """The imports, functions, classes and settings of a file; each that fails is left out.
+
+    Raises:
+        Exception: what the class of this name raises.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
-    module = types.ModuleType(path.stem)
+    # Not by its own name: a file that imports this one must not get half of it.
+    module = types.ModuleType(f"definitions_of_{path.stem}")
     module.__file__ = str(path)
-    sys.modules.setdefault(path.stem, module)
+    sys.modules[module.__name__] = module
+    own = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    future = any(
+        isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body
+    )
+    flags = __future__.annotations.compiler_flag if future else 0
+    problem: Exception | None = None
     for node in tree.body:
-        kept = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign,
-                ast.AnnAssign, ast.AsyncFunctionDef)  # fmt: skip
-        if not isinstance(node, kept):
+        if not _defines(node, own):
             continue
-        code = compile(ast.Module([node], []), str(path), "exec", dont_inherit=True)
+        code = compile(ast.Module([node], []), str(path), "exec", flags, dont_inherit=True)
         try:
             exec(code, module.__dict__)
-        except Exception:
-            if isinstance(node, ast.ClassDef):
-                raise
+        except Exception as error:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                skipped.append(error)
+            elif isinstance(node, ast.ClassDef) and node.name == name:
+                problem = error
+    if problem is not None and not hasattr(module, name):
+        raise problem
     return module
+
+
+_DEFINITIONS = (
+    ast.Import,
+    ast.ImportFrom,
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.Pass,
+)
+
+
+def _defines(node: ast.stmt, own: set[str]) -> bool:
+    """Whether a statement says what things are, and does not work with them.
+
+    Args:
+        node: a statement of a file.
+        own: the functions of the file; what calls them is work.
+    """
+    if isinstance(
+        node,
+        (
+            ast.Import,
+            ast.ImportFrom,
+            ast.FunctionDef,
+            ast.AsyncFunctionDef,
+            ast.ClassDef,
+            ast.Pass,
+        ),
+    ):
+        return True
+    if isinstance(node, (ast.If, ast.Try)):
+        # Which device there is, which version of a library; not the file's main part.
+        if "__main__" in ast.dump(node):
+            return False
+        inner = [*node.body, *node.orelse]
+        if isinstance(node, ast.Try):
+            inner += [*node.finalbody, *(line for part in node.handlers for line in part.body)]
+        return all(_defines(line, own) for line in inner)
+    calls = [inner.func for inner in ast.walk(node) if isinstance(inner, ast.Call)]
+    if any(isinstance(call, ast.Name) and call.id in own for call in calls):
+        return False
+    if isinstance(node, ast.Expr):
+        setting = ("add_argument", "set_defaults", "append", "insert", "manual_seed",
+                   "set_default_dtype", "set_default_tensor_type")  # fmt: skip
+        return bool(calls) and isinstance(calls[0], ast.Attribute) and calls[0].attr in setting
+    return isinstance(node, (ast.Assign, ast.AnnAssign))

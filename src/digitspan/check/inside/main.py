@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from .channel import Channel
+from .compiler import fill_new_memory, leave_compiler_alone
 from .feeding import Entry, build, entries_of, feed, set_entries
 from .loading import StandIns, load_class, signature_of
 from .training import trace_script
@@ -49,16 +50,17 @@ class Child:
         """Import a class."""
         self.watch, self.cuda = True, False
         with self.mode:
-            self.network_class = load_class(
+            loaded = load_class(
                 question["file"],
                 question["class"],
                 definitions_only=question["definitions_only"],
             )
+        self.network_class = loaded.network_class
         return {
             "constructor": signature_of(self.network_class),
             "forward": signature_of(getattr(self.network_class, "forward", None))[1:],
             "module": issubclass(self.network_class, torch.nn.Module),
-            "methods": [name for name in dir(self.network_class) if not name.startswith("__")],
+            "skipped": [describe(error) for error in loaded.skipped[:20]],
         }, b""
 
     def build(self, question: dict[str, Any], payload: bytes) -> Answer:
@@ -97,7 +99,7 @@ class Child:
                 with self.watched():
                     if self.fresh:
                         self._rebuild()
-                    set_entries([self.entries[i] for i in chosen], setting)
+                    set_entries([self.entries[i] for i in chosen], setting, question["kept"])
                     for _ in range(question.get("repeats", 1)):
                         answer, form = feed(self.network, digits, question["how"])
                 answers.append(answer.detach().double().numpy().copy())
@@ -117,7 +119,7 @@ class Child:
             if self.fresh:
                 self._rebuild()
                 chosen = [self.entries[i] for i in question["tensors"]]
-            set_entries(chosen, values[0])
+            set_entries(chosen, values[0], question["kept"])
             for entry in chosen:
                 entry.tensor.grad = None
             for _ in range(question.get("repeats", 1)):
@@ -125,10 +127,11 @@ class Child:
                 if answer.requires_grad:
                     (answer.double().reshape(-1) * weights).sum().backward()
         parts = []
-        for entry in chosen:
+        for entry, places in zip(chosen, question["kept"], strict=True):
             grad = entry.tensor.grad if entry.tensor.is_leaf else None
             missing = torch.full(entry.tensor.shape, float("nan"))
-            parts.append((missing if grad is None else grad).detach().double().reshape(-1))
+            flat = (missing if grad is None else grad).detach().double().reshape(-1)
+            parts.append(flat if places is None else flat[places])
         return {"follows": answer.requires_grad}, torch.cat(parts).numpy().tobytes()
 
     def habits(self, question: dict[str, Any], payload: bytes) -> Answer:
@@ -138,7 +141,8 @@ class Child:
         before = self.printed.characters
         with self.watched():
             self._rebuild()
-            set_entries([self.entries[i] for i in question["tensors"]], values[0])
+            chosen = [self.entries[i] for i in question["tensors"]]
+            set_entries(chosen, values[0], question["kept"])
             feed(self.network, digits, how)
             printed = self.printed.characters - before
             called = operations_called(lambda: feed(self.network, digits, how))
@@ -151,7 +155,7 @@ class Child:
     def train(self, question: dict[str, Any], payload: bytes) -> Answer:
         """Run the training script for a few steps and tell what it did, in order."""
         torch.set_default_dtype(torch.float32)
-        torch.use_deterministic_algorithms(False)
+        fill_new_memory(False)
         with self.mode:
             return trace_script(question["file"], question["options"], question["steps"]), b""
 
@@ -172,13 +176,15 @@ class Child:
 def serve() -> None:
     """Answer until the checker goes away."""
     channel = Channel()
-    if len(sys.argv) > 2:
-        shutil.copytree(sys.argv[2], sys.argv[1], dirs_exist_ok=True)
-    os.chdir(sys.argv[1])
+    folder, *originals = sys.argv[1:]
+    for original in originals:
+        shutil.copytree(original, folder, dirs_exist_ok=True)
+    os.chdir(folder)
     os.environ.update(HOME=os.getcwd(), MPLBACKEND="Agg")
     torch.set_num_threads(1)
     # New memory holds NaN instead of what happened to lie there: reading it shows.
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    fill_new_memory(True)
+    leave_compiler_alone()
     stand_ins = StandIns()
     sys.meta_path.append(stand_ins)
     name = "torch.utils.tensorboard"  # needs more than is installed here, and writes files
@@ -190,6 +196,7 @@ def serve() -> None:
     gc.collect()
     gc.freeze()
     child = Child()
+    child.mode.install()
     child.printed.install()
     while True:
         try:

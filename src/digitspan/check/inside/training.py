@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 import sys
 import traceback
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from .loading import _put_on_path
+from .loading import COURSE_DATASET, package_of, put_on_path
 from .watching import describe
 
 __all__ = ["trace_script"]
@@ -70,7 +72,7 @@ def trace_script(file: str, options: list[str], steps: int) -> dict[str, Any]:
     """
     trace = Trace(steps)
     path = Path(file).resolve()
-    _put_on_path(path)
+    put_on_path(path)
     restore = _instrument(trace)
     argv, sys.argv = sys.argv, [str(path), *options]
     error = None
@@ -90,15 +92,21 @@ def trace_script(file: str, options: list[str], steps: int) -> dict[str, Any]:
         "optimizers": trace.optimizers[:20],
         "networks": trace.networks[:20],
         "script_error": error,
+        "course_dataset": any(
+            getattr(module, "__file__", None) == str(COURSE_DATASET)
+            for module in list(sys.modules.values())
+        ),
     }
 
 
 def _main_module(path: Path) -> dict[str, Any]:
     """The namespace of a script that is run."""
-    import types
-
     module = types.ModuleType("__main__")
     module.__file__ = str(path)
+    package = package_of(path)
+    if package:  # as `python -m part1.train` has it
+        importlib.import_module(package)
+        module.__package__ = package
     sys.modules["__main__"] = module
     return module.__dict__
 

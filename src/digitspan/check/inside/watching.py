@@ -31,6 +31,20 @@ _READY_MADE = (
 )
 
 
+_CUDA_CALLS = (
+    "set_device",
+    "get_device_name",
+    "get_device_properties",
+    "get_device_capability",
+    "synchronize",
+    "current_device",
+    "init",
+    "mem_get_info",
+    "reset_peak_memory_stats",
+)
+"""Functions of torch.cuda that raise an error where there is no CUDA."""
+
+
 class Printed(io.TextIOBase):
     """Standard output and error of the hand-in: counted, and thrown away."""
 
@@ -66,8 +80,14 @@ class OnCPU(TorchFunctionMode):
         if func is torch.Tensor.cuda:
             self.note()
             return args[0]
+        kwargs = dict(kwargs or {})
+        # A number for a device is one of CUDA's.
+        if func in (torch.Tensor.to, torch.device) and type(args[-1]) is int:
+            args = (*args[:-1], f"cuda:{args[-1]}")
+        if type(kwargs.get("device")) is int:
+            kwargs["device"] = f"cuda:{kwargs['device']}"
         args = tuple(map(self._moved, args)) if args else args
-        kwargs = {name: self._moved(value) for name, value in (kwargs or {}).items()}
+        kwargs = {name: self._moved(value) for name, value in kwargs.items()}
         return func(*args, **kwargs)
 
     def _moved(self, value: Any) -> Any:
@@ -84,6 +104,42 @@ class OnCPU(TorchFunctionMode):
             return value.replace("torch.cuda.", "torch.")
         return value
 
+    def install(self) -> None:
+        """Where there is no CUDA, let its own functions and types do on the CPU what they can."""
+        if torch.cuda.is_available():
+            return
+        for name in _CUDA_CALLS:
+            setattr(torch.cuda, name, self._noted(name))
+        for name in [name for name in dir(torch.cuda) if name.endswith("Tensor")]:
+            delattr(torch.cuda, name)
+        torch.cuda.__getattr__ = self._tensor_type  # type: ignore[method-assign]
+        original = torch.set_default_tensor_type
+        torch.set_default_tensor_type = lambda kind: original(self._moved(kind))
+        parse = torch._C._nn._parse_to
+
+        def parse_to(*args: Any, **kwargs: Any) -> Any:
+            if args and type(args[0]) is int:
+                args = (f"cuda:{args[0]}", *args[1:])
+            return parse(*args, **kwargs)
+
+        torch._C._nn._parse_to = parse_to
+
+    def _noted(self, name: str) -> Any:
+        """A function of torch.cuda that does nothing."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.note()
+            return "" if "name" in name else 0
+
+        return call
+
+    def _tensor_type(self, name: str) -> Any:
+        """`torch.cuda.FloatTensor`: the CPU's."""
+        if not name.endswith("Tensor") or not hasattr(torch, name):
+            raise AttributeError(name)
+        self.note()
+        return getattr(torch, name)
+
     def note(self) -> None:
         """Remember which line of the hand-in asked."""
         place = _place(traceback.extract_stack())
@@ -99,7 +155,8 @@ def describe(error: BaseException) -> dict[str, Any]:
         place = f"{error.filename}:{error.lineno or 0}"
     file, _, line = place.rpartition(":")
     number = int(line) if line.isdigit() else 0
-    message = " ".join(str(error).split())[:300]
+    # Where the hand-in lies here says nothing to its author.
+    message = " ".join(str(error).replace(f"{Path.cwd()}/", "").split())[:300]
     return {
         "type": type(error).__name__[:60],
         "message": message,

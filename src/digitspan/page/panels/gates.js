@@ -4,12 +4,12 @@ PANELS.push({
   id: "gates",
   title: "The gates",
   question: "Question 1.5",
-  text: `σ lies between 0 and 1: a tap. The forget gate f says how much of c stays, the input
-    gate i how much of the candidate g comes in, the output gate o how much of c is seen in h.
-    tanh lies between −1 and 1: a value to write, of either sign. A cell that remembers keeps f
-    near 1 and i near 0 for some of its units, between the first digit and the last. Thick: the
-    mean over all units; the band holds eight in ten of them; dashed: the unit you follow. Hold a
-    gate at 0 or 1 and look at the answer.`,
+  text: `σ lies between 0 and 1: a tap. In an LSTM the forget gate f says how much of c stays, the
+    input gate i how much of the candidate g comes in, the output gate o how much of c is seen in
+    h; in a GRU one update gate z does for both f and i. tanh lies between −1 and 1: a value to
+    write, of either sign. A cell that remembers keeps f near 1 and i near 0 for some of its units,
+    between the first digit and the last. Thick: the mean over all units; the band holds eight in
+    ten of them; dashed: the unit you follow. Hold a gate at 0 or 1 and look at the answer.`,
 
   build(section, app) {
     const gated = app.slots.filter(
@@ -31,7 +31,7 @@ PANELS.push({
         make(
           "p",
           { class: "finding" },
-          `${slot.title}: it has no gates. Every step writes its whole state anew, equation (1).`,
+          `${slot.title}: it has no gates. Every step writes its whole state anew.`,
         ),
       );
     }

@@ -145,7 +145,7 @@ function drawMaps(part, app, slot, order) {
   names.forEach((name, at) => {
     const host = part.maps.children[at];
     const steps = slot.trace.states[name];
-    const most = name === "hidden" ? 1 : usualSize(steps);
+    const most = name === "hidden" ? Math.max(1, usualSize(steps)) : usualSize(steps);
     host.firstChild.replaceChildren(cell.states[name].equation, scaleLegend(most));
     const { context: ink, width, canvas } = canvasIn(host, MAP_HEIGHT + 20);
     const axis = timeAxis(width, app.digits.length);

@@ -1,0 +1,228 @@
+"""What a cell of one's own must fulfil before it is measured: one sentence for a duty it breaks.
+
+A cell that breaks one of these is not forgetful but wrong: its runs would measure something else
+than its memory. The duties are tried out on a few small batches, in both of the modes that a
+module has: noise in training is fair where torch's generator decides it, an answer that is counted
+may not be random.
+
+Letters: B batch, T palindrome length (T - 1 digits go in), D inputs, K classes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from digitspan.errors import UsageError
+
+__all__ = ["check_duties"]
+
+BATCH_SIZE = 5
+"""B of the batches tried."""
+
+MOST_DIGITS = 8
+"""Digits read at most: a duty that is broken at all is broken within a few steps."""
+
+SAME, CLOSE = 1e-5, 1e-3
+"""How far two answers may lie apart, as a share of the largest logit: where they are the same
+sums in single precision, and where they are the same in another order."""
+
+
+def check_duties(
+    network: nn.Module, name: str, *, input_size: int, num_classes: int, length: int
+) -> None:
+    """Refuse a network that breaks a duty of a cell.
+
+    Args:
+        network: just built, on the CPU; not for use afterwards: its buffers may have moved.
+        name: the cell's name, for the message.
+        input_size: D.
+        num_classes: K.
+        length: T, a length that it must be able to read.
+
+    Raises:
+        UsageError: which names the duty.
+    """
+    ask = _Asked(network, num_classes)
+    batch, other = _batches(min(length - 1, MOST_DIGITS), input_size)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            _something_to_train(network)
+            _no_state_between_batches(ask, batch, other)
+            _rows_do_not_mix(ask, batch, other)
+            _logits_and_no_probabilities(ask, batch)
+            _steps_are_the_whole(ask, batch)
+            _gradients_reach_it(ask, batch)
+    except _BrokenDutyError as error:
+        message = f"cell {name!r} breaks a duty of a cell: it {error} (see docs/own-cell.md)"
+        raise UsageError(message) from error
+
+
+class _BrokenDutyError(Exception):
+    """A duty that a network breaks; the text goes on from "it"."""
+
+
+def _broken(text: str) -> NoReturn:
+    raise _BrokenDutyError(text)
+
+
+@contextlib.contextmanager
+def _if_it_raises(text: str) -> Iterator[None]:
+    """Whatever somebody else's code may raise is a broken duty."""
+    try:
+        yield
+    except _BrokenDutyError:
+        raise
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        _broken(f"{text}: {said}")
+
+
+class _Asked:
+    """A network and what it answers; whatever it is asked, that must be finite logits (B, K)."""
+
+    def __init__(self, network: Any, num_classes: int) -> None:
+        self.network, self.num_classes = network, num_classes
+
+    def __call__(self, inputs: Tensor, *, training: bool = False, seed: int | None = 0) -> Tensor:
+        """The logits (B, K), with torch's generator as it is at some seed, or as it is."""
+        if seed is not None:
+            torch.manual_seed(seed)
+        self.network.train(training)
+        shape, expected = tuple(inputs.shape), (len(inputs), self.num_classes)
+        with _if_it_raises(f"does not take inputs (B, T-1, D) = {shape}"):
+            logits: object = self.network(inputs.clone())
+        if not isinstance(logits, Tensor):
+            _broken(f"returns a {type(logits).__name__}, expected a tensor of logits (B, K)")
+        if tuple(logits.shape) != expected:
+            _broken(
+                f"returns the shape {tuple(logits.shape)} for inputs (B, T-1, D) = {shape}, "
+                f"expected the last step's logits (B, K) = {expected}"
+            )
+        if not logits.isfinite().all():
+            _broken("returns logits that are not finite, before any training")
+        return logits
+
+
+def _batches(digits: int, input_size: int) -> tuple[Tensor, Tensor]:
+    """Two batches of encoded digits (B, T - 1, D) that differ in every digit."""
+    drawn = torch.randint(
+        10, (BATCH_SIZE, digits), generator=torch.Generator().manual_seed(0)
+    )  # (B, T - 1)
+    if input_size == 1:
+        return drawn[..., None].float(), ((drawn + 3) % 10)[..., None].float()
+    identity = torch.eye(input_size)
+    return identity[drawn % input_size], identity[(drawn + 3) % input_size]
+
+
+def _apart(one: Tensor, other: Tensor, tolerance: float) -> float:
+    """How far two answers lie apart; 0 where that is within the tolerance."""
+    off = (one - other).abs().max().item()
+    return off if off > tolerance * max(1.0, other.abs().max().item()) else 0.0
+
+
+def _something_to_train(network: nn.Module) -> None:
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        _broken("has no parameter to train")
+
+
+def _no_state_between_batches(ask: _Asked, batch: Tensor, other: Tensor) -> None:
+    """The same batch gets the same answer, whatever was asked in between."""
+    for training in (False, True):
+        mode = "training" if training else "evaluation"
+        first = ask(batch, training=training)
+        for between in (None, other[:-1]):
+            if between is not None:
+                ask(between, training=training)
+            off = _apart(ask(batch, training=training), first, SAME)
+            if off:
+                _broken(
+                    f"answers a batch otherwise when asked again (in {mode} mode, logits "
+                    f"{off:.2g} apart): it keeps a state between batches, or draws random numbers "
+                    f"that torch.manual_seed does not decide"
+                )
+    off = _apart(ask(batch, seed=1), ask(batch, seed=2), SAME)
+    if off:
+        _broken(
+            f"answers at random in evaluation mode (logits {off:.2g} apart): noise belongs where "
+            f"self.training is true"
+        )
+
+
+def _rows_do_not_mix(ask: _Asked, batch: Tensor, other: Tensor) -> None:
+    """A row's answer does not depend on the rows before it, behind it, or on its place."""
+    for training in (False, True):
+        mode = "training" if training else "evaluation"
+        before = ask(batch, training=training)
+        for row, others in ((0, slice(1, None)), (-1, slice(None, -1))):
+            changed = batch.clone()
+            changed[others] = other[others]
+            off = _apart(ask(changed, training=training)[row], before[row], SAME)
+            if off:
+                _broken(
+                    f"mixes the rows of a batch (in {mode} mode, one row's logits move by "
+                    f"{off:.2g} when the others change): every palindrome must be answered by "
+                    f"itself, so batch first, and no batch normalisation"
+                )
+    together = ask(batch)
+    alone = torch.cat([ask(row[None]) for row in batch])
+    off = _apart(alone, together, CLOSE)
+    if off:
+        _broken(
+            f"answers a palindrome otherwise alone, or at another place of the batch (logits "
+            f"{off:.2g} apart)"
+        )
+
+
+def _logits_and_no_probabilities(ask: _Asked, batch: Tensor) -> None:
+    logits = ask(batch)
+    sums = logits.sum(dim=1)
+    if bool((logits >= 0).all()) and _apart(sums, torch.ones_like(sums), SAME) == 0:
+        _broken("returns probabilities, expected logits: the softmax is part of the loss")
+
+
+def _steps_are_the_whole(ask: _Asked, batch: Tensor) -> None:
+    """Where it can be stepped, `forward` knows after t digits what t steps know."""
+    network, parts = ask.network, ("initial_state", "step", "read_out")
+    if not all(inspect.ismethod(getattr(network, part, None)) for part in parts):
+        return
+    network.eval()
+    with _if_it_raises(f"cannot be stepped from initial_state({len(batch)})"):
+        state, stepped = network.initial_state(len(batch)), []
+        for x in batch.unbind(dim=1):
+            state = network.step(x, state)
+            stepped.append(network.read_out(state))
+    for t, logits in enumerate(stepped, start=1):
+        whole = ask(batch[:, :t])
+        if not isinstance(logits, Tensor) or logits.shape != whole.shape:
+            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            _broken(f"has a read_out that returns {got}, expected logits {tuple(whole.shape)}")
+        off = _apart(whole, logits, CLOSE)
+        if off:
+            _broken(
+                f"answers otherwise than its own steps (after {t} of {len(stepped)} digits, "
+                f"logits {off:.2g} apart): forward reads digits before their time, or is another "
+                f"network than step and read_out"
+            )
+
+
+def _gradients_reach_it(ask: _Asked, batch: Tensor) -> None:
+    """Some parameter gets a gradient of the loss, and all that is got is finite."""
+    targets = torch.arange(len(batch)) % ask.num_classes
+    with torch.enable_grad():
+        logits = ask(batch, training=True)
+        if not logits.requires_grad:
+            _broken("gives no parameter a gradient: its logits do not depend on any")
+        with _if_it_raises("cannot be differentiated"):
+            nn.functional.cross_entropy(logits, targets).backward()
+    found = {n: p.grad for n, p in ask.network.named_parameters() if p.grad is not None}
+    for name, gradient in found.items():
+        if not gradient.isfinite().all():
+            _broken(f"has a gradient that is not finite, of {name}, before any training")
+    if not any(gradient.any() for gradient in found.values()):
+        _broken("gives no parameter a gradient: all of them are zero")

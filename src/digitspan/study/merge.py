@@ -1,0 +1,161 @@
+"""One store out of several, each a shard of one study.
+
+Shards are studies that differ at most in which cells, encodings or starts they cover: these do not
+know of each other, so that their runs together are those of the study that covers all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from digitspan.errors import StoreError
+from digitspan.files import remove_unfinished, require_writable_folder, sha256, write_whole
+from digitspan.study.config import StudyConfig
+from digitspan.study.store import STORE_NAME, Row, Store, find_store
+from digitspan.study.worker import weights_path
+
+__all__ = ["merge_stores"]
+
+COVERED = ("cells", "encoding", "initialisation")
+"""Settings in which shards may differ: what one covers does not change the runs of another."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shard:
+    """What one store says."""
+
+    path: Path
+    config: StudyConfig
+    rows: dict[str, Row]
+
+
+def merge_stores(studies: Iterable[Path], folder: Path) -> int:
+    """Keep the rows and weights of several stores in one; those it has already stay.
+
+    Weights come first and all rows at once after them: killed on the way, it can be called again.
+
+    Args:
+        studies: their folders, or the stores themselves.
+        folder: where the one is to be; one that is there takes part like the others.
+
+    Returns:
+        How many rows it has now.
+
+    Raises:
+        UsageError: where there is no store.
+        StoreError: where one is damaged, or they contradict each other.
+    """
+    shards = [_read(study) for study in studies]
+    _merged_config(shards)  # refused before anything is written
+    _merged_rows(shards)
+    require_writable_folder(folder, "--out")
+    with Store.create(folder) as store:
+        if store.value("config") is not None:
+            shards.insert(0, _read(folder))
+        config, rows = _merged_config(shards), _merged_rows(shards)
+        remove_unfinished(folder / "weights")
+        for shard in shards:
+            _copy_weights(shard, folder)
+        store.replace_all(rows, config.canonical)
+    return len(rows)
+
+
+def _read(study: Path) -> _Shard:
+    """What a store says, where it is whole.
+
+    Raises:
+        StoreError: where it is not.
+    """
+    path = find_store(study)
+    with Store.open(path) as store:
+        text, rows = store.value("config"), store.rows()
+        damaged = store.damaged
+    if damaged or text is None:
+        what = f"{damaged} of its rows are damaged" if damaged else "what it studies is not known"
+        message = (
+            f"{path} cannot be merged: {what}; `digitspan study` with its options and --out "
+            f"{path.parent} mends it"
+        )
+        raise StoreError(message)
+    return _Shard(path, StudyConfig.from_words(json.loads(text)), rows)
+
+
+def _merged_config(shards: list[_Shard]) -> StudyConfig:
+    """The study that covers what the shards cover.
+
+    Raises:
+        StoreError: where they differ in anything else.
+    """
+    first = shards[0]
+    settings = [dataclasses.asdict(shard.config) for shard in shards]
+    for shard, other in zip(shards, settings, strict=True):
+        for name, value in settings[0].items():
+            if name not in COVERED and other[name] != value:
+                message = (
+                    f"{first.path} and {shard.path} are of different studies: {name} is "
+                    f"{_shown(value)} in one and {_shown(other[name])} in the other; shards may "
+                    f"differ in {', '.join(COVERED)} alone"
+                )
+                raise StoreError(message)
+    covered = {
+        name: tuple(dict.fromkeys(itertools.chain.from_iterable(one[name] for one in settings)))
+        for name in COVERED
+    }
+    return StudyConfig.from_words(covered, first.config)
+
+
+def _merged_rows(shards: list[_Shard]) -> dict[str, Row]:
+    """The rows of all, by key; of a run that several have, the first one's.
+
+    Raises:
+        StoreError: where two contradict each other.
+    """
+    rows: dict[str, Row] = {}
+    source: dict[str, Path] = {}
+    for shard in shards:
+        for key, row in shard.rows.items():
+            if key not in rows:
+                rows[key], source[key] = row, shard.path
+            elif row.record != rows[key].record:
+                one, other = rows[key].record.to_json(), row.record.to_json()
+                name = next(name for name in one if one[name] != other[name])
+                message = (
+                    f"{source[key]} and {shard.path} contradict each other about run {key} "
+                    f"({row.record.config.run_id}): {name} is {_shown(one[name])} in one and "
+                    f"{_shown(other[name])} in the other; leave one of them out"
+                )
+                raise StoreError(message)
+    return rows
+
+
+def _copy_weights(shard: _Shard, folder: Path) -> None:
+    """Copy the weights of a shard's runs, as far as it has kept them.
+
+    Raises:
+        StoreError: where a file is not what its row says.
+    """
+    for key, row in shard.rows.items():
+        source, target = weights_path(shard.path.parent, key), weights_path(folder, key)
+        content = None
+        with contextlib.suppress(FileNotFoundError):  # those of tuning runs are not kept
+            content = source.read_bytes()
+        if content is None or source == target:
+            continue
+        if sha256(content) != row.record.weights_sha256:
+            message = (
+                f"{source} is damaged: it is not what its row in {STORE_NAME} says; remove it to "
+                f"merge without it"
+            )
+            raise StoreError(message)
+        write_whole(target, content)
+
+
+def _shown(value: object) -> str:
+    """A value in an error: short."""
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,58 @@
+"""Whole hand-ins, laid out in many ways: the check says the truth about each."""
+
+from pathlib import Path
+
+import pytest
+from check.whole import WHOLE, zipped
+
+from digitspan.check.checker import check_hand_in
+from digitspan.check.rules import Rules
+from digitspan.check.sandbox import Limits, best_level
+
+FAST = ("loops over names", "a notebook alone")
+
+
+def write(folder, files):
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return folder
+
+
+def said(section):
+    """A verdict and what was found."""
+    findings = [f"{f.severity} {f.file}:{f.line} {f.message}" for f in section.findings]
+    return f"{section.verdict}: {findings}"
+
+
+def assert_says(section, expected):
+    """A verdict, and words that the findings must have; a pass with no words has no finding."""
+    verdict, _, words = expected.partition(" ")
+    assert section.verdict == verdict, said(section)
+    text = said(section)
+    if words.startswith("part1/"):
+        file, _, words = words.partition(" ")
+        assert file in text
+    assert words.lower() in text.lower()
+    if expected == "pass":
+        assert section.findings == (), text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in WHOLE],
+)
+def test_whole_hand_in_is_judged_by_what_is_true_of_it(name, tmp_path):
+    whole = WHOLE[name]
+    path = tmp_path / "Doe-123456.zip"
+    path.write_bytes(zipped(whole.files))
+    report = check_hand_in(path, best_level(), Limits(), Rules({}, frozenset()))
+    for section, expected in (
+        (report.classes["VanillaRNN"], whole.rnn),
+        (report.classes["LSTM"], whole.lstm),
+        (report.training, whole.training),
+    ):
+        assert_says(section, expected)
+    assert whole.package in said(report.package)
+    assert Path(report.hand_in) == path

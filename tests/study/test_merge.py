@@ -1,0 +1,216 @@
+"""Shards of a study become one store, or a sentence says why not."""
+
+import dataclasses
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from processes import Command
+from studies import made_up_rows
+
+from digitspan.cli import main
+from digitspan.errors import StoreError
+from digitspan.files import sha256
+from digitspan.study import merge
+from digitspan.study.config import StudyConfig
+from digitspan.study.merge import merge_stores
+from digitspan.study.store import Store
+from digitspan.study.worker import weights_path
+
+BOTH = StudyConfig(cells=("rnn", "lstm"), lengths=(5, 8, 20), seeds=4, tuning_seeds=2)
+
+
+def kept(folder, config, change=lambda record: record):
+    """A study made up by a rule, as a store with weights."""
+    folder.mkdir(exist_ok=True)
+    (folder / "weights").mkdir(exist_ok=True)
+    rows = made_up_rows(config, lambda run: run.length < 10)
+    with Store.create(folder) as store:
+        store.set_value("config", config.canonical)
+        for key, row in rows.items():
+            weights = row.record.config.canonical.encode()
+            record = dataclasses.replace(row.record, weights_sha256=sha256(weights))
+            store.add(change(record), row.timing)
+            if row.record.config.seed < 1000:  # not those of tuning runs
+                weights_path(folder, key).write_bytes(weights)
+    return folder
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """A study of both cells, and the same in two shards."""
+    whole = kept(tmp_path / "whole", BOTH)
+    halves = [kept(tmp_path / c, dataclasses.replace(BOTH, cells=(c,))) for c in BOTH.cells]
+    return whole, halves
+
+
+def contents(folder):
+    """What a store says, and the files of weights with what they hold."""
+    with Store.open(folder) as store:
+        assert store.damaged == 0
+        rows, config = store.rows(), store.value("config")
+    weights = {path.name: path.read_bytes() for path in (folder / "weights").iterdir()}
+    return rows, config, weights
+
+
+def test_merged_shards_equal_the_study_in_one_store(shards, tmp_path, capsys):
+    whole, halves = shards
+    assert main(["merge", *map(str, halves), "--out", str(tmp_path / "out")]) == 0
+    rows, config, weights = contents(tmp_path / "out")
+    assert (rows, config, weights) == contents(whole)
+    assert len(rows) > 2 * 3 * 4  # tuning runs too, whose weights are not kept
+    assert len(weights) == 2 * 3 * 4
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"out has {len(rows)} runs" in said.err
+
+
+def test_merging_again_or_a_part_twice_changes_nothing(shards, tmp_path):
+    whole, halves = shards
+    out = tmp_path / "out"
+    merge_stores(halves[:1], out)
+    merge_stores([halves[1], halves[0], halves[1]], out)
+    assert merge_stores([out], out) == len(contents(whole)[0])
+    assert contents(out) == contents(whole)
+
+
+def test_merged_study_asks_for_no_further_runs(shards, tmp_path):
+    merge_stores(shards[1], tmp_path / "out")
+    words = ["study", "--cells", "rnn", "lstm", "--lengths", "5", "8", "20", "--seeds", "4"]
+    words += ["--tuning-seeds", "2", "--out", str(tmp_path / "out")]
+    script = (
+        "import sys; from digitspan.study import runner; runner.Pool.give = None;"
+        "from digitspan.commands import study; study.write_figures = lambda *_: None;"
+        "from digitspan.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    subprocess.run([sys.executable, "-c", script, *words], check=True, capture_output=True)
+
+
+def refused(tmp_path, *studies, match):
+    """Nothing is written where a merge is refused."""
+    with pytest.raises(StoreError, match=match) as caught:
+        merge_stores(studies, tmp_path / "out")
+    assert caught.value.exit_status == 2
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_rows_that_contradict_each_other_are_refused(shards, tmp_path):
+    config = dataclasses.replace(BOTH, cells=("rnn",))
+
+    def one_other(record):
+        is_it = (record.config.length, record.config.seed) == (8, 3)
+        return dataclasses.replace(record, steps=record.steps + 1) if is_it else record
+
+    other = kept(tmp_path / "other", config, one_other)
+    match = (
+        r"rnn/study.db and .*other/study.db contradict .* \(rnn-T008-lr.*-seed3\): steps is 250"
+    )
+    refused(tmp_path, *shards[1], other, match=match)
+
+
+def test_rows_that_differ_in_timing_alone_do_not_contradict(shards, tmp_path):
+    again = kept(tmp_path / "again", dataclasses.replace(BOTH, cells=("rnn",)))
+    with Store.create(again) as store:
+        for record, timing in store.rows().values():
+            store.add(record, timing._replace(seconds=99.0, host="there"))
+    merge_stores([*shards[1], again], tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(shards[0])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("lengths", (5, 8)), ("seeds", 5), ("train_steps", 99)]
+)
+def test_stores_of_different_studies_are_refused(setting, value, shards, tmp_path):
+    config = dataclasses.replace(BOTH, cells=("lstm",), **{setting: value})
+    other = kept(tmp_path / "other", config)
+    refused(tmp_path, shards[1][0], other, match=f"are of different studies: {setting} is .* in")
+
+
+def test_damaged_store_is_refused(shards, tmp_path):
+    with Store.create(shards[1][1]) as store:
+        store._connection.execute("UPDATE runs SET result = '{}' WHERE key < '2'")
+    refused(tmp_path, *shards[1], match=r"lstm/study.db cannot be merged: \d+ of its rows are dam")
+
+
+def test_damaged_weights_are_refused_and_no_row_is_kept(shards, tmp_path):
+    path = sorted((shards[1][1] / "weights").iterdir())[0]
+    path.write_bytes(b"other")
+    with pytest.raises(StoreError, match=f"{path.name} is damaged: .* remove it to merge"):
+        merge_stores(shards[1], tmp_path / "out")
+    with Store.create(tmp_path / "out") as store:
+        assert store.rows() == {}
+    path.unlink()
+    merge_stores(shards[1], tmp_path / "out")
+    rows, _, weights = contents(tmp_path / "out")
+    assert rows == contents(shards[0])[0]
+    assert len(weights) == len(contents(shards[0])[2]) - 1
+
+
+def test_contradiction_with_what_is_there_already_leaves_it_alone(shards, tmp_path):
+    _, (rnn, lstm) = shards
+    out = tmp_path / "out"
+    merge_stores([lstm], out)
+    before = contents(out)
+    other = dataclasses.replace(BOTH, cells=("lstm",))
+    worse = kept(tmp_path / "worse", other, lambda record: dataclasses.replace(record, loss=9.0))
+    with pytest.raises(StoreError, match=r"out/study.db and .*worse/study.db contradict"):
+        merge_stores([rnn, worse], out)
+    assert contents(out) == before
+
+
+def test_store_in_use_is_not_merged_into(shards, tmp_path):
+    merge_stores(shards[1], tmp_path / "out")
+    holder = Store.create(tmp_path / "out")
+    with pytest.raises(StoreError, match=f"is being run by process {os.getpid()}"):
+        merge_stores(shards[1], tmp_path / "out")
+    holder.close()
+
+
+@pytest.mark.parametrize("stop", ["weights", "rows"])
+def test_merge_that_breaks_on_the_way_keeps_no_row_and_can_be_called_again(
+    stop, shards, tmp_path, monkeypatch
+):
+    calls = []
+
+    def breaks(*arguments):
+        calls.append(arguments)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    where, name = {"weights": (merge, "write_whole"), "rows": (Store, "_insert")}[stop]
+    original = getattr(where, name)
+    monkeypatch.setattr(where, name, breaks)
+    with pytest.raises(KeyboardInterrupt):
+        merge_stores(shards[1], tmp_path / "out")
+    monkeypatch.undo()
+    with Store.create(tmp_path / "out") as store:
+        assert store.rows() == {}
+    merge_stores(shards[1], tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(shards[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize("times", [2, pytest.param(30, marks=pytest.mark.slow)])
+def test_killed_merge_is_whole_or_not_there(times, shards, tmp_path):
+    whole, halves = shards
+    chance = random.Random(times)
+    for number in range(times):
+        out = tmp_path / f"out-{number}"
+        words = ("-m", "digitspan", "merge", *map(str, halves), "--out", str(out))
+        command = Command(*words, folder=tmp_path)
+        while not (out / "study.db").exists() and command.process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.05))
+        command.kill()
+        assert command.process.returncode in (0, -signal.SIGKILL)
+        with Store.create(out) as store:
+            assert len(store.rows()) in (0, len(contents(whole)[0]))
+        merge_stores(halves, out)
+        assert contents(out) == contents(whole)
+        assert not list(out.rglob(".unfinished*"))
