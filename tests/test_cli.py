@@ -247,6 +247,8 @@ BAD = [
     ((*STUDY, "--config", "nowhere.toml"), "nowhere.toml", "expected a TOML file", "No such"),
     (("study", "nowhere.toml"), "nowhere.toml", "expected a TOML file", "No such"),
     ((*STUDY, "--config", "."), "cannot read .", "expected a TOML file", "directory"),
+    ((*STUDY, "--runner", "spark"), "--runner", "local", "spark"),
+    ((*STUDY, "--address", "head:6379"), "--address", "head:6379", "needs --runner ray"),
     ((*STUDY, "--durably"), "--durably", "did you mean --durable?", "unknown"),
     # What is to be shown is not there.
     (("show",), "STUDY", "required", "--help"),
@@ -401,6 +403,14 @@ TOML = {
     "adaptive = 3": "--adaptive must be",
     "controls = 'yes'": "--controls must be",
     "note = 3": "--note must be",
+    "workers = 0": "--workers must be a whole number from 1 to 1024; got '0'",
+    "workers = true": "--workers must be",
+    "workers = '2'": "--workers must be",
+    "workers = [2]": "--workers must be",
+    "device = 'gpu'": "--device",
+    "device = 1": "--device must be",
+    "runner = 'spark'": "--runner",
+    "address = 6379": "--address must be",
     "preset = []": "--preset must be",
     "lengths = [5": "is not TOML",
     f"lengths = {'[' * 5000}": "is not TOML",
@@ -431,6 +441,38 @@ def test_config_file_that_is_no_text_is_refused(content, here, call):
 def test_unknown_word_in_a_config_file_names_the_nearest_known_one(here, call):
     (here / "x.toml").write_text("lenghts = [5]", encoding="utf-8")
     assert "did you mean lengths?" in call("study", "x.toml")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "expected"),
+    [
+        ("", (), {"device": "cpu", "cluster": None}),
+        ("workers = 3\ndevice = 'auto'", (), {"workers": 3, "device": "auto"}),
+        (
+            "workers = 3\ndevice = 'auto'",
+            ("--workers", "2", "--device", "cpu"),
+            {"workers": 2, "device": "cpu"},
+        ),
+        ("runner = 'ray'", (), {"cluster": "local"}),
+        ("runner = 'ray'\naddress = 'h:1'", (), {"cluster": "h:1"}),
+        ("runner = 'ray'", ("--runner", "local"), {"cluster": None}),
+    ],
+)
+def test_config_file_says_how_a_study_is_run_unless_an_option_does(
+    text, words, expected, here, call, monkeypatch
+):
+    class Asked(Exception):
+        pass
+
+    def run_study(config, folder, **how):
+        raise Asked(how)
+
+    monkeypatch.setattr("digitspan.commands.study.run_study", run_study)
+    (here / "x.toml").write_text(f"lengths = [5]\n{text}", encoding="utf-8")
+    with pytest.raises(Asked) as caught:
+        call("study", "x.toml", *words)
+    how = caught.value.args[0]
+    assert {name: how[name] for name in expected} == expected
 
 
 # I2: T = 2 -------------------------------------------------------------------------------------

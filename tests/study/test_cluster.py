@@ -197,6 +197,19 @@ def test_node_that_joins_gets_work_and_progress_says_so(nodes, expected, tmp_pat
 
 
 @on_cluster
+def test_node_that_joins_in_a_long_study_gets_work(nodes, tmp_path):
+    nodes.kill(nodes.nodes[-1])
+    # More runs than are done while the node comes up; then it is interrupted.
+    command = nodes.study(tmp_path, *GRID, "--seeds", "500")
+    wait_until(lambda: "nodes: 1, for 1 runs at a time" in command.said())
+    node = nodes.join()
+    wait_until(lambda: tasks_of(node) and "nodes: 2, running: 2" in command.said(), 120)
+    assert "nodes: 2, for 2 runs at a time" in command.said()
+    command.send(signal.SIGINT)
+    assert command.wait() == 130
+
+
+@on_cluster
 @repeated(1, 20)
 def test_killed_driver_is_called_again_and_does_what_is_missing(
     times, nodes, expected, tmp_path, capsys

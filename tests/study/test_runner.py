@@ -22,6 +22,7 @@ import pytest
 import quick_worker
 from kept import assert_kept, assert_one_sentence, export_of, last_line, repeated, rows_of
 from processes import PATH, QUICK_STUDY, Command, grace, wait_until
+from studies import made_up_record, made_up_rows
 
 from digitspan.errors import DigitspanError, UsageError
 from digitspan.runs import RunRecord
@@ -492,6 +493,56 @@ def test_study_whose_disk_is_full_stops_with_a_sentence_and_goes_on_later(
     assert quick(tmp_path, *words, out="elsewhere", step=0).wait() == 0
     assert export_of(disk / "study", capsys) == export_of(tmp_path / "elsewhere", capsys)
     print(f"full after {len(before)} of 30 rows: 0 lost; {said}")
+
+
+# Nobody idles between rounds ------------------------------------------------------------------
+
+
+class OneByOne:
+    """A crew of two that ends one run a time, by a rule, in an order of chance."""
+
+    spread = None
+
+    def __init__(self, config, chance):
+        self.config, self.chance = config, chance
+        self.given, self.done, self.idle = [], {}, 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def room(self):
+        return len(self.given) < 2
+
+    def give(self, job):
+        self.given.append(job)
+
+    def wait(self, wake_up):
+        under_way = {job.config.key for job in self.given}
+        asked = {job.config.key for job in next_jobs(self.config, self.done)} - under_way
+        self.idle += len(self.given) < 2 and bool(asked)
+        job = self.given.pop(self.chance.randrange(len(self.given)))
+        record = made_up_record(job.config, solved=job.config.length < 10)
+        self.done[job.config.key] = record
+        yield job, {"record": record.to_json(), "timing": {"seconds": 1.0, "host": "here"}}
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_worker_idles_while_runs_are_known_and_the_runs_are_the_same(
+    seed, adaptive, tmp_path, monkeypatch
+):
+    # Rounds of two cells: tuning, wider rates, lengths placed by what is known.
+    config = StudyConfig(
+        lengths=(5, 8, 20), seeds=2, tuning_seeds=2, learning_rates=(1e-3, 1e-2), adaptive=adaptive
+    )
+    crew = OneByOne(config, random.Random(seed))
+    monkeypatch.setattr(runner, "Pool", lambda options, size: crew)
+    rows = run_study(config, tmp_path, workers=2, progress=Told())
+    assert crew.idle == 0
+    assert list(rows) == list(made_up_rows(config, lambda run: run.length < 10))
 
 
 # What is refused before anything is done --------------------------------------------------------

@@ -279,11 +279,9 @@ class Child:
     def _ended(self) -> ChildLost:
         """The child has closed the line: why?"""
         assert self._process is not None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
-        status = self._process.returncode
+        status = _status_within(self._process, 1.0)
         reasons = {_TOO_MUCH_OUTPUT: "too much output", -signal.SIGXFSZ: "too much output"}
-        return self._lost(reasons.get(status, "no answer"))
+        return self._lost("no answer" if status is None else reasons.get(status, "no answer"))
 
     def _lost(self, reason: str) -> ChildLost:
         """End the child, and say why it is given up."""
@@ -474,6 +472,25 @@ def _give(folder: Path, user: int) -> None:
     """Hand a folder over to another user."""
     for path in [folder, *folder.rglob("*")]:
         os.chown(path, user, user, follow_symlinks=False)
+
+
+def _status_within(process: subprocess.Popen[bytes], seconds: float) -> int | None:
+    """The exit status of a child as Popen has it; None where it still runs.
+
+    The child is not reaped, where that can be had: its number stays its own until its group has
+    been killed.
+    """
+    if not hasattr(os, "waitid"):  # macOS before Python 3.13
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        return process.returncode
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        if found is not None:
+            return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+        time.sleep(0.01)
+    return None
 
 
 def _text(value: object) -> str:

@@ -73,7 +73,8 @@ class Cluster:
         """Leave the cluster: its tasks end with their driver."""
         if self._process is not None:
             self._pipe.close()
-            self._process.join(STOP_SECONDS)
+            if self.spread is not None or not self._connecting:  # else it has nothing to leave
+                self._process.join(STOP_SECONDS)
             self._process.kill()
             self._process.join()
 

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# A study on several nodes of a SLURM cluster: sbatch examples/slurm/study.sh full
+#
+# The job ends with the study or with its time; submit it again to go on. Adapt nodes, cores and
+# time; docs/cluster.md explains the rest. Keep --exclusive: at its end `ray symmetric-run` calls
+# `ray stop`, which ends every Ray process you have on those nodes, other jobs' too.
+#SBATCH --job-name=digitspan
+#SBATCH --nodes=4
+#SBATCH --exclusive
+#SBATCH --cpus-per-task=16
+#SBATCH --time=12:00:00
+#SBATCH --ntasks-per-node=1
+#SBATCH --signal=B:TERM@300
+set -euo pipefail
+
+kept=$PWD/results/$(basename "${1:?which study? a preset or a TOML file}" .toml)
+# SQLite needs a disk of the machine itself, not a network drive: the study is copied there and back.
+work=$(mktemp -d "${TMPDIR:-/tmp}/digitspan.XXXXXX")
+mkdir -p "$kept" && cp -a "$kept/." "$work"
+# Whoever reaches a Ray cluster runs code as you: only those who can read this file may join.
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$HOME/.digitspan-$SLURM_JOB_ID
+(umask 077 && python -c 'import secrets; print(secrets.token_hex(32), end="")' >"$RAY_AUTH_TOKEN_PATH")
+
+# A copy that is cut off must not take the place of the one before it.
+bring_back() {
+  rm -f "$RAY_AUTH_TOKEN_PATH"
+  cp -a "$work" "$kept.new" && rm -rf "$kept" && mv "$kept.new" "$kept" && rm -rf "$work"
+}
+trap bring_back EXIT
+
+head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+address=$(srun --nodes=1 --ntasks=1 -w "$head" hostname -I | cut -d ' ' -f 1):6379
+srun ray symmetric-run --address "$address" --min-nodes "$SLURM_NNODES" \
+  --num-cpus "$SLURM_CPUS_PER_TASK" -- \
+  digitspan study "$1" --runner ray --address "$address" --out "$work" &
+run=$!
+trap 'kill -TERM "$run"; wait "$run" || true; exit 143' TERM INT
+wait "$run"
