@@ -14,21 +14,20 @@ disk. Rows:
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from keeping import keep
+
 from digitspan.runs import RunConfig, RunRecord
 from digitspan.study import carrier, cluster, pool, runner, worker
 from digitspan.study.config import StudyConfig
 from digitspan.study.worker import Message, WorkerOptions
 
-ROOT = Path(__file__).parents[1]
 WORKERS = os.cpu_count() or 1
 WEIGHTS = bytes(4 * (4 * 128 * (128 + 10 + 1) + 10 * (128 + 1)))
 """As many as an LSTM with n = 128 has, in single precision."""
@@ -120,14 +119,7 @@ def main() -> None:
     rows |= populations()
     for name, value in rows.items():
         print(f"{name:52s} {value:10.3g}")
-    result = {
-        "command": "python benchmarks/cluster_cost.py",
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
-        f"{platform.system()}, Python {platform.python_version()}",
-        "rows": rows,
-    }
-    path = ROOT / "benchmarks" / "results" / "cluster-cost.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    keep("cluster-cost", "python benchmarks/cluster_cost.py", {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -18,16 +18,13 @@ fitted, which flatters the fit; the last rows of the first and the fourth table 
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
-import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from keeping import keep
 from scipy import special
 
 from digitspan.statistics import wilson
@@ -35,8 +32,6 @@ from digitspan.study.compare import Outcomes, compare_spans
 from digitspan.study.curve import Counts, fitted_share, posterior
 from digitspan.study.placement import MAX_RUNS, narrow_enough, place_round
 from digitspan.study.span import Span, isotonic, measure_span
-
-RESULT = Path(__file__).parent / "results" / "span-simulation.json"
 
 
 class Curve(NamedTuple):
@@ -370,14 +365,8 @@ def main() -> None:
         show(f"{title}, {studies} studies a row", rows)
     tables["CPU time a call (ms)"] = rows = cpu_times(generator)
     show("CPU time", rows)
-    result = {
-        "command": f"python benchmarks/span_simulation.py --studies {number}",
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
-        f"{platform.system()}, Python {platform.python_version()}, NumPy {np.__version__}",
-        "tables": tables,
-    }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    command = f"python benchmarks/span_simulation.py --studies {number}"
+    keep("span-simulation", command, {"tables": tables}, with_versions=f", NumPy {np.__version__}")
 
 
 if __name__ == "__main__":

@@ -13,9 +13,6 @@ Prints a table and writes benchmarks/results/study-cost.json. Rows:
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,7 +21,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from keeping import keep
+
 STEPS = 1_000
 
 
@@ -145,15 +143,7 @@ def main() -> None:
         rows["show with figures, 10,000 runs (s)"] = show_seconds(folder / "many")
     for name, value in rows.items():
         print(f"{name:42s} {value:10.3g}")
-    result = {
-        "command": "python benchmarks/study_cost.py",
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
-        f"{platform.system()}, Python {platform.python_version()}",
-        "rows": rows,
-    }
-    path = ROOT / "benchmarks" / "results" / "study-cost.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    keep("study-cost", "python benchmarks/study_cost.py", {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from digitspan.page.kept import KeptRun, find_weights, is_study, named_run, rows
 from digitspan.runs import RunConfig, RunRecord
 from digitspan.statistics import wilson
 from digitspan.study.span import Counts, Span, measure_span
+from digitspan.study.store import folder_of
 
 if TYPE_CHECKING:
     from digitspan.holding import Held
@@ -108,7 +109,7 @@ def _groups(name: str) -> list[Group]:
     """
     if not is_study(Path(name)):
         kept: KeptRun = named_run(name)
-        folder = Path(name) if kept.study is None else _folder(kept.study)
+        folder = Path(name) if kept.study is None else folder_of(kept.study)
         return [Group((kept.config,), {kept.config: kept.weights}, folder)]
     conditions: dict[RunConfig, dict[int, list[RunRecord]]] = defaultdict(
         lambda: defaultdict(list)
@@ -129,7 +130,7 @@ def _groups(name: str) -> list[Group]:
             if 2 * sum(r.solved for r in found) >= len(found)
         }
         if solved:
-            groups.append(Group(solved[max(solved)], weights, _folder(Path(name))))
+            groups.append(Group(solved[max(solved)], weights, folder_of(Path(name))))
     if not groups:
         message = (
             f"{name} keeps no network that could hold anything: at no length most of its runs "
@@ -137,10 +138,6 @@ def _groups(name: str) -> list[Group]:
         )
         raise UsageError(message)
     return groups
-
-
-def _folder(study: Path) -> Path:
-    return study if study.is_dir() else study.parent
 
 
 def _ask(group: Group, lengths: Sequence[int], count: int) -> list[Held]:

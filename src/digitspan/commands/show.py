@@ -21,7 +21,7 @@ from digitspan.errors import StoreError
 from digitspan.files import require_writable_folder
 from digitspan.runs import RunRecord
 from digitspan.study.config import StudyConfig
-from digitspan.study.store import Row, Store
+from digitspan.study.store import Row, Store, folder_of
 from digitspan.study.summary import Summary, summarise
 from digitspan.study.tables import (
     compared_table,
@@ -79,8 +79,7 @@ def run(options: argparse.Namespace) -> int:
             _print_reasons(options.study, summary)
     wanted = options.out is not None or not (options.json or options.csv)
     if wanted and not options.no_figures:
-        folder = options.out or (options.study if options.study.is_dir() else options.study.parent)
-        write_figures(summary, folder)
+        write_figures(summary, options.out or folder_of(options.study))
     return 0
 
 

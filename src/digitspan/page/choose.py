@@ -14,7 +14,7 @@ from digitspan.errors import UsageError
 from digitspan.page import equations_of, known_cells
 from digitspan.page.kept import KeptRun, can_show, is_study, named_run, rows_of, weights_of
 from digitspan.runs import RunConfig, RunRecord
-from digitspan.study.store import Row
+from digitspan.study.store import Row, folder_of
 
 __all__ = ["Chosen", "Curve", "StudyCurves", "choose"]
 
@@ -269,6 +269,6 @@ def _curves(
     order = [*CELLS, *sorted(set(by_cell) - set(CELLS))]
     curves = tuple(Curve(cell, tuple(by_cell[cell])) for cell in order if cell in by_cell)
     rule = "each length at its best learning rate" if rate is None else f"learning rate {rate:g}"
-    name = (study if study.is_dir() else study.parent).name
+    name = folder_of(study).name
     caption = f"Study {name}: {like.encoding} digits, {start_title(start)} start, {rule}."
     return StudyCurves(curves, caption)

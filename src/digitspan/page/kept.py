@@ -11,7 +11,8 @@ from digitspan.files import sha256
 from digitspan.page import equations_of
 from digitspan.runfolder import CONFIG, WEIGHTS, read_config, read_record
 from digitspan.runs import RunConfig, RunRecord
-from digitspan.study.store import STORE_NAME, Row, Store
+from digitspan.study.store import STORE_NAME, Row, Store, folder_of
+from digitspan.study.worker import weights_path
 
 __all__ = ["KeptRun", "can_show", "find_weights", "is_study", "named_run", "rows_of", "weights_of"]
 
@@ -128,8 +129,7 @@ def weights_of(study: Path, record: RunRecord) -> bytes:
 
 
 def _weights_path(study: Path, record: RunRecord) -> Path:
-    folder = study if study.is_dir() else study.parent
-    return folder / "weights" / f"{record.config.key}.safetensors"
+    return weights_path(folder_of(study), record.config.key)
 
 
 def _whole(path: Path, record: RunRecord) -> bytes:

@@ -23,7 +23,14 @@ from digitspan.files import write_whole
 from digitspan.study.carrier import LOCAL, carry
 from digitspan.study.grid import Job
 from digitspan.study.pool import begin_process
-from digitspan.study.worker import Message, Spread, WorkerOptions, request, weights_path
+from digitspan.study.worker import (
+    Message,
+    Spread,
+    WorkerOptions,
+    refusal,
+    request,
+    weights_path,
+)
 
 __all__ = ["LOCAL", "Cluster"]
 
@@ -112,8 +119,7 @@ class Cluster:
             except (EOFError, OSError) as error:
                 raise self._silent() from error
             if "refused" in message:
-                error_type = UsageError if message["exit_status"] == 2 else DigitspanError
-                raise error_type(message["refused"])
+                raise refusal(message)
             if "connecting" in message:
                 self._connecting = True
                 continue

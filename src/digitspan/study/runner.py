@@ -28,7 +28,7 @@ from digitspan.study.config import StudyConfig
 from digitspan.study.grid import Job, next_jobs
 from digitspan.study.pool import Pool
 from digitspan.study.store import Row, Store, Timing
-from digitspan.study.worker import Message, Spread, WorkerOptions
+from digitspan.study.worker import Message, Spread, WorkerOptions, refusal
 
 __all__ = ["Crew", "Interrupted", "Progress", "check_study", "run_study"]
 
@@ -243,7 +243,7 @@ class _Study:
             return
         del self.running[job.config.key]
         if "refused" in message:
-            raise _refusal(message)
+            raise refusal(message)
         if "died" in message:
             self._died(job, message["died"], message["how"])
         elif "failed" in message:
@@ -288,9 +288,3 @@ def _signals(study: _Study) -> Iterator[None]:
     finally:
         for number, previous in before.items():
             signal.signal(number, previous)
-
-
-def _refusal(message: dict[str, Any]) -> DigitspanError:
-    """The error that a worker reported, as an error here."""
-    error = UsageError if message["exit_status"] == UsageError.exit_status else DigitspanError
-    return error(message["refused"])

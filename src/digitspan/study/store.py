@@ -24,7 +24,7 @@ from digitspan import __version__
 from digitspan.errors import DigitspanError, StoreError, UsageError
 from digitspan.runs import CurvePoint, RunConfig, RunRecord
 
-__all__ = ["STORE_NAME", "Row", "Store", "Timing", "find_store"]
+__all__ = ["STORE_NAME", "Row", "Store", "Timing", "find_store", "folder_of"]
 
 STORE_NAME = "study.db"
 """The store's name in a study's folder."""
@@ -221,6 +221,11 @@ class Store:
         except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError, OverflowError, MemoryError):
             # A page is damaged: how much is behind it is not known, but that something is.
             self.damaged += 1
+
+
+def folder_of(study: Path) -> Path:
+    """The folder of a study, given it or the store in it."""
+    return study if study.is_dir() else study.parent
 
 
 def find_store(study: Path) -> Path:

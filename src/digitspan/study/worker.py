@@ -20,12 +20,21 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from digitspan.errors import DigitspanError
+from digitspan.errors import DigitspanError, UsageError
 from digitspan.files import write_whole
 from digitspan.runs import CurvePoint, RunConfig
 from digitspan.study.grid import Job
 
-__all__ = ["Message", "Spread", "WorkerOptions", "request", "train_run", "weights_path", "work"]
+__all__ = [
+    "Message",
+    "Spread",
+    "WorkerOptions",
+    "refusal",
+    "request",
+    "train_run",
+    "weights_path",
+    "work",
+]
 
 Message = dict[str, Any]
 """What is said of a run, as JSON: `{"step": n}` after evaluations, and at its end one of
@@ -62,6 +71,12 @@ def request(job: Job) -> bytes:
     keep = job.role != "tuning"
     message = {"config": job.config.canonical, "key": job.config.key, "keep": keep}
     return json.dumps(message).encode()
+
+
+def refusal(message: Message) -> DigitspanError:
+    """The error that a worker refused a run with, as an error here."""
+    error = UsageError if message["exit_status"] == UsageError.exit_status else DigitspanError
+    return error(message["refused"])
 
 
 def work(pipe: Connection, options: WorkerOptions) -> None:

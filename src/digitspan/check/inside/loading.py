@@ -319,17 +319,7 @@ def _defines(node: ast.stmt, own: set[str]) -> bool:
         node: a statement of a file.
         own: the functions of the file; what calls them is work.
     """
-    if isinstance(
-        node,
-        (
-            ast.Import,
-            ast.ImportFrom,
-            ast.FunctionDef,
-            ast.AsyncFunctionDef,
-            ast.ClassDef,
-            ast.Pass,
-        ),
-    ):
+    if isinstance(node, _DEFINITIONS):
         return True
     if isinstance(node, (ast.If, ast.Try)):
         # Which device there is, which version of a library; not the file's main part.
