@@ -145,7 +145,7 @@ function drawMaps(part, app, slot, order) {
   names.forEach((name, at) => {
     const host = part.maps.children[at];
     const steps = slot.trace.states[name];
-    const most = name === "hidden" ? Math.max(1, usualSize(steps)) : usualSize(steps);
+    const most = usualSize(steps, name === "hidden" ? 1 : 1e-6);
     host.firstChild.replaceChildren(cell.states[name].equation, scaleLegend(most));
     const { context: ink, width, canvas } = canvasIn(host, MAP_HEIGHT + 20);
     const axis = timeAxis(width, app.digits.length);
@@ -157,10 +157,15 @@ function drawMaps(part, app, slot, order) {
   });
 }
 
-/** A size that 19 in 20 values of an unbounded state keep within: a few large ones do not grey the rest. */
-function usualSize(steps) {
-  const sizes = Float64Array.from(steps.flatMap((values) => [...values.map(Math.abs)])).sort();
-  return Math.max(1e-6, sizes[Math.floor(0.95 * (sizes.length - 1))]) || 1;
+/**
+ * A size that 19 in 20 values of a state keep within, at least `least`: a few large ones do not
+ * grey the rest.
+ */
+function usualSize(steps, least) {
+  if (steps.every((values) => values.every((x) => Math.abs(x) <= least))) return least;
+  const sizes = new Float64Array(steps.length * steps[0].length);
+  steps.forEach((values, t) => sizes.set(values.map(Math.abs), t * values.length));
+  return Math.max(least, sizes.sort()[Math.floor(0.95 * (sizes.length - 1))]) || 1;
 }
 
 /** Marks left and right of the followed unit's row. */
