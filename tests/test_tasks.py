@@ -3,13 +3,22 @@
 import math
 
 import pytest
+import safetensors.torch
 import torch
+from studies import made_up_rows
 
-from digitspan.errors import ConfigError
+from digitspan.cli import main
+from digitspan.engine import build_network
+from digitspan.errors import ConfigError, UsageError
+from digitspan.figures.numbers import accuracy_by_length_info, bits_by_length_info
 from digitspan.runs import RunConfig
 from digitspan.study.config import StudyConfig
+from digitspan.study.store import Store
+from digitspan.study.summary import summarise
+from digitspan.study.tables import document
 from digitspan.tasks import BEGIN, END, MEAN_MORE, NUM_DISTRACTORS, TASKS
 from digitspan.training import train
+from digitspan.why import look_inside
 
 TASK = TASKS["first-symbol"]
 
@@ -99,3 +108,63 @@ def test_study_of_the_task_is_checked_and_has_its_chance_line():
         StudyConfig(task="first-symbol", encoding=("scalar",))
     with pytest.raises(ConfigError, match="lengths must be 5 or more"):
         StudyConfig(task="first-symbol", lengths=(4, 10))
+
+
+# What knows palindromes only --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of the task that was not solved, kept in a folder."""
+    folder = tmp_path_factory.mktemp("run")
+    words = "train rnn --task first-symbol --length 8 --hidden-size 8 --train-steps 50"
+    assert main([*words.split(), "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("command", ["hold", "look"])
+def test_command_that_asks_palindromes_refuses_another_task(command, run, capsys):
+    assert main([command, str(run)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "of the task first-symbol" in err or "on the task first-symbol" in err
+    assert not (run / "holding.json").exists()
+
+
+def test_network_is_looked_into_at_the_task_that_it_was_trained_on(monkeypatch):
+    config = RunConfig(cell="rnn", task="first-symbol", length=8, hidden_size=8)
+    asked = []
+
+    def record(network, digits, targets, *, input_size):
+        asked.append((digits, targets, input_size))
+        raise UsageError("seen")
+
+    monkeypatch.setattr("digitspan.why.record_states", record)
+    weights = safetensors.torch.save(build_network(config).state_dict())
+    assert look_inside(config, weights) is None
+    ((digits, targets, input_size),) = asked
+    assert input_size == 54
+    assert (digits[:, 0] == BEGIN).all()
+    assert set(targets) == {0, 1}
+
+
+def test_figures_and_json_know_how_much_there_is_to_remember():
+    config = StudyConfig(task="first-symbol", lengths=(5, 10), seeds=2)
+    rows = made_up_rows(config, lambda run: True)
+    summary = summarise(config, rows)
+    assert accuracy_by_length_info(summary).reference == (50, "chance")
+    assert bits_by_length_info(summary).reference == (1, "all there is")
+    assert "log2 2 = 1.00 possible" in bits_by_length_info(summary).caption
+    found = document(summary, rows)["lengths"]
+    assert {length["bits_possible"] for length in found} == {1.0}
+
+
+def test_hand_in_of_another_task_is_refused(tmp_path, capsys):
+    config = StudyConfig(task="first-symbol", lengths=(5, 10), seeds=2)
+    with Store.create(tmp_path) as store:
+        store.set_value("config", config.canonical)
+        for row in made_up_rows(config, lambda run: True).values():
+            store.add(*row)
+    words = ["handin", str(tmp_path), "--surname", "X", "--matriculation", "1"]
+    assert main([*words, "--out", str(tmp_path)]) == 2
+    assert "the sheet asks palindromes" in capsys.readouterr().err

@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from digitspan.engine import answer_in_pieces
+from digitspan.engine import answer_in_pieces, build_network
 from digitspan.errors import UsageError
 from digitspan.palindromes import very_long
 from digitspan.runs import RunConfig
 from digitspan.training import SOLVED_ACCURACY, load_network
 
-__all__ = ["Held", "hold"]
+__all__ = ["Held", "check_can_hold", "hold"]
 
 _DIGITS_AT_ONCE = 2_000
 """Digits of each palindrome that are made at a time."""
@@ -43,6 +43,27 @@ class Held(NamedTuple):
         return self.right >= SOLVED_ACCURACY * self.tested
 
 
+def check_can_hold(config: RunConfig) -> None:
+    """Refuse a run whose network cannot be asked very long palindromes.
+
+    Raises:
+        UsageError: where it was not trained on palindromes, or its cell has no `step`, so that
+            nothing can be read piece by piece.
+    """
+    if config.task != "palindrome":
+        message = (
+            f"{config.run_id} was trained on the task {config.task}; only a network that has "
+            f"learned palindromes can be asked them"
+        )
+        raise UsageError(message)
+    if not hasattr(build_network(config), "step"):
+        message = (
+            f"{config.cell} cannot read long strings: it has no step(x, state); "
+            f"docs/own-cell.md says what a cell needs for that"
+        )
+        raise UsageError(message)
+
+
 def hold(
     networks: Mapping[RunConfig, bytes],
     length: int,
@@ -59,16 +80,11 @@ def hold(
         on_digits: told how many digits have been read.
 
     Raises:
-        UsageError: where a network has no `step`, so that it cannot be read piece by piece.
+        UsageError: as `check_can_hold`.
     """
     configs = list(networks)
+    check_can_hold(configs[0])
     built = [load_network(config, networks[config]) for config in configs]
-    if not hasattr(built[0], "step"):
-        message = (
-            f"{configs[0].cell} cannot read long strings: it has no step(x, state); "
-            f"docs/own-cell.md says what a cell needs for that"
-        )
-        raise UsageError(message)
     pieces = _pieces(length, count, on_digits)
     logits = answer_in_pieces(built, pieces, configs[0].input_size)  # (R, B, K)
     targets = very_long(length, count, 0, 1)[:, 0]

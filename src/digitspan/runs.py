@@ -24,6 +24,7 @@ __all__ = [
     "CurvePoint",
     "RunConfig",
     "RunRecord",
+    "TaskFacts",
     "check_size",
     "check_task",
     "setting",
@@ -44,8 +45,18 @@ OPTIMIZERS = ("rmsprop", "adam", "sgd", "momentum")
 _ADDED: dict[str, Any] = {"curriculum": False, "task": "palindrome"}
 """Settings that came later: left out at their default, so that older runs keep their keys."""
 
-TASKS = {"palindrome": (10, CHANCE), "first-symbol": (54, 0.5)}
-"""What is asked (digitspan.tasks): how many symbols there are, and how often guessing is right."""
+
+class TaskFacts(NamedTuple):
+    """What must be known of a task before it is drawn."""
+
+    symbols: int
+    """How many there are: the input size where they are one-hot."""
+    answers: int
+    """How many of them can be right; guessing is, once in so many."""
+
+
+TASKS = {"palindrome": TaskFacts(10, NUM_CLASSES), "first-symbol": TaskFacts(54, 2)}
+"""What is asked; digitspan.tasks draws it."""
 
 TRAINED = ("all", "read-out", "none")
 """What is trained: everything; W_ph and b_p alone (a control); nothing, the best guess is kept."""
@@ -111,12 +122,12 @@ class RunConfig:
     @property
     def input_size(self) -> int:
         """d: the number of symbols, 10 for digits; 1 for digits as numbers."""
-        return 1 if self.encoding == "scalar" else TASKS[self.task][0]
+        return 1 if self.encoding == "scalar" else TASKS[self.task].symbols
 
     @property
     def chance(self) -> float:
         """How often guessing is right, in [0, 1]."""
-        return TASKS[self.task][1]
+        return 1 / TASKS[self.task].answers
 
     @functools.cached_property
     def canonical(self) -> str:

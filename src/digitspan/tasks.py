@@ -1,8 +1,8 @@
 """What is remembered: the palindrome, and one task to stand beside published figures.
 
-A task is a row of `TASKS`: how many symbols it has, how many of them can be the answer, how the
-batches of training are drawn, and the fixed part that is asked in the end. Training reads nothing
-else of it.
+A task is a row of `TASKS` here, which says how the batches of training are drawn and what is asked
+in the end, and one of `runs.TASKS`, which says how many symbols and answers there are. Training
+reads nothing else of it.
 
 `first-symbol` is the second task of Hochreiter and Schmidhuber 1997 (Long short-term memory,
 Neural Computation 9(8), experiment 2c): begin, x or y, T - 4 distractors and a few more, end; was

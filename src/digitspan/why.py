@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from digitspan.errors import UsageError
-from digitspan.palindromes import held_out
 from digitspan.probe import record as record_states
 from digitspan.runs import RunConfig, RunRecord
+from digitspan.tasks import TASKS
 from digitspan.training import DIVERGED_LOSS, load_network
 
 __all__ = ["Inside", "look_inside", "why_not_solved", "why_sentence"]
@@ -62,7 +62,7 @@ def why_not_solved(record: RunRecord, weights: bytes | None) -> str:
 
 def look_inside(config: RunConfig, weights: bytes) -> Inside | None:
     """Measure a trained network; None where its cell cannot be looked into or is not finite."""
-    inputs, targets = held_out(config.length, "validation").questions
+    inputs, targets = TASKS[config.task].held_out(config.length, "validation").questions
     # They are sorted by first digit: evenly spaced ones have every first digit.
     rows = np.linspace(0, len(targets) - 1, min(NUM_PALINDROMES, len(targets))).round().astype(int)
     try:

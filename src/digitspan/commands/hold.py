@@ -33,6 +33,9 @@ __all__ = ["add_options", "run"]
 FILE = "holding.json"
 """Where the answers are kept: in the run's folder, or the study's."""
 
+MOST_PALINDROMES = 100_000
+"""More would not fit into memory at once."""
+
 LONGEST = 10_000_000_000
 """A length beyond it would take years."""
 
@@ -86,13 +89,19 @@ def run(options: argparse.Namespace) -> int:
         got = lengths[0] if lengths[0] < 2 else lengths[-1]
         message = f"--lengths must be whole numbers from 2 to {LONGEST:,}; got {got:,}"
         raise UsageError(message)
-    if options.palindromes < 1:
-        message = f"--palindromes must be a whole number from 1 on; got {options.palindromes}"
+    if not 1 <= options.palindromes <= MOST_PALINDROMES:
+        message = (
+            f"--palindromes must be a whole number from 1 to {MOST_PALINDROMES:,}; "
+            f"got {options.palindromes}"
+        )
         raise UsageError(message)
     groups = [group for name in options.runs for group in _groups(name)]
     require_torch()
     with importing_torch():
-        import digitspan.holding  # noqa: F401 (here, where Ctrl-C ends it in good order)
+        from digitspan.holding import check_can_hold
+
+    for group in groups:
+        check_can_hold(group.configs[0])
     answers = [(group, _ask(group, lengths, options.palindromes)) for group in groups]
     if options.json:
         print_json({"holding": [_document(*pair) for pair in answers]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,7 +11,6 @@ import numpy as np
 
 from digitspan.cells import start_title, title
 from digitspan.runs import TASKS
-from digitspan.statistics import MAX_BITS
 from digitspan.study.grid import TUNED, Condition
 from digitspan.study.span import Span
 from digitspan.study.summary import LengthSummary, SpanSummary, Summary
@@ -144,21 +144,23 @@ def accuracy_by_length_info(summary: Summary) -> ByLength:
     return ByLength(
         _panels(summary, lambda length: 100 * length.accuracies),
         "accuracy (%)",
-        (100 * TASKS[summary.config.task][1], "chance"),
+        (100 / TASKS[summary.config.task].answers, "chance"),
         caption,
     )
 
 
 def bits_by_length_info(summary: Summary) -> ByLength:
     """Memory in bits, I(x_1; prediction), against T."""
+    answers = TASKS[summary.config.task].answers
+    possible = math.log2(answers)
     caption = (
-        f"Memory: how much the prediction tells about the first digit, in bits, of log2 10 = "
-        f"{MAX_BITS:.2f} possible. Every dot is one run, lines join the medians. {_how(summary)}"
+        f"Memory: how much the prediction tells about the first digit, in bits, of log2 {answers} "
+        f"= {possible:.2f} possible. Every dot is one run, lines join the medians. {_how(summary)}"
     )
     return ByLength(
         _panels(summary, lambda length: length.bits),
         "memory (bits)",
-        (MAX_BITS, "one digit"),
+        (possible, "one digit" if answers == 10 else "all there is"),
         caption,
     )
 

@@ -82,11 +82,14 @@ def choose(names: Sequence[str]) -> Chosen:
 
 
 def _check_known(config: RunConfig) -> None:
-    """Refuse a cell whose equations the page does not have.
+    """Refuse a cell whose equations the page does not have, and a task that it cannot show.
 
     Raises:
-        UsageError: naming those that it has.
+        UsageError: naming what it has.
     """
+    if config.task != "palindrome":
+        message = f"the page shows palindromes; {config.run_id} is of the task {config.task}"
+        raise UsageError(message)
     if equations_of(config.cell) is None:
         module = config.cell.partition(":")[0].rpartition(".")[2]
         message = (

@@ -151,6 +151,7 @@ def can_show(study: Path, record: RunRecord) -> bool:
     """Whether a run of a study is one to show: everything trained, its weights kept."""
     return (
         equations_of(record.config.cell) is not None
+        and record.config.task == "palindrome"
         and record.config.trained == "all"
         and record.accuracy is not None
         and _weights_path(study, record).is_file()

@@ -16,6 +16,7 @@ from digitspan.study.compare import Comparison, compare_spans, outcomes_of
 from digitspan.study.config import StudyConfig
 from digitspan.study.store import Row, Store
 from digitspan.study.summary import SpanSummary, Summary, summarise
+from digitspan.study.worker import weights_path
 
 __all__ = ["CELLS_ASKED", "Duel", "Kept", "Material", "read_material"]
 
@@ -110,6 +111,11 @@ def _check(config: StudyConfig, summary: Summary, folder: Path) -> None:
     Raises:
         UsageError: naming what is missing, and the command that makes it.
     """
+    if config.task != "palindrome":
+        message = (
+            f"{folder} is of the task {config.task}, the sheet asks palindromes; {_sheet(folder)}"
+        )
+        raise UsageError(message)
     for cell in CELLS_ASKED:
         if cell not in config.cells:
             message = (
@@ -171,7 +177,7 @@ def _network(folder: Path, duels: tuple[Duel, ...], cell: str) -> Kept:
         message = f"{folder} keeps no network of the {title(cell)}; {_sheet(folder)}"
         raise UsageError(message)
     record = min(records, key=_remoteness)
-    path = folder / "weights" / f"{record.config.key}.safetensors"
+    path = weights_path(folder, record.config.key)
     try:
         weights = path.read_bytes()
     except OSError as error:

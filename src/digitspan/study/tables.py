@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,8 +13,7 @@ import numpy as np
 from rich.table import Table
 
 from digitspan.cells import start_title, title
-from digitspan.runs import CHANCE, RunRecord
-from digitspan.statistics import MAX_BITS
+from digitspan.runs import CHANCE, TASKS, RunRecord
 from digitspan.study.grid import CLIMBED
 from digitspan.study.store import Row
 from digitspan.study.summary import (
@@ -329,7 +329,7 @@ def _length_document(found: LengthSummary) -> dict[str, Any]:
         "accuracy_mean": float(accuracies.mean()) if tested else None,
         "accuracy_interquartile_mean": interquartile_mean(accuracies) if tested else None,
         "bits_median": float(np.median(bits)) if tested else None,
-        "bits_possible": MAX_BITS,
+        "bits_possible": math.log2(TASKS[found.records[0].config.task].answers),
         "steps_to_solve_median": _median_steps(found),
     }
 
