@@ -117,10 +117,12 @@ def test_study_is_asked_at_its_longest_solved_length(study, capsys):
     words = (study, "--lengths", 10, 2_000, "--palindromes", 20)
     status, (found,) = asked(capsys, *words)
     assert (status, found["cell"], found["trained_length"]) == (0, "lstm", 10)
+    assert found["optimizer"] == "rmsprop"
     answers = {(one["length"], one["holds"]) for one in found["networks"]}
     assert answers == {(10, True), (2_000, True), (2_000, False)}
     assert main(["hold", *map(str, words)]) == 0
     out = capsys.readouterr().out
+    assert "rmsprop" in out  # a study may compare optimisers
     assert "1/2" in out
     assert "2/2" in out
 

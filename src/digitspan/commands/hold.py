@@ -58,7 +58,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         nargs="+",
         help="a run's folder, STUDY:KEY for one run of a study; or a study alone: of every cell, "
-        "encoding, start and rate, the runs solved at the longest length where most were",
+        "encoding, start, optimiser and rate, the runs solved at the longest length where most "
+        "were",
     )
     parser.add_argument(
         "--lengths",
@@ -220,20 +221,20 @@ def _span(answers: Sequence[Held]) -> Span:
 
 def _table(answers: Sequence[tuple[Group, Sequence[Held]]]) -> Table:
     table = Table(title="Holding: trained networks asked at lengths far beyond their training")
-    for heading in ("cell", "encoding", "start"):
+    for heading in ("cell", "encoding", "start", "optimiser"):
         table.add_column(heading, no_wrap=True)
     for heading in ("rate", "trained T", "asked T", "networks that hold", "right", "span [95 %]"):
         table.add_column(heading, justify="right", no_wrap=True)
     for group, found in answers:
         config = group.configs[0]
-        names = (title(config.cell), config.encoding, config.initialisation)
+        names = (title(config.cell), config.encoding, config.initialisation, config.optimizer)
         first = (*names, f"{config.learning_rate:g}", f"{config.length:,}")
         for index, (length, held) in enumerate(_by_length(found).items()):
             holding = sum(one.holds for one in held)
             low, high = wilson(holding, len(held))
             right, tested = sum(one.right for one in held), sum(one.tested for one in held)
             table.add_row(
-                *(first if index == 0 else [""] * 5),
+                *(first if index == 0 else [""] * len(first)),
                 f"{length:,}",
                 f"{holding}/{len(held)} [{100 * low:.0f}, {100 * high:.0f} %]",
                 f"{right:,}/{tested:,}",
@@ -258,6 +259,7 @@ def _document(group: Group, answers: Sequence[Held]) -> dict[str, object]:
         "cell": config.cell,
         "encoding": config.encoding,
         "initialisation": config.initialisation,
+        "optimizer": config.optimizer,
         "learning_rate": config.learning_rate,
         "trained_length": config.length,
         "s50": span.s50,
