@@ -1,4 +1,4 @@
-"""The page's numbers are PyTorch's, computed in the browser within a key press."""
+"""The page's numbers are PyTorch's, computed in the browser."""
 
 import numpy as np
 import pytest
@@ -151,42 +151,8 @@ def test_distances_are_those_of_the_whole_states(open_page, runs):
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
-def test_page_of_two_large_networks_is_small_and_quick(open_page):
-    content, _ = page_of(
-        kept_run("rnn", hidden_size=128, gain=1), kept_run("lstm", hidden_size=128, gain=1)
-    )
-    assert len(content.encode()) < 2e6
+def test_page_of_two_large_networks_is_small():
+    rnn_and_lstm, _ = page_of(kept_run("rnn", hidden_size=128), kept_run("lstm", hidden_size=128))
+    assert len(rnn_and_lstm.encode()) < 2e6
     two_lstms, _ = page_of(kept_run(hidden_size=128), kept_run(hidden_size=128, seed=1))
     assert len(two_lstms.encode()) < 2e6
-    milliseconds = redraw_milliseconds(open_page(content))
-    assert milliseconds < 50, f"a key press took {milliseconds:.0f} ms"
-
-
-def redraw_milliseconds(page, times=20):
-    """What a key press costs at 30 digits: networks, pictures, layout and paint.
-
-    The time that the page's thread was at work, the least of some key presses: what the machine
-    does besides must not decide.
-    """
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable", {"timeDomain": "threadTicks"})
-    spent = [seconds_at_work(session)]
-    for k in range(times):
-        page.evaluate(KEY_PRESS, "68284674764828176543201234561" + str(k % 10))
-        spent.append(seconds_at_work(session))
-    assert page.locator("#message").inner_text().startswith("30 digits")
-    return 1000 * float(np.min(np.diff(spent)))
-
-
-def seconds_at_work(session):
-    metrics = session.send("Performance.getMetrics")["metrics"]
-    return next(entry["value"] for entry in metrics if entry["name"] == "TaskDuration")
-
-
-KEY_PRESS = """async (digits) => {
-  const line = document.getElementById("digits");
-  line.value = digits;
-  line.dispatchEvent(new Event("input"));
-  await new Promise(requestAnimationFrame);
-  await new Promise((painted) => setTimeout(painted));
-}"""
