@@ -17,6 +17,7 @@ import pytest
 import safetensors
 import torch
 
+from digitspan import training
 from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.palindromes import encode, held_out, part_of
@@ -716,11 +717,24 @@ def test_standing_still_at_a_short_length_is_a_plateau():
     assert record.grown_to == 5
 
 
-def test_length_goes_back_where_it_was_lost_and_on_again():
+def test_batches_of_a_shorter_length_do_not_make_it_grow():
     record = train(own("Short", length=20, train_steps=20, curriculum=True)).record
-    assert [point.length for point in record.curve][:6] == [7, 10, 13, 10, 13, 10]
-    assert record.grown_to == 13
-    assert record.end_state == "budget"
+    assert lengths_of(record) == [7, 10, 13]  # where it answers wrong, though right below
+    assert (record.grown_to, record.end_state) == (13, "budget")
+
+
+def test_half_of_the_batches_are_of_the_present_length_and_half_shorter():
+    run = training._Run(growing(), torch.device("cpu"), None)
+    run.length = 40
+    for _ in range(20):
+        run.begin_block()
+    lengths = [batch.length for batch in run.waiting]
+    assert [batch.questions.inputs.shape[1] + 1 for batch in run.waiting] == lengths
+    shorter = [length for length in lengths if length < 40]
+    assert 0.4 < len(shorter) / len(lengths) < 0.6
+    assert set(shorter) == set(range(5, 40))
+    below = sum(length < math.sqrt(5 * 40) for length in shorter)  # the middle of ln T
+    assert 0.4 < below / len(shorter) < 0.6
 
 
 def test_growing_run_goes_on_after_an_interrupt_as_it_would_have(tmp_path):

@@ -46,9 +46,13 @@ PLATEAU_STEPS, PLATEAU_SHARE = 500, 0.3
 SHORTEST, GROWTH = 5, 1.3
 """A curriculum begins at this length, and goes on to the next one by this factor."""
 
-HELD_LOSS, LOST_LOSS = 0.1, 1.0
-"""nats: below the first a network holds the present length and goes on to the next; above the
-second it has lost it and goes back, for at a long length it could not learn it again."""
+HELD_LOSS = 0.05
+"""nats: below this loss of a batch a network holds the present length and goes on to the next."""
+
+SHORTER_SHARE = 0.5
+"""So many of a curriculum's batches are shorter than the present length: a network that has seen
+one length alone can answer by counting, and is lost at the next (Zaremba and Sutskever 2014,
+"Learning to execute", mix lengths for the same reason)."""
 
 NUM_MASKED = 1_000
 """Test palindromes that are asked again with x_1 replaced."""
@@ -193,6 +197,14 @@ def environment(device: torch.device | str = "cpu") -> dict[str, str]:
     }
 
 
+class _Batch(NamedTuple):
+    """What a training step is made on."""
+
+    length: int
+    """T of the palindromes."""
+    questions: Questions
+
+
 class _Tested(NamedTuple):
     """How a network answered the test palindromes."""
 
@@ -223,7 +235,7 @@ class _Run:
         self.loss = math.nan
         self.curve: list[CurvePoint] = []
         self.end_state = ""
-        self.waiting: deque[Questions] = deque()  # batches drawn and not yet trained on
+        self.waiting: deque[_Batch] = deque()  # drawn and not yet trained on
         self.last_saved = time.monotonic()
         self.go_on_from()
         self.snapshot = self.state()
@@ -239,19 +251,33 @@ class _Run:
         if config.trained == "none":
             self.guess()
             return
-        self.waiting.extend(self.draw(min(EVALUATE_EVERY, config.train_steps - self.step)))
+        steps = min(EVALUATE_EVERY, config.train_steps - self.step)
+        if self.grows:
+            for _ in range(steps):
+                self.waiting.extend(self.draw(self.some_length(), 1))
+        else:
+            self.waiting.extend(self.draw(self.length, steps))
 
-    def draw(self, batches: int) -> list[Questions]:
+    def some_length(self) -> int:
+        """The present length of a curriculum, or a shorter one, uniform in ln T."""
+        chance, place = torch.rand(2, generator=self.generator, device=self.device).tolist()
+        if chance >= SHORTER_SHARE:
+            return self.length
+        shortest = min(SHORTEST, self.length)
+        return int(shortest * (self.length / shortest) ** place)
+
+    def draw(self, length: int, batches: int) -> list[_Batch]:
         """Batches to train on."""
         draw, size = TASKS[self.config.task].draw, self.config.batch_size
-        return draw(self.length, batches, size, self.generator, self.device)
+        drawn = draw(length, batches, size, self.generator, self.device)
+        return [_Batch(length, questions) for questions in drawn]
 
     def asked(self, part: str) -> HeldOut:
         """The "validation" or the "test" part of the present length."""
         return _on(TASKS[self.config.task].held_out(self.length, part), self.device)
 
-    def see(self, result: StepResult) -> None:
-        """Take note of a training step."""
+    def see(self, result: StepResult, length: int) -> None:
+        """Take note of a training step on palindromes of some length."""
         self.step += 1
         if math.isfinite(result.loss):
             self.loss = result.loss
@@ -259,16 +285,8 @@ class _Run:
             self.end_state = "diverged"
             return
         self.clipped += result.grad_norm > self.config.max_grad_norm
-        self.grow(result.loss)
-
-    def grow(self, loss: float) -> None:
-        """With a curriculum: on to the next length, or back to the one before, or neither."""
-        before = self.length
-        if loss < HELD_LOSS:
+        if length == self.length < self.config.length and result.loss < HELD_LOSS:
             self.length = min(math.ceil(GROWTH * self.length), self.config.length)
-        elif loss > LOST_LOSS and self.grows:
-            self.length = max(math.floor(self.length / GROWTH), min(SHORTEST, self.length))
-        if self.length != before:
             self.waiting.clear()  # they are of the length before; an evaluation comes next
 
     def guess(self) -> None:
@@ -282,7 +300,7 @@ class _Run:
         if self.curve and right <= self.curve[-1].validation_accuracy:
             self.trainer.load_state_dict(kept)
         else:
-            (batch,) = self.draw(1)
+            ((_, batch),) = self.draw(self.length, 1)
             logits = self.trainer.logits(batch.inputs)
             self.loss = torch.nn.functional.cross_entropy(logits, batch.targets).item()
 
@@ -429,9 +447,10 @@ def _go_on(runs: Sequence[_Run], on_evaluation: Callable[[RunConfig, CurvePoint]
                 for run in active:
                     run.begin_block()
             if active[0].waiting:
-                results = group.step([run.waiting.popleft() for run in active])
-                for run, result in zip(active, results, strict=True):
-                    run.see(result)
+                batches = [run.waiting.popleft() for run in active]
+                results = group.step([batch.questions for batch in batches])
+                for run, result, batch in zip(active, results, batches, strict=True):
+                    run.see(result, batch.length)
             if not active[0].waiting:
                 _evaluate(active, group, on_evaluation)
 

@@ -60,10 +60,12 @@ def test_endless_code_is_a_timeout_within_a_second_of_the_limit(case, level):
 @needs_isolation
 def test_flood_is_dammed(case):
     source, reason = FLOODS[case]
-    section, seconds = checked(source, "isolated")
+    # To fill two gigabytes can take a machine longer than the time that ends the other floods.
+    allowed = 60.0 if "memory" in reason else SECONDS
+    section, seconds = checked(source, "isolated", allowed)
     assert section.verdict != "pass" or case in ("threads", "one file", "many files", "forks")
     assert reason in messages(section)
-    assert seconds < SECONDS * (1 + MOST_STOLEN) + 3
+    assert seconds < allowed * (1 + MOST_STOLEN) + 3
     found = subprocess.run(
         ["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
     )
