@@ -203,6 +203,8 @@ def test_cell_without_equations_on_the_page_is_refused(tmp_path, monkeypatch):
         UsageError, match=r"cannot step the cell 'mine:Cell'.* rnn.* to mine.js beside mine.py"
     ):
         choose([str(folder)])
+    [run] = choose([str(folder)], for_page=False).runs
+    assert run.config.cell == "mine:Cell"
     (tmp_path / "mine.js").write_text("")
     assert [run.config.cell for run in choose([str(folder)]).runs] == ["mine:Cell"]
 

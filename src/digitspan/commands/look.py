@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     if options.figures is not None and (options.out is not None or options.open):
         message = "--figures writes no page: it cannot be given with --out or --open; call twice"
         raise UsageError(message)
-    chosen = choose(options.runs)
+    chosen = choose(options.runs, for_page=options.figures is None)
     require_torch()
     if options.figures is not None:
         return _write_figures(chosen, options.figures)

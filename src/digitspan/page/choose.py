@@ -55,23 +55,26 @@ class Chosen(NamedTuple):
     """Further runs of the study like those on show, with other seeds."""
 
 
-def choose(names: Sequence[str]) -> Chosen:
+def choose(names: Sequence[str], *, for_page: bool = True) -> Chosen:
     """Find the runs that the command line names.
 
     Args:
         names: one or two of: a run's folder, `STUDY:KEY`, or one study alone.
+        for_page: whether the page must have the equations of their cells; figures need none.
 
     Raises:
-        UsageError: where there are none such, or the page has no equations for their cell.
+        UsageError: where there are none such.
     """
     if len(names) > 2:
         message = f"at most two runs can be seen side by side; got {len(names)}; name two of them"
         raise UsageError(message)
     if len(names) == 1 and is_study(Path(names[0])):
-        return _of_study(Path(names[0]))
+        return _of_study(Path(names[0]), for_page)
     runs = tuple(named_run(name) for name in names)
     for run in runs:
-        _check_known(run.config)
+        _check_task(run.config)
+        if for_page:
+            _check_known(run.config)
     of_study = next((run for run in runs if run.study is not None), None)
     if of_study is None or of_study.study is None:
         return Chosen(runs, len(runs), "", None)
@@ -81,37 +84,50 @@ def choose(names: Sequence[str]) -> Chosen:
     return Chosen(runs, len(runs), "", curves, _seeds(folder, rows, runs))
 
 
-def _check_known(config: RunConfig) -> None:
-    """Refuse a cell whose equations the page does not have, and a task that it cannot show.
+def _check_task(config: RunConfig) -> None:
+    """Refuse a network that was trained on something else than palindromes.
 
     Raises:
-        UsageError: naming what it has.
+        UsageError: saying on what.
     """
     if config.task != "palindrome":
         message = f"the page shows palindromes; {config.run_id} is of the task {config.task}"
         raise UsageError(message)
+
+
+def _check_known(config: RunConfig) -> None:
+    """Refuse a cell whose equations the page does not have.
+
+    Raises:
+        UsageError: naming what it has.
+    """
     if equations_of(config.cell) is None:
         module = config.cell.partition(":")[0].rpartition(".")[2]
         message = (
             f"the page cannot step the cell {config.cell!r}: it has the equations of "
             f"{', '.join(known_cells())} in JavaScript; write those of your own to {module}.js "
-            f"beside {module}.py (docs/own-cell.md), or use digitspan.probe.trace in Python"
+            f"beside {module}.py (docs/own-cell.md), or draw it with `look --figures FOLDER`"
         )
         raise UsageError(message)
 
 
-def _of_study(study: Path) -> Chosen:
+def _of_study(study: Path, for_page: bool) -> Chosen:
     """The longest length where one of two cells was solved and the other not; else both.
 
     Raises:
         UsageError: where no finished run has weights to look at.
     """
     rows = rows_of(study)
-    kept = [row.record for row in rows.values() if can_show(study, row.record)]
+    kept = [
+        row.record
+        for row in rows.values()
+        if can_show(study, row.record)
+        and (not for_page or equations_of(row.record.config.cell) is not None)
+    ]
     if not kept:
         message = (
-            f"{study} has no finished run that can be looked into (of {', '.join(known_cells())}, "
-            f"with its weights); `digitspan study` goes on with it"
+            f"{study} has no finished run that can be looked into (on palindromes, of "
+            f"{', '.join(known_cells())}, with its weights); `digitspan study` goes on with it"
         )
         raise UsageError(message)
     best = _best(kept)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from digitspan.errors import UsageError
 from digitspan.files import sha256
-from digitspan.page import equations_of
 from digitspan.runfolder import CONFIG, WEIGHTS, read_config, read_record
 from digitspan.runs import RunConfig, RunRecord
 from digitspan.study.store import STORE_NAME, Row, Store, folder_of
@@ -150,8 +149,7 @@ def _whole(path: Path, record: RunRecord) -> bytes:
 def can_show(study: Path, record: RunRecord) -> bool:
     """Whether a run of a study is one to show: everything trained, its weights kept."""
     return (
-        equations_of(record.config.cell) is not None
-        and record.config.task == "palindrome"
+        record.config.task == "palindrome"
         and record.config.trained == "all"
         and record.accuracy is not None
         and _weights_path(study, record).is_file()
