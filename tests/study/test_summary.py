@@ -165,19 +165,32 @@ def test_export_leaves_out_what_differs_from_one_time_to_the_next():
     assert keys == sorted(keys)
 
 
+def text_of(row):
+    return span_text(row.span, [found.length for found in row.lengths])
+
+
+def test_long_spans_have_no_decimal_place_and_their_thousands_apart():
+    config = StudyConfig(cells=("rnn",), lengths=(500, 10_000_000), seeds=3)
+    row = summarise(config, made_up_rows(config, lambda run: run.seed != 0)).spans[0]
+    span = row.span._replace(s50=12345.6, s50_low=999.94, s50_high=None, bound="")
+    assert text_of(row._replace(span=span)).removesuffix(" *") == "12,346 [999.9, >= 10,000,000]"
+    at_least = row.span._replace(s50=10_000_000, bound=">=")
+    assert text_of(row._replace(span=at_least)).removesuffix(" *") == ">= 10,000,000"
+
+
 def test_bounds_are_shown_as_bounds():
     config = StudyConfig(cells=("rnn",), lengths=(5, 10), seeds=10)
     always = summarise(config, made_up_rows(config, lambda run: True)).spans[0]
     never = summarise(config, made_up_rows(config, lambda run: False)).spans[0]
-    assert span_text(always) == ">= 10"
-    assert span_text(never) == "<= 5"
+    assert text_of(always) == ">= 10"
+    assert text_of(never) == "<= 5"
 
 
 def test_an_interval_that_the_lengths_do_not_reach_is_open():
     config = StudyConfig(cells=("rnn",), lengths=(5, 10, 20), seeds=3)
     row = summarise(config, made_up_rows(config, lambda run: run.seed != 0)).spans[0]
     few = row._replace(span=row.span._replace(s50=12.34, s50_low=None, s50_high=None, bound=""))
-    assert span_text(few).removesuffix(" *") == "12.3 [<= 5, >= 20]"
+    assert text_of(few).removesuffix(" *") == "12.3 [<= 5, >= 20]"
 
 
 def test_interquartile_mean_equals_trimmed_mean_where_quarters_are_whole():
@@ -198,4 +211,4 @@ def test_a_study_of_one_run_can_be_summarised():
     assert len(summarise(config, rows).spans) == 1
     record = made_up_record(next(iter(rows.values())).record.config, solved=False)
     failed = {record.config.key: Row(record, Timing(1, 0, "", 1))}
-    assert span_text(summarise(config, failed).spans[0]) == "<= 5"
+    assert text_of(summarise(config, failed).spans[0]) == "<= 5"

@@ -24,6 +24,7 @@ from digitspan.runs import RunConfig, RunRecord
 from digitspan.statistics import wilson
 from digitspan.study.span import Counts, Span, measure_span
 from digitspan.study.store import folder_of
+from digitspan.study.tables import ISOTONIC, span_text
 
 if TYPE_CHECKING:
     from digitspan.holding import Held
@@ -108,6 +109,8 @@ def run(options: argparse.Namespace) -> int:
         print_json({"holding": [_document(*pair) for pair in answers]})
     else:
         Console(width=None if sys.stdout.isatty() else 150).print(_table(answers))
+        if any(_span(found).method == "isotonic" for _, found in answers):
+            print(ISOTONIC)
     return 0
 
 
@@ -238,18 +241,9 @@ def _table(answers: Sequence[tuple[Group, Sequence[Held]]]) -> Table:
                 f"{length:,}",
                 f"{holding}/{len(held)} [{100 * low:.0f}, {100 * high:.0f} %]",
                 f"{right:,}/{tested:,}",
-                _span_text(_span(found), found) if index == 0 else "",
+                span_text(_span(found), list(_by_length(found))) if index == 0 else "",
             )
     return table
-
-
-def _span_text(span: Span, answers: Sequence[Held]) -> str:
-    lengths = _by_length(answers)
-    if span.bound:
-        return f"{span.bound} {span.s50:,.0f}"
-    low = f"<= {min(lengths):,}" if span.s50_low is None else f"{span.s50_low:,.0f}"
-    high = f">= {max(lengths):,}" if span.s50_high is None else f"{span.s50_high:,.0f}"
-    return f"{span.s50:,.0f} [{low}, {high}]"
 
 
 def _document(group: Group, answers: Sequence[Held]) -> dict[str, object]:

@@ -15,6 +15,7 @@ from rich.table import Table
 from digitspan.cells import start_title, title
 from digitspan.runs import CHANCE, TASKS, RunRecord
 from digitspan.study.grid import CLIMBED
+from digitspan.study.span import Span
 from digitspan.study.store import Row
 from digitspan.study.summary import (
     LengthSummary,
@@ -24,6 +25,7 @@ from digitspan.study.summary import (
 )
 
 __all__ = [
+    "ISOTONIC",
     "compared_table",
     "controls_table",
     "document",
@@ -35,6 +37,9 @@ __all__ = [
     "spans_csv",
     "spans_table",
 ]
+
+ISOTONIC = "* the logistic curve does not fit: where the pooled share crosses one half"
+"""What the star at a span says."""
 
 _CONTROL_LENGTH = 5
 """A length that any network which works at all is expected to solve (docs/protocol.md)."""
@@ -61,7 +66,7 @@ def spans_table(summary: Summary) -> Table:
             condition.encoding,
             start_title(condition.initialisation),
             condition.rate,
-            span_text(row),
+            span_text(row.span, [found.length for found in row.lengths]),
             f"{100 * span.lapse:.0f} %",
             "not det." if span.guaranteed is None else f"{span.guaranteed:g}",
             f"{span.mean_span:.1f}",
@@ -73,18 +78,26 @@ def spans_table(summary: Summary) -> Table:
     return table
 
 
-def span_text(row: SpanSummary) -> str:
+def span_text(span: Span, lengths: Sequence[int]) -> str:
     """The span with its interval: `14.1 [12.0, 16.5]`, `>= 40`, `14.0 [8.1, >= 40] *`.
 
     An end of the interval beyond the lengths tried is open; the star says isotonic.
+
+    Args:
+        span: what was measured.
+        lengths: the lengths tried.
     """
-    span, flag = row.span, " *" if row.span.method == "isotonic" else ""
+    flag = " *" if span.method == "isotonic" else ""
     if span.bound:
-        return f"{span.bound} {span.s50:g}{flag}"
-    shortest, longest = row.lengths[0].length, row.lengths[-1].length
-    low = f"<= {shortest}" if span.s50_low is None else f"{span.s50_low:.1f}"
-    high = f">= {longest}" if span.s50_high is None else f"{span.s50_high:.1f}"
-    return f"{span.s50:.1f} [{low}, {high}]{flag}"
+        return f"{span.bound} {span.s50:,.0f}{flag}"
+    low = f"<= {min(lengths):,}" if span.s50_low is None else _digits(span.s50_low)
+    high = f">= {max(lengths):,}" if span.s50_high is None else _digits(span.s50_high)
+    return f"{_digits(span.s50)} [{low}, {high}]{flag}"
+
+
+def _digits(length: float) -> str:
+    """A length with one decimal place, where that is not lost beside its thousands."""
+    return f"{length:.1f}" if length < 1_000 else f"{length:,.0f}"
 
 
 def lengths_table(summary: Summary) -> Table:
@@ -190,7 +203,7 @@ def remarks(summary: Summary) -> list[str]:
             f"a short span may be a fault of the set-up (add {_CONTROL_LENGTH} to the lengths)"
         )
     if any(row.span.method == "isotonic" for row in summary.spans):
-        lines.append("* the logistic curve does not fit: where the pooled share crosses one half")
+        lines.append(ISOTONIC)
     if any(row.condition.initialisation == "chrono" for row in summary.spans):
         lines.append(
             "the start chrono knows T: its gate biases are drawn for the length that will be "
