@@ -9,7 +9,8 @@ from digitspan.study.store import Store
 
 def repeated(few, many):
     """A few times by default, often in `make torture`."""
-    return pytest.mark.parametrize("times", [few, pytest.param(many, marks=pytest.mark.slow)])
+    marks = [pytest.mark.slow, pytest.mark.timeout(3_600)]
+    return pytest.mark.parametrize("times", [few, pytest.param(many, marks=marks)])
 
 
 def rows_of(folder):

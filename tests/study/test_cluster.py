@@ -182,21 +182,6 @@ def test_killed_nodes_lose_and_double_nothing(times, nodes, expected, tmp_path, 
 
 
 @on_cluster
-@pytest.mark.slow  # where the machine is quick, the study can be over before a node has joined
-def test_node_that_joins_gets_work_and_progress_says_so(nodes, expected, tmp_path, capsys):
-    nodes.kill(nodes.nodes[-1])
-    command = nodes.study(tmp_path, *GRID)
-    wait_until(lambda: "nodes: 1, for 1 runs at a time" in command.said())
-    node = nodes.join()
-    wait_until(lambda: tasks_of(node) or command.process.poll() is not None, 120)
-    assert tasks_of(node), "the study came to its end without it"
-    assert command.wait() == 0
-    assert_same(tmp_path / "study", expected, capsys)
-    assert "nodes: 2, for 2 runs at a time" in command.said()
-    assert "nodes: 2, running: 2" in command.said()
-
-
-@on_cluster
 def test_node_that_joins_in_a_long_study_gets_work(nodes, tmp_path):
     nodes.kill(nodes.nodes[-1])
     # More runs than are done while the node comes up; then it is interrupted.

@@ -16,6 +16,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from kept import repeated
 from processes import PATH
 from studies import made_up_record, made_up_rows
 
@@ -226,10 +227,6 @@ def test_row_of_an_unknown_shape_is_left_out_and_counted(tmp_path):
 
 
 # S6, S7, S8: who holds it ----------------------------------------------------------------------
-
-
-def repeated(few, many):
-    return pytest.mark.parametrize("times", [few, pytest.param(many, marks=pytest.mark.slow)])
 
 
 @LINUX
