@@ -17,7 +17,7 @@ SOURCE = Path(digitspan.__file__).parent
 LAYERS = (
     ("errors", "part1"),
     ("cells",),
-    ("files", "statistics"),
+    ("files", "statistics", "importing"),
     ("runs",),
     ("palindromes", "bptt"),
     ("tasks",),
@@ -44,6 +44,7 @@ NO_TORCH = (
     "digitspan.errors",
     "digitspan.cells",
     "digitspan.files",
+    "digitspan.importing",
     "digitspan.statistics",
     "digitspan.runs",
     "digitspan.runfolder",

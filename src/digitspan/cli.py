@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from digitspan import __version__
 from digitspan.errors import ConfigError, DigitspanError, UsageError, one_of
+from digitspan.importing import importing
 
 __all__ = ["COMMANDS", "command_parser", "main"]
 
@@ -102,7 +103,8 @@ def _run(words: list[str]) -> int:
 
 def _module(name: str) -> Any:
     """The module of a command."""
-    return importlib.import_module(f"digitspan.commands.{name}")
+    with importing("numpy"):
+        return importlib.import_module(f"digitspan.commands.{name}")
 
 
 def _overview() -> str:

@@ -297,6 +297,7 @@ def test_study_whose_head_is_gone_ends_with_a_sentence(expected, tmp_path, capsy
 
 @on_cluster
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
 def test_two_hundred_real_runs_with_a_node_killed_half_way_are_the_local_ones(tmp_path, capsys):
     words = ("--cells", "rnn", "lstm", "--lengths", "5", "6", "--seeds", "50")
     words += ("--hidden-size", "8", "--batch-size", "16", "--train-steps", "100")

@@ -326,6 +326,7 @@ def interrupted_at_random(tmp_path, chance, longest, number, *, group, start=qui
         # Python's own start (streams, site, runpy) was interrupted, which ends it with 1.
         assert "quick_study.py" not in command.said(), command.said()
         status = 128 + number
+    assert status in (130, 143), command.said()
     # Before its first line Python itself is interrupted, and says so in its own way; after its
     # last run there is nothing left to keep.
     if "to do" in command.said() and "; 0 to do," not in command.said():

@@ -16,9 +16,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from digitspan.cells import title
-from digitspan.commands.options import add_json, importing_torch, print_json, require_torch
+from digitspan.commands.options import add_json, print_json, require_torch
 from digitspan.errors import UsageError
 from digitspan.files import write_whole
+from digitspan.importing import importing
 from digitspan.page.kept import KeptRun, find_weights, is_study, named_run, rows_of
 from digitspan.runs import RunConfig, RunRecord
 from digitspan.statistics import wilson
@@ -99,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(message)
     groups = [group for name in options.runs for group in _groups(name)]
     require_torch()
-    with importing_torch():
+    with importing("torch"):
         from digitspan.holding import check_can_hold
 
     for group in groups:

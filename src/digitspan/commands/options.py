@@ -7,15 +7,14 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
-import os
 import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from digitspan.errors import ConfigError, UsageError
+from digitspan.importing import importing
 from digitspan.runs import NUM_CLASSES, RunConfig, check_setting
 
 __all__ = [
@@ -23,7 +22,6 @@ __all__ = [
     "add_json",
     "add_setting",
     "given",
-    "importing_torch",
     "path",
     "print_json",
     "require_cell",
@@ -123,7 +121,7 @@ def require_cell(config: RunConfig) -> None:
     Raises:
         UsageError: with what its code said, or the duty.
     """
-    with importing_torch():
+    with importing("torch"):
         from digitspan.cells.duties import check_duties
         from digitspan.engine import build_network
 
@@ -145,27 +143,6 @@ def require_cell(config: RunConfig) -> None:
         num_classes=NUM_CLASSES,
         length=config.length,
     )
-
-
-@contextlib.contextmanager
-def importing_torch() -> Iterator[None]:
-    """Let Ctrl-C end the process at once while torch is imported.
-
-    There, a KeyboardInterrupt is swallowed in places, and leaves modules half imported.
-    """
-
-    def leave(number: int, frame: object) -> NoReturn:
-        os.write(2, b"digitspan: interrupted; call again to go on\n")
-        os._exit(130)
-
-    if "torch" in sys.modules or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -16,9 +16,10 @@ from rich.progress import track
 from rich.table import Table
 
 from digitspan.cells import title
-from digitspan.commands.options import add_json, importing_torch, path, print_json, require_torch
+from digitspan.commands.options import add_json, path, print_json, require_torch
 from digitspan.errors import StoreError
 from digitspan.files import require_writable_folder
+from digitspan.importing import importing
 from digitspan.runs import RunRecord
 from digitspan.study.config import StudyConfig
 from digitspan.study.store import Row, Store, folder_of
@@ -108,7 +109,8 @@ def write_figures(summary: Summary, folder: Path) -> None:
         print("no figures yet: no final run is finished", file=sys.stderr)
         return
     require_writable_folder(folder, "--out")
-    from digitspan.figures import write_study_figures  # matplotlib: a second that --json saves
+    with importing("matplotlib"):
+        from digitspan.figures import write_study_figures  # a second that --json saves
 
     names = write_study_figures(summary, folder)
     print(f"figures in {folder}: {', '.join(names)}", file=sys.stderr)
@@ -121,7 +123,7 @@ def reasons(study: Path, summary: Summary) -> dict[str, str]:
         UsageError: where torch is missing, or weights are not those of their run.
     """
     require_torch()
-    with importing_torch():
+    with importing("torch"):
         from digitspan.page.kept import find_weights
         from digitspan.why import why_not_solved
 

@@ -14,7 +14,6 @@ from digitspan.commands.options import (
     add_json,
     add_setting,
     given,
-    importing_torch,
     names_of,
     path,
     print_json,
@@ -24,6 +23,7 @@ from digitspan.commands.options import (
 from digitspan.commands.progress import StudyProgress
 from digitspan.commands.show import print_summary, write_figures
 from digitspan.errors import ConfigError, UsageError, one_of
+from digitspan.importing import importing
 from digitspan.study.cluster import LOCAL
 from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.runner import check_study, run_study
@@ -219,7 +219,7 @@ def _require_in_torch(config: StudyConfig, device: str) -> None:
     """
     from digitspan.study.grid import next_jobs
 
-    with importing_torch():
+    with importing("torch"):
         from digitspan.training import find_device
 
     find_device(device)

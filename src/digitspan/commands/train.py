@@ -18,7 +18,6 @@ from digitspan.commands.options import (
     add_json,
     add_setting,
     given,
-    importing_torch,
     names_of,
     path,
     print_json,
@@ -28,6 +27,7 @@ from digitspan.commands.options import (
 )
 from digitspan.errors import UsageError
 from digitspan.files import require_writable_folder, sha256
+from digitspan.importing import importing
 from digitspan.runfolder import (
     CHECKPOINT,
     WEIGHTS,
@@ -144,7 +144,7 @@ def _take(folder: Path, config: RunConfig, *, overwrite: bool) -> None:
 
 def _require_device(name: str) -> None:
     """Refuse a device that is not there before anything is written; imports torch."""
-    with importing_torch():
+    with importing("torch"):
         from digitspan.training import find_device
 
     find_device(name)
@@ -163,7 +163,7 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
     Raises:
         SystemExit: 130 or 143 after an interrupt; a checkpoint is kept.
     """
-    with importing_torch():
+    with importing("torch"):
         from digitspan.training import find_device, train
 
     console = Console(stderr=True)
@@ -205,7 +205,7 @@ def _why(record: RunRecord, folder: Path) -> str:
     """Why the run was not solved, one sentence; empty where it was."""
     if record.solved:
         return ""
-    with importing_torch():
+    with importing("torch"):
         from digitspan.why import why_not_solved
 
     path = folder / WEIGHTS
