@@ -17,7 +17,7 @@ from digitspan.engine import answer_in_pieces, build_network
 from digitspan.errors import UsageError
 from digitspan.palindromes import very_long
 from digitspan.runs import RunConfig
-from digitspan.training import SOLVED_ACCURACY, load_network
+from digitspan.training import SOLVED_ACCURACY, load_network, one_thread
 
 __all__ = ["Held", "check_can_hold", "hold"]
 
@@ -86,7 +86,8 @@ def hold(
     check_can_hold(configs[0])
     built = [load_network(config, networks[config]) for config in configs]
     pieces = _pieces(length, count, on_digits)
-    logits = answer_in_pieces(built, pieces, configs[0].input_size)  # (R, B, K)
+    with one_thread():
+        logits = answer_in_pieces(built, pieces, configs[0].input_size)  # (R, B, K)
     targets = very_long(length, count, 0, 1)[:, 0]
     right: Sequence[int] = (logits.argmax(dim=2) == targets).sum(dim=1).tolist()
     return [

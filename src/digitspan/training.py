@@ -27,7 +27,15 @@ from digitspan.runs import NUM_CLASSES, CurvePoint, RunConfig, RunRecord
 from digitspan.statistics import memory_bits, wilson
 from digitspan.tasks import TASKS
 
-__all__ = ["Finished", "environment", "find_device", "load_network", "train", "train_together"]
+__all__ = [
+    "Finished",
+    "environment",
+    "find_device",
+    "load_network",
+    "one_thread",
+    "train",
+    "train_together",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +99,7 @@ def train(
     Raises:
         UsageError: where a cell of one's own cannot be found.
     """
-    with _one_thread():
+    with one_thread():
         try:
             run = _Run(config, torch.device(device), checkpoint)
         except (MemoryError, RuntimeError) as error:
@@ -120,7 +128,7 @@ def train_together(
     if len(configs) > 1 and any(config.curriculum for config in configs):
         message = "networks whose length grows are of different lengths; train them one by one"
         raise UsageError(message)
-    with _one_thread():
+    with one_thread():
         runs = [_Run(config, torch.device(device), None) for config in configs]
         _go_on(runs, on_evaluation)
         return [run.finish(run.test()) for run in runs]
@@ -146,8 +154,11 @@ def _train(run: _Run, on_evaluation: Callable[[CurvePoint], None]) -> Finished:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread for the time of a run: the number of threads can decide its bits."""
+def one_thread() -> Iterator[None]:
+    """One thread for the time of a run: the number of threads can decide its bits.
+
+    For networks of this size a second one costs as much processor time again and saves none.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
