@@ -55,7 +55,7 @@ def training_parts(rounds: int) -> dict[str, float]:
         run.snapshot = run.state()
 
     def final_test() -> None:
-        run.finish("")
+        run.finish(run.test())
 
     tasks = {"bare step": bare_steps, "evaluation": evaluation, "final test": final_test}
     for task in tasks.values():
