@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import json
+import sys
 import tomllib
 from pathlib import Path
 
@@ -207,6 +208,34 @@ def test_cell_without_equations_on_the_page_is_refused(tmp_path, monkeypatch):
     assert run.config.cell == "mine:Cell"
     (tmp_path / "mine.js").write_text("")
     assert [run.config.cell for run in choose([str(folder)]).runs] == ["mine:Cell"]
+
+
+WHOLE_AND_STEPPED = """
+from torch import nn
+
+class Whole(nn.Module):
+    def __init__(self, input_size, hidden_size, num_classes):
+        super().__init__()
+        self.layer = nn.Linear(input_size, num_classes)
+
+class Stepped(Whole):
+    def step(self, x, state):
+        return state
+"""
+
+
+def test_figures_of_a_study_leave_out_a_cell_that_cannot_be_stepped(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for module in ("mixed", "gone"):
+        (tmp_path / f"{module}.py").write_text(WHOLE_AND_STEPPED)
+    cells = ("lstm", "mixed:Whole", "mixed:Stepped", "gone:Stepped")
+    config = StudyConfig(cells=cells, lengths=(5,), seeds=1)
+    study = kept_study(tmp_path / "s", lambda c: c.cell != "lstm", config)
+    (tmp_path / "gone.py").unlink()
+    monkeypatch.delitem(sys.modules, "gone")
+    assert [run.config.cell for run in choose([str(study)]).runs] == ["lstm"]
+    drawn = choose([str(study)], for_page=False).runs
+    assert {run.config.cell for run in drawn} == {"lstm", "mixed:Stepped"}
 
 
 def test_what_is_no_run_is_refused(tmp_path):

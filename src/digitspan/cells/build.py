@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from digitspan.cells import CELLS
 from digitspan.errors import UsageError
 
-__all__ = ["build", "initialise"]
+__all__ = ["build", "find", "initialise"]
 
 
 def build(
@@ -42,7 +42,7 @@ def build(
         UsageError: where the module or the class is not there.
     """
     path = f"digitspan.cells.{CELLS[cell].path}" if cell in CELLS else cell
-    make: Any = _find(path)
+    make: Any = find(path)
     # A class of one's own draws from torch's global generator: give it one that is decided by
     # ours, and leave the global one as it was.
     with torch.random.fork_rng(devices=[]):
@@ -109,8 +109,12 @@ def _orthogonal(like: Tensor, generator: torch.Generator) -> Tensor:
     return uniform
 
 
-def _find(path: str) -> object:
-    """What `module:name` names; modules are found in the current folder, in workers too."""
+def find(path: str) -> object:
+    """What `module:name` names; modules are found in the current folder, in workers too.
+
+    Raises:
+        UsageError: where it is not there.
+    """
     module_name, _, attribute = path.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:

@@ -50,8 +50,8 @@ def run(options: argparse.Namespace) -> int:
     if options.figures is not None and (options.out is not None or options.open):
         message = "--figures writes no page: it cannot be given with --out or --open; call twice"
         raise UsageError(message)
-    chosen = choose(options.runs, for_page=options.figures is None)
     require_torch()
+    chosen = choose(options.runs, for_page=options.figures is None)
     if options.figures is not None:
         return _write_figures(chosen, options.figures)
     return _write_page(chosen, options.out or Path("page.html"), show=options.open)

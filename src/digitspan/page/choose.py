@@ -111,6 +111,20 @@ def _check_known(config: RunConfig) -> None:
         raise UsageError(message)
 
 
+def _can_follow(cell: str, for_page: bool) -> bool:
+    """Whether the page has a cell's equations; for figures it is enough that it can be stepped."""
+    if equations_of(cell) is not None:
+        return True
+    if for_page:
+        return False
+    from digitspan.cells.build import find  # imports torch, and the module of the cell
+
+    try:
+        return hasattr(find(cell), "step")
+    except UsageError:
+        return False
+
+
 def _of_study(study: Path, for_page: bool) -> Chosen:
     """The longest length where one of two cells was solved and the other not; else both.
 
@@ -121,8 +135,7 @@ def _of_study(study: Path, for_page: bool) -> Chosen:
     kept = [
         row.record
         for row in rows.values()
-        if can_show(study, row.record)
-        and (not for_page or equations_of(row.record.config.cell) is not None)
+        if can_show(study, row.record) and _can_follow(row.record.config.cell, for_page)
     ]
     if not kept:
         message = (

@@ -210,7 +210,10 @@ function addRows(sum, factors, data) {
   const columns = sum.length;
   let row = 0;
   for (; row + 3 < factors.length; row += 4) {
-    const [a, b, c, d] = factors.subarray(row, row + 4);
+    const a = factors[row];
+    const b = factors[row + 1];
+    const c = factors[row + 2];
+    const d = factors[row + 3];
     const start = row * columns;
     for (let k = 0; k < columns; k++) {
       sum[k] +=
