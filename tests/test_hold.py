@@ -11,7 +11,8 @@ from studies import made_up_rows
 from digitspan.cli import main
 from digitspan.engine import build_network
 from digitspan.files import sha256
-from digitspan.holding import Held, hold
+from digitspan.held import Held
+from digitspan.holding import hold
 from digitspan.palindromes import encode, very_long
 from digitspan.runs import RunConfig
 from digitspan.study.config import StudyConfig
@@ -132,6 +133,18 @@ def test_answers_that_were_kept_are_not_asked_again(study, capsys, monkeypatch):
     first = asked(capsys, *words)
     monkeypatch.setattr("digitspan.holding.answer_in_pieces", None)
     assert asked(capsys, *words) == first
+
+
+def test_table_of_records_shows_what_is_held(study, capsys):
+    config = StudyConfig(cells=("lstm",), lengths=(5, 10, 20), seeds=2, hidden_size=11, climb=True)
+    with Store.create(study) as store:
+        store.set_value("config", config.canonical)
+    asked(capsys, study, "--lengths", 10, 2_000, "--palindromes", 20)
+    assert main(["show", str(study), "--no-figures"]) == 0
+    assert "10 (2/2)" in capsys.readouterr().out
+    (study / "holding.json").write_text("[[1")
+    assert main(["show", str(study), "--no-figures"]) == 2
+    assert "remove it" in capsys.readouterr().err
 
 
 def test_interrupt_loses_no_length_that_was_finished(study, capsys, monkeypatch):

@@ -9,38 +9,20 @@ shares like a trained span (study/span.py). See docs/protocol.md, section 10.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from torch import Tensor
 
 from digitspan.engine import answer_in_pieces, build_network
 from digitspan.errors import UsageError
+from digitspan.held import Held
 from digitspan.palindromes import very_long
 from digitspan.runs import RunConfig
-from digitspan.training import SOLVED_ACCURACY, load_network, one_thread
+from digitspan.training import load_network, one_thread
 
-__all__ = ["Held", "check_can_hold", "hold"]
+__all__ = ["check_can_hold", "hold"]
 
 _DIGITS_AT_ONCE = 2_000
 """Digits of each palindrome that are made at a time."""
-
-
-class Held(NamedTuple):
-    """How one network answered the palindromes of one length."""
-
-    key: str
-    """Of its run."""
-    length: int
-    """T of the palindromes."""
-    right: int
-    """How many it answered right."""
-    tested: int
-    """How many it was asked."""
-
-    @property
-    def holds(self) -> bool:
-        """Whether it was right on 99 % of them."""
-        return self.right >= SOLVED_ACCURACY * self.tested
 
 
 def check_can_hold(config: RunConfig) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "END_STATES",
     "NUM_CLASSES",
     "OPTIMIZERS",
+    "SOLVED_ACCURACY",
     "TASKS",
     "CurvePoint",
     "RunConfig",
@@ -35,6 +36,9 @@ NUM_CLASSES = 10
 
 CHANCE = 1 / NUM_CLASSES
 """The accuracy of guessing: every digit stands first equally often in what is tested."""
+
+SOLVED_ACCURACY = 0.99
+"""Two evaluations in a row at this accuracy end a run as solved."""
 
 ENCODINGS = {"one-hot": 10, "scalar": 1}
 """How a digit is fed in, and the input size d it takes."""

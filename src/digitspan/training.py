@@ -23,7 +23,7 @@ from digitspan.engine import Group, StepResult, Trainer, build_network
 from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.palindromes import HELD_OUT_FROM, HeldOut, Questions, seed_of
-from digitspan.runs import NUM_CLASSES, CurvePoint, RunConfig, RunRecord
+from digitspan.runs import NUM_CLASSES, SOLVED_ACCURACY, CurvePoint, RunConfig, RunRecord
 from digitspan.statistics import memory_bits, wilson
 from digitspan.tasks import TASKS
 
@@ -41,9 +41,6 @@ _log = logging.getLogger(__name__)
 
 EVALUATE_EVERY = 50
 """Training steps between two evaluations."""
-
-SOLVED_ACCURACY = 0.99
-"""Two evaluations in a row at this accuracy end a run as solved."""
 
 DIVERGED_LOSS = 1e3
 """nats: who guesses has 2.3; a network this certain of wrong digits has lost its weights."""

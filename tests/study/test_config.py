@@ -11,7 +11,15 @@ import tomllib
 import pytest
 
 from digitspan.errors import ConfigError
-from digitspan.study.config import PRESETS, StudyConfig, fitting_starts, full, quick, sheet
+from digitspan.study.config import (
+    PRESETS,
+    StudyConfig,
+    fitting_starts,
+    full,
+    quick,
+    records,
+    sheet,
+)
 
 
 def from_toml(text: str, base: StudyConfig | None = None) -> StudyConfig:
@@ -194,6 +202,21 @@ def test_a_start_that_fits_no_cell_is_refused():
     with pytest.raises(ConfigError, match=r"initialisation for rnn must be one of .*got 'chrono'"):
         StudyConfig(initialisation=("chrono",))  # the LSTM's alone, and nothing for the RNN
     assert StudyConfig(initialisation=("uniform", "chrono")).initialisation[1] == "chrono"
+
+
+def test_other_cells_of_a_preset_keep_the_starts_that_fit_them():
+    def starts(**words):
+        return StudyConfig.from_words(words, records()).initialisation
+
+    assert starts(cells=["rnn"]) == ("uniform", "normal", "orthogonal", "identity")
+    assert starts(cells=["mingru", "mine:Cell"]) == ("uniform", "normal", "chrono")
+    assert starts(cells=["rnn"], initialisation=["normal"]) == ("normal",)
+    assert starts(seeds=1) == records().initialisation
+    with pytest.raises(ConfigError, match="initialisation for rnn must be one of"):
+        starts(cells=["rnn"], initialisation=["chrono"])
+    for cells in ([["rnn"]], [3], ["nosuch"]):
+        with pytest.raises(ConfigError, match="cells must be"):
+            starts(cells=cells)
 
 
 def test_cells_of_ones_own_start_as_they_do_themselves():

@@ -13,6 +13,7 @@ from scipy import stats
 from studies import made_up_record, made_up_rows
 
 from digitspan.figures.numbers import accuracy_by_length_info, solved_share_info
+from digitspan.held import Held
 from digitspan.study.config import StudyConfig, quick, sheet
 from digitspan.study.store import Row, Timing
 from digitspan.study.summary import interquartile_mean, summarise
@@ -20,6 +21,7 @@ from digitspan.study.tables import (
     document,
     duration,
     lengths_table,
+    records_table,
     remarks,
     rows_csv,
     span_text,
@@ -212,3 +214,40 @@ def test_a_study_of_one_run_can_be_summarised():
     record = made_up_record(next(iter(rows.values())).record.config, solved=False)
     failed = {record.config.key: Row(record, Timing(1, 0, "", 1))}
     assert text_of(summarise(config, failed).spans[0]) == "<= 5"
+
+
+# The table of records -------------------------------------------------------------------------
+
+CLIMB = StudyConfig(lengths=(5, 10, 20, 40), seeds=5, climb=True)
+
+
+def column(table, heading):
+    """The cells of a column, in the order of the rows."""
+    (found,) = [column for column in table.columns if column.header == heading]
+    return list(found.cells)
+
+
+def test_records_are_the_longest_lengths_that_four_of_five_solve():
+    def rule(config):
+        return config.length <= (10 if config.cell == "rnn" else 20) - (config.seed == 4)
+
+    table = records_table(summarise(CLIMB, made_up_rows(CLIMB, rule)), [])
+    assert column(table, "longest T") == ["10", "20"]
+    assert column(table, "solved") == ["4/5", "4/5"]
+    assert column(table, "next T") == ["20", "40"]
+    assert column(table, "solved there") == ["0/5", "0/5"]
+    assert "holds" not in [column.header for column in table.columns]
+
+
+def test_records_stand_beside_what_the_networks_hold():
+    summary = summarise(CLIMB, made_up_rows(CLIMB, rule))
+    rnn, lstm = [[r.config.key for r in row.lengths[-1].records] for row in summary.spans]
+    held = [Held(key, 1_000, 100, 100) for key in rnn]
+    held += [Held(key, 10_000, 100 if key != rnn[0] else 98, 100) for key in rnn]
+    held += [Held(key, 100_000, 99 if key in rnn[:3] else 0, 100) for key in rnn]
+    held += [Held(key, 1_000, 0, 100) for key in lstm]
+    assert column(records_table(summary, held), "holds") == ["10,000 (4/5)", "< 1,000 (0/5)"]
+    again = [Held(key, 100_000, 1_000, 1_000) for key in rnn]  # asked more, which counts more
+    found = column(records_table(summary, [*again, *held]), "holds")
+    assert found[0] == "100,000 (5/5)"
+    assert column(records_table(summary, held[:5]), "holds") == ["1,000 (5/5)", ""]

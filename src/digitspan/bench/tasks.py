@@ -17,12 +17,12 @@ from digitspan.bench.measure import Effort, Row, in_turn, processor_seconds
 from digitspan.bench.peers import TorchNetwork, autograd_step, template_batches
 from digitspan.engine import answer_in_pieces, build_network
 from digitspan.palindromes import draw_training, encode, held_out, seed_of
-from digitspan.runs import RunConfig, RunRecord
+from digitspan.runs import SOLVED_ACCURACY, RunConfig, RunRecord
 from digitspan.study.config import quick
 from digitspan.study.grid import Job
 from digitspan.study.runner import run_study
 from digitspan.study.worker import Spread
-from digitspan.training import EVALUATE_EVERY, SOLVED_ACCURACY, train
+from digitspan.training import EVALUATE_EVERY, train
 
 __all__ = ["rows", "torch_with_our_start"]
 

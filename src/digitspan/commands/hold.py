@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -18,7 +17,7 @@ from rich.table import Table
 from digitspan.cells import title
 from digitspan.commands.options import add_json, print_json, require_torch
 from digitspan.errors import UsageError
-from digitspan.files import write_whole
+from digitspan.held import Held, read_held, write_held
 from digitspan.importing import importing
 from digitspan.page.kept import KeptRun, find_weights, is_study, named_run, rows_of
 from digitspan.runs import RunConfig, RunRecord
@@ -27,13 +26,7 @@ from digitspan.study.span import Counts, Span, measure_span
 from digitspan.study.store import folder_of
 from digitspan.study.tables import ISOTONIC, span_text
 
-if TYPE_CHECKING:
-    from digitspan.holding import Held
-
 __all__ = ["add_options", "run"]
-
-FILE = "holding.json"
-"""Where the answers are kept: in the run's folder, or the study's."""
 
 MOST_PALINDROMES = 100_000
 """More would not fit into memory at once."""
@@ -156,10 +149,9 @@ def _groups(name: str) -> list[Group]:
 
 def _ask(group: Group, lengths: Sequence[int], count: int) -> list[Held]:
     """Every network at every length; what was kept of an earlier call is not asked again."""
-    from digitspan.holding import Held, hold
+    from digitspan.holding import hold
 
-    file = group.folder / FILE
-    kept = [Held(*entry) for entry in _read(file)]
+    kept = read_held(group.folder)
     wanted = {config.key for config in group.configs}
     with Progress(
         TextColumn("{task.description}"),
@@ -181,28 +173,11 @@ def _ask(group: Group, lengths: Sequence[int], count: int) -> list[Held]:
                 bar.update(task, completed=read)
 
             kept += hold(missing, length, count, on_digits=on_digits)
-            text = json.dumps([list(held) for held in kept])
-            write_whole(file, f"{text}\n".encode())
+            write_held(group.folder, kept)
     return [
         held for held in kept
         if held.key in wanted and held.length in lengths and held.tested == count
     ]  # fmt: skip
-
-
-def _read(file: Path) -> list[tuple[str, int, int, int]]:
-    """The answers kept in a file; none where there is no such file.
-
-    Raises:
-        UsageError: where it is damaged.
-    """
-    try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
-        return [(str(key), int(t), int(right), int(n)) for key, t, right, n in entries]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        message = f"{file} is not what `digitspan hold` has written ({error}); remove it"
-        raise UsageError(message) from error
 
 
 def _by_length(answers: Sequence[Held]) -> dict[int, list[Held]]:

@@ -19,6 +19,7 @@ from digitspan.cells import title
 from digitspan.commands.options import add_json, path, print_json, require_torch
 from digitspan.errors import StoreError
 from digitspan.files import require_writable_folder
+from digitspan.held import read_held
 from digitspan.importing import importing
 from digitspan.runs import RunRecord
 from digitspan.study.config import StudyConfig
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         why = {"why": reasons(options.study, summary)} if options.why else {}
         print_json(document(summary, rows) | why)
     else:
-        print_summary(summary)
+        print_summary(summary, options.study)
         if options.why:
             _print_reasons(options.study, summary)
     wanted = options.out is not None or not (options.json or options.csv)
@@ -84,13 +85,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def print_summary(summary: Summary) -> None:
-    """Print the tables on standard output."""
+def print_summary(summary: Summary, study: Path) -> None:
+    """Print the tables on standard output.
+
+    Raises:
+        UsageError: where what `digitspan hold` has kept beside the study is damaged.
+    """
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(spans_table(summary))
     console.print(lengths_table(summary))
     if summary.config.climb:
-        console.print(records_table(summary))
+        console.print(records_table(summary, read_held(folder_of(study))))
     if summary.compared:
         console.print(compared_table(summary))
     if summary.controls:

@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(document(summary, rows))
     else:
-        print_summary(summary)
+        print_summary(summary, folder)
     write_figures(summary, folder)
     return 0
 

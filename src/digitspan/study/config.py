@@ -92,7 +92,8 @@ class StudyConfig:
 
         Args:
             words: names of settings (`-` and `_` are the same) and their values.
-            base: where the others come from, by default this class's defaults.
+            base: where the others come from, by default this class's defaults. Where the words
+                name other cells and no starts, its starts are those of them that fit one.
 
         Raises:
             ConfigError: for an unknown word, naming the nearest known one, for a word that is
@@ -108,7 +109,13 @@ class StudyConfig:
                 raise ConfigError(name, "must be given once; got it with - and with _")
             is_list = isinstance(fields[name].default, tuple)
             values[name] = (value,) if is_list and not isinstance(value, list | tuple) else value
-        return dataclasses.replace(base, **values) if base else cls(**values)
+        if base is None:
+            return cls(**values)
+        if "initialisation" not in values and "cells" in values:
+            cells = [str(cell) for cell in values["cells"]]
+            fitting = [s for s in base.initialisation if any(_fits(s, cell) for cell in cells)]
+            values["initialisation"] = fitting or base.initialisation
+        return dataclasses.replace(base, **values)
 
 
 def quick() -> StudyConfig:
@@ -166,9 +173,11 @@ def records() -> StudyConfig:
         lengths=(5, 10, 30, 100, 300, 1_000),
         seeds=5,
         learning_rates=(1e-4, 1e-3),
-        initialisation=("uniform", "orthogonal", "identity", "forget-bias-1"),
+        initialisation=("uniform", "normal", "orthogonal", "identity", "forget-bias-1", "chrono"),
         optimizer="adam",
         train_steps=5_000,
+        hidden_size=64,
+        batch_size=64,
         max_grad_norm=0.01,
         curriculum=True,
         climb=True,

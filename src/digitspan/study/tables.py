@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from rich.table import Table
 
 from digitspan.cells import start_title, title
+from digitspan.held import Held
 from digitspan.runs import CHANCE, TASKS, RunRecord
 from digitspan.study.grid import CLIMBED
 from digitspan.study.span import Span
@@ -123,8 +125,13 @@ def lengths_table(summary: Summary) -> Table:
     return table
 
 
-def records_table(summary: Summary) -> Table:
-    """How far each condition was brought, of a study that climbs from length to length."""
+def records_table(summary: Summary, held: Sequence[Held]) -> Table:
+    """How far each condition was brought, of a study that climbs from length to length.
+
+    Args:
+        summary: what the study found.
+        held: what `digitspan hold` has asked its networks.
+    """
     share = f"{100 * CLIMBED:.0f} %"
     steps = f"{summary.config.train_steps:,}"
     table = Table(title=f"Records: the longest T that {share} of the seeds solve in {steps} steps")
@@ -132,22 +139,41 @@ def records_table(summary: Summary) -> Table:
         table.add_column(heading, no_wrap=True)
     for heading in ("longest T", "solved", "steps", "next T", "solved there", "grown to", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
+    if held:
+        table.add_column("holds", justify="right", no_wrap=True)
     for row in summary.spans:
-        held = [found for found in row.lengths if found.solved >= CLIMBED * len(found.records)]
-        after = [found for found in row.lengths if found not in held]
+        far = [found for found in row.lengths if found.solved >= CLIMBED * len(found.records)]
+        after = [found for found in row.lengths if found not in far]
         table.add_row(
             title(row.condition.cell),
             start_title(row.condition.initialisation),
             row.condition.rate,
-            f"{held[-1].length:,}" if held else "none",
-            f"{held[-1].solved}/{len(held[-1].records)}" if held else "",
-            _steps(held[-1]) if held else "",
+            f"{far[-1].length:,}" if far else "none",
+            f"{far[-1].solved}/{len(far[-1].records)}" if far else "",
+            _steps(far[-1]) if far else "",
             f"{after[0].length:,}" if after else "not tried",
             f"{after[0].solved}/{len(after[0].records)}" if after else "",
             ", ".join(f"{record.grown_to:,}" for record in after[0].records) if after else "",
             duration(row.seconds),
+            *([_held_text(row, held)] if held else []),
         )
     return table
+
+
+def _held_text(row: SpanSummary, answers: Sequence[Held]) -> str:
+    """The longest T that as large a share of a condition's networks hold: `10,000 (5/5)`."""
+    keys = {record.config.key for record in row.records}
+    by_length: dict[int, dict[str, bool]] = defaultdict(dict)
+    for answer in sorted(answers, key=lambda answer: answer.tested):  # the most asked counts
+        if answer.key in keys:
+            by_length[answer.length][answer.key] = answer.holds
+    text = ""
+    for length, holds in sorted(by_length.items(), reverse=True):
+        share = f"{length:,} ({sum(holds.values())}/{len(holds)})"
+        if sum(holds.values()) >= CLIMBED * len(holds):
+            return share
+        text = f"< {share}"
+    return text
 
 
 def compared_table(summary: Summary) -> Table:
