@@ -147,6 +147,16 @@ def test_table_of_records_shows_what_is_held(study, capsys):
     assert "remove it" in capsys.readouterr().err
 
 
+def test_log_file_is_told_how_far_the_strings_are_read(study, capsys, monkeypatch):
+    monkeypatch.setattr("digitspan.commands.hold._SECONDS_A_LINE", 0.0)
+    assert main(["hold", str(study), "--lengths", "5000", "--palindromes", "10"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    read = ["2,000", "4,000", "4,999"]
+    assert [line.split(": ")[1].split(" ")[0] for line in lines] == read
+    assert all("2 networks (lstm), T = 5,000" in line for line in lines)
+    assert lines[-1].endswith("about 0 s left")
+
+
 def test_interrupt_loses_no_length_that_was_finished(study, capsys, monkeypatch):
     from digitspan import holding
 

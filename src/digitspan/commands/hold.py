@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from digitspan.cells import title
@@ -24,7 +25,7 @@ from digitspan.runs import RunConfig, RunRecord
 from digitspan.statistics import wilson
 from digitspan.study.span import Counts, Span, measure_span
 from digitspan.study.store import folder_of
-from digitspan.study.tables import ISOTONIC, span_text
+from digitspan.study.tables import ISOTONIC, duration, span_text
 
 __all__ = ["add_options", "run"]
 
@@ -33,6 +34,9 @@ MOST_PALINDROMES = 100_000
 
 LONGEST = 10_000_000_000
 """A length beyond it would take years."""
+
+_SECONDS_A_LINE = 60.0
+"""So often a log file is told how far the strings are read."""
 
 
 class Group(NamedTuple):
@@ -153,31 +157,61 @@ def _ask(group: Group, lengths: Sequence[int], count: int) -> list[Held]:
 
     kept = read_held(group.folder)
     wanted = {config.key for config in group.configs}
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} digits"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
+    with _Reading() as reading:
         for length in lengths:
             done = {held.key for held in kept if (held.length, held.tested) == (length, count)}
             missing = {c: group.weights[c] for c in group.configs if c.key not in done}
             if not missing:
                 continue
-            about = f"{len(missing)} networks ({group.configs[0].cell}), T = {length:,}"
-            task = bar.add_task(about, total=length - 1)
-
-            def on_digits(read: int, task: TaskID = task) -> None:
-                bar.update(task, completed=read)
-
-            kept += hold(missing, length, count, on_digits=on_digits)
+            reading.begin(f"{len(missing)} networks ({group.configs[0].cell})", length)
+            kept += hold(missing, length, count, on_digits=reading.update)
             write_held(group.folder, kept)
     return [
         held for held in kept
         if held.key in wanted and held.length in lengths and held.tested == count
     ]  # fmt: skip
+
+
+class _Reading:
+    """How far the strings are read, on standard error: a bar, or in a log file a line a minute."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f} of {task.total:,.0f} digits"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def begin(self, who: str, length: int) -> None:
+        """These begin to read strings of a length."""
+        self._about, self._digits = f"{who}, T = {length:,}", length - 1
+        self._task = self._bar.add_task(self._about, total=self._digits)
+        self._begun = self._said = time.monotonic()
+
+    def update(self, read: int) -> None:
+        """So many digits of them have been read."""
+        self._bar.update(self._task, completed=read)
+        now = time.monotonic()
+        if self._bar.disable and now - self._said >= _SECONDS_A_LINE:
+            left = (now - self._begun) / read * (self._digits - read)
+            self._said = now
+            self._console.print(
+                f"{time.strftime('%H:%M:%S')} {self._about}: {read:,} digits read, "
+                f"about {duration(left)} left",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip
 
 
 def _by_length(answers: Sequence[Held]) -> dict[int, list[Held]]:
