@@ -61,3 +61,9 @@ def test_a_study_is_read_without_torch(tmp_path):
         for row in made_up_rows(config, lambda run: run.length < 15).values():
             store.add(row.record, row.timing)
     assert "{'solved': 6, 'plateau': 3}" in run_example("04_read_a_study.py", tmp_path)
+
+
+def test_an_rnn_holds_by_signs_that_do_not_change():
+    printed = run_example("05_how_an_rnn_holds.py", 50)
+    assert "rnn-T050-lr0.001-seed0: solved at step" in printed
+    assert "and 0% of the units change sign" in printed
