@@ -52,6 +52,13 @@ CASES = {
         HEALTHY,
         "Gradients explode: 62 % of the training steps had to be clipped to norm 10.",
     ),
+    "clipped at an ordinary norm": (
+        changed(config=dataclasses.replace(CONFIG, max_grad_norm=0.01), clipped_share=1.0),
+        Inside(2e-9, 0.4, 0.1),
+        "Gradients vanish: ||dL/dh|| is 2e-09 at step 1 against 0.4 at step 19, 5e-09 of it, so "
+        "training hardly hears of the first digit; it stood still at 2.30 nats (guessing is "
+        "2.30).",
+    ),
     "saturated": (
         STOOD_STILL,
         Inside(0.1, 0.4, 0.93),

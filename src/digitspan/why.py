@@ -24,6 +24,10 @@ VANISHED, EXPLODED = 1e-3, 1e3
 OFTEN_CLIPPED = 0.3
 """A run whose gradients are clipped in more of its steps than this explodes in training."""
 
+EXPLODED_NORM = 10.0
+"""The template's max_grad_norm. Where it is set lower, ordinary gradients are clipped too, and
+that says nothing."""
+
 SATURATED = 0.95
 """Beyond this size tanh passes on less than a tenth of the gradient: 1 - 0.95^2 = 0.0975."""
 
@@ -107,7 +111,7 @@ def why_sentence(record: RunRecord, inside: Inside | None) -> str:
     lost = _learned_and_lost(record)
     if lost:
         return lost
-    if clipped > OFTEN_CLIPPED:
+    if clipped > OFTEN_CLIPPED and record.config.max_grad_norm >= EXPLODED_NORM:
         return (
             f"Gradients explode: {100 * clipped:.0f} % of the training steps had to be clipped to "
             f"norm {record.config.max_grad_norm:g}."
