@@ -47,6 +47,13 @@ def test_accuracy_shows_every_seed_the_medians_and_chance_in_percent(summary):
     assert "no claim" in info.caption
 
 
+def test_a_growing_length_is_said_below_the_figure(summary):
+    grown = summary._replace(config=dataclasses.replace(summary.config, curriculum=True))
+    words = "the length growing to T"
+    assert words in numbers.accuracy_by_length_info(grown).caption
+    assert words not in numbers.accuracy_by_length_info(summary).caption
+
+
 def test_bits_are_of_one_digit(summary):
     info = numbers.bits_by_length_info(summary)
     assert info.reference[0] == pytest.approx(np.log2(10))

@@ -332,9 +332,10 @@ def _how(summary: Summary) -> str:
     c = summary.config
     seeds = f"{c.seeds} seeds a length" if not c.adaptive else "lengths placed adaptively"
     note = f" {c.note[0].upper()}{c.note[1:]}." if c.note else ""
+    grown = ", the length growing to T" if c.curriculum else ""
     return (
         f"{seeds[0].upper()}{seeds[1:]}, n = {c.hidden_size}, batch {c.batch_size}, "
-        f"{c.optimizer}, at most {c.train_steps:,} steps a run.{note}"
+        f"{c.optimizer}, at most {c.train_steps:,} steps a run{grown}.{note}"
     )
 
 
