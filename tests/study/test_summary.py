@@ -251,3 +251,7 @@ def test_records_stand_beside_what_the_networks_hold():
     found = column(records_table(summary, [*again, *held]), "holds")
     assert found[0] == "100,000 (5/5)"
     assert column(records_table(summary, held[:5]), "holds") == ["1,000 (5/5)", ""]
+    shorter = [Held(r.config.key, 1_000, 0, 100) for r in summary.spans[0].lengths[0].records]
+    assert column(records_table(summary, shorter), "holds") == ["< 1,000 (0/5)", ""]
+    assert column(records_table(summary, [*shorter, *held]), "holds")[0] == "10,000 (4/5)"
+    assert column(records_table(summary, [*shorter, *held[:5]]), "holds")[0] == "1,000 (5/5)"

@@ -161,8 +161,15 @@ def records_table(summary: Summary, held: Sequence[Held]) -> Table:
 
 
 def _held_text(row: SpanSummary, answers: Sequence[Held]) -> str:
-    """The longest T that as large a share of a condition's networks hold: `10,000 (5/5)`."""
-    keys = {record.config.key for record in row.records}
+    """The longest T that as large a share of a condition's networks hold: `10,000 (5/5)`.
+
+    Its networks are those trained at the longest length of which any was asked: a study that has
+    climbed on since was asked at a shorter one before.
+    """
+    asked = {answer.key for answer in answers}
+    keys: set[str] = set()
+    for found in row.lengths:  # shortest first
+        keys = {record.config.key for record in found.records} & asked or keys
     by_length: dict[int, dict[str, bool]] = defaultdict(dict)
     for answer in sorted(answers, key=lambda answer: answer.tested):  # the most asked counts
         if answer.key in keys:
