@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 
 import digitspan.part1
-from digitspan.check.many import Settings, check_many
-from digitspan.check.rules import read_rules
-from digitspan.check.sandbox import Limits, require_level
+from digitspan.check.course import Settings, check_many
+from digitspan.check.course_rules import read_rules
+from digitspan.check.sandbox.process import Limits, require_level
 
 PART1 = Path(digitspan.part1.__file__).parent
 FAULT = ("c = g * i + c * f", "c = g * i")

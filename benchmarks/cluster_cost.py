@@ -23,10 +23,12 @@ from typing import Any
 
 from keeping import keep
 
-from digitspan.runs import RunConfig, RunRecord
-from digitspan.study import carrier, cluster, pool, runner, worker
+from digitspan.runs.config import RunConfig
+from digitspan.runs.record import RunRecord
+from digitspan.study import runner
 from digitspan.study.config import StudyConfig
-from digitspan.study.worker import Message, WorkerOptions
+from digitspan.study.crew import cluster, pool, ray_driver, worker
+from digitspan.study.crew.worker import Message, WorkerOptions
 
 WORKERS = os.cpu_count() or 1
 WEIGHTS = bytes(4 * (4 * 128 * (128 + 10 + 1) + 10 * (128 + 1)))
@@ -49,9 +51,9 @@ def work(pipe: Any, options: WorkerOptions) -> None:
 
 def carry(pipe: Any, options: WorkerOptions, address: str, most: int) -> None:
     """Ray's process, whose nodes' tasks are empty."""
-    carrier.TRAINER = "cluster_cost"
+    ray_driver.TRAINER = "cluster_cost"
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # of the nodes that it begins
-    carrier.carry(pipe, options, address, most)
+    ray_driver.carry(pipe, options, address, most)
 
 
 class Clock:
@@ -85,7 +87,7 @@ def study_rate(where: str | None, seeds: int, *, tuning: bool) -> float:
 
 def populations() -> dict[str, float]:
     """16 networks of n = 32, together against one after the other, and how many records agree."""
-    from digitspan.training import train, train_together
+    from digitspan.training.run import train, train_together
 
     configs = [
         RunConfig(cell="lstm", length=20, hidden_size=32, train_steps=200, seed=seed)

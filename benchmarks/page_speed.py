@@ -20,12 +20,13 @@ import safetensors.torch
 from keeping import keep
 from playwright.sync_api import sync_playwright
 
-from digitspan.engine import build_network
-from digitspan.page import page_html
-from digitspan.page.choose import Chosen
-from digitspan.page.data import document
-from digitspan.page.kept import KeptRun
-from digitspan.runs import RunConfig, RunRecord
+from digitspan.look.page import page_html
+from digitspan.look.page.choose import Chosen
+from digitspan.look.page.data import document
+from digitspan.runs.config import RunConfig
+from digitspan.runs.record import RunRecord
+from digitspan.study.kept_runs import KeptRun
+from digitspan.training.engine import build_network
 
 DIGITS = "68284674764828176543201234561"
 KEY_PRESS = """async (digits) => {

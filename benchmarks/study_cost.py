@@ -37,9 +37,9 @@ def training_parts(rounds: int) -> dict[str, float]:
     """Median seconds of: one bare training step, one evaluation, the final test; in turn."""
     import torch
 
-    from digitspan.palindromes import draw_training
-    from digitspan.runs import RunConfig
-    from digitspan.training import _Run
+    from digitspan.runs.config import RunConfig
+    from digitspan.tasks.palindrome import draw_training
+    from digitspan.training.run import _Run
 
     torch.set_num_threads(1)
     run = _Run(RunConfig(cell="lstm", length=20), torch.device("cpu"), None)
@@ -85,7 +85,8 @@ def study_seconds(folder: Path, workers: int, seeds: int) -> tuple[float, float]
 
 def store_of(folder: Path, runs: int) -> float:
     """Make a store of some runs; rows written a second."""
-    from digitspan.runs import CurvePoint, RunConfig, RunRecord
+    from digitspan.runs.config import RunConfig
+    from digitspan.runs.record import CurvePoint, RunRecord
     from digitspan.study.config import StudyConfig
     from digitspan.study.store import Store, Timing
 

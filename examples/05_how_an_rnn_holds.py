@@ -5,8 +5,9 @@ import sys
 import torch
 
 from digitspan import RunConfig, train
-from digitspan.palindromes import encode, very_long
-from digitspan.training import load_network
+from digitspan.tasks.palindrome import very_long
+from digitspan.tasks.questions import encode
+from digitspan.training.engine import load_network
 
 config = RunConfig(
     cell="rnn",

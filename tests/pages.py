@@ -4,12 +4,12 @@ import safetensors.torch
 import torch
 from studies import made_up_record
 
-from digitspan.engine import build_network
-from digitspan.page import page_html
-from digitspan.page.choose import Chosen
-from digitspan.page.data import document
-from digitspan.page.kept import KeptRun
-from digitspan.runs import RunConfig
+from digitspan.look.page import page_html
+from digitspan.look.page.choose import Chosen
+from digitspan.look.page.data import document
+from digitspan.runs.config import RunConfig
+from digitspan.study.kept_runs import KeptRun
+from digitspan.training.engine import build_network
 
 __all__ = ["kept_run", "page_of"]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import quick_worker
 
-from digitspan.study import worker
+from digitspan.study.crew import worker
 
 __all__ = ["train_run"]
 

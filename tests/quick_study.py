@@ -11,7 +11,7 @@ if __name__ == "__main__":
 
     from digitspan.cli import main
     from digitspan.commands import study
-    from digitspan.study import cluster, pool
+    from digitspan.study.crew import cluster, pool
 
     if os.environ.get("QUICK_TRAINING") != "real":
         cluster.CONNECT_SECONDS = 90  # the machine may have other things to do

@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
-from digitspan.runs import CurvePoint, RunConfig, RunRecord
-from digitspan.study import carrier, worker
+from digitspan.runs.config import RunConfig
+from digitspan.runs.record import CurvePoint, RunRecord
+from digitspan.study.crew import ray_driver, worker
 
 SECONDS_A_STEP = float(os.environ.get("QUICK_SECONDS_A_STEP", "0.0002"))
 
@@ -100,23 +101,24 @@ def misbehave(config: RunConfig, checkpoint: Path) -> None:
 
 
 def work(pipe, options) -> None:
-    """`digitspan.study.worker.work` with `train` above in the place of the real one."""
+    """`digitspan.study.crew.worker.work` with `train` above in the place of the real one."""
     make_up()
     worker.work(pipe, options)
 
 
 def make_up() -> None:
     """Let `train` above take the place of the real one, and nothing that of torch."""
-    training = types.ModuleType("digitspan.training")
-    training.train, training.find_device = train, str
+    run, machine = (types.ModuleType(f"digitspan.training.{name}") for name in ("run", "machine"))
+    run.train, machine.find_device = train, str
     torch = types.ModuleType("torch")
     torch.set_num_threads = lambda number: None
-    sys.modules.update({"torch": torch, "digitspan.training": training})
+    sys.modules["torch"] = torch
+    sys.modules |= {module.__name__: module for module in (run, machine)}
 
 
 def carry(pipe, options, address, most) -> None:
-    """`digitspan.study.carrier.carry` whose nodes make their training up."""
-    carrier.TRAINER = "quick_node"
+    """`digitspan.study.crew.ray_driver.carry` whose nodes make their training up."""
+    ray_driver.TRAINER = "quick_node"
     if version := os.environ.get("QUICK_RAY_VERSION"):
         importlib.import_module("ray").__version__ = version
-    carrier.carry(pipe, options, address, most)
+    ray_driver.carry(pipe, options, address, most)

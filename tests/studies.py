@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from digitspan.runs import CurvePoint, RunConfig, RunRecord
+from digitspan.runs.config import RunConfig
+from digitspan.runs.record import CurvePoint, RunRecord
 from digitspan.study.config import StudyConfig
 from digitspan.study.grid import next_jobs
 from digitspan.study.store import Row, Timing

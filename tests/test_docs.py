@@ -12,7 +12,7 @@ import pytest
 
 from digitspan import cli
 from digitspan.cells import CELLS, INITIALISATIONS
-from digitspan.runs import END_STATES
+from digitspan.runs.outcome import END_STATES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

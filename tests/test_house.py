@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,43 +15,32 @@ import digitspan
 
 SOURCE = Path(digitspan.__file__).parent
 
-LAYERS = (
-    ("errors", "part1"),
-    ("cells",),
-    ("files", "statistics", "importing"),
-    ("runs",),
-    ("held", "palindromes", "bptt"),
-    ("tasks",),
-    ("fused", "optimizers"),
-    ("engine",),
-    ("training", "probe"),
-    ("why", "runfolder"),
-    ("holding",),
-    ("study",),
-    ("figures",),
-    ("inside_figures",),
-    ("inside",),
-    ("report", "check", "page", "bench"),
-    ("commands",),
-    ("cli",),
-    ("__main__",),
-)
-"""From low to high, as in docs/design.md. What stands side by side does not import each other."""
+DESIGN = Path(__file__).parents[1] / "docs" / "design.md"
 
-RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+
+def layers():
+    """The import order from low to high: the one list, which docs/design.md shows."""
+    (block,) = re.findall(
+        r"^```text\n(errors.*?)^```", DESIGN.read_text(encoding="utf-8"), re.M | re.S
+    )
+    return [re.findall(r"\w+", layer) for layer in block.split("<")]
+
+
+RANK = {name: rank for rank, layer in enumerate(layers()) for name in layer}
 
 NO_TORCH = (
     "digitspan",
     "digitspan.errors",
-    "digitspan.cells",
     "digitspan.files",
-    "digitspan.importing",
     "digitspan.statistics",
-    "digitspan.runs",
-    "digitspan.held",
-    "digitspan.runfolder",
-    *sorted(f"digitspan.study.{path.stem}" for path in SOURCE.glob("study/[a-z]*.py")),
+    "digitspan.tasks",
+    "digitspan.tasks.seeds",
+    "digitspan.cells",
+    *(f"digitspan.runs.{path.stem}" for path in sorted(SOURCE.glob("runs/[a-z]*.py"))),
+    *(f"digitspan.study.{path.stem}" for path in sorted(SOURCE.glob("study/[a-z]*.py"))),
+    *(f"digitspan.study.crew.{path.stem}" for path in sorted(SOURCE.glob("study/crew/[a-z]*.py"))),
     "digitspan.figures",
+    "digitspan.hold.kept_answers",
     "digitspan.cli",
 )
 """What computes statistics, draws the figures of a study, reads a store or prints help."""
@@ -105,7 +95,7 @@ def wrong_imports(own_name, tree):
     own = own_name.split(".")[0]
     for name in imported(tree, own_name):
         other = name.split(".")[0]
-        if name and other != own and RANK.get(other, len(LAYERS)) >= RANK[own]:
+        if name and other != own and RANK.get(other, len(RANK)) >= RANK[own]:
             yield f"{own_name} imports {name}"
 
 
@@ -113,23 +103,25 @@ def wrong_imports(own_name, tree):
     ("name", "tree"), [pytest.param(*item, id=item[0]) for item in modules().items()]
 )
 def test_imports_run_one_way(name, tree):
-    assert name.split(".")[0] in RANK, f"{name} has no place in LAYERS: say where it stands"
+    assert name.split(".")[0] in RANK, (
+        f"{name} has no place in docs/design.md: say there where it stands"
+    )
     assert list(wrong_imports(name, tree)) == []
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "import digitspan.training",
-        "from digitspan.training import train",
+        "import digitspan.training.run",
+        "from digitspan.training.run import train",
         "from digitspan import training",
-        "from ..training import train",
+        "from ..training.run import train",
         "def f():\n    from digitspan.cli import main",
-        "from digitspan.bptt import gradients",
+        "from digitspan.look.bptt import gradients",
     ],
 )
 def test_import_the_wrong_way_is_found(line):
-    own_name = "palindromes.deep" if ".." in line else "palindromes"
+    own_name = "tasks.palindrome" if ".." in line else "tasks"
     assert list(wrong_imports(own_name, ast.parse(line)))
 
 
@@ -181,7 +173,9 @@ def test_statistics_store_and_figures_never_import_torch():
 
 
 def test_test_for_torch_can_go_red():
-    assert imported_by("digitspan", "digitspan.palindromes")[0] == ["digitspan.palindromes"]
+    assert imported_by("digitspan", "digitspan.tasks.palindrome")[0] == [
+        "digitspan.tasks.palindrome"
+    ]
 
 
 def test_importing_digitspan_loads_neither_torch_nor_numpy():

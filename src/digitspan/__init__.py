@@ -13,10 +13,10 @@ _HOME = {
     "DigitspanError": "errors",
     "LSTM": "part1.lstm",
     "PalindromeDataset": "part1.dataset",
-    "RunConfig": "runs",
-    "RunRecord": "runs",
+    "RunConfig": "runs.config",
+    "RunRecord": "runs.record",
     "VanillaRNN": "part1.vanilla_rnn",
-    "train": "training",
+    "train": "training.run",
 }
 
 __all__ = ["__version__", *_HOME]
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from digitspan.part1.dataset import PalindromeDataset as PalindromeDataset
     from digitspan.part1.lstm import LSTM as LSTM
     from digitspan.part1.vanilla_rnn import VanillaRNN as VanillaRNN
-    from digitspan.runs import RunConfig as RunConfig
-    from digitspan.runs import RunRecord as RunRecord
-    from digitspan.training import train as train
+    from digitspan.runs.config import RunConfig as RunConfig
+    from digitspan.runs.record import RunRecord as RunRecord
+    from digitspan.training.run import train as train
 
 
 def __getattr__(name: str) -> Any:

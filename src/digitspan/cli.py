@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from digitspan import __version__
+from digitspan.commands.interrupts import importing
 from digitspan.errors import ConfigError, DigitspanError, UsageError, one_of
-from digitspan.importing import importing
 
 __all__ = ["COMMANDS", "command_parser", "main"]
 

@@ -164,7 +164,7 @@ ESCAPES = {
     "environment of process {pid}": "open('/proc/{pid}/environ').read()",
     "command lines": "1 / any('pytest' in open(f'/proc/{{p}}/cmdline').read() for p in "
     "os.listdir('/proc') if p.isdigit())",
-    "the equations": "import digitspan.check.equations.cells",
+    "the equations": "import digitspan.check.network.equations",
     "passwords": "open('/etc/shadow').read()",
     "write outside": "open('{folder}/written', 'w').write('x')",
     "write into the system": "open('/usr/written', 'w').write('x')",

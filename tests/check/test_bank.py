@@ -7,11 +7,11 @@ import pytest
 from check.bank import HONEST, MUTANTS
 from check.honest import HONEST as _  # noqa: F401  fills the bank
 
-from digitspan.check.checker import Children, check_class
-from digitspan.check.handin import HandIn, Tree
-from digitspan.check.rules import Rules
-from digitspan.check.sandbox import Limits
-from digitspan.check.source import read_sources
+from digitspan.check.course_rules import Rules
+from digitspan.check.hand_in import Children, check_class
+from digitspan.check.reading.hand_ins import HandIn, Tree
+from digitspan.check.reading.source import read_sources
+from digitspan.check.sandbox.process import Limits
 
 CLASSES = {"rnn": "VanillaRNN", "lstm": "LSTM"}
 NO_RULES = Rules({}, frozenset())

@@ -11,9 +11,9 @@ import pytest
 from check.bank import HEADER, SIGNATURE, lstm, rnn
 
 import digitspan.part1.lstm
-from digitspan.check import many
-from digitspan.check.report import Finding, Report, Section
-from digitspan.check.sandbox import Limits, best_level
+from digitspan.check import course
+from digitspan.check.findings import Finding, Report, Section
+from digitspan.check.sandbox.process import Limits, best_level
 from digitspan.check.table import as_csv
 from digitspan.commands.check import add_options, run
 from digitspan.errors import UsageError
@@ -84,13 +84,13 @@ def test_several_hand_ins_are_resumed_and_changed_ones_checked_again(
         folder_of(tmp_path / "all" / name, vanilla_rnn=rnn("separate"), lstm=lstm("columns"))
     out = tmp_path / "out"
     calls = []
-    real = many.check_hand_in
+    real = course.check_hand_in
 
     def counted(path, *rest):
         calls.append(path.name)
         return real(path, *rest)
 
-    monkeypatch.setattr(many, "check_hand_in", counted)
+    monkeypatch.setattr(course, "check_hand_in", counted)
     words = (tmp_path / "all", "--out", out, "--csv", "--jobs", "1")
     assert check(*words) == 1  # no PDF
     first = capsys.readouterr().out
@@ -117,19 +117,21 @@ def quick_reports(monkeypatch, fail_at=None):
         fine = Section()
         return Report(str(path), "limited", {"VanillaRNN": fine, "LSTM": fine}, fine, fine)
 
-    monkeypatch.setattr(many, "check_hand_in", report)
+    monkeypatch.setattr(course, "check_hand_in", report)
     return calls
 
 
 def test_interrupted_check_goes_on_where_it_was(tmp_path, monkeypatch):
     paths = [folder_of(tmp_path / f"h{number}", lstm="x = 1") for number in range(6)]
-    settings = many.Settings("limited", Limits(), many.Rules({}, frozenset()), 1, tmp_path / "out")
+    settings = course.Settings(
+        "limited", Limits(), course.Rules({}, frozenset()), 1, tmp_path / "out"
+    )
     calls = quick_reports(monkeypatch, fail_at="h3")
     with pytest.raises(KeyboardInterrupt):
-        many.check_many(paths, settings, lambda report: None)
+        course.check_many(paths, settings, lambda report: None)
     assert calls[:3] == ["h0", "h1", "h2"]
     calls = quick_reports(monkeypatch)
-    reports = many.check_many(paths, settings, lambda report: None)
+    reports = course.check_many(paths, settings, lambda report: None)
     assert [Path(report.hand_in).name for report in reports] == [path.name for path in paths]
     assert "h3" in calls
     assert not set(calls) & {"h0", "h1", "h2"}  # what was finished is not done again
@@ -137,13 +139,15 @@ def test_interrupted_check_goes_on_where_it_was(tmp_path, monkeypatch):
 
 def test_line_that_was_cut_off_is_checked_again(tmp_path, monkeypatch):
     paths = [folder_of(tmp_path / f"h{number}", lstm="x = 1") for number in range(3)]
-    settings = many.Settings("limited", Limits(), many.Rules({}, frozenset()), 1, tmp_path / "out")
+    settings = course.Settings(
+        "limited", Limits(), course.Rules({}, frozenset()), 1, tmp_path / "out"
+    )
     quick_reports(monkeypatch)
-    many.check_many(paths, settings, lambda report: None)
+    course.check_many(paths, settings, lambda report: None)
     kept = tmp_path / "out" / "reports.jsonl"
     kept.write_bytes(kept.read_bytes()[:-20])
     calls = quick_reports(monkeypatch)
-    many.check_many(paths, settings, lambda report: None)
+    course.check_many(paths, settings, lambda report: None)
     assert len(calls) == 1
 
 
@@ -151,10 +155,10 @@ def test_fault_of_ours_is_no_verdict(tmp_path, monkeypatch):
     def broken(path, *rest):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(many, "check_hand_in", broken)
+    monkeypatch.setattr(course, "check_hand_in", broken)
     path = folder_of(tmp_path / "h", lstm="x = 1")
-    settings = many.Settings("limited", Limits(), many.Rules({}, frozenset()))
-    [report] = many.check_many([path], settings, lambda report: None)
+    settings = course.Settings("limited", Limits(), course.Rules({}, frozenset()))
+    [report] = course.check_many([path], settings, lambda report: None)
     assert report.classes["LSTM"].verdict == "cannot tell"
     assert "a person has to look" in report.classes["LSTM"].findings[0].message
 
@@ -171,7 +175,7 @@ def test_csv_is_no_formula():
 
 
 def test_isolation_that_the_machine_cannot_give_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("digitspan.check.sandbox._bubblewrap_works", lambda: False)
+    monkeypatch.setattr("digitspan.check.sandbox.process._bubblewrap_works", lambda: False)
     with pytest.raises(UsageError, match="needs bubblewrap"):
         check(folder_of(tmp_path / "h", lstm="x = 1"), "--isolation", "isolated")
 

@@ -8,11 +8,11 @@ import time
 import pytest
 from check.hostile import ANSWERS, ESCAPES, FLOODS, FORGERIES, LOOPS, MARKER, tries
 
-from digitspan.check.checker import Children, check_class
-from digitspan.check.handin import HandIn, Tree
-from digitspan.check.rules import Rules
-from digitspan.check.sandbox import LEVELS, MOST_STOLEN, Limits, best_level
-from digitspan.check.source import read_sources
+from digitspan.check.course_rules import Rules
+from digitspan.check.hand_in import Children, check_class
+from digitspan.check.reading.hand_ins import HandIn, Tree
+from digitspan.check.reading.source import read_sources
+from digitspan.check.sandbox.process import LEVELS, MOST_STOLEN, Limits, best_level
 
 SECONDS = 4.0
 needs_isolation = pytest.mark.skipif(

@@ -6,9 +6,9 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.backends.backend_pdf import PdfPages
 
-from digitspan.check.handin import HandIn
 from digitspan.check.package import check_package
-from digitspan.check.source import read_sources
+from digitspan.check.reading.hand_ins import HandIn
+from digitspan.check.reading.source import read_sources
 
 pytest.importorskip("pypdf")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from check.whole import WHOLE, zipped
 
-from digitspan.check.checker import check_hand_in
-from digitspan.check.rules import Rules
-from digitspan.check.sandbox import Limits, best_level
+from digitspan.check.course_rules import Rules
+from digitspan.check.hand_in import check_hand_in
+from digitspan.check.sandbox.process import Limits, best_level
 
 FAST = ("loops over names", "a notebook alone")
 

@@ -7,7 +7,7 @@ import pytest
 from studies import made_up_record
 from study.test_span import simulation
 
-from digitspan.runs import RunConfig
+from digitspan.runs.config import RunConfig
 from digitspan.study.compare import compare_spans, outcomes_of
 from digitspan.study.curve import Counts
 from digitspan.study.span import measure_span

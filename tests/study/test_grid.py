@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from studies import made_up_record
 
 from digitspan.errors import ConfigError
-from digitspan.runs import OPTIMIZERS, RunConfig
+from digitspan.runs.config import OPTIMIZERS, RunConfig
+from digitspan.runs.cost import cost
 from digitspan.study.compare import compare_spans, outcomes_of
 from digitspan.study.config import PRESETS, StudyConfig, full, quick, sheet
-from digitspan.study.grid import TUNED, cost, counts_of, next_jobs, plan
+from digitspan.study.grid import TUNED, counts_of, next_jobs, plan
 from digitspan.study.placement import MAX_RUNS, ROUND
 from digitspan.study.span import Counts, measure_span
-from digitspan.training import train
+from digitspan.training.run import train
 
 HALF_DECADES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
@@ -76,7 +77,7 @@ def test_cells_get_the_starts_that_fit_them():
 
 
 def test_all_cells_and_rates_see_the_same_data_at_one_replicate():
-    """The data stream depends on length and seed alone (digitspan.training)."""
+    """The data stream depends on length and seed alone (digitspan.training.run)."""
     for config in (quick(), sheet(), full()):
         streams = defaultdict(set)
         for job in plan(config, done(config)):

@@ -18,8 +18,7 @@ from digitspan.files import sha256
 from digitspan.study import merge
 from digitspan.study.config import StudyConfig
 from digitspan.study.merge import merge_stores
-from digitspan.study.store import Store
-from digitspan.study.worker import weights_path
+from digitspan.study.store import Store, weights_path
 
 BOTH = StudyConfig(cells=("rnn", "lstm"), lengths=(5, 8, 20), seeds=4, tuning_seeds=2)
 

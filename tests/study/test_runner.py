@@ -25,13 +25,14 @@ from processes import PATH, QUICK_STUDY, Command, grace, wait_until
 from studies import made_up_record, made_up_rows
 
 from digitspan.errors import DigitspanError, UsageError
-from digitspan.runs import RunRecord
-from digitspan.study import pool, runner
+from digitspan.runs.record import RunRecord
+from digitspan.study import runner
 from digitspan.study.config import StudyConfig
+from digitspan.study.crew import pool
 from digitspan.study.grid import next_jobs, plan
 from digitspan.study.runner import check_study, run_study
 from digitspan.study.store import Row, Store, Timing
-from digitspan.training import train
+from digitspan.training.run import train
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 GRID = ("--cells", "rnn", "lstm", "--lengths", "5", "8", "--seeds", "4", "--train-steps", "500")

@@ -12,8 +12,9 @@ import pytest
 from scipy import stats
 from studies import made_up_record, made_up_rows
 
-from digitspan.figures.numbers import accuracy_by_length_info, solved_share_info
-from digitspan.held import Held
+from digitspan.figures.info import accuracy_by_length_info, solved_share_info
+from digitspan.hold.kept_answers import Held
+from digitspan.hold.spans import holds_texts
 from digitspan.study.config import StudyConfig, quick, sheet
 from digitspan.study.store import Row, Timing
 from digitspan.study.summary import interquartile_mean, summarise
@@ -246,12 +247,27 @@ def test_records_stand_beside_what_the_networks_hold():
     held += [Held(key, 10_000, 100 if key != rnn[0] else 98, 100) for key in rnn]
     held += [Held(key, 100_000, 99 if key in rnn[:3] else 0, 100) for key in rnn]
     held += [Held(key, 1_000, 0, 100) for key in lstm]
-    assert column(records_table(summary, held), "holds") == ["10,000 (4/5)", "< 1,000 (0/5)"]
+    assert column(records_table(summary, holds_texts(summary, held)), "holds") == [
+        "10,000 (4/5)",
+        "< 1,000 (0/5)",
+    ]
     again = [Held(key, 100_000, 1_000, 1_000) for key in rnn]  # asked more, which counts more
-    found = column(records_table(summary, [*again, *held]), "holds")
+    found = column(records_table(summary, holds_texts(summary, [*again, *held])), "holds")
     assert found[0] == "100,000 (5/5)"
-    assert column(records_table(summary, held[:5]), "holds") == ["1,000 (5/5)", ""]
+    assert column(records_table(summary, holds_texts(summary, held[:5])), "holds") == [
+        "1,000 (5/5)",
+        "",
+    ]
     shorter = [Held(r.config.key, 1_000, 0, 100) for r in summary.spans[0].lengths[0].records]
-    assert column(records_table(summary, shorter), "holds") == ["< 1,000 (0/5)", ""]
-    assert column(records_table(summary, [*shorter, *held]), "holds")[0] == "10,000 (4/5)"
-    assert column(records_table(summary, [*shorter, *held[:5]]), "holds")[0] == "1,000 (5/5)"
+    assert column(records_table(summary, holds_texts(summary, shorter)), "holds") == [
+        "< 1,000 (0/5)",
+        "",
+    ]
+    assert (
+        column(records_table(summary, holds_texts(summary, [*shorter, *held])), "holds")[0]
+        == "10,000 (4/5)"
+    )
+    assert (
+        column(records_table(summary, holds_texts(summary, [*shorter, *held[:5]])), "holds")[0]
+        == "1,000 (5/5)"
+    )

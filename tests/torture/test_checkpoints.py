@@ -15,10 +15,10 @@ import zipfile
 import pytest
 import torch
 
-from digitspan.engine import Group
 from digitspan.files import read_verified, sha256, write_verified
-from digitspan.runs import RunConfig
-from digitspan.training import train
+from digitspan.runs.config import RunConfig
+from digitspan.training.engine import Group
+from digitspan.training.run import train
 
 STEPS = 60
 
@@ -69,7 +69,7 @@ def test_run_interrupted_at_any_step_and_resumed_is_the_same_run(
     cell, optimizer, encoding, moments, tmp_path, monkeypatch
 ):
     # Evaluated, and its state kept, every 7 steps: k meets every place within such a block.
-    monkeypatch.setattr("digitspan.training.EVALUATE_EVERY", 7)
+    monkeypatch.setattr("digitspan.training.run.EVALUATE_EVERY", 7)
     config = small(cell, optimizer=optimizer, encoding=encoding)
     expected = train(config)
     chance = random.Random(f"{cell}{optimizer}{encoding}")
@@ -100,7 +100,7 @@ def test_long_run_interrupted_at_random_steps_is_the_same_run(cell, tmp_path, mo
 
 def test_test_of_resuming_can_go_red(tmp_path, monkeypatch):
     # A checkpoint whose data generator is that of another run.
-    monkeypatch.setattr("digitspan.training.EVALUATE_EVERY", 7)
+    monkeypatch.setattr("digitspan.training.run.EVALUATE_EVERY", 7)
     config, checkpoint = small(), tmp_path / "checkpoint"
     interrupted_at(30, config, checkpoint, monkeypatch)
     state = torch.load(io.BytesIO(read_verified(checkpoint)[0]), weights_only=True)
@@ -135,7 +135,7 @@ def mutated(data, chance):
 
 @pytest.mark.parametrize("times", [200, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_damaged_checkpoint_is_always_noticed(times, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("digitspan.training.EVALUATE_EVERY", 7)
+    monkeypatch.setattr("digitspan.training.run.EVALUATE_EVERY", 7)
     config, checkpoint = small(), tmp_path / "checkpoint"
     expected = train(config)
     interrupted_at(20, config, checkpoint, monkeypatch)

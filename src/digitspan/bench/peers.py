@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from digitspan.palindromes import Questions
+from digitspan.tasks.questions import Questions
 
 __all__ = ["Step", "TemplateDataset", "TorchNetwork", "autograd_step", "template_batches"]
 

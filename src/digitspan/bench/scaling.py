@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from digitspan.bench.measure import Effort, in_turn
-from digitspan.engine import Group, Trainer
-from digitspan.palindromes import draw_training
-from digitspan.runs import RunConfig
+from digitspan.runs.config import RunConfig
+from digitspan.tasks.palindrome import draw_training
+from digitspan.training.engine import Group, Trainer
 
 __all__ = ["Cost", "costs", "draw_costs"]
 

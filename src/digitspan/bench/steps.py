@@ -8,9 +8,10 @@ import torch
 
 from digitspan.bench.measure import Effort, Row, in_turn
 from digitspan.bench.peers import TorchNetwork, autograd_step
-from digitspan.engine import Trainer, build_network
-from digitspan.palindromes import Questions, draw_training, encode
-from digitspan.runs import RunConfig
+from digitspan.runs.config import RunConfig
+from digitspan.tasks.palindrome import draw_training
+from digitspan.tasks.questions import Questions, encode
+from digitspan.training.engine import Trainer, build_network
 
 __all__ = ["recurrent_operations", "rows"]
 

@@ -8,8 +8,8 @@ import logging
 import re
 import warnings
 
-from digitspan.check.handin import HandIn, inner_archives
-from digitspan.check.report import Findings, Section
+from digitspan.check.findings import Findings, Section
+from digitspan.check.reading.hand_ins import HandIn, inner_archives
 
 __all__ = ["check_package"]
 

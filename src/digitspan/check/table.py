@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from rich.markup import escape
 from rich.table import Table
 
-from digitspan.check.report import NETWORKS, Finding, Report, Section
+from digitspan.check.findings import NETWORKS, Finding, Report, Section
 
 __all__ = ["as_csv", "as_table", "lines_of"]
 

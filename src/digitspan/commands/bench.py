@@ -78,9 +78,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _rows(groups: tuple[str, ...], effort: Effort) -> Iterator[Row]:
     """The rows of the groups that are asked for, each as soon as it is measured."""
-    from digitspan.bench import many, steps, tasks
+    from digitspan.bench import jobs, population, steps
 
-    for name, group in {"steps": steps, "many": many, "tasks": tasks}.items():
+    for name, group in {"steps": steps, "many": population, "tasks": jobs}.items():
         if name in groups:
             yield from group.rows(effort)
 

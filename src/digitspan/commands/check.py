@@ -11,11 +11,11 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from digitspan.check.handin import find_hand_ins
-from digitspan.check.many import Settings, check_many
-from digitspan.check.report import Report
-from digitspan.check.rules import read_rules
-from digitspan.check.sandbox import LEVELS, Limits, require_level
+from digitspan.check.course import Settings, check_many
+from digitspan.check.course_rules import read_rules
+from digitspan.check.findings import Report
+from digitspan.check.reading.hand_ins import find_hand_ins
+from digitspan.check.sandbox.process import LEVELS, Limits, require_level
 from digitspan.check.table import as_csv, as_table, lines_of
 from digitspan.commands.options import add_json, path, print_json, require_torch, sigterm_exits
 

@@ -62,14 +62,14 @@ def run(options: argparse.Namespace) -> int:
         UsageError: where something is missing or cannot be used.
         DigitspanError: where the report cannot be made.
     """
-    from digitspan.report.answers import read_answers, write_answers
+    from digitspan.handin.answers import read_answers, write_answers
 
     if options.write_answers is not None:
         for written in write_answers(options.write_answers, overwrite=options.overwrite):
             print(written)
         return 0
 
-    from digitspan.report.author import checked_author
+    from digitspan.handin.author import checked_author
 
     for name in ("study", "surname", "matriculation"):
         if getattr(options, name) is None:
@@ -88,13 +88,13 @@ def run(options: argparse.Namespace) -> int:
     require_writable_folder(options.out, "--out")
     _require_extra()
 
-    from digitspan.report.material import read_material
+    from digitspan.handin.material import read_material
 
     material = read_material(options.study)
     require_torch()
     with sigterm_exits(), _Stages() as stages:
         stages.begin("starting")
-        from digitspan.report.build import build
+        from digitspan.handin.assemble import build
 
         content = build(material, author, answers, stages.begin, stages.cells)
         stages.begin("writing")

@@ -13,7 +13,7 @@ from digitspan.errors import UsageError
 from digitspan.files import require_writable_folder, write_whole
 
 if TYPE_CHECKING:
-    from digitspan.page.choose import Chosen
+    from digitspan.look.page.choose import Chosen
 
 __all__ = ["add_options", "run"]
 
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UsageError: where a run cannot be found or looked into.
     """
-    from digitspan.page.choose import choose
+    from digitspan.look.page.choose import choose
 
     if options.figures is not None and (options.out is not None or options.open):
         message = "--figures writes no page: it cannot be given with --out or --open; call twice"
@@ -58,9 +58,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _write_page(chosen: Chosen, file: Path, *, show: bool) -> int:
-    from digitspan.page import page_html
-    from digitspan.page.data import document
-    from digitspan.why import why_not_solved
+    from digitspan.look.page import page_html
+    from digitspan.look.page.data import document
+    from digitspan.look.why import why_not_solved
 
     if file.is_dir():
         message = f"--out must be a file to write, such as page.html; got the folder {str(file)!r}"
@@ -80,7 +80,7 @@ def _write_page(chosen: Chosen, file: Path, *, show: bool) -> int:
 
 
 def _write_figures(chosen: Chosen, folder: Path) -> int:
-    from digitspan.inside import write_inside_figures
+    from digitspan.look.trace_info import write_inside_figures
 
     require_writable_folder(folder, "--figures")
     shown, others = (

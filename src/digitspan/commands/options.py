@@ -13,9 +13,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from digitspan.commands.interrupts import importing
 from digitspan.errors import ConfigError, UsageError
-from digitspan.importing import importing
-from digitspan.runs import NUM_CLASSES, RunConfig, check_setting
+from digitspan.runs.config import RunConfig
+from digitspan.runs.settings import check_setting
+from digitspan.tasks import NUM_CLASSES
 
 __all__ = [
     "add_device",
@@ -123,7 +125,7 @@ def require_cell(config: RunConfig) -> None:
     """
     with importing("torch"):
         from digitspan.cells.duties import check_duties
-        from digitspan.engine import build_network
+        from digitspan.training.engine import build_network
 
     try:
         network = build_network(config)

@@ -9,10 +9,12 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from digitspan.runs import RunConfig, RunRecord
-from digitspan.study.grid import Job, cost
+from digitspan.runs.config import RunConfig
+from digitspan.runs.cost import cost
+from digitspan.runs.record import RunRecord
+from digitspan.study.crew.worker import Spread
+from digitspan.study.grid import Job
 from digitspan.study.tables import duration
-from digitspan.study.worker import Spread
 
 __all__ = ["StudyProgress"]
 

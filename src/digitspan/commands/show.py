@@ -16,12 +16,13 @@ from rich.progress import track
 from rich.table import Table
 
 from digitspan.cells import title
+from digitspan.commands.interrupts import importing
 from digitspan.commands.options import add_json, path, print_json, require_torch
 from digitspan.errors import StoreError
 from digitspan.files import require_writable_folder
-from digitspan.held import read_held
-from digitspan.importing import importing
-from digitspan.runs import RunRecord
+from digitspan.hold.kept_answers import read_held
+from digitspan.hold.spans import holds_texts
+from digitspan.runs.record import RunRecord
 from digitspan.study.config import StudyConfig
 from digitspan.study.store import Row, Store, folder_of
 from digitspan.study.summary import Summary, summarise
@@ -95,7 +96,7 @@ def print_summary(summary: Summary, study: Path) -> None:
     console.print(spans_table(summary))
     console.print(lengths_table(summary))
     if summary.config.climb:
-        console.print(records_table(summary, read_held(folder_of(study))))
+        console.print(records_table(summary, holds_texts(summary, read_held(folder_of(study)))))
     if summary.compared:
         console.print(compared_table(summary))
     if summary.controls:
@@ -129,8 +130,8 @@ def reasons(study: Path, summary: Summary) -> dict[str, str]:
     """
     require_torch()
     with importing("torch"):
-        from digitspan.page.kept import find_weights
-        from digitspan.why import why_not_solved
+        from digitspan.look.why import why_not_solved
+        from digitspan.study.kept_runs import find_weights
 
     unsolved = _unsolved(summary)
     console = Console(stderr=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from digitspan.cells import CELLS
+from digitspan.commands.interrupts import importing
 from digitspan.commands.options import (
     add_device,
     add_json,
@@ -23,9 +24,8 @@ from digitspan.commands.options import (
 from digitspan.commands.progress import StudyProgress
 from digitspan.commands.show import print_summary, write_figures
 from digitspan.errors import ConfigError, UsageError, one_of
-from digitspan.importing import importing
-from digitspan.study.cluster import LOCAL
 from digitspan.study.config import PRESETS, StudyConfig
+from digitspan.study.crew.cluster import LOCAL
 from digitspan.study.runner import check_study, run_study
 from digitspan.study.summary import summarise
 from digitspan.study.tables import document
@@ -220,7 +220,7 @@ def _require_in_torch(config: StudyConfig, device: str) -> None:
     from digitspan.study.grid import next_jobs
 
     with importing("torch"):
-        from digitspan.training import find_device
+        from digitspan.training.machine import find_device
 
     find_device(device)
     # The shortest run of each: what a cell must be able to read.

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from digitspan.cells import CELLS
+from digitspan.commands.interrupts import importing
 from digitspan.commands.options import (
     add_device,
     add_json,
@@ -27,8 +28,9 @@ from digitspan.commands.options import (
 )
 from digitspan.errors import UsageError
 from digitspan.files import require_writable_folder, sha256
-from digitspan.importing import importing
-from digitspan.runfolder import (
+from digitspan.runs.config import RunConfig
+from digitspan.runs.cost import check_size
+from digitspan.runs.folder import (
     CHECKPOINT,
     WEIGHTS,
     read_config,
@@ -37,7 +39,7 @@ from digitspan.runfolder import (
     write_config,
     write_finished,
 )
-from digitspan.runs import CurvePoint, RunConfig, RunRecord, check_size
+from digitspan.runs.record import CurvePoint, RunRecord
 
 __all__ = ["add_options", "run", "sentence"]
 
@@ -145,7 +147,7 @@ def _take(folder: Path, config: RunConfig, *, overwrite: bool) -> None:
 def _require_device(name: str) -> None:
     """Refuse a device that is not there before anything is written; imports torch."""
     with importing("torch"):
-        from digitspan.training import find_device
+        from digitspan.training.machine import find_device
 
     find_device(name)
 
@@ -164,7 +166,8 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
         SystemExit: 130 or 143 after an interrupt; a checkpoint is kept.
     """
     with importing("torch"):
-        from digitspan.training import find_device, train
+        from digitspan.training.machine import find_device
+        from digitspan.training.run import train
 
     console = Console(stderr=True)
     logging.basicConfig(format="%(message)s")
@@ -206,7 +209,7 @@ def _why(record: RunRecord, folder: Path) -> str:
     if record.solved:
         return ""
     with importing("torch"):
-        from digitspan.why import why_not_solved
+        from digitspan.look.why import why_not_solved
 
     path = folder / WEIGHTS
     weights = path.read_bytes() if path.is_file() else b""

@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digitspan.runs import RunRecord
+from digitspan.runs.record import RunRecord
 from digitspan.study.curve import Counts, Posterior, log_likelihoods
 from digitspan.study.span import find_crossing, isotonic_ends
 

@@ -10,7 +10,9 @@ from typing import Any, Self
 
 from digitspan.cells import CELLS, INITIALISATIONS, check_cell, check_initialisation
 from digitspan.errors import ConfigError, one_of
-from digitspan.runs import ENCODINGS, OPTIMIZERS, TASKS, check_setting, check_task, setting
+from digitspan.runs.config import ENCODINGS, OPTIMIZERS
+from digitspan.runs.settings import check_setting, setting
+from digitspan.tasks import TASKS, check_task
 
 __all__ = ["PRESETS", "StudyConfig", "fitting_starts", "full", "quick", "records", "sheet"]
 

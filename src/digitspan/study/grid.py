@@ -13,12 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from digitspan.cells import CELLS
-from digitspan.runs import RunConfig, RunRecord
+from digitspan.runs.config import RunConfig
+from digitspan.runs.cost import cost
+from digitspan.runs.record import RunRecord
 from digitspan.study.config import StudyConfig, fitting_starts
 from digitspan.study.placement import MAX_RUNS, narrow_enough, place_round
 from digitspan.study.span import Counts
 
-__all__ = ["CLIMBED", "TUNED", "Condition", "Job", "cost", "counts_of", "next_jobs", "plan"]
+__all__ = ["CLIMBED", "TUNED", "Condition", "Job", "counts_of", "next_jobs", "plan"]
 
 TUNED = "tuned"
 """The learning-rate rule of a condition whose rate was chosen by tuning runs."""
@@ -98,13 +100,6 @@ def next_jobs(config: StudyConfig, records: Mapping[str, RunRecord]) -> list[Job
         if key not in records and (key not in missing or missing[key].role == "tuning"):
             missing[key] = job
     return sorted(missing.values(), key=lambda job: -cost(job.config))
-
-
-def cost(config: RunConfig) -> float:
-    """What a training step of a run costs, in arbitrary units: for the order and the time left."""
-    gates = CELLS[config.cell].gates if config.cell in CELLS else 4
-    per_digit = gates * (config.hidden_size + 32) * (config.hidden_size * config.batch_size + 4096)
-    return float(config.length - 1 + 2) * per_digit
 
 
 def counts_of(records: Iterable[RunRecord]) -> dict[int, Counts]:

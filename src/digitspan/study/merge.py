@@ -16,8 +16,7 @@ from pathlib import Path
 from digitspan.errors import StoreError
 from digitspan.files import remove_unfinished, require_writable_folder, sha256, write_whole
 from digitspan.study.config import StudyConfig
-from digitspan.study.store import STORE_NAME, Row, Store, find_store
-from digitspan.study.worker import weights_path
+from digitspan.study.store import STORE_NAME, Row, Store, find_store, weights_path
 
 __all__ = ["merge_stores"]
 

@@ -22,13 +22,15 @@ from typing import Any, Protocol, Self
 
 from digitspan.errors import DigitspanError, UsageError
 from digitspan.files import remove_unfinished, require_writable_folder
-from digitspan.runs import RunConfig, RunRecord, check_size
-from digitspan.study.cluster import Cluster
+from digitspan.runs.config import RunConfig
+from digitspan.runs.cost import check_size
+from digitspan.runs.record import RunRecord
 from digitspan.study.config import StudyConfig
+from digitspan.study.crew.cluster import Cluster
+from digitspan.study.crew.pool import Pool
+from digitspan.study.crew.worker import Message, Spread, WorkerOptions, refusal
 from digitspan.study.grid import Job, next_jobs
-from digitspan.study.pool import Pool
 from digitspan.study.store import Row, Store, Timing
-from digitspan.study.worker import Message, Spread, WorkerOptions, refusal
 
 __all__ = ["Crew", "Interrupted", "Progress", "check_study", "run_study"]
 

@@ -22,9 +22,10 @@ from typing import IO, Any, NamedTuple, Self
 
 from digitspan import __version__
 from digitspan.errors import DigitspanError, StoreError, UsageError
-from digitspan.runs import CurvePoint, RunConfig, RunRecord
+from digitspan.runs.config import RunConfig
+from digitspan.runs.record import CurvePoint, RunRecord
 
-__all__ = ["STORE_NAME", "Row", "Store", "Timing", "find_store", "folder_of"]
+__all__ = ["STORE_NAME", "Row", "Store", "Timing", "find_store", "folder_of", "weights_path"]
 
 STORE_NAME = "study.db"
 """The store's name in a study's folder."""
@@ -226,6 +227,11 @@ class Store:
 def folder_of(study: Path) -> Path:
     """The folder of a study, given it or the store in it."""
     return study if study.is_dir() else study.parent
+
+
+def weights_path(folder: Path, key: str) -> Path:
+    """Where a study keeps a run's weights."""
+    return folder / "weights" / f"{key}.safetensors"
 
 
 def find_store(study: Path) -> Path:

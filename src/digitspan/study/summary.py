@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digitspan.runs import END_STATES, NUM_CLASSES, RunRecord
+from digitspan.runs.outcome import END_STATES
+from digitspan.runs.record import RunRecord
 from digitspan.statistics import Interval, wilson
 from digitspan.study.config import StudyConfig
 from digitspan.study.grid import TUNED, Condition, Job, counts_of, plan
 from digitspan.study.span import Span, measure_span
 from digitspan.study.store import Row
+from digitspan.tasks import NUM_CLASSES
 
 __all__ = [
     "Control",

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,8 +13,7 @@ import numpy as np
 from rich.table import Table
 
 from digitspan.cells import start_title, title
-from digitspan.held import Held
-from digitspan.runs import CHANCE, TASKS, RunRecord
+from digitspan.runs.record import RunRecord
 from digitspan.study.grid import CLIMBED
 from digitspan.study.span import Span
 from digitspan.study.store import Row
@@ -25,6 +23,7 @@ from digitspan.study.summary import (
     Summary,
     interquartile_mean,
 )
+from digitspan.tasks import CHANCE, TASKS
 
 __all__ = [
     "ISOTONIC",
@@ -125,12 +124,12 @@ def lengths_table(summary: Summary) -> Table:
     return table
 
 
-def records_table(summary: Summary, held: Sequence[Held]) -> Table:
+def records_table(summary: Summary, holds: Sequence[str] = ()) -> Table:
     """How far each condition was brought, of a study that climbs from length to length.
 
     Args:
         summary: what the study found.
-        held: what `digitspan hold` has asked its networks.
+        holds: how far each condition's networks hold, in words, where they were asked.
     """
     share = f"{100 * CLIMBED:.0f} %"
     steps = f"{summary.config.train_steps:,}"
@@ -139,9 +138,9 @@ def records_table(summary: Summary, held: Sequence[Held]) -> Table:
         table.add_column(heading, no_wrap=True)
     for heading in ("longest T", "solved", "steps", "next T", "solved there", "grown to", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
-    if held:
+    if holds:
         table.add_column("holds", justify="right", no_wrap=True)
-    for row in summary.spans:
+    for index, row in enumerate(summary.spans):
         far = [found for found in row.lengths if found.solved >= CLIMBED * len(found.records)]
         after = [found for found in row.lengths if found not in far]
         table.add_row(
@@ -155,32 +154,9 @@ def records_table(summary: Summary, held: Sequence[Held]) -> Table:
             f"{after[0].solved}/{len(after[0].records)}" if after else "",
             ", ".join(f"{record.grown_to:,}" for record in after[0].records) if after else "",
             duration(row.seconds),
-            *([_held_text(row, held)] if held else []),
+            *holds[index : index + 1],
         )
     return table
-
-
-def _held_text(row: SpanSummary, answers: Sequence[Held]) -> str:
-    """The longest T that as large a share of a condition's networks hold: `10,000 (5/5)`.
-
-    Its networks are those trained at the longest length of which any was asked: a study that has
-    climbed on since was asked at a shorter one before.
-    """
-    asked = {answer.key for answer in answers}
-    keys: set[str] = set()
-    for found in row.lengths:  # shortest first
-        keys = {record.config.key for record in found.records} & asked or keys
-    by_length: dict[int, dict[str, bool]] = defaultdict(dict)
-    for answer in sorted(answers, key=lambda answer: answer.tested):  # the most asked counts
-        if answer.key in keys:
-            by_length[answer.length][answer.key] = answer.holds
-    text = ""
-    for length, holds in sorted(by_length.items(), reverse=True):
-        share = f"{length:,} ({sum(holds.values())}/{len(holds)})"
-        if sum(holds.values()) >= CLIMBED * len(holds):
-            return share
-        text = f"< {share}"
-    return text
 
 
 def compared_table(summary: Summary) -> Table:

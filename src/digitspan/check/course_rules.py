@@ -1,0 +1,121 @@
+"""Rules that a course switches off, or makes remarks: `--rules FILE`, in TOML.
+
+[rules]
+"ready-made" = "off"         # this course allows nn.Linear
+"optimiser" = "remark"
+
+[allow]
+ready-made = ["Linear"]      # or only some of torch's layers
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+from digitspan.check.findings import Finding
+from digitspan.errors import UsageError, one_of
+
+__all__ = ["RULES", "Rules", "read_rules"]
+
+RULES = {
+    "accuracy": "the accuracy is measured on palindromes that were not just trained on",
+    "absolute path": "files are found relative to the hand-in",
+    "archive": "the ZIP can be read",
+    "bias": "one bias a unit in every gate, one a class in the read-out",
+    "caches": "no caches and system files in the hand-in",
+    "cell state": "equation (8)",
+    "clip": "gradients are clipped between backward() and step()",
+    "conflict": "no merge-conflict markers",
+    "cuda": "the code runs on the CPU",
+    "equations": "the network computes the sheet's equations",
+    "figures": "the report has figures with captions",
+    "gradient": "every parameter gets its gradient, through all time steps",
+    "hidden state": "the previous hidden state enters every gate",
+    "import": "the file can be imported",
+    "initial state": "h(0) = 0",
+    "kind": "the RNN is an RNN, the LSTM an LSTM",
+    "memory": "a call keeps nothing",
+    "missing": "everything that was asked for is there",
+    "name": "ZIP and PDF are called Surname-Matriculation",
+    "no answer": "the code answers within its limits",
+    "no_grad": "the network runs under torch.no_grad()",
+    "non-linearity": "each gate goes through its own non-linearity",
+    "optimiser": "RMSprop",
+    "order": "samples, time steps and calls are in order",
+    "output gate": "equation (9)",
+    "parameter": "all weights are parameters of the module",
+    "pdf": "there is a PDF with text",
+    "print": "forward does not print",
+    "questions": "the number of every question occurs in the report",
+    "read-out": "equations (2) and (10)",
+    "reading": "all T - 1 digits are read",
+    "ready-made": "no torch.nn.RNN, LSTM, GRU, Linear, Embedding",
+    "result": "forward returns one tensor of logits",
+    "runs": "the network can be built and fed, the script run",
+    "seed": "a seed is set",
+    "softmax": "forward returns logits",
+    "start": "weights start at small random values",
+    "step interface": "forward reads the whole sequence",
+    "template": "the template was filled in",
+    "unused": "no parameter is unused",
+    "weights": "every gate has its own weights",
+    "zero_grad": "zero_grad() once a step",
+}
+"""Every rule, with what it asks for."""
+
+_STATES = ("on", "remark", "off")
+
+
+class Rules(NamedTuple):
+    """What a course makes of the rules."""
+
+    states: dict[str, str]
+    """Rule to "on", "remark" or "off"; those that are not named are on."""
+    allowed: frozenset[str]
+    """torch's layers that may be used."""
+
+    def applied(self, findings: list[Finding]) -> tuple[Finding, ...]:
+        """The findings as this course sees them."""
+        kept = []
+        for finding in findings:
+            state = self.states.get(finding.rule, "on")
+            if state == "remark":
+                kept.append(finding._replace(severity="remark"))
+            elif state == "on":
+                kept.append(finding)
+        return tuple(kept)
+
+
+def read_rules(path: Path | None) -> Rules:
+    """Read a course's rules; without a file all are on.
+
+    Raises:
+        UsageError: where the file cannot be read, or names an unknown rule or state.
+    """
+    if path is None:
+        return Rules({}, frozenset())
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        message = f"--rules must be a TOML file; {str(path)[:200]!r} cannot be read: {error}"
+        raise UsageError(message) from error
+    for table in document:
+        if table not in ("rules", "allow"):
+            message = f"the table in --rules {one_of(table, ('rules', 'allow'))}"
+            raise UsageError(message)
+    states = document.get("rules", {})
+    for rule, state in states.items():
+        if rule not in RULES:
+            message = f"the rule in --rules {one_of(rule, sorted(RULES))}"
+            raise UsageError(message)
+        if state not in _STATES:
+            message = f"the rule {rule!r} in --rules {one_of(state, _STATES)}"
+            raise UsageError(message)
+    allow = document.get("allow", {})
+    layers = allow.get("ready-made", []) if isinstance(allow, dict) else None
+    if not isinstance(layers, list) or not all(isinstance(layer, str) for layer in layers):
+        message = '[allow] in --rules must be ready-made = ["Linear", ...]'
+        raise UsageError(message)
+    return Rules(dict(states), frozenset(layers))

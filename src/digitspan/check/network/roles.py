@@ -1,0 +1,257 @@
+"""Which of a hand-in's numbers is which of the equations', inferred from behaviour alone.
+
+Names, shapes, order, orientation and stacking of the hand-in's tensors are not looked at. All
+its numbers are set to one constant, where every assignment of roles gives the same function, and
+each number is moved in turn: how the answer moves is its fingerprint, to be compared with the
+fingerprints of the equations' numbers. Numbers whose role is found are then set to random
+values, which tells the hidden units apart, until every role is known. In the end all numbers are
+random, and the hand-in must answer as the equations do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from digitspan.check.network.equations import Cell, Layout, Numbers, Sizes, answers
+
+__all__ = ["NUDGE", "Fingerprints", "Network", "Roles", "find_roles", "fingerprints"]
+
+BASE = 0.1
+"""What every number whose role is not known is set to."""
+NUDGE = 0.3
+"""How far a number is moved for its fingerprint."""
+
+
+class Fingerprints(NamedTuple):
+    """How a hand-in's answers move with each of its numbers, whatever these are."""
+
+    at_base: Numbers
+    """The answers with every number at `BASE`, shape (B, K)."""
+    moves: Numbers
+    """How they change when one number is moved by `NUDGE`, shape (P, B, K)."""
+
+
+def fingerprints(ask: Callable[[Numbers], Numbers], count: int) -> Fingerprints:
+    """Move each of P numbers in turn.
+
+    Args:
+        ask: answers, shape (R, B, K), for settings, shape (R, P).
+        count: P.
+    """
+    settings = np.full((count + 1, count), BASE)
+    settings[np.arange(count), np.arange(count)] += NUDGE
+    found = ask(settings)
+    return Fingerprints(found[-1], found[:-1] - found[-1])
+
+
+class Network:
+    """A hand-in's network as a function of its P numbers.
+
+    Args:
+        ask: answers, shape (R, B, K), for settings, shape (R, P).
+        first: its fingerprints.
+        inputs: the digits as it may read them, encoded, shape (B, T, D).
+        sizes: of the network.
+        tolerance: how far two equal answers may be apart, relative to the largest.
+        centre: makes equal what only differs by what softmax does not see.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[Numbers], Numbers],
+        first: Fingerprints,
+        inputs: Numbers,
+        sizes: Sizes,
+        tolerance: float,
+        centre: Callable[[Numbers], Numbers] = lambda answers: answers,
+    ) -> None:
+        self.ask = ask
+        self.count = len(first.moves)
+        self.inputs = inputs
+        self.sizes = sizes
+        self.tolerance = tolerance
+        self.centre = centre
+        self.at_base = first.at_base
+        self.moves = first.moves
+
+    def close(self, one: Numbers, other: Numbers) -> bool:
+        """Whether two answers are the same."""
+        bound = self.tolerance * (1 + float(np.abs(other).max(initial=0)))
+        return bool(np.isfinite(one).all() and (np.abs(one - other) <= bound).all())
+
+
+class Roles(NamedTuple):
+    """A cell that a network computes, and what each of the network's numbers is in it."""
+
+    cell: Cell
+    layout: Layout
+    of: np.ndarray[tuple[int], np.dtype[np.int64]]
+    """The canonical number of each of the hand-in's numbers, shape (P,); -1: none, it is not
+    used."""
+
+
+def find_roles(network: Network, cell: Cell, seed: int = 0) -> Roles | None:
+    """The roles under which a network computes a cell; None where there are none.
+
+    Args:
+        network: the hand-in's.
+        cell: the equations to try.
+        seed: of the random values.
+    """
+    layout = Layout(cell, network.sizes)
+    search = _Search(network, cell, layout, np.random.default_rng(seed))
+    with np.errstate(all="ignore"):
+        base = search.canonical_answers(search.canonical_base(np.full(network.count, BASE))[None])
+        if not network.close(network.at_base, base[0]):
+            return None
+        of = search.run()
+    return None if of is None else Roles(cell, layout, of)
+
+
+class _Search:
+    """One search for roles: which canonical numbers each of the hand-in's may still be."""
+
+    def __init__(
+        self, network: Network, cell: Cell, layout: Layout, rng: np.random.Generator
+    ) -> None:
+        self.network = network
+        self.cell = cell
+        self.layout = layout
+        self.rng = rng
+        self.copies = layout.copies()
+        # The last column stands for "not used".
+        self.possible = np.ones((network.count, layout.size + 1), dtype=bool)
+        self.fixed: dict[int, int] = {}
+
+    def run(self) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
+        """The roles, shape (P,), or None."""
+        values = np.full(self.network.count, BASE)
+        moved = np.arange(self.network.count)
+        if not self.narrow(values, moved, self.network.moves):
+            return None
+        self.tell_units_apart()
+        for _ in range(16):
+            self.fix_what_is_certain()
+            open_ones = np.flatnonzero(self.possible.sum(axis=1) > 1)
+            values = self.random_values()
+            moved = open_ones[~self.harmless(open_ones)]
+            if len(moved) == 0:
+                break
+            before = self.possible.sum()
+            if not self.narrow(values, moved, self.fingerprints(values, moved)):
+                return None
+            if self.possible.sum() == before:
+                self.break_a_tie(moved)
+        return self.verified()
+
+    def narrow(self, values: Numbers, moved: np.ndarray, seen: Numbers) -> bool:
+        """Keep the roles whose fingerprints are those seen; False where a number has none left."""
+        base = self.canonical_base(values)
+        vectors = np.tile(base, (self.layout.size + 1, 1))
+        vectors[np.arange(self.layout.size), np.arange(self.layout.size)] += NUDGE
+        expected = self.canonical_answers(vectors)
+        expected = (expected - expected[-1]).reshape(len(expected), -1)  # last: not used
+        flat = seen.reshape(len(seen), -1)
+        bound = 4 * self.network.tolerance * (1 + np.abs(flat).max(axis=1, initial=0))
+        for number, fingerprint, limit in zip(moved, flat, bound, strict=True):
+            same = (np.abs(expected - fingerprint) <= limit).all(axis=1)
+            self.possible[number] &= same
+            if not self.possible[number].any():
+                return False
+        return True
+
+    def fingerprints(self, values: Numbers, moved: np.ndarray) -> Numbers:
+        """How the answers move with each of these numbers, shape (len(moved), B, K)."""
+        settings = np.tile(values, (len(moved) + 1, 1))
+        settings[np.arange(len(moved)), moved] += NUDGE
+        found = self.network.ask(settings)
+        return np.asarray(found[:-1] - found[-1])
+
+    def tell_units_apart(self) -> None:
+        """Number the hidden units by their weights to the first class, in whatever order."""
+        first = self.layout.slice("W_p")
+        N = self.network.sizes.hidden
+        wanted = np.zeros(self.layout.size + 1, dtype=bool)
+        wanted[first.start : first.start + N] = True
+        rows = [p for p in range(self.network.count) if (self.possible[p] == wanted).all()]
+        if len(rows) == N:
+            for unit, number in enumerate(rows):
+                self.fix(number, first.start + unit)
+
+    def fix_what_is_certain(self) -> None:
+        """Fix the numbers that have one role left."""
+        single = self.possible.sum(axis=1) == 1
+        for number in np.flatnonzero(single):
+            self.fix(int(number), int(np.flatnonzero(self.possible[number])[0]))
+
+    def fix(self, number: int, role: int) -> None:
+        """Say what a number is."""
+        self.possible[number] = False
+        self.possible[number, role] = True
+        self.fixed[number] = role
+
+    def break_a_tie(self, moved: np.ndarray) -> None:
+        """Choose for one number: where nothing tells roles apart, they may be exchanged."""
+        counts = self.possible[moved, :-1].sum(axis=1)
+        order = [int(moved[i]) for i in np.argsort(counts, kind="stable") if counts[i] > 0]
+        if order:
+            self.fix(order[0], int(np.flatnonzero(self.possible[order[0], :-1])[0]))
+
+    def harmless(self, numbers: np.ndarray) -> np.ndarray:
+        """Which of these can only be numbers that never matter."""
+        vectors = self.random_canonical(2)
+        base = self.canonical_answers(vectors)
+        matters = np.zeros(self.layout.size + 1, dtype=bool)
+        for role in np.flatnonzero(self.possible[numbers].any(axis=0)):
+            if role < self.layout.size:
+                changed = vectors.copy()
+                changed[:, role] += NUDGE
+                matters[role] = not self.network.close(self.canonical_answers(changed), base)
+        return np.asarray(~(self.possible[numbers] & matters).any(axis=1))
+
+    def canonical_base(self, values: Numbers) -> Numbers:
+        """The canonical vector, shape (C,), for values of the hand-in's numbers, shape (P,)."""
+        base = BASE * self.copies
+        for number, role in self.fixed.items():
+            if role < self.layout.size:
+                base[role] += values[number] - BASE
+        return np.asarray(base)
+
+    def canonical_answers(self, vectors: Numbers) -> Numbers:
+        """What the cell answers, shape (R, B, K)."""
+        return self.network.centre(answers(self.cell, self.layout, vectors, self.network.inputs))
+
+    def scales(self) -> Numbers:
+        """How large random canonical numbers are, shape (C,): digits as numbers go up to 9."""
+        scales = np.full(self.layout.size, 0.8)
+        if self.network.sizes.inputs == 1:
+            scales[self.layout.slice("W_x")] = 0.2
+        return scales
+
+    def random_canonical(self, count: int) -> Numbers:
+        """Random canonical vectors, shape (count, C)."""
+        return self.rng.uniform(-1, 1, (count, self.layout.size)) * self.scales()
+
+    def random_values(self) -> Numbers:
+        """Random values for the numbers whose role is known, the constant for others, (P,)."""
+        values = np.full(self.network.count, BASE)
+        scales = np.append(self.scales(), 1.0)
+        for number, role in self.fixed.items():
+            values[number] = self.rng.uniform(-1, 1) * scales[role]
+        return values
+
+    def verified(self) -> np.ndarray[tuple[int], np.dtype[np.int64]] | None:
+        """The roles, shape (P,), if the hand-in answers as the cell does, whatever the numbers."""
+        used = self.possible[:, :-1]
+        of = np.where(self.possible[:, -1], -1, used.argmax(axis=1)).astype(np.int64)
+        scales = np.append(self.scales(), 0.8)
+        settings = self.rng.uniform(-1, 1, (4, self.network.count)) * scales[of]
+        vectors = np.zeros((len(settings), self.layout.size))
+        for number, role in enumerate(of):
+            if role >= 0:
+                vectors[:, role] += settings[:, number]
+        seen, expected = self.network.ask(settings), self.canonical_answers(vectors)
+        return of if self.network.close(seen, expected) else None

@@ -1,0 +1,520 @@
+"""Reads a hand-in's Python without running it: its classes, its script, what it calls."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from digitspan.check.sandbox.child.loading import STAND_INS
+from digitspan.check.sandbox.process import ChildRefused
+
+__all__ = [
+    "Candidate",
+    "Source",
+    "candidates",
+    "known_library",
+    "nowhere",
+    "numbers_in",
+    "read_sources",
+    "ready_made_calls",
+    "resets_between_batches",
+    "script_of",
+    "told_longer",
+    "works_when_imported",
+]
+
+
+class Source(NamedTuple):
+    """One Python file or notebook of a hand-in."""
+
+    name: str
+    """In the hand-in."""
+    path: str
+    """Where its Python is kept for the child: notebooks become a .py file beside them."""
+    text: str
+    tree: ast.Module | None
+    """None where it is not Python 3."""
+    error: str
+    """Why Python does not read it; empty where it does."""
+    line: int
+    """The line of that."""
+
+    @property
+    def notebook(self) -> bool:
+        """Whether it was a notebook."""
+        return self.name.endswith(".ipynb")
+
+
+class Candidate(NamedTuple):
+    """A class that may be one of the two networks."""
+
+    source: Source
+    name: str
+    line: int
+    score: float
+    filled: bool
+    """False: the course's template, never filled in."""
+
+
+_CONFLICT = re.compile(r"^(<{7} |>{7} |={7}$)", re.MULTILINE)
+
+
+def read_sources(files: dict[str, bytes]) -> list[Source]:
+    """Every Python file and notebook of a hand-in, in order of their names."""
+    sources = []
+    for name, data in sorted(files.items()):
+        base = name.rsplit("/", 1)[-1]
+        if base.startswith("._") or "__MACOSX" in name or ".ipynb_checkpoints" in name:
+            continue
+        if name.endswith(".py"):
+            text, error, line = _decoded(data)
+            source = _source(name, name, text)
+            if error and source.tree is not None:
+                source = source._replace(error=error, line=line)
+            sources.append(source)
+        elif name.endswith(".ipynb"):
+            path = f"{name[:-6]}_notebook.py"
+            sources.append(_source(name, path, _notebook_code(data)))
+    return sources
+
+
+def candidates(sources: list[Source], kind: str) -> list[Candidate]:
+    """The classes that may be the "rnn" or the "lstm" of a hand-in, the likeliest first."""
+    found = []
+    for source in sources:
+        if source.tree is None or "class " not in source.text:
+            continue
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.ClassDef):
+                score = _score(source, node, kind)
+                if score > 0:
+                    filled = not _is_template(node)
+                    found.append(
+                        Candidate(source, node.name, node.lineno, score + 8 * filled, filled)
+                    )
+    return sorted(found, key=lambda candidate: -candidate.score)
+
+
+def script_of(sources: list[Source]) -> Source | None:
+    """The training script: what calls step() on an optimiser, or the template's train.py."""
+    best: tuple[float, Source] | None = None
+    for source in sources:
+        base = source.name.rsplit("/", 1)[-1].lower()
+        score = 0.0
+        calls = set(_method_calls(source.tree)) if source.tree else set()
+        if base.startswith("train"):
+            score += 3
+        if "train" in base or base in ("main.py", "run.py"):
+            score += 2
+        if {"backward", "step"} <= calls:
+            score += 4
+        if re.search(r"RNN|LSTM", source.text):
+            score += 1
+        if "Palindrome" in source.text:
+            score += 2
+        score += _place(source.name)
+        if score >= 4 and (best is None or score > best[0]):
+            best = score, source
+    return best[1] if best else None
+
+
+def numbers_in(candidate: Candidate) -> list[int]:
+    """The whole numbers above 1 that stand in a class, each once, in their order."""
+    assert candidate.source.tree is not None
+    nodes = _reachable(candidate.source.tree, candidate.name)
+    found = [
+        inner.value
+        for node in nodes
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Constant) and type(inner.value) is int and inner.value > 1
+    ]
+    return list(dict.fromkeys(found))
+
+
+def resets_between_batches(sources: list[Source], class_name: str) -> str:
+    """What a training loop calls or sets to give a network its first state again; empty: nothing.
+
+    That is a method of the class that sets attributes, or one of its attributes.
+    """
+    methods: set[str] = set()
+    attributes: set[str] = set()
+    loops: list[ast.AST] = []
+    for node in (node for source in sources if source.tree for node in ast.walk(source.tree)):
+        if isinstance(node, ast.ClassDef) and node.name == class_name:
+            for item in [item for item in node.body if isinstance(item, ast.FunctionDef)]:
+                own = set(_attributes_set(item))
+                attributes |= own
+                if own and item.name not in ("forward", "__init__", "__call__"):
+                    methods.add(item.name)
+        elif isinstance(node, (ast.For, ast.While)) and _trains(node, set()):
+            loops.append(node)
+    for node in (node for loop in loops for node in ast.walk(loop)):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in methods
+        ):
+            return f"{node.func.attr}()"
+        for name in set(_attributes_set(node)) & attributes if isinstance(node, ast.stmt) else ():
+            return name
+    return ""
+
+
+def _attributes_set(node: ast.AST) -> Iterator[str]:
+    """The attributes that the assignments inside a statement set."""
+    for inner in ast.walk(node):
+        for target in inner.targets if isinstance(inner, ast.Assign) else ():
+            parts = target.elts if isinstance(target, ast.Tuple) else [target]
+            yield from (part.attr for part in parts if isinstance(part, ast.Attribute))
+
+
+def ready_made_calls(source: Source, class_name: str) -> list[tuple[str, int]]:
+    """Torch's own layers that a class makes or calls, by the syntax tree: (name, line) each."""
+    if source.tree is None:
+        return []
+    nodes = _reachable(source.tree, class_name)
+    names = _imported_names(source.tree)
+    calls = []
+    for node in nodes:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Call):
+                name = _dotted(inner.func)
+                first, _, rest = name.partition(".")
+                full = f"{names.get(first, first)}.{rest}".strip(".")
+                if _BANNED.search(full):
+                    calls.append((full.rsplit(".", 1)[-1], inner.lineno))
+    return calls
+
+
+def works_when_imported(source: Source) -> bool:
+    """Whether importing a file trains a network: no `if __name__ == "__main__"` around it."""
+    if source.tree is None:
+        return False
+    functions = {n.name: n for n in source.tree.body if isinstance(n, ast.FunctionDef)}
+    trainers: set[str] = set()
+    while True:
+        more = {name for name, node in functions.items() if _trains(node, trainers)} - trainers
+        if not more:
+            break
+        trainers |= more
+    kept = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
+    return any(
+        _trains(node, trainers)
+        for node in source.tree.body
+        if not isinstance(node, kept) and "__main__" not in ast.dump(node)
+    )
+
+
+def _trains(node: ast.AST, trainers: set[str]) -> bool:
+    """Whether a statement calls backward(), or a function that does."""
+    return any(
+        isinstance(inner, ast.Call)
+        and (
+            (isinstance(inner.func, ast.Attribute) and inner.func.attr == "backward")
+            or (isinstance(inner.func, ast.Name) and inner.func.id in trainers)
+        )
+        for inner in ast.walk(node)
+    )
+
+
+def known_library(module: str) -> bool:
+    """Whether a module is of Python or of a library known here: it may be missing here alone."""
+    first = module.partition(".")[0]
+    return first in STAND_INS or first in sys.stdlib_module_names or first in ("torch", "numpy")
+
+
+def nowhere(error: ChildRefused) -> str:
+    """What is to be added about a module that is not there."""
+    if error.type != "ModuleNotFoundError":
+        return "."
+    return "; it is neither in the hand-in nor a library that is known here."
+
+
+def told_longer(sources: list[Source], class_name: str) -> bool:
+    """Whether a class is constructed with a length of one more, T instead of the T - 1 digits fed.
+
+    That is, its first argument, or one called like a length, is `... + 1`, directly or by a name.
+    """
+    for source in sources:
+        if source.tree is None or class_name not in source.text:
+            continue
+        longer = {
+            target.id
+            for node in ast.walk(source.tree)
+            if isinstance(node, ast.Assign) and _adds_one(node.value)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(source.tree):
+            if (
+                not isinstance(node, ast.Call)
+                or _dotted(node.func).rpartition(".")[2] != class_name
+            ):
+                continue
+            lengths = [
+                word.value for word in node.keywords if re.search("seq|len", word.arg or "")
+            ]
+            for value in [*node.args[:1], *lengths]:
+                if _adds_one(value) or (isinstance(value, ast.Name) and value.id in longer):
+                    return True
+    return False
+
+
+def _adds_one(node: ast.expr) -> bool:
+    """Whether an expression is `... + 1`."""
+    return (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Add)
+        and any(
+            isinstance(side, ast.Constant) and side.value == 1 for side in (node.left, node.right)
+        )
+    )
+
+
+_BANNED = re.compile(
+    r"(torch|nn)\.(.*\.)?(RNN|LSTM|GRU|RNNCell|LSTMCell|GRUCell|RNNBase|Linear|LazyLinear|"
+    r"Embedding|EmbeddingBag|linear|embedding|lstm|gru|rnn_tanh|rnn_relu|lstm_cell|gru_cell|"
+    r"rnn_tanh_cell|rnn_relu_cell)$"
+)
+
+
+def _source(name: str, path: str, text: str) -> Source:
+    """A source with its syntax tree."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Source(name, path, text, ast.parse(text), "", 0)
+    except SyntaxError as error:
+        conflict = _CONFLICT.search(text)
+        if conflict:
+            line = text[: conflict.start()].count("\n") + 1
+            return Source(name, path, text, None, "a merge conflict was left in it", line)
+        return Source(
+            name, path, text, None, f"it is not Python 3: {error.msg}", error.lineno or 0
+        )
+    except (ValueError, RecursionError, MemoryError) as error:
+        return Source(name, path, text, None, f"it cannot be read: {error}", 0)
+
+
+def _decoded(data: bytes) -> tuple[str, str, int]:
+    """The text of a Python file by the encoding that it declares, UTF-8 where it declares none.
+
+    With it why Python does not read it, and the line of that; empty and 0 where it does.
+    """
+    declared = _ENCODING.search(data[:400])
+    name = declared.group(2).decode("ascii") if declared else "utf-8"
+    try:
+        text = data.decode("utf-8-sig" if name.lower().startswith("utf") else name)
+    except LookupError:
+        return data.decode("latin-1"), f"there is no encoding {name[:30]!r}", 1
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        reason = f"byte {data[error.start]:#x} is not {name[:30]}, in which Python reads it"
+        return data.decode("cp1252", errors="replace"), reason, line
+    # What the child is given is UTF-8.
+    return _DECLARED.sub(r"\1utf-8", text, count=1) if declared else text, "", 0
+
+
+_ENCODING = re.compile(rb"^((?:[^\n]*\n)?[ \t\f]*#.*?coding[:=][ \t]*)([-\w.]+)")
+_DECLARED = re.compile(_ENCODING.pattern.decode())
+
+
+def _notebook_code(data: bytes) -> str:
+    """The code cells of a notebook as one Python file, without the lines of IPython."""
+    try:
+        cells = json.loads(data)["cells"]
+        parts = []
+        for cell in cells:
+            if cell.get("cell_type") != "code":
+                continue
+            text = cell.get("source", "")
+            text = "".join(text) if isinstance(text, list) else str(text)
+            if _OTHER_LANGUAGE.match(text):
+                continue
+            lines = [
+                re.sub(r"^(\s*)([%!?].*|from __future__ .*)", r"\1pass", line)
+                for line in text.split("\n")
+                if "get_ipython" not in line
+            ]
+            cell_text = "\n".join(lines)
+            # A cell that is no Python is left out, unless it is what is looked for.
+            if _is_python(cell_text) or re.search(r"^class ", cell_text, re.MULTILINE):
+                parts.append(cell_text)
+        return "\n\n".join(parts)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ""
+
+
+_OTHER_LANGUAGE = re.compile(
+    r"\s*%%(bash|sh|script|html|HTML|js|javascript|latex|markdown|svg|perl|ruby|cmd|writefile "
+    r"[^\n]*(?<!\.py)\n)"
+)
+
+
+def _is_python(text: str) -> bool:
+    """Whether a text is Python 3."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+_WANTED = {
+    "rnn": (
+        (10, r"vanilla_?rnn"),
+        (8, r"rnn|v_?rnn|my_?(vanilla_?)?rnn|simple_?rnn|rnn_?(model|net|network)|elman_?(rnn)?"),
+        (
+            6,
+            r"(vanilla|simple|basic|custom|plain|own)?_?(vanilla)?_?rnn_?(model|net|network|v?\d*)",
+        ),
+        (4, r".*vanilla.*rnn.*|.*rnn.*"),
+    ),
+    "lstm": (
+        (10, r"lstm"),
+        (8, r"my_?lstm|lstm_?(model|net|network)|(vanilla|simple|basic|custom|own)_?lstm"),
+        (4, r".*lstm.*"),
+    ),
+}
+_ELSE = re.compile(
+    r"bi_?(rnn|lstm)|bidirectional|gru|peephole|dataset|trainer|config|test|attention|conv|text|"
+    r"generat|char|seq2seq|encoder|decoder|deep|stacked|multi",
+    re.IGNORECASE,
+)
+
+
+def _score(source: Source, node: ast.ClassDef, kind: str) -> float:
+    """How likely a class is the one that is looked for; 0: it is not."""
+    name = node.name.lower()
+    other = "lstm" if kind == "rnn" else "rnn"
+    points = 0.0
+    for value, pattern in _WANTED[kind]:
+        if re.fullmatch(pattern, name):
+            points = value
+            break
+    methods = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+    base = source.name.rsplit("/", 1)[-1].lower()
+    if not points and methods & {"forward", "__call__"}:
+        files = {"rnn": r"(vanilla_?)?rnn\.(py|ipynb)|vanilla.*", "lstm": r"lstm\.(py|ipynb)"}
+        points = 2.0 if re.fullmatch(files[kind], base) else 0.0
+    if not points or (kind == "rnn" and "lstm" in name) or (kind == "lstm" and name == other):
+        return 0.0
+    if _ELSE.search(name):
+        points -= 5
+    if name.endswith(("cell", "unit", "layer", "step", "block")):
+        points -= 3
+    if not methods & {"forward", "__call__", "__init__"}:
+        points -= 3
+    if not methods & {"forward", "__call__"} and not node.bases:
+        return 0.0
+    if (kind == "rnn" and "vanilla" in base) or (kind == "lstm" and base.startswith("lstm")):
+        points += 2
+    return max(points + _place(source.name), 0.1 if points > 0 else 0.0)
+
+
+def _place(name: str) -> float:
+    """How likely a file is of the first part of the exercise, by its folders."""
+    folders = name.lower().rsplit("/", 1)[0] if "/" in name else ""
+    points = -0.1 * name.count("/")
+    if re.search(r"part_?-?1|task_?[123]|assignment", folders):
+        points += 1.5
+    if re.search(r"part_?-?[2-9]|bonus", folders):
+        points -= 3
+    if re.search(
+        r"old|backup|copy|archive|template|draft|deprecated|solution_?template", name.lower()
+    ):
+        points -= 2
+    return points
+
+
+def _is_template(node: ast.ClassDef) -> bool:
+    """Whether a class was never filled in: its forward does nothing."""
+    methods = [item for item in node.body if isinstance(item, ast.FunctionDef)]
+    forwards = [method for method in methods if method.name in ("forward", "__call__")]
+    return bool(forwards) and all(_does_nothing(method) for method in forwards)
+
+
+def _does_nothing(function: ast.FunctionDef) -> bool:
+    """Whether a function has only a docstring, pass, or raise NotImplementedError."""
+    for statement in function.body:
+        if isinstance(statement, ast.Pass):
+            continue
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            continue
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant):
+            continue  # out = None
+        if isinstance(statement, ast.Raise) and "NotImplemented" in ast.dump(statement):
+            return True
+        if isinstance(statement, ast.Return) and (
+            statement.value is None or isinstance(statement.value, (ast.Constant, ast.Name))
+        ):
+            bound = {
+                target.id
+                for other in function.body
+                if isinstance(other, ast.Assign) and not isinstance(other.value, ast.Constant)
+                for target in other.targets
+                if isinstance(target, ast.Name)
+            }
+            own = {argument.arg for argument in function.args.args}
+            value = statement.value
+            if not isinstance(value, ast.Name) or value.id not in bound | own:
+                continue
+        return False
+    return True
+
+
+def _reachable(tree: ast.Module, class_name: str) -> list[ast.AST]:
+    """A class, and the classes and functions of its file that it names, and those that they do."""
+    known = {
+        node.name: node
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node in tree.body
+    }
+    found: dict[str, ast.AST] = {}
+    todo = [class_name]
+    while todo:
+        name = todo.pop()
+        if name in found or name not in known:
+            continue
+        found[name] = known[name]
+        todo += [node.id for node in ast.walk(known[name]) if isinstance(node, ast.Name)]
+    return list(found.values())
+
+
+def _imported_names(tree: ast.Module) -> dict[str, str]:
+    """What names of modules and their contents stand for: {"F": "torch.nn.functional"}."""
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.asname:
+                    names[alias.asname] = alias.name
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    return names
+
+
+def _dotted(node: ast.expr) -> str:
+    """`torch.nn.Linear` as text; empty for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        inner = _dotted(node.value)
+        return f"{inner}.{node.attr}" if inner else ""
+    return ""
+
+
+def _method_calls(tree: ast.Module | None) -> Iterator[str]:
+    """The names of all methods that are called."""
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield node.func.attr

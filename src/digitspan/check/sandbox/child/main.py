@@ -1,0 +1,238 @@
+"""The child: waits for questions about the hand-in's classes and answers them with numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib.machinery
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .channel import Channel
+from .compiler import fill_new_memory, leave_compiler_alone
+from .loading import StandIns, load_class, signature_of
+from .monitor import OnCPU, Printed, describe, operations_called, ready_made_modules
+from .networks import Entry, build, entries_of, feed, set_entries
+from .script_run import trace_script
+
+__all__ = ["serve"]
+
+Answer = tuple[dict[str, Any], bytes]
+
+
+class Child:
+    """Holds the hand-in's class and network between two questions."""
+
+    def __init__(self) -> None:
+        self.printed = Printed()
+        self.network_class: type = object
+        self.network: Any = None
+        self.arguments: dict[str, Any] = {}
+        self.entries: list[Entry] = []
+        self.fresh = False
+        self.mode = OnCPU()
+        self.watch = True
+        self.cuda = False
+        self.calls = 0
+
+    def hello(self, question: dict[str, Any], payload: bytes) -> Answer:
+        """Ready."""
+        return {}, b""
+
+    def load(self, question: dict[str, Any], payload: bytes) -> Answer:
+        """Import a class."""
+        self.watch, self.cuda = True, False
+        with self.mode:
+            loaded = load_class(
+                question["file"],
+                question["class"],
+                definitions_only=question["definitions_only"],
+            )
+        self.network_class = loaded.network_class
+        return {
+            "constructor": signature_of(self.network_class),
+            "forward": signature_of(getattr(self.network_class, "forward", None))[1:],
+            "module": issubclass(self.network_class, torch.nn.Module),
+            "skipped": [describe(error) for error in loaded.skipped[:20]],
+        }, b""
+
+    def build(self, question: dict[str, Any], payload: bytes) -> Answer:
+        """Construct a network, and describe the numbers that it holds."""
+        dtype = {"float64": torch.float64, "float32": torch.float32}[question["dtype"]]
+        torch.set_default_dtype(dtype)
+        torch.manual_seed(question["seed"])
+        self.arguments = question["arguments"]
+        self.fresh = False
+        self.watch, self.calls = True, 0
+        with self.watched():
+            self._rebuild()
+        start = [entry.tensor.detach().double().reshape(-1) for entry in self.entries]
+        values = torch.cat(start) if start else torch.zeros(0)
+        described = [
+            {
+                "name": entry.name[:100],
+                "shape": list(entry.tensor.shape),
+                "kind": entry.kind,
+                "trainable": entry.kind == "parameter" and entry.tensor.requires_grad,
+            }
+            for entry in self.entries
+        ]
+        layers = ready_made_modules(self.network)
+        return {"tensors": described, "ready_made": layers}, values.numpy().tobytes()
+
+    def run(self, question: dict[str, Any], payload: bytes) -> Answer:
+        """Answers to the same digits under many settings of the numbers, shape (R, B, K)."""
+        digits, values = _unpack(question, payload)
+        self.fresh = question.get("fresh", False)
+        chosen = question["tensors"]
+        answers = []
+        form = ""
+        with torch.set_grad_enabled(question.get("grad", True)):
+            for setting in values:
+                with self.watched():
+                    if self.fresh:
+                        self._rebuild()
+                    set_entries([self.entries[i] for i in chosen], setting, question["kept"])
+                    for _ in range(question.get("repeats", 1)):
+                        answer, form = feed(self.network, digits, question["how"])
+                answers.append(answer.detach().double().numpy().copy())
+        dtypes = {answer.dtype, *(self.entries[i].tensor.dtype for i in chosen)}
+        single = bool(dtypes & {torch.float32, torch.float16, torch.bfloat16})
+        shape = [len(answers), *answers[0].shape]
+        return {"shape": shape, "form": form, "single": single}, _bytes(answers)
+
+    def gradient(self, question: dict[str, Any], payload: bytes) -> Answer:
+        """The gradient of a weighted sum of the answers, shape (P,); NaN where there is none."""
+        digits, values = _unpack(question, payload)
+        weights = torch.as_tensor(
+            np.frombuffer(bytes.fromhex(question["weights"]), dtype=np.float64).copy()
+        )
+        chosen = [self.entries[i] for i in question["tensors"]]
+        with torch.enable_grad(), self.watched():
+            if self.fresh:
+                self._rebuild()
+                chosen = [self.entries[i] for i in question["tensors"]]
+            set_entries(chosen, values[0], question["kept"])
+            for entry in chosen:
+                entry.tensor.grad = None
+            for _ in range(question.get("repeats", 1)):
+                answer, _ = feed(self.network, digits, question["how"])
+                if answer.requires_grad:
+                    (answer.double().reshape(-1) * weights).sum().backward()
+        parts = []
+        for entry, places in zip(chosen, question["kept"], strict=True):
+            grad = entry.tensor.grad if entry.tensor.is_leaf else None
+            missing = torch.full(entry.tensor.shape, float("nan"))
+            flat = (missing if grad is None else grad).detach().double().reshape(-1)
+            parts.append(flat if places is None else flat[places])
+        return {"follows": answer.requires_grad}, torch.cat(parts).numpy().tobytes()
+
+    def habits(self, question: dict[str, Any], payload: bytes) -> Answer:
+        """What a call does besides: what it prints, keeps, and which operations it calls."""
+        digits, values = _unpack(question, payload)
+        how = question["how"]
+        before = self.printed.characters
+        with self.watched():
+            self._rebuild()
+            chosen = [self.entries[i] for i in question["tensors"]]
+            set_entries(chosen, values[0], question["kept"])
+            feed(self.network, digits, how)
+            printed = self.printed.characters - before
+            called = operations_called(lambda: feed(self.network, digits, how))
+            kept = []
+            for _ in range(4):
+                feed(self.network, digits, how)
+                kept.append(_tensors_alive())
+        return {"printed": printed, "called": called[:500], "tensors_alive": kept}, b""
+
+    def train(self, question: dict[str, Any], payload: bytes) -> Answer:
+        """Run the training script for a few steps and tell what it did, in order."""
+        torch.set_default_dtype(torch.float32)
+        fill_new_memory(False)
+        with self.mode:
+            return trace_script(question["file"], question["options"], question["steps"]), b""
+
+    def watched(self) -> contextlib.AbstractContextManager[Any]:
+        """Watch for CUDA; after a call that did not ask for it, no longer: it costs much time."""
+        self.cuda = self.cuda or bool(self.mode.asked)
+        if self.watch and not self.cuda and self.calls > 1:
+            self.watch = False
+        self.calls += 1
+        return self.mode if self.watch else contextlib.nullcontext()
+
+    def _rebuild(self) -> None:
+        """Construct the network again."""
+        self.network = build(self.network_class, self.arguments)
+        self.entries = entries_of(self.network)
+
+
+def serve() -> None:
+    """Answer until the checker goes away."""
+    channel = Channel()
+    folder, *originals = sys.argv[1:]
+    for original in originals:
+        shutil.copytree(original, folder, dirs_exist_ok=True)
+    os.chdir(folder)
+    os.environ.update(HOME=os.getcwd(), MPLBACKEND="Agg")
+    torch.set_num_threads(1)
+    # New memory holds NaN instead of what happened to lie there: reading it shows.
+    fill_new_memory(True)
+    leave_compiler_alone()
+    stand_ins = StandIns()
+    sys.meta_path.append(stand_ins)
+    name = "torch.utils.tensorboard"  # needs more than is installed here, and writes files
+    sys.modules[name] = stand_ins.create_module(importlib.machinery.ModuleSpec(name, None))
+    sys.path[:] = [
+        entry for entry in sys.path if Path(entry).resolve() != Path(__file__).parents[1]
+    ]
+    # What is there now is left alone by the collector, and not counted when tensors are.
+    gc.collect()
+    gc.freeze()
+    child = Child()
+    child.mode.install()
+    child.printed.install()
+    while True:
+        try:
+            question, payload = channel.receive()
+        except EOFError:
+            break
+        do: Callable[[dict[str, Any], bytes], Answer] = getattr(child, question["do"])
+        child.cuda = child.cuda or bool(child.mode.asked)
+        child.mode.asked.clear()
+        before = child.printed.characters
+        try:
+            header, data = do(question, payload)
+        except BaseException as error:
+            header, data = {"error": describe(error)}, b""
+        header.update(cuda=list(child.mode.asked), characters=child.printed.characters - before)
+        channel.send(header, data)
+
+
+def _tensors_alive() -> int:
+    """How many tensors there are; the list of all things must not outlive the count."""
+    gc.collect()
+    # isinstance would wake lazy objects, and their warnings.
+    return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+
+def _unpack(question: dict[str, Any], payload: bytes) -> tuple[torch.Tensor, torch.Tensor]:
+    """Digits, shape (B, T), and settings, shape (R, P), out of raw bytes."""
+    batch, steps, settings = question["batch"], question["steps"], question["settings"]
+    digits = np.frombuffer(payload, dtype=np.int64, count=batch * steps)
+    values = np.frombuffer(payload, dtype=np.float64, offset=8 * batch * steps)
+    return (
+        torch.as_tensor(digits.reshape(batch, steps).copy()),
+        torch.as_tensor(values.reshape(settings, -1).copy()),
+    )
+
+
+def _bytes(answers: list[Any]) -> bytes:
+    """Answers of the same shape, one after the other."""
+    return np.stack(answers).astype(np.float64).tobytes()

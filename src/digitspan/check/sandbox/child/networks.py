@@ -1,0 +1,280 @@
+"""Builds the hand-in's networks and feeds them digits, in whatever form they want them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+
+__all__ = ["Entry", "build", "entries_of", "feed", "set_entries"]
+
+MAX_SCALARS = 4_000_000
+"""A network with more numbers than this is not looked into."""
+
+
+class Entry(NamedTuple):
+    """One tensor of numbers inside a network."""
+
+    name: str
+    tensor: torch.Tensor
+    kind: str
+    """"parameter", "buffer" or "tensor" (any other attribute)."""
+
+
+def build(network_class: type, arguments: dict[str, Any]) -> Any:
+    """Construct a network.
+
+    Args:
+        network_class: the hand-in's class.
+        arguments: {"args": [...], "kwargs": {...}}; a value {"device": "cpu"} stands for a
+            torch.device, {"config": {...}} for an object with these attributes.
+    """
+    args = [_argument(value) for value in arguments["args"]]
+    kwargs = {name: _argument(value) for name, value in arguments["kwargs"].items()}
+    return network_class(*args, **kwargs)
+
+
+def entries_of(network: Any) -> list[Entry]:
+    """Every tensor of floating-point numbers that a network holds, parameters first."""
+    found: list[Entry] = []
+    seen: set[int] = set()
+
+    def add(name: str, value: Any, kind: str) -> None:
+        if isinstance(value, torch.Tensor) and value.is_floating_point() and value.numel():
+            if id(value) not in seen:
+                seen.add(id(value))
+                found.append(Entry(name, value, kind))
+
+    if isinstance(network, torch.nn.Module):
+        for name, parameter in network.named_parameters():
+            add(name, parameter, "parameter")
+        for name, buffer in network.named_buffers():
+            add(name, buffer, "buffer")
+    for name, value in _held(network, "", 4):
+        add(name, value, "tensor")
+    total = 0
+    for position, entry in enumerate(found):
+        total += entry.tensor.numel()
+        if total > MAX_SCALARS:
+            return found[:position]
+    return found
+
+
+def set_entries(
+    entries: list[Entry], values: torch.Tensor, kept: list[list[int] | None] | None = None
+) -> None:
+    """Write numbers, shape (P,), into the tensors, one after the other.
+
+    Args:
+        entries: the tensors.
+        values: the numbers.
+        kept: for each tensor, where its numbers belong, all others being zero; None: everywhere.
+    """
+    start = 0
+    with torch.no_grad():
+        for entry, places in zip(entries, kept or [None] * len(entries), strict=True):
+            count = entry.tensor.numel() if places is None else len(places)
+            part = values[start : start + count]
+            if places is not None:
+                part = torch.zeros(entry.tensor.numel(), dtype=part.dtype).index_copy(
+                    0, torch.tensor(places), part
+                )
+            entry.tensor.data.copy_(part.reshape(entry.tensor.shape))
+            start += count
+
+
+def feed(network: Any, digits: torch.Tensor, how: dict[str, Any]) -> tuple[torch.Tensor, str]:
+    """Feed digits to a network.
+
+    Args:
+        network: the network.
+        digits: whole numbers, shape (B, T).
+        how: {"interface", "axes", "encoding", "dtype", "classes", "states", ...}; see
+            `digitspan.check.sandbox.signatures`.
+
+    Returns:
+        What the network answers for the last digit, shape (B, K), and the form it came in.
+
+    Raises:
+        ValueError: where nothing in the answer can be that.
+    """
+    if how["interface"] == "step":
+        return _feed_steps(network, digits, how)
+    inputs = _arranged(_encoded(digits, how), how["axes"])
+    result = network(inputs, *_states(network, digits.shape[0], how))
+    return _answer(result, digits.shape[0], digits.shape[1], how["classes"])
+
+
+def _feed_steps(
+    network: Any, digits: torch.Tensor, how: dict[str, Any]
+) -> tuple[torch.Tensor, str]:
+    """One digit a call; the state is passed on by us or kept by the network."""
+    states = _states(network, digits.shape[0], how)
+    encoded = _encoded(digits, how)  # (B, T, D)
+    result: Any = None
+    for t in range(digits.shape[1]):
+        x = encoded[:, t]
+        if how["axes"] == "B":
+            x = x.squeeze(-1)
+        elif how["axes"] == "DB":
+            x = x.T
+        elif how["axes"] == "1BD":
+            x = x.unsqueeze(0)
+        elif how["axes"] == "B1D":
+            x = x.unsqueeze(1)
+        result = network(x, *states)
+        if states:
+            states = _next_states(result, digits.shape[0], how)
+    answer, form = _answer(result, digits.shape[0], 1, how["classes"], tuple_is_fine=bool(states))
+    return answer, form
+
+
+def _next_states(result: Any, batch: int, how: dict[str, Any]) -> list[Any]:
+    """The states out of what one step returned, in the order that they are passed in."""
+    tensors = list(_tensors(result))
+    sizes = ([batch, how["classes"]], [how["classes"], batch])
+    position = next((i for i, t in enumerate(tensors) if list(t.shape[-2:]) in sizes), None)
+    states = [tensor for i, tensor in enumerate(tensors) if i != position]
+    wanted = len(how["states"])
+    if len(states) < wanted:
+        message = f"the step returns {len(states)} states, {wanted} go in"
+        raise ValueError(message)
+    states = states[:wanted]
+    if how.get("swapped"):
+        states.reverse()
+    return [tuple(states)] if how.get("grouped") else states
+
+
+def _states(network: Any, batch: int, how: dict[str, Any]) -> list[Any]:
+    """The states before the first digit: zeros, in the shapes asked for."""
+    hidden = how.get("hidden", 0)
+    shapes = {
+        "BN": (batch, hidden),
+        "NB": (hidden, batch),
+        "1N": (1, hidden),
+        "N": (hidden,),
+        "1BN": (1, batch, hidden),
+    }
+    states: list[Any] = []
+    for kind in how.get("states") or []:
+        if kind == "none":
+            states.append(None)
+        elif kind.isdigit():
+            states.append(int(kind))
+        else:
+            states.append(torch.zeros(shapes[kind]))
+    return [tuple(states)] if how.get("grouped") and states else states
+
+
+def _encoded(digits: torch.Tensor, how: dict[str, Any]) -> torch.Tensor:
+    """The digits as the network's inputs, shape (B, T, D)."""
+    if how["encoding"] == "one-hot":
+        encoded = torch.nn.functional.one_hot(digits, 10)
+    else:
+        encoded = digits.unsqueeze(-1)
+    if how["dtype"] == "long":
+        return encoded.long()
+    if how["dtype"] == "float32":
+        return encoded.float()
+    return encoded.to(torch.get_default_dtype())
+
+
+def _arranged(inputs: torch.Tensor, axes: str) -> torch.Tensor:
+    """The inputs, shape (B, T, D), with their axes in another order; one left out is of size 1."""
+    if "D" not in axes:
+        inputs = inputs.squeeze(-1)
+        return inputs.T if axes == "TB" else inputs
+    return inputs.permute(["BTD".index(axis) for axis in axes])
+
+
+def _answer(
+    result: Any, batch: int, steps: int, classes: int, *, tuple_is_fine: bool = False
+) -> tuple[torch.Tensor, str]:
+    """The numbers of the last digit, shape (B, K), out of whatever forward returned.
+
+    Raises:
+        ValueError: where there are none.
+    """
+    if result is None:
+        message = "forward returns nothing"
+        raise ValueError(message)
+    tensors = list(_tensors(result))
+    prefix = "" if isinstance(result, torch.Tensor) or tuple_is_fine else "tuple "
+    if isinstance(result, (list, tuple)) and len(tensors) == steps > 1:
+        same = {tuple(tensor.shape) for tensor in tensors}
+        if same <= {(batch, classes), (classes, batch)}:
+            tensors, prefix = [tensors[-1]], "list "
+    for tensor in tensors:
+        shape = tuple(tensor.shape)
+        if shape == (batch, classes):
+            return tensor, f"{prefix}BK"
+        if shape == (classes, batch):
+            return tensor.T, f"{prefix}KB"
+    for tensor in tensors:
+        shape = tuple(tensor.shape)
+        if shape == (batch, steps, classes):
+            return tensor[:, -1], f"{prefix}BTK"
+        if shape == (steps, batch, classes):
+            return tensor[-1], f"{prefix}TBK"
+        if shape == (batch, classes, steps):
+            return tensor[:, :, -1], f"{prefix}BKT"
+        if shape in ((1, batch, classes), (batch, 1, classes)):
+            return tensor.reshape(batch, classes), f"{prefix}1BK"
+        if shape == (batch * steps, classes):
+            return tensor.reshape(batch, steps, classes)[:, -1], f"{prefix}(BT)K"
+    for tensor in tensors:
+        if tensor.dim() == 2 and tensor.shape[0] == batch:
+            return tensor, f"{prefix}width {tensor.shape[1]}"
+        if tensor.dim() == 2 and tensor.shape[1] == batch:
+            return tensor.T, f"{prefix}width {tensor.shape[0]}"
+    shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors[:4])
+    message = f"forward returns {shapes or type(result).__name__}"
+    raise ValueError(message)
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors inside nested tuples, lists and dicts, in order."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tensors(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _tensors(item)
+
+
+def _held(holder: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
+    """The tensors that an object keeps in its attributes, lists and dicts."""
+    if depth == 0:
+        return
+    if isinstance(holder, (list, tuple)):
+        items: Any = enumerate(holder)
+    elif isinstance(holder, dict):
+        items = holder.items()
+    else:
+        items = getattr(holder, "__dict__", {}).items()
+    for key, value in list(items)[:1000]:
+        inner = str(key) if not name or str(key).startswith("_") else f"{name}.{key}"
+        if str(key) in ("_parameters", "_buffers", "_modules"):
+            inner = name
+        if isinstance(value, torch.Tensor):
+            yield inner, value
+        elif isinstance(value, (list, tuple, dict)):
+            yield from _held(value, inner, depth - 1)
+        elif isinstance(value, torch.nn.Module) or type(value).__module__ in _HAND_IN_MODULES:
+            yield from _held(value, inner, depth - 1)
+
+
+_HAND_IN_MODULES: set[str] = set()
+
+
+def _argument(value: Any) -> Any:
+    """A value of the constructor as the class wants it."""
+    if isinstance(value, dict):
+        if "device" in value:
+            return torch.device(value["device"])
+        return argparse.Namespace(**value["config"])
+    return value

@@ -1,0 +1,176 @@
+"""The answers: Markdown, one file a question, with `<<name>>` where a measured value belongs."""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from digitspan.errors import UsageError, one_of
+from digitspan.files import require_writable_folder, write_whole
+
+__all__ = ["QUESTIONS", "Answer", "built_in", "fill", "read_answers", "template", "write_answers"]
+
+QUESTIONS = ("1.1", "1.2", "1.3", "1.4", "1.5a", "1.5b", "1.6")
+"""The sheet's questions in its order; each has a file NAME.md."""
+
+_MOST_CHARACTERS = 200_000
+
+_VALUE = re.compile(r"<<\s*([a-z][a-z0-9_]*)\s*>>")
+_CODE = re.compile(r"^(`{3,}|~{3,}).*?^\1\s*$|(`+)(?!`).*?(?<!`)\2(?!`)", re.M | re.S)
+_MATHS = re.compile(r"(?<!\\)\$\$.+?(?<!\\)\$\$|(?<!\\)\$(?!\$).+?(?<![\\$])\$(?!\$)", re.S)
+
+
+class Answer(NamedTuple):
+    """The words on one question."""
+
+    question: str
+    """One of `QUESTIONS`."""
+    text: str
+    """Markdown, with `<<name>>` still in it."""
+    source: str
+    """Where it was read, for messages."""
+
+
+def template(name: str) -> str:
+    """One of the files that a report is made from."""
+    file = importlib.resources.files("digitspan.handin") / "templates" / name
+    return file.read_text(encoding="utf-8")
+
+
+def built_in() -> dict[str, Answer]:
+    """The answers that come with the program, by question."""
+    return {
+        question: Answer(question, template(f"answers/{question}.md"), f"{question}.md")
+        for question in QUESTIONS
+    }
+
+
+def read_answers(folder: Path | None) -> dict[str, Answer]:
+    """The answers in a folder, or the built-in ones, by question.
+
+    Raises:
+        UsageError: naming the file that is missing, or cannot be read or typeset.
+    """
+    if folder is None:
+        return built_in()
+    if not folder.is_dir():
+        message = f"--answers must be a folder; got {str(folder)[:200]!r}; {_START}"
+        raise UsageError(message)
+    return {question: _read(folder / f"{question}.md", question) for question in QUESTIONS}
+
+
+def write_answers(folder: Path, *, overwrite: bool = False) -> list[Path]:
+    """Put the built-in answers into a folder, to start one's own from.
+
+    Raises:
+        UsageError: where one of the files is there already.
+    """
+    require_writable_folder(folder, "--write-answers")
+    paths = [folder / f"{question}.md" for question in QUESTIONS]
+    there = [path for path in paths if path.exists()]
+    if there and not overwrite:
+        message = f"{there[0]} is there already; choose another folder, or add --overwrite"
+        raise UsageError(message)
+    for path, answer in zip(paths, built_in().values(), strict=True):
+        write_whole(path, answer.text.encode())
+    return paths
+
+
+def fill(text: str, values: Mapping[str, str], source: str) -> str:
+    """Put the values where their names stand; values may hold names of others.
+
+    >>> fill("T = <<length>>", {"length": "20"}, "1.1.md")
+    'T = 20'
+
+    Args:
+        text: Markdown with `<<name>>` in it.
+        values: what to put there, by name.
+        source: the text's file, for messages.
+
+    Raises:
+        UsageError: for a name that is not known.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in values:
+            message = f"{source}: the value {one_of(name, values)}"
+            raise UsageError(message)
+        return values[name]
+
+    while _VALUE.search(text):
+        text = _VALUE.sub(value, text)
+    return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+_START = "`digitspan handin --write-answers FOLDER` puts the built-in answers there to start from"
+
+
+def _read(path: Path, question: str) -> Answer:
+    """One file of a student's folder.
+
+    Raises:
+        UsageError: where it is missing, empty, not text, or has an unbalanced dollar sign.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        message = (
+            f"there is no answer to Question {question}: expected {path}; none is made up "
+            f"beside your own; {_START}"
+        )
+        raise UsageError(message) from error
+    except OSError as error:
+        message = f"cannot read {path}: {error.strerror or error}; expected a text file"
+        raise UsageError(message) from error
+    except UnicodeDecodeError as error:
+        message = f"{path} is not text in UTF-8 ({error.reason}); save it as UTF-8"
+        raise UsageError(message) from error
+    if not text.strip() or len(text) > _MOST_CHARACTERS:
+        problem = "is empty" if not text.strip() else f"has {len(text):,} characters"
+        message = f"{path} {problem}; expected the answer to Question {question} in words"
+        raise UsageError(message)
+    text = text.replace("\r\n", "\n")
+    return Answer(question, _with_tight_maths(text, path), str(path))
+
+
+def _with_tight_maths(text: str, path: Path) -> str:
+    """The text with `$ x $` as `$x$`, which Jupyter sets and pandoc would print as it stands.
+
+    Raises:
+        UsageError: where a dollar sign has no partner in its paragraph.
+    """
+    code: list[str] = []
+
+    def hide(match: re.Match[str]) -> str:
+        code.append(match.group())
+        return f"\x00{len(code) - 1}\x00" + "\n" * match.group().count("\n")
+
+    hidden = _CODE.sub(hide, text)
+    line = 1
+    pieces = re.split(r"(\n[ \t]*\n)", hidden)
+    for place, paragraph in enumerate(pieces):
+        rest = _MATHS.sub(lambda match: "\n" * match.group().count("\n"), paragraph)
+        lonely = re.search(r"(?<!\\)\$", rest)
+        if lonely:
+            number = line + rest[: lonely.start()].count("\n")
+            message = (
+                f"{path}, line {number}: a $ has no partner in its paragraph; formulas stand "
+                f"between two, $x$ or $$x$$, and a dollar that is none is written \\$"
+            )
+            raise UsageError(message)
+        pieces[place] = _MATHS.sub(_tight, paragraph)
+        line += paragraph.count("\n")
+    shown = "".join(pieces)
+    for number, original in enumerate(code):
+        shown = shown.replace(f"\x00{number}\x00" + "\n" * original.count("\n"), original)
+    return shown
+
+
+def _tight(match: re.Match[str]) -> str:
+    """One formula without space at the inner side of single dollars."""
+    maths = match.group()
+    return maths if maths.startswith("$$") else f"${maths[1:-1].strip()}$"

@@ -1,0 +1,106 @@
+"""The ZIP: the report, its notebook, the sheet's code, and what they need to run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Mapping
+
+from digitspan.handin.author import Author
+from digitspan.handin.material import Duel, Material
+from digitspan.handin.notebook import part1_files
+from digitspan.handin.traces import Traces, as_npz
+from digitspan.study.grid import TUNED
+from digitspan.study.store import Row
+from digitspan.study.tables import run_document
+
+__all__ = ["as_zip", "files_of", "readme"]
+
+_FIRST_DAY = (1980, 1, 1, 0, 0, 0)
+"""The one date that all files carry: the same files give the same ZIP."""
+
+
+def files_of(material: Material, traces: Traces) -> dict[str, bytes]:
+    """What the notebook needs beside it: the code, the rows and the traces."""
+    return {
+        "rows.csv": _rows(material).encode(),
+        "traces.npz": as_npz(traces.arrays),
+    } | {f"part1/{name}": content for name, content in part1_files().items()}
+
+
+def readme(author: Author) -> bytes:
+    """What is in the ZIP, and how to run it."""
+    return _README.format(stem=author.stem).encode()
+
+
+def as_zip(files: Mapping[str, bytes]) -> bytes:
+    """Files by name as a ZIP: the same files give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, _FIRST_DAY)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, wherever it is made
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, files[name])
+    return buffer.getvalue()
+
+
+def _rows(material: Material) -> str:
+    """The runs that the report shows, one line a run and purpose, as CSV."""
+    documents = [
+        {"role": "final", "rule": _rule(duel)} | _document(material.rows[record.config.key])
+        for duel in material.duels
+        for row in duel.sides
+        for length in row.lengths
+        for record in length.records
+    ]
+    documents += [
+        {"role": "compared", "rule": f"rate {condition.rate}"}
+        | _document(material.rows[record.config.key])
+        for condition, found in material.summary.compared
+        for record in found.records
+    ]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(documents[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(documents)
+    return text.getvalue()
+
+
+def _rule(duel: Duel) -> str:
+    return "tuned rate" if duel.rule == TUNED else f"rate {duel.rule}"
+
+
+def _document(row: Row) -> dict[str, object]:
+    return run_document(row.record)
+
+
+_README = """\
+# {stem}
+
+| file | what it is |
+|---|---|
+| {stem}.pdf | the report: answers, code, figures |
+| {stem}.ipynb | the notebook that the report was made from |
+| part1/ | the code: dataset.py, vanilla_rnn.py, lstm.py, train.py |
+| rows.csv | every training run that the figures show, one line a run |
+| traces.npz | weights and gradient norms of two networks, and loss curves |
+
+Python 3.8 or newer. The code needs torch and numpy, the notebook matplotlib and Jupyter besides:
+
+    pip install torch numpy matplotlib notebook
+
+To train a network, in this folder:
+
+    python -m part1.train --model_type RNN --input_length 4
+    python -m part1.train --model_type LSTM --input_length 4
+
+`--input_length 4` reads four digits: palindromes of length T = 5. The default is 10, so T = 11.
+`python -m part1.train --help` lists all options.
+
+To run the notebook again:
+
+    jupyter notebook {stem}.ipynb
+"""

@@ -1,0 +1,76 @@
+"""What speaks for the runs and against them, in sentences: the controls, and the limits."""
+
+from __future__ import annotations
+
+from digitspan.handin.material import Material
+from digitspan.handin.optimizer_choice import NAMES
+from digitspan.handin.wording import joined
+from digitspan.statistics import wilson
+
+__all__ = ["controls", "limits"]
+
+
+def controls(material: Material) -> str:
+    """The controls, in sentences; nothing where the study has none."""
+    sentences = []
+    mask = material.summary.mask
+    if mask is not None:
+        share = mask.right / mask.tested
+        holds = "which is chance, so nothing but the first digit tells the answer"
+        if not mask.holds:
+            holds = "**which is not chance: something besides the first digit tells the answer**"
+        sentences.append(
+            f"As a control every trained network was asked again with the first digit replaced. "
+            f"Then {100 * share:.2f} % of {mask.tested:,} answers matched the replaced digit "
+            f"(99.9 % interval {100 * mask.low:.2f} to {100 * mask.high:.2f}), {holds}."
+        )
+    names = {
+        "read-out": "Networks of which only the read-out was trained",
+        "none": "Networks whose weights were guessed at random and never trained",
+    }
+    for trained, name in names.items():
+        lengths = [
+            length
+            for control in material.summary.controls
+            if control.condition.trained == trained
+            for length in control.lengths
+        ]
+        if lengths:
+            solved = sum(length.solved for length in lengths)
+            runs = sum(len(length.records) for length in lengths)
+            longest = max(length.length for length in lengths)
+            meaning = "training the recurrent weights is what does it"
+            if solved:
+                meaning = "some of this can be had without training the recurrent weights"
+            sentences.append(
+                f"{name} solved {solved} of {runs} runs up to T = {longest}: {meaning}."
+            )
+    return " ".join(sentences)
+
+
+def limits(material: Material) -> str:
+    """What these runs cannot say."""
+    config = material.config
+    seeds = min(row.seeds[0] for duel in material.duels for row in duel.sides)
+    low = wilson(seeds, seeds).low
+    sentences = [
+        f"The smallest number of runs at a length is {seeds}: even where all of them are solved, "
+        f"the 95 % interval of the solved share begins at {100 * low:.0f} %.",
+        f"A run was given at most {config.train_steps:,} steps; what was not solved by then might "
+        f"be later.",
+    ]
+    records = [record for duel in material.duels for row in duel.sides for record in row.records]
+    improving = sum(record.end_state == "budget" for record in records)
+    if improving:
+        sentences.append(
+            f"Of the {len(records):,} runs compared, {improving} were still improving when their "
+            f"steps were used up; they count as not solved."
+        )
+    sentences.append(
+        f"Everything holds for n = {config.hidden_size} units, {NAMES[config.optimizer]} and the "
+        f"start {joined(config.initialisation, 'or')}; how the weights start is known to matter "
+        f"much (Le, Jaitly and Hinton 2015; Jozefowicz, Zaremba and Sutskever 2015)."
+    )
+    if config.note:
+        sentences.append(f"The study says of itself: {config.note}.")
+    return " ".join(sentences)

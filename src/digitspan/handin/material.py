@@ -1,0 +1,211 @@
+"""What a report is made from: a finished study, and the networks of it that are looked into."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from digitspan.cells import title
+from digitspan.errors import StoreError, UsageError
+from digitspan.files import sha256
+from digitspan.runs.config import OPTIMIZERS
+from digitspan.runs.record import RunRecord
+from digitspan.study.compare import Comparison, compare_spans, outcomes_of
+from digitspan.study.config import StudyConfig
+from digitspan.study.store import Row, Store, weights_path
+from digitspan.study.summary import SpanSummary, Summary, summarise
+
+__all__ = ["CELLS_ASKED", "Duel", "Kept", "Material", "read_material"]
+
+CELLS_ASKED = ("rnn", "lstm")
+"""The cells that the sheet asks for."""
+
+SANITY_LENGTH = 5
+"""The length at which the sheet asks for near-perfect accuracy."""
+
+LOOKED_INTO_AT = 20
+"""Networks are looked into that were trained at this length, or near it."""
+
+
+class Duel(NamedTuple):
+    """The two networks under the same conditions."""
+
+    rnn: SpanSummary
+    lstm: SpanSummary
+    ratio: Comparison
+    """The LSTM's span as a multiple of the RNN's."""
+
+    @property
+    def sides(self) -> tuple[SpanSummary, SpanSummary]:
+        """Both networks' runs."""
+        return self.rnn, self.lstm
+
+    @property
+    def rule(self) -> str:
+        """The learning rate, or "tuned"."""
+        return self.rnn.condition.rate
+
+    @property
+    def setting(self) -> tuple[str, str]:
+        """Encoding and start."""
+        return self.rnn.condition.encoding, self.rnn.condition.initialisation
+
+
+class Kept(NamedTuple):
+    """A run whose network the study keeps."""
+
+    record: RunRecord
+    weights: bytes
+    """A safetensors file."""
+
+
+class Material(NamedTuple):
+    """Everything that the report says something about."""
+
+    folder: Path
+    """The study's."""
+    config: StudyConfig
+    """What was asked for."""
+    rows: Mapping[str, Row]
+    """Its rows, by key."""
+    summary: Summary
+    """What they show."""
+    duels: tuple[Duel, ...]
+    """Both networks under each condition, the sheet's own encoding first."""
+    networks: Mapping[str, Kept]
+    """By cell: the network that is looked into."""
+
+
+def read_material(study: Path) -> Material:
+    """Read a study and see that it has all that the sheet's questions need.
+
+    Args:
+        study: its folder, or the store in it.
+
+    Raises:
+        UsageError: naming what is missing, and the command that makes it.
+    """
+    with Store.open(study) as store:
+        rows, text, folder = store.rows(), store.value("config"), store.path.parent
+        if text is None or store.damaged:
+            problem = "does not say what study it is" if text is None else "has damaged rows"
+            message = f"{store.path} {problem}; run `digitspan study` on it again"
+            raise StoreError(message)
+    config = StudyConfig.from_words(json.loads(text))
+    summary = summarise(config, rows)
+    _check(config, summary, folder)
+    duels = _duels(summary)
+    if not duels:
+        message = f"{folder} has the two networks under no common condition; {_sheet(folder)}"
+        raise UsageError(message)
+    networks = {cell: _network(folder, duels, cell) for cell in CELLS_ASKED}
+    return Material(folder, config, rows, summary, duels, networks)
+
+
+def _check(config: StudyConfig, summary: Summary, folder: Path) -> None:
+    """Refuse a study that some question cannot be answered from.
+
+    Raises:
+        UsageError: naming what is missing, and the command that makes it.
+    """
+    if config.task != "palindrome":
+        message = (
+            f"{folder} is of the task {config.task}, the sheet asks palindromes; {_sheet(folder)}"
+        )
+        raise UsageError(message)
+    for cell in CELLS_ASKED:
+        if cell not in config.cells:
+            message = (
+                f"{folder} has no runs of the {title(cell)}, which Questions 1.3 and 1.6 compare "
+                f"(its cells: {', '.join(config.cells)}); {_sheet(folder)}"
+            )
+            raise UsageError(message)
+    if summary.missing:
+        message = (
+            f"{folder} is not finished: {summary.missing} runs are missing; "
+            f"`digitspan study` with the same options goes on with it"
+        )
+        raise UsageError(message)
+    lengths = {length.length for row in summary.spans for length in row.lengths}
+    if SANITY_LENGTH not in lengths or len(lengths) < 3:
+        message = (
+            f"{folder} has the lengths {', '.join(map(str, sorted(lengths)))}; Questions 1.3 and "
+            f"1.6 ask for T = {SANITY_LENGTH} and at least two more; {_sheet(folder)}"
+        )
+        raise UsageError(message)
+    for cell in CELLS_ASKED:
+        compared = {c.optimizer for c, _ in summary.compared if c.cell == cell}
+        if missing := sorted(set(OPTIMIZERS) - compared):
+            message = (
+                f"{folder} has no runs of the {title(cell)} with {', '.join(missing)}, which "
+                f"Question 1.4 compares (--compared-optimizers); {_sheet(folder)}"
+            )
+            raise UsageError(message)
+
+
+def _sheet(folder: Path) -> str:
+    """The command that makes what is missing."""
+    return f"`digitspan study sheet --out {folder.with_name('sheet')}` makes all that is needed"
+
+
+def _duels(summary: Summary) -> tuple[Duel, ...]:
+    """The conditions under which both networks were run, digits as numbers first."""
+    rows = {row.condition: row for row in summary.spans}
+    duels = [
+        Duel(row, other, compare_spans(outcomes_of(other.records), outcomes_of(row.records)))
+        for condition, row in rows.items()
+        if condition.cell == "rnn" and (other := rows.get(condition._replace(cell="lstm")))
+    ]
+    return tuple(sorted(duels, key=lambda duel: duel.setting[0] != "scalar"))
+
+
+def _network(folder: Path, duels: tuple[Duel, ...], cell: str) -> Kept:
+    """The network of a cell that is looked into, of the first duel's encoding and start.
+
+    A solved run, its length the nearest to 20; where none was solved, the most accurate one.
+
+    Raises:
+        UsageError: where the study does not keep its weights, or not the ones it measured.
+    """
+    setting = duels[0].setting
+    rows = [getattr(duel, cell) for duel in duels if duel.setting == setting]
+    records = [record for row in rows for record in row.records if record.weights_sha256]
+    if not records:
+        message = f"{folder} keeps no network of the {title(cell)}; {_sheet(folder)}"
+        raise UsageError(message)
+    record = min(records, key=_remoteness)
+    path = weights_path(folder, record.config.key)
+    try:
+        weights = path.read_bytes()
+    except OSError as error:
+        message = (
+            f"the network of {record.config.run_id} is not there ({path}: "
+            f"{error.strerror or error}), and Questions 1.1 and 1.5 look into it; {_sheet(folder)}"
+        )
+        raise UsageError(message) from error
+    if sha256(weights) != record.weights_sha256:
+        message = (
+            f"{path} is not the network that the study measured (its SHA-256 differs); restore "
+            f"it, or {_sheet(folder)}"
+        )
+        raise UsageError(message)
+    return Kept(record, weights)
+
+
+def _remoteness(record: RunRecord) -> tuple[object, ...]:
+    """How far a run is from a solved one at T = 20: the smallest is chosen."""
+    config = record.config
+    distance = round(abs(math.log(config.length / LOOKED_INTO_AT)), 9)
+    if record.solved:
+        return 0, 0.0, distance, -config.length, config.learning_rate, config.seed
+    return (
+        1,
+        -(record.accuracy or 0.0),
+        distance,
+        -config.length,
+        config.learning_rate,
+        config.seed,
+    )

@@ -1,0 +1,140 @@
+"""What the notebook draws and checks with: weights, gradient norms, gates, loss curves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from digitspan.figures.info import optimizers_info
+from digitspan.handin.material import Kept, Material
+from digitspan.look.probe import record, trace
+from digitspan.tasks.palindrome import mirror
+from digitspan.tasks.seeds import seed_of
+from digitspan.training.engine import build_network, load_network
+
+__all__ = ["Traces", "as_npz", "look_into"]
+
+PROBE_LENGTH = 100
+"""T of the palindromes that gradients are followed through."""
+
+PROBE_COUNT = 64
+"""So many of them."""
+
+CHECKED_LENGTH = 20
+"""T of the palindrome for which the derivation is compared with autograd."""
+
+
+class Traces(NamedTuple):
+    """What was seen in the networks that were looked into."""
+
+    arrays: Mapping[str, np.ndarray]
+    """By name, as in traces.npz."""
+    fall: Mapping[tuple[str, str, str], float]
+    """Mean factor a step by which the gradient changes on its way back, by cell, "untrained" or
+    "trained", and state."""
+    drop: Mapping[tuple[str, str, str], float]
+    """The gradient's norm at the first step over that at the last one, likewise."""
+    forget: Mapping[str, np.ndarray]
+    """Mean forget gate of each unit, shape (N,), "untrained" and "trained"."""
+    singular: Mapping[str, float]
+    """Largest singular value of the RNN's W_hh, "untrained" and "trained"."""
+
+
+def look_into(material: Material) -> Traces:
+    """Follow palindromes through the networks of a study, before training and after."""
+    torch.set_num_threads(1)  # the same sums in the same order on every run
+    arrays: dict[str, np.ndarray] = {}
+    fall, drop = {}, {}
+    forget, singular = {}, {}
+    digits = _palindromes(PROBE_LENGTH, PROBE_COUNT)
+    for cell, kept in material.networks.items():
+        for state, network in _networks(kept).items():
+            for name, value in network.state_dict().items():
+                arrays[f"weights/{cell}/{state}/{name}"] = value.numpy()
+            seen = record(
+                network, digits[:, :-1], digits[:, -1], input_size=kept.record.config.input_size
+            )
+            for part, norms in seen.gradient_norms.items():
+                arrays[f"norms/{cell}/{state}/{part}"] = norms
+                fall[cell, state, part], drop[cell, state, part] = _fall(norms)
+            if cell == "lstm":
+                forget[state] = seen.gates["f"].mean(axis=(0, 1))
+            else:
+                singular[state] = float(
+                    np.linalg.norm(network.state_dict()["W_hh"].numpy(), ord=2)
+                )
+    arrays |= _checked(material.networks["rnn"]) | _gates(material.networks["lstm"])
+    arrays |= _curves(material)
+    return Traces(arrays, fall, drop, forget, singular)
+
+
+def as_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The arrays as one compressed file: the same arrays give the same bytes."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _networks(kept: Kept) -> dict[str, torch.nn.Module]:
+    """A run's network as it started, and as it ended."""
+    config = kept.record.config
+    return {
+        "untrained": build_network(config),
+        "trained": load_network(config, kept.weights),
+    }
+
+
+def _palindromes(length: int, count: int) -> np.ndarray:
+    """Random palindromes, the same on every run, shape (count, length)."""
+    generator = torch.Generator().manual_seed(seed_of("report", length))
+    halves = torch.randint(10, (count, (length + 1) // 2), generator=generator)
+    return mirror(halves, length).numpy()
+
+
+def _fall(norms: np.ndarray) -> tuple[float, float]:
+    """The mean factor a step, and the whole drop, of the median norms; (B, L) to two numbers.
+
+    Where the gradient has vanished altogether (0 in double precision), the factor is that of the
+    steps at which it has not, and the drop is 0.
+    """
+    medians = np.median(norms, axis=0)
+    first = int(np.argmax(medians > 0))
+    steps = len(medians) - 1 - first
+    factor = (medians[first] / medians[-1]) ** (1 / steps) if steps and medians[-1] else 1.0
+    return float(factor), float(medians[0] / medians[-1]) if medians[-1] else 1.0
+
+
+def _checked(kept: Kept) -> dict[str, np.ndarray]:
+    """The palindrome for which the derivation is checked, and the norms that the probe has."""
+    digits = _palindromes(CHECKED_LENGTH, 1)
+    arrays = {"checked/digits": digits[0]}
+    for state, network in _networks(kept).items():
+        seen = record(
+            network, digits[:, :-1], digits[:, -1], input_size=kept.record.config.input_size
+        )
+        arrays[f"checked/norms/{state}"] = seen.gradient_norms["hidden"][0]
+    return arrays
+
+
+def _gates(kept: Kept) -> dict[str, np.ndarray]:
+    """The four gates while the trained LSTM reads one palindrome of the length it learned."""
+    config = kept.record.config
+    digits = _palindromes(config.length, 1)[0]
+    seen = trace(load_network(config, kept.weights), digits[:-1], input_size=config.input_size)
+    gates = {f"gates/{name}": gate.astype(np.float32) for name, gate in seen.gates.items()}
+    return {"gates/digits": digits} | gates
+
+
+def _curves(material: Material) -> dict[str, np.ndarray]:
+    """Question 1.4: step and validation loss of each optimiser at its best rate, (2, E) a seed."""
+    info = optimizers_info(material.summary)
+    return {
+        f"curves/{panel}/{label}/{seed}": curve
+        for panel, lines in (info.panels if info else ())
+        for label, curves in lines
+        for seed, curve in enumerate(curves)
+    }

@@ -1,0 +1,1 @@
+"""The holding span: how long trained networks keep a digit, far beyond their training."""

@@ -1,0 +1,61 @@
+"""What trained networks answered at lengths far beyond their training, as `holding.json` keeps it.
+
+It does not import torch: `digitspan hold` asks and writes, `digitspan show` reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from digitspan.errors import UsageError
+from digitspan.files import write_whole
+from digitspan.runs.outcome import SOLVED_ACCURACY
+
+__all__ = ["Held", "read_held", "write_held"]
+
+_FILE = "holding.json"
+"""In the run's folder, or the study's."""
+
+
+class Held(NamedTuple):
+    """How one network answered the palindromes of one length."""
+
+    key: str
+    """Of its run."""
+    length: int
+    """T of the palindromes."""
+    right: int
+    """How many it answered right."""
+    tested: int
+    """How many it was asked."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was right on 99 % of them."""
+        return self.right >= SOLVED_ACCURACY * self.tested
+
+
+def read_held(folder: Path) -> list[Held]:
+    """The answers kept in a folder; none where `digitspan hold` has not been there.
+
+    Raises:
+        UsageError: where they are damaged.
+    """
+    file = folder / _FILE
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))
+        return [Held(str(key), int(t), int(right), int(n)) for key, t, right, n in entries]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        message = f"{file} is not what `digitspan hold` has written ({error}); remove it"
+        raise UsageError(message) from error
+
+
+def write_held(folder: Path, answers: Sequence[Held]) -> None:
+    """Keep answers in a folder, in place of those there."""
+    text = json.dumps([list(held) for held in answers])
+    write_whole(folder / _FILE, f"{text}\n".encode())

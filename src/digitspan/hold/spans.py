@@ -1,0 +1,175 @@
+"""The holding span: which networks are asked, and how long they keep a digit, out of the answers.
+
+Torch is not needed: `digitspan hold` asks, `digitspan show` reads what was kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.table import Table
+
+from digitspan.cells import title
+from digitspan.errors import UsageError
+from digitspan.hold.kept_answers import Held
+from digitspan.runs.config import RunConfig
+from digitspan.runs.record import RunRecord
+from digitspan.statistics import wilson
+from digitspan.study.grid import CLIMBED
+from digitspan.study.kept_runs import KeptRun, find_weights, is_study, named_run, rows_of
+from digitspan.study.span import Counts, Span, measure_span
+from digitspan.study.store import folder_of
+from digitspan.study.summary import SpanSummary, Summary
+from digitspan.study.tables import span_text
+
+__all__ = [
+    "SameNetworks",
+    "answers_document",
+    "holding_span",
+    "holding_table",
+    "holds_texts",
+    "networks_of",
+]
+
+
+class SameNetworks(NamedTuple):
+    """Networks that differ in nothing but the seed."""
+
+    configs: tuple[RunConfig, ...]
+    """Their runs, by seed."""
+    weights: Mapping[RunConfig, bytes]
+    """Their weights."""
+    folder: Path
+    """Where their answers are kept."""
+
+
+def networks_of(name: str) -> list[SameNetworks]:
+    """The networks that a word names.
+
+    Raises:
+        UsageError: where there are none.
+    """
+    if not is_study(Path(name)):
+        kept: KeptRun = named_run(name)
+        folder = Path(name) if kept.study is None else folder_of(kept.study)
+        return [SameNetworks((kept.config,), {kept.config: kept.weights}, folder)]
+    conditions: dict[RunConfig, dict[int, list[RunRecord]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    weights: dict[RunConfig, bytes] = {}
+    for row in rows_of(Path(name)).values():
+        record, config = row.record, row.record.config
+        found = find_weights(Path(name), record) if config.trained == "all" else None
+        if found is not None:
+            weights[config] = found
+            condition = dataclasses.replace(config, length=2, seed=0)
+            conditions[condition][config.length].append(record)
+    groups = []
+    for by_length in conditions.values():
+        solved = {
+            length: tuple(sorted((r.config for r in found if r.solved), key=lambda c: c.seed))
+            for length, found in by_length.items()
+            if 2 * sum(r.solved for r in found) >= len(found)
+        }
+        if solved:
+            groups.append(SameNetworks(solved[max(solved)], weights, folder_of(Path(name))))
+    if not groups:
+        message = (
+            f"{name} keeps no network that could hold anything: at no length most of its runs "
+            f"were solved; `digitspan study` with shorter --lengths or more --train-steps first"
+        )
+        raise UsageError(message)
+    return groups
+
+
+def holds_texts(summary: Summary, answers: Sequence[Held]) -> list[str]:
+    """How far the networks of each condition of a study hold; empty where none was asked."""
+    return [_holds_text(row, answers) for row in summary.spans] if answers else []
+
+
+def _holds_text(row: SpanSummary, answers: Sequence[Held]) -> str:
+    """The longest T that as large a share of a condition's networks hold: `10,000 (5/5)`.
+
+    Its networks are those trained at the longest length of which any was asked: a study that has
+    climbed on since was asked at a shorter one before.
+    """
+    asked = {answer.key for answer in answers}
+    keys: set[str] = set()
+    for found in row.lengths:  # shortest first
+        keys = {record.config.key for record in found.records} & asked or keys
+    by_length: dict[int, dict[str, bool]] = defaultdict(dict)
+    for answer in sorted(answers, key=lambda answer: answer.tested):  # the most asked counts
+        if answer.key in keys:
+            by_length[answer.length][answer.key] = answer.holds
+    text = ""
+    for length, holds in sorted(by_length.items(), reverse=True):
+        share = f"{length:,} ({sum(holds.values())}/{len(holds)})"
+        if sum(holds.values()) >= CLIMBED * len(holds):
+            return share
+        text = f"< {share}"
+    return text
+
+
+def _by_length(answers: Sequence[Held]) -> dict[int, list[Held]]:
+    """The answers by length, shortest first."""
+    lengths: dict[int, list[Held]] = defaultdict(list)
+    for held in sorted(answers, key=lambda held: held.length):
+        lengths[held.length].append(held)
+    return lengths
+
+
+def holding_span(answers: Sequence[Held]) -> Span:
+    """The length that half of the networks hold."""
+    return measure_span(
+        {
+            length: Counts(sum(held.holds for held in found), len(found))
+            for length, found in _by_length(answers).items()
+        }
+    )
+
+
+def holding_table(answers: Sequence[tuple[SameNetworks, Sequence[Held]]]) -> Table:
+    """What each group of networks answered, a row a length, with its holding span."""
+    table = Table(title="Holding: trained networks asked at lengths far beyond their training")
+    for heading in ("cell", "encoding", "start", "optimiser"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("rate", "trained T", "asked T", "networks that hold", "right", "span [95 %]"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for group, found in answers:
+        config = group.configs[0]
+        names = (title(config.cell), config.encoding, config.initialisation, config.optimizer)
+        first = (*names, f"{config.learning_rate:g}", f"{config.length:,}")
+        for index, (length, held) in enumerate(_by_length(found).items()):
+            holding = sum(one.holds for one in held)
+            low, high = wilson(holding, len(held))
+            right, tested = sum(one.right for one in held), sum(one.tested for one in held)
+            table.add_row(
+                *(first if index == 0 else [""] * len(first)),
+                f"{length:,}",
+                f"{holding}/{len(held)} [{100 * low:.0f}, {100 * high:.0f} %]",
+                f"{right:,}/{tested:,}",
+                span_text(holding_span(found), list(_by_length(found))) if index == 0 else "",
+            )
+    return table
+
+
+def answers_document(group: SameNetworks, answers: Sequence[Held]) -> dict[str, object]:
+    """What `--json` prints of one group."""
+    config, span = group.configs[0], holding_span(answers)
+    return {
+        "cell": config.cell,
+        "encoding": config.encoding,
+        "initialisation": config.initialisation,
+        "optimizer": config.optimizer,
+        "learning_rate": config.learning_rate,
+        "trained_length": config.length,
+        "s50": span.s50,
+        "s50_low": span.s50_low,
+        "s50_high": span.s50_high,
+        "bound": span.bound,
+        "networks": [held._asdict() | {"holds": held.holds} for held in answers],
+    }

@@ -1,0 +1,307 @@
+"""Which runs the page shows: a run's folder, one run of a study, or the two that tell most."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+from digitspan.cells import CELLS, INITIALISATIONS, start_title, title
+from digitspan.errors import UsageError
+from digitspan.look.page import equations_of, known_cells
+from digitspan.runs.config import RunConfig
+from digitspan.runs.record import RunRecord
+from digitspan.study.kept_runs import KeptRun, can_show, is_study, named_run, rows_of, weights_of
+from digitspan.study.store import Row, folder_of
+
+__all__ = ["Chosen", "Curve", "StudyCurves", "choose"]
+
+MOST_NETWORKS = 12
+"""Networks on a page: two on show, the others a click away."""
+
+
+class Curve(NamedTuple):
+    """One cell's runs in a study."""
+
+    cell: str
+    """Its name."""
+    records: tuple[RunRecord, ...]
+    """Its runs at all lengths, each length at one learning rate."""
+
+
+class StudyCurves(NamedTuple):
+    """Accuracy by length, as the page draws it."""
+
+    curves: tuple[Curve, ...]
+    """A curve a cell."""
+    caption: str
+    """Which study, which condition, in words."""
+
+
+class Chosen(NamedTuple):
+    """What a page shows."""
+
+    runs: tuple[KeptRun, ...]
+    """The networks on the page, the one or two on show first."""
+    show: int
+    """How many of them are on show: 1 or 2."""
+    about: str
+    """Why these, in a sentence; empty where they were named one by one."""
+    study: StudyCurves | None
+    """The study that they belong to."""
+    seeds: tuple[KeptRun, ...] = ()
+    """Further runs of the study like those on show, with other seeds."""
+
+
+def choose(names: Sequence[str], *, for_page: bool = True) -> Chosen:
+    """Find the runs that the command line names.
+
+    Args:
+        names: one or two of: a run's folder, `STUDY:KEY`, or one study alone.
+        for_page: whether the page must have the equations of their cells; figures need none.
+
+    Raises:
+        UsageError: where there are none such.
+    """
+    if len(names) > 2:
+        message = f"at most two runs can be seen side by side; got {len(names)}; name two of them"
+        raise UsageError(message)
+    if len(names) == 1 and is_study(Path(names[0])):
+        return _of_study(Path(names[0]), for_page)
+    runs = tuple(named_run(name) for name in names)
+    for run in runs:
+        _check_task(run.config)
+        if for_page:
+            _check_known(run.config)
+    of_study = next((run for run in runs if run.study is not None), None)
+    if of_study is None or of_study.study is None:
+        return Chosen(runs, len(runs), "", None)
+    folder, config = of_study.study, of_study.config
+    rows = rows_of(folder)
+    curves = _curves(folder, rows, config, config.learning_rate)
+    return Chosen(runs, len(runs), "", curves, _seeds(folder, rows, runs))
+
+
+def _check_task(config: RunConfig) -> None:
+    """Refuse a network that was trained on something else than palindromes.
+
+    Raises:
+        UsageError: saying on what.
+    """
+    if config.task != "palindrome":
+        message = f"the page shows palindromes; {config.run_id} is of the task {config.task}"
+        raise UsageError(message)
+
+
+def _check_known(config: RunConfig) -> None:
+    """Refuse a cell whose equations the page does not have.
+
+    Raises:
+        UsageError: naming what it has.
+    """
+    if equations_of(config.cell) is None:
+        module = config.cell.partition(":")[0].rpartition(".")[2]
+        message = (
+            f"the page cannot step the cell {config.cell!r}: it has the equations of "
+            f"{', '.join(known_cells())} in JavaScript; write those of your own to {module}.js "
+            f"beside {module}.py (docs/own-cell.md), or draw it with `look --figures FOLDER`"
+        )
+        raise UsageError(message)
+
+
+def _can_follow(cell: str, for_page: bool) -> bool:
+    """Whether the page has a cell's equations; for figures it is enough that it can be stepped."""
+    if equations_of(cell) is not None:
+        return True
+    if for_page:
+        return False
+    from digitspan.cells.build import find  # imports torch, and the module of the cell
+
+    try:
+        return hasattr(find(cell), "step")
+    except UsageError:
+        return False
+
+
+def _of_study(study: Path, for_page: bool) -> Chosen:
+    """The longest length where one of two cells was solved and the other not; else both.
+
+    Raises:
+        UsageError: where no finished run has weights to look at.
+    """
+    rows = rows_of(study)
+    kept = [
+        row.record
+        for row in rows.values()
+        if can_show(study, row.record) and _can_follow(row.record.config.cell, for_page)
+    ]
+    if not kept:
+        message = (
+            f"{study} has no finished run that can be looked into (on palindromes, of "
+            f"{', '.join(known_cells())}, with its weights); `digitspan study` goes on with it"
+        )
+        raise UsageError(message)
+    best = _best(kept)
+    first = _telling_pair(best)
+    about = _about(first)
+    encoding, starts = first[0][0].config.encoding, {g[0].config.initialisation for g in first}
+    cells = {group[0].config.cell for group in first}
+    length = first[0][0].config.length
+    others = [
+        group
+        for (cell, e, s, t), group in best.items()
+        if e == encoding and s in starts and t != length and (cell in cells or len(cells) == 1)
+    ]
+    others.sort(key=lambda group: abs(group[0].config.length - length))
+    shown = [_shown(group) for group in [*first, *others][:MOST_NETWORKS]]
+    runs = tuple(KeptRun(r.config, r, weights_of(study, r), study) for r in shown)
+    curves = _curves(study, rows, runs[0].config, None)
+    return Chosen(runs, len(first), about, curves, _seeds(study, rows, runs[: len(first)]))
+
+
+Group = list[RunRecord]
+"""Runs of one cell at one length and one learning rate, by seed."""
+
+Condition = tuple[str, str, str, int]
+"""Cell, encoding, start and length."""
+
+
+def _best(records: Sequence[RunRecord]) -> dict[Condition, Group]:
+    """The runs of every condition at its best rate and optimiser: most solved, then accuracy."""
+    tried: dict[Condition, dict[tuple[float, str], Group]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        c = record.config
+        condition = (c.cell, c.encoding, c.initialisation, c.length)
+        tried[condition][c.learning_rate, c.optimizer].append(record)
+    best: dict[Condition, Group] = {}
+    for condition, by_rate in tried.items():
+        group: Group = max(by_rate.values(), key=_merit)
+        best[condition] = sorted(group, key=lambda record: record.config.seed)
+    return best
+
+
+def _merit(group: Group) -> tuple[float, float]:
+    """Solved share, then mean accuracy."""
+    return _solved_share(group), sum(r.accuracy or 0 for r in group) / len(group)
+
+
+def _solved_share(group: Group) -> float:
+    return sum(record.solved for record in group) / len(group)
+
+
+def _pairs(best: Mapping[Condition, Group]) -> Iterator[tuple[Group, Group]]:
+    """Two cells under the same encoding and start at the same length, in the registry's order.
+
+    A cell of one's own, which has but its own start, stands beside any.
+    """
+    order = [*CELLS, *sorted({condition[0] for condition in best} - set(CELLS))]
+    conditions = sorted(best, key=lambda c: (order.index(c[0]), *c[1:]))
+    for one, other in combinations(conditions, 2):
+        (cell, encoding, start, length), (cell2, encoding2, start2, length2) = one, other
+        same_start = start == start2 or "own" in (start, start2)
+        if cell != cell2 and (encoding, length) == (encoding2, length2) and same_start:
+            yield best[one], best[other]
+
+
+def _telling_pair(best: Mapping[Condition, Group]) -> tuple[Group, ...]:
+    """Two cells at the longest length that one of them solves; one cell where there is only one.
+
+    A cell is solved at a length where one of its runs is. Where pairs tell as much, it is the one
+    with a cell of one's own.
+    """
+    pairs = list(_pairs(best))
+    if not pairs:
+        return (max(best.values(), key=lambda g: (_solved_share(g) > 0, g[0].config.length)),)
+
+    def telling(pair: tuple[Group, Group]) -> tuple[int, float, bool]:
+        solved = [_solved_share(group) > 0 for group in pair]
+        length = pair[0][0].config.length
+        own = any(group[0].config.cell not in CELLS for group in pair)
+        # One of the two, at the longest length; else both, at the longest; else the shortest.
+        if any(solved):
+            return 2 if solved[0] != solved[1] else 1, length, own
+        return 0, -length, own
+
+    return max(pairs, key=telling)
+
+
+def _about(groups: Sequence[Group]) -> str:
+    """Why these networks are shown."""
+    length = groups[0][0].config.length
+    counts = ", ".join(
+        f"{title(group[0].config.cell)} in {sum(r.solved for r in group)} of {len(group)} runs"
+        for group in groups
+    )
+    rates = " and ".join(f"{group[0].config.learning_rate:g}" for group in groups)
+    if len(groups) == 1:
+        return f"T = {length}, solved by the {counts}, at learning rate {rates}."
+    solved = [_solved_share(group) > 0 for group in groups]
+    if solved[0] != solved[1]:
+        cells = [title(group[0].config.cell) for group in groups]
+        one, other = cells if solved[0] else reversed(cells)
+        which = (
+            f"T = {length} is the longest length of this study that the {one} learned and the "
+            f"{other} did not"
+        )
+    elif all(solved):
+        which = f"T = {length} is the longest length of this study that both learned"
+    else:
+        which = f"neither learned any length of this study; T = {length} is the shortest"
+    return f"{which}. Solved: {counts}, each at its best learning rate ({rates})."
+
+
+def _shown(group: Group) -> RunRecord:
+    """The first run that was solved; the first one where none was."""
+    return next((record for record in group if record.solved), group[0])
+
+
+def _seeds(study: Path, rows: Mapping[str, Row], runs: Sequence[KeptRun]) -> tuple[KeptRun, ...]:
+    """Further runs of a study that differ from some runs in nothing but the seed."""
+    alike = {dataclasses.replace(run.config, seed=0) for run in runs}
+    shown = {run.config for run in runs}
+    return tuple(
+        KeptRun(record.config, record, weights_of(study, record), study)
+        for record in (row.record for row in rows.values())
+        if record.config not in shown
+        and dataclasses.replace(record.config, seed=0) in alike
+        and can_show(study, record)
+    )
+
+
+def _curves(
+    study: Path, rows: Mapping[str, Row], like: RunConfig, rate: float | None
+) -> StudyCurves:
+    """Accuracy by length under a run's encoding and start, cells of one's own beside.
+
+    Args:
+        study: where it is.
+        rows: its rows.
+        like: the run.
+        rate: the learning rate; None takes the best one at each length.
+    """
+    start = like.initialisation
+    if start == "own":
+        there = {row.record.config.initialisation for row in rows.values()}
+        start = next(name for name in INITIALISATIONS if name in there)  # "own" is the last
+    records = [
+        row.record
+        for row in rows.values()
+        if row.record.accuracy is not None
+        and row.record.config.trained == "all"
+        and row.record.config.seed < 1_000_000  # tuning runs and controls begin there
+        and row.record.config.encoding == like.encoding
+        and row.record.config.initialisation in (start, "own")
+        and (rate is None or row.record.config.learning_rate == rate)
+    ]
+    by_cell: dict[str, list[RunRecord]] = defaultdict(list)
+    for group in _best(records).values():
+        by_cell[group[0].config.cell] += group
+    order = [*CELLS, *sorted(set(by_cell) - set(CELLS))]
+    curves = tuple(Curve(cell, tuple(by_cell[cell])) for cell in order if cell in by_cell)
+    rule = "each length at its best learning rate" if rate is None else f"learning rate {rate:g}"
+    name = folder_of(study).name
+    caption = f"Study {name}: {like.encoding} digits, {start_title(start)} start, {rule}."
+    return StudyCurves(curves, caption)

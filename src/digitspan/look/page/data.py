@@ -1,0 +1,142 @@
+"""What the page is given: networks with their weights, palindromes to ask, the study's curves."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from digitspan.cells import title
+from digitspan.look.page.choose import Chosen, Curve, StudyCurves
+from digitspan.look.probe import trace
+from digitspan.study.kept_runs import KeptRun
+from digitspan.tasks import CHANCE
+from digitspan.tasks.palindrome import HELD_OUT_FROM, held_out
+from digitspan.training.engine import load_network
+
+__all__ = ["document"]
+
+NUM_EXAMPLES = 40
+"""Held-out palindromes on the page for each length: the first, then one each "another"."""
+
+MOST_DIGITS = 200
+"""The longest line that the page reads (palindrome.js says the same)."""
+
+_FIRST_DIGITS = (6, 3, 8, 1, 9, 4, 7, 2, 5, 0)
+"""The order in which first digits come up; the sheet's own palindrome begins with 6."""
+
+
+def document(chosen: Chosen, why: Callable[[KeptRun], str]) -> dict[str, Any]:
+    """Everything that the page shows, as plain values.
+
+    Args:
+        chosen: the runs.
+        why: the sentence that says why a run was not solved; empty for one that was.
+    """
+    runs = chosen.runs
+    place = {run.config.key: index for index, run in enumerate(runs)}
+    return {
+        "networks": [_network(run, why(run)) for run in runs],
+        "show": list(range(chosen.show)),
+        "about": chosen.about[:1].upper() + chosen.about[1:],
+        "examples": {str(t): _examples(t) for t in sorted({run.config.length for run in runs})},
+        "study": None if chosen.study is None else _study(chosen.study, place),
+    }
+
+
+def _network(run: KeptRun, why: str) -> dict[str, Any]:
+    """One network; its weights as little-endian float32 in base64."""
+    config = run.config
+    return {
+        "name": config.run_id,
+        "title": title(config.cell),
+        "cell": config.cell,
+        "inputSize": config.input_size,
+        "hiddenSize": config.hidden_size,
+        "length": config.length,
+        "solved": run.record.solved,
+        "accuracy": run.record.accuracy or 0.0,
+        "summary": _summary(run),
+        "why": why,
+        "asked": _asked(run) if ":" in config.cell else None,
+        "weights": {
+            name: {"shape": list(values.shape), "data": _base64(values)}
+            for name, values in safetensors.numpy.load(run.weights).items()
+        },
+    }
+
+
+def _asked(run: KeptRun) -> dict[str, Any] | None:
+    """What PyTorch answers to some digits, for the page to compare its own equations with.
+
+    Raises:
+        UsageError: where the cell cannot be stepped in Python either.
+    """
+    network = load_network(run.config, run.weights)
+    seen = trace(network, _FIRST_DIGITS, input_size=run.config.input_size)
+    if not np.isfinite(seen.probabilities).all():
+        return None
+    return {"digits": list(_FIRST_DIGITS), "probabilities": seen.probabilities.tolist()}
+
+
+def _summary(run: KeptRun) -> str:
+    """How a run ended, in a line."""
+    config, record = run.config, run.record
+    what = f"Trained at T = {config.length}, {config.encoding} digits, {config.hidden_size} units"
+    how = "solved" if record.solved else f"not solved ({record.end_state})"
+    right = ""
+    if record.accuracy is not None:
+        which = "held-out palindromes" if record.held_out else "palindromes"
+        right = f", {100 * record.accuracy:.1f} % of {record.tested:,} {which} right"
+    return f"{what}: {how} after {record.steps:,} steps{right}."
+
+
+def _base64(values: np.ndarray) -> str:
+    return base64.b64encode(values.astype("<f4").tobytes()).decode()
+
+
+def _examples(length: int) -> list[str]:
+    """The first T - 1 digits of held-out palindromes, every first digit equally often."""
+    if length < HELD_OUT_FROM or length - 1 > MOST_DIGITS:
+        return []
+    inputs = held_out(length, "test").questions.inputs.numpy()  # sorted by first digit
+    stratum = len(inputs) // 10
+    rows = [
+        stratum * digit + turn
+        for turn in range(min(stratum, NUM_EXAMPLES // 10))
+        for digit in _FIRST_DIGITS
+    ]
+    return ["".join(map(str, inputs[row])) for row in rows]
+
+
+def _study(study: StudyCurves, place: dict[str, int]) -> dict[str, Any]:
+    """The study's curves; `place` says where a run of them stands on the page, by key."""
+    return {
+        "caption": study.caption,
+        "chance": CHANCE,
+        "series": [_series(curve, place) for curve in study.curves],
+    }
+
+
+def _series(curve: Curve, place: dict[str, int]) -> dict[str, Any]:
+    lengths = sorted({record.config.length for record in curve.records})
+    runs = sorted(curve.records, key=lambda record: (record.config.length, record.config.seed))
+    return {
+        "title": title(curve.cell),
+        "medians": [{"length": t, "accuracy": _median(curve.records, t)} for t in lengths],
+        "runs": [
+            {
+                "length": record.config.length,
+                "accuracy": record.accuracy,
+                "network": place.get(record.config.key),
+            }
+            for record in runs
+        ],
+    }
+
+
+def _median(records: Sequence[Any], length: int) -> float:
+    return float(np.median([r.accuracy for r in records if r.config.length == length]))

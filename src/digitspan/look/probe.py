@@ -1,0 +1,217 @@
+"""The trace of digits through a network: states, gates, logits, and the gradient at each step."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from digitspan.errors import UsageError
+from digitspan.part1.lstm import LSTM
+from digitspan.tasks import NUM_CLASSES
+from digitspan.tasks.questions import encode
+
+__all__ = ["Recording", "Trace", "record", "trace"]
+
+
+class Trace(NamedTuple):
+    """What happens inside a network while it reads L digits; all values in float64."""
+
+    digits: np.ndarray
+    """x(1) ... x(L), the digits read, shape (L,), int64."""
+    target: int
+    """The digit that the loss asks for after the last one; a palindrome ends as it began: x(1)."""
+    states: Mapping[str, np.ndarray]
+    """The state after each step by its field's name, such as "hidden" and "cell", (L, N) each."""
+    gates: Mapping[str, np.ndarray]
+    """The gates at each step, (L, N) each; the LSTM's are g, i, f, o, equations (4) to (7)."""
+    logits: np.ndarray
+    """p(t) after each step, equation (2) or (10), shape (L, K)."""
+    gradient_norms: Mapping[str, np.ndarray]
+    """||dL/ds(t)|| for each state s, L the cross-entropy (3) after the last step; (L,) each."""
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """y-hat(t) = softmax(p(t)), shape (L, K)."""
+        odds = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """The most probable digit after each step, shape (L,)."""
+        return np.asarray(self.logits.argmax(axis=1))
+
+
+class Recording(NamedTuple):
+    """What `trace` shows of one row of digits, for B rows at once."""
+
+    states: Mapping[str, np.ndarray]
+    """As in a `Trace`, (B, L, N) each."""
+    gates: Mapping[str, np.ndarray]
+    """As in a `Trace`, (B, L, N) each."""
+    logits: np.ndarray
+    """As in a `Trace`, shape (B, L, K)."""
+    gradient_norms: Mapping[str, np.ndarray]
+    """As in a `Trace`, each row of its own loss, (B, L) each."""
+
+
+def trace(
+    network: nn.Module,
+    digits: Sequence[int] | np.ndarray,
+    *,
+    target: int | None = None,
+    input_size: int | None = None,
+) -> Trace:
+    """Look inside a network while it reads some digits.
+
+    >>> from digitspan import RunConfig
+    >>> from digitspan.training.engine import build_network
+    >>> network = build_network(RunConfig(cell="lstm", length=6, hidden_size=4))
+    >>> seen = trace(network, [3, 1, 4, 4, 1])
+    >>> seen.target, list(seen.states), seen.gates["f"].shape, seen.logits.shape
+    (3, ['hidden', 'cell'], (5, 4), (5, 10))
+
+    Args:
+        network: with `initial_state`, `step` and `read_out`, and perhaps `gates`; it is not
+            changed.
+        digits: x(1) ... x(L), whole numbers from 0 to 9, shape (L,).
+        target: the digit that the loss asks for; by default x(1).
+        input_size: d, where the network has no `input_size` that says it.
+
+    Raises:
+        UsageError: where these are no digits, or the network cannot be looked into.
+    """
+    read = _checked(digits)
+    asked = int(read[0]) if target is None else int(_checked([target])[0])
+    found = record(network, read[None], np.array([asked]), input_size=input_size)
+    return Trace(
+        digits=read,
+        target=asked,
+        states={name: values[0] for name, values in found.states.items()},
+        gates={name: values[0] for name, values in found.gates.items()},
+        logits=found.logits[0],
+        gradient_norms={name: norms[0] for name, norms in found.gradient_norms.items()},
+    )
+
+
+def record(
+    network: nn.Module, digits: np.ndarray, targets: np.ndarray, *, input_size: int | None = None
+) -> Recording:
+    """Step a float64 copy of a network through B rows of L digits, and back.
+
+    Args:
+        network: with `initial_state`, `step` and `read_out`; it is not changed.
+        digits: from 0 to 9, shape (B, L).
+        targets: the digits that the losses ask for, shape (B,).
+        input_size: d, where the network has no `input_size` that says it.
+
+    Raises:
+        UsageError: where the network cannot be looked into.
+    """
+    _check_network(network)
+    exact: Any = copy.deepcopy(network).eval().cpu().double().requires_grad_(True)
+    if input_size is None:
+        input_size = exact.input_dim if hasattr(exact, "input_dim") else exact.input_size
+    inputs = encode(torch.as_tensor(digits), input_size, torch.float64)  # (B, L, D)
+
+    state = exact.initial_state(len(inputs))
+    _check_state(network, state)
+    states, gates, logits = [], [], []
+    for t in range(inputs.shape[1]):
+        gates.append(_gates(exact, inputs[:, t], state))
+        state = exact.step(inputs[:, t], state)
+        states.append(state)
+        logits.append(exact.read_out(state))
+    # The rows do not mix, so the gradient of the sum holds every row's own.
+    loss = nn.functional.cross_entropy(logits[-1], torch.as_tensor(targets), reduction="sum")
+
+    names = type(state)._fields
+    nodes = [getattr(state, name) for name in names for state in states]
+    gradients = torch.autograd.grad(loss, nodes, materialize_grads=True)
+    norms = _stacked([gradient.norm(dim=1) for gradient in gradients])  # (B, states * L)
+    return Recording(
+        states={name: _stacked([getattr(state, name) for state in states]) for name in names},
+        gates={name: _stacked([found[name] for found in gates]) for name in gates[0]},
+        logits=_stacked(logits),
+        gradient_norms=dict(zip(names, np.hsplit(norms, len(names)), strict=True)),
+    )
+
+
+def _gates(network: Any, x: Tensor, state: Any) -> Mapping[str, Tensor]:
+    """The gates in this step, (B, N) each, where the network has a method that tells them.
+
+    The sheet's LSTM keeps them to itself: tanh or sigmoid of W_kx x(t) + W_kh h(t-1) + b_k,
+    equations (4) to (7).
+    """
+    if not isinstance(network, LSTM):
+        # A method: a layer may well be called "gates".
+        told = inspect.ismethod(getattr(network, "gates", None))
+        return network.gates(x, state) if told else {}
+    h, found = state.hidden, {}
+    for k, squash in (
+        ("g", torch.tanh),
+        ("i", torch.sigmoid),
+        ("f", torch.sigmoid),
+        ("o", torch.sigmoid),
+    ):
+        W_x, W_h, b = (network.get_parameter(name) for name in (f"W_{k}x", f"W_{k}h", f"b_{k}"))
+        found[k] = squash(x @ W_x.T + h @ W_h.T + b)
+    return found
+
+
+def _stacked(steps: list[Tensor]) -> np.ndarray:
+    """Tensors (B, ...), one a step, as one array (B, L, ...)."""
+    return torch.stack(steps, dim=1).detach().numpy()
+
+
+def _checked(digits: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Digits as an array (L,), int64.
+
+    Raises:
+        UsageError: where they are none.
+    """
+    array = np.asarray(digits)
+    whole = array.ndim == 1 and array.size > 0 and np.issubdtype(array.dtype, np.integer)
+    if not whole or array.min() < 0 or array.max() >= NUM_CLASSES:
+        message = (
+            f"digits must be one or more whole numbers from 0 to 9, such as [3, 1, 4, 1]; "
+            f"got {str(digits)[:80]}"
+        )
+        raise UsageError(message)
+    return array.astype(np.int64)
+
+
+def _check_network(network: nn.Module) -> None:
+    """Refuse a network that cannot be stepped.
+
+    Raises:
+        UsageError: naming what it lacks.
+    """
+    missing = [
+        name for name in ("initial_state", "step", "read_out") if not hasattr(network, name)
+    ]
+    if missing:
+        message = (
+            f"{type(network).__name__} cannot be looked into: it has no {', '.join(missing)}; "
+            f"a cell needs initial_state(batch_size), step(x, state) and read_out(state) for that"
+        )
+        raise UsageError(message)
+
+
+def _check_state(network: nn.Module, state: object) -> None:
+    """Refuse a network whose state has no names.
+
+    Raises:
+        UsageError: with what its state is.
+    """
+    if not hasattr(state, "_fields"):
+        message = (
+            f"{type(network).__name__} cannot be looked into: its state is a "
+            f"{type(state).__name__}, expected a NamedTuple such as State(hidden)"
+        )
+        raise UsageError(message)

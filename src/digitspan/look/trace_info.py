@@ -1,0 +1,278 @@
+"""Why a network remembers or forgets, in numbers: gradient flow, gates, memory by step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from digitspan.cells import title
+from digitspan.look.probe import record
+from digitspan.look.trace_drawing import draw_gates, draw_gradient_flow, draw_memory, save
+from digitspan.runs.config import RunConfig
+from digitspan.statistics import memory_bits
+from digitspan.tasks import NUM_CLASSES
+from digitspan.tasks.palindrome import draw_training, held_out
+from digitspan.tasks.questions import encode
+from digitspan.tasks.seeds import seed_of
+from digitspan.training.engine import build_network, load_network
+
+__all__ = [
+    "FlowSeries",
+    "Gates",
+    "GradientFlow",
+    "Memory",
+    "MemorySeries",
+    "gates_info",
+    "gradient_flow_info",
+    "memory_info",
+    "write_inside_figures",
+]
+
+FLOW_LENGTH = 100
+"""T of the palindromes through which the gradient is followed."""
+
+UNTRAINED_SEEDS = 5
+"""Networks at their start, for each cell."""
+
+NUM_PALINDROMES = 10
+"""Palindromes over which a norm or a gate is averaged."""
+
+NUM_FITTED, NUM_TESTED = 2_000, 1_000
+"""Palindromes to which a read-out is fitted, and on which it is tested."""
+
+Run = tuple[RunConfig, bytes]
+"""A trained network: its configuration, and its weights as a safetensors file."""
+
+
+class FlowSeries(NamedTuple):
+    """The gradient through the networks of one cell."""
+
+    label: str
+    """The cell's name, and whether and how long it was trained."""
+    cell: str
+    """The cell's name in the registry."""
+    trained: bool
+    """Whether these are trained networks; else they are at their start."""
+    norms: np.ndarray
+    """||dL/dh(t)||, geometric mean over the palindromes, shape (S, T - 1): a row a network."""
+
+
+class GradientFlow(NamedTuple):
+    """The gradient that reaches each step, for trained and untrained networks."""
+
+    length: int
+    """T of the palindromes."""
+    series: tuple[FlowSeries, ...]
+    """Untrained and trained, a pair a cell."""
+    caption: str
+    """What the figure shows, in words."""
+
+
+class Gates(NamedTuple):
+    """The gates of one network over the steps."""
+
+    cell: str
+    """The cell's name in the registry."""
+    means: Mapping[str, np.ndarray]
+    """By the gate's symbol: mean over units and palindromes, (T - 1,) each."""
+    low: Mapping[str, np.ndarray]
+    """Their 10 % quantiles over units and palindromes, (T - 1,) each."""
+    high: Mapping[str, np.ndarray]
+    """Their 90 % quantiles, (T - 1,) each."""
+    start: Mapping[str, np.ndarray]
+    """The means of the same network before it was trained, (T - 1,) each."""
+    caption: str
+    """What the figure shows, in words."""
+
+
+class MemorySeries(NamedTuple):
+    """What a linear read-out finds of x_1 in one state of one network."""
+
+    label: str
+    """The cell's name and the state's symbol."""
+    cell: str
+    """The cell's name in the registry."""
+    state: str
+    """The state's field, such as "hidden"."""
+    bits: np.ndarray
+    """I(x_1; read-out of the state after step t) on held-out palindromes, in bits, (T - 1,)."""
+
+
+class Memory(NamedTuple):
+    """How much of the first digit is left in the state, step by step."""
+
+    series: tuple[MemorySeries, ...]
+    """One a state of each network."""
+    caption: str
+    """What the figure shows, in words."""
+
+
+def gradient_flow_info(
+    runs: Sequence[Run], *, length: int, untrained_seeds: int = UNTRAINED_SEEDS
+) -> GradientFlow:
+    """Follow the gradient through networks as they start and as they were trained.
+
+    Args:
+        runs: trained networks; those of one cell are its seeds.
+        length: T of the palindromes they are asked, whatever they were trained at.
+        untrained_seeds: networks of each cell at their start.
+    """
+    by_cell: dict[str, list[Run]] = defaultdict(list)
+    for config, weights in runs:
+        by_cell[config.cell].append((config, weights))
+    series = []
+    for cell, found in by_cell.items():
+        config = found[0][0]
+        starts = [
+            build_network(dataclasses.replace(config, seed=seed))
+            for seed in range(untrained_seeds)
+        ]
+        trained = [load_network(*run) for run in found]
+        at = ", ".join(str(t) for t in sorted({c.length for c, _ in found}))
+        for networks, label in (
+            (starts, f"{title(cell)}, untrained"),
+            (trained, f"{title(cell)}, trained at T = {at}"),
+        ):
+            norms = np.stack([_norms(network, length, config) for network in networks])
+            series.append(FlowSeries(label, cell, networks is trained, norms))
+    seeds = ", ".join(f"{len(s.norms)} of {s.label}" for s in series)
+    caption = (
+        f"The gradient that reaches each step, ||dL/dh(t)||, of the loss after the last digit of "
+        f"palindromes of length T = {length}; geometric mean over {NUM_PALINDROMES} of them. "
+        f"Thin: every network ({seeds}); thick: their geometric mean. On this axis a straight "
+        f"line is an exponential."
+    )
+    return GradientFlow(length, tuple(series), caption)
+
+
+def gates_info(config: RunConfig, weights: bytes) -> Gates | None:
+    """The gates of one network over the steps; None where its cell has none."""
+    trained = _gates(load_network(config, weights), config)
+    if not trained:
+        return None
+    start = _gates(build_network(config), config)
+    caption = (
+        f"The gates of {config.run_id} over {NUM_PALINDROMES} held-out palindromes of length "
+        f"T = {config.length}: mean over all units, and the band that holds 80 % of them; dashed: "
+        f"the mean before training."
+    )
+    return Gates(
+        cell=config.cell,
+        means={name: values.mean(axis=(0, 2)) for name, values in trained.items()},
+        low={name: np.quantile(values, 0.1, axis=(0, 2)) for name, values in trained.items()},
+        high={name: np.quantile(values, 0.9, axis=(0, 2)) for name, values in trained.items()},
+        start={name: values.mean(axis=(0, 2)) for name, values in start.items()},
+        caption=caption,
+    )
+
+
+def memory_info(runs: Sequence[Run]) -> Memory:
+    """How well a linear read-out finds x_1 in the state, step by step.
+
+    At each step t a least-squares read-out with a little weight decay is fitted to the states of
+    2,000 training palindromes, one for each state; its answers to 1,000 held-out palindromes give
+    the information in bits. The network's own read-out sees no more than h(T - 1).
+
+    Args:
+        runs: trained networks.
+    """
+    series = []
+    for config, weights in runs:
+        fitted = draw_training(
+            config.length, NUM_FITTED, torch.Generator().manual_seed(seed_of("read-out"))
+        )
+        inputs, targets = _some(config.length, "test", NUM_TESTED)
+        network = load_network(config, weights)
+        fit_states = _states(network, fitted.inputs, config)
+        test_states = _states(network, inputs, config)
+        for name, states in fit_states.items():
+            bits = [
+                _bits(states[t], fitted.targets, test_states[name][t], targets)
+                for t in range(config.length - 1)
+            ]
+            label = f"{title(config.cell)}, T = {config.length}, {name} state"
+            series.append(MemorySeries(label, config.cell, name, np.array(bits)))
+    caption = (
+        "How much a linear read-out finds of the first digit in the state after each step, in "
+        "bits: I(x_1; its answer) on held-out palindromes, of log2 10 = 3.32 possible. A read-out "
+        "is fitted for every step."
+    )
+    return Memory(tuple(series), caption)
+
+
+def write_inside_figures(
+    runs: Sequence[Run], folder: Path, *, seeds: Sequence[Run] = ()
+) -> list[str]:
+    """Write gradient-flow, gates and memory as SVG and PNG, and give their names.
+
+    Args:
+        runs: the networks to look into; the first that has gates is drawn in gates.svg.
+        folder: where; it exists.
+        seeds: further networks of the same cells, for the gradient flow.
+
+    Raises:
+        DigitspanError: where the disk is full.
+    """
+    flow = gradient_flow_info([*runs, *seeds], length=FLOW_LENGTH)
+    names = save(draw_gradient_flow(flow), folder, "gradient-flow")
+    gates = next(filter(None, (gates_info(config, weights) for config, weights in runs)), None)
+    if gates is not None:
+        names += save(draw_gates(gates), folder, "gates")
+    return names + save(draw_memory(memory_info(runs)), folder, "memory")
+
+
+def _norms(network: torch.nn.Module, length: int, config: RunConfig) -> np.ndarray:
+    """||dL/dh(t)||, geometric mean over some palindromes, shape (T - 1,)."""
+    inputs, targets = _some(length, "validation", NUM_PALINDROMES)
+    seen = record(network, inputs.numpy(), targets.numpy(), input_size=config.input_size)
+    norms = np.maximum(next(iter(seen.gradient_norms.values())), np.finfo(float).tiny)
+    return np.asarray(np.exp(np.log(norms).mean(axis=0)))
+
+
+def _gates(network: torch.nn.Module, config: RunConfig) -> Mapping[str, np.ndarray]:
+    """The gates on some palindromes, (B, T - 1, N) each."""
+    inputs, targets = _some(config.length, "test", NUM_PALINDROMES)
+    return record(network, inputs.numpy(), targets.numpy(), input_size=config.input_size).gates
+
+
+def _some(length: int, part: str, count: int) -> tuple[Tensor, Tensor]:
+    """Inputs (B, T - 1) and targets (B,) of held-out palindromes, every first digit as often."""
+    inputs, targets = held_out(length, part).questions
+    rows = torch.linspace(0, len(targets) - 1, min(count, len(targets))).round().long()
+    return inputs[rows], targets[rows]
+
+
+@torch.no_grad()
+def _states(network: Any, inputs: Tensor, config: RunConfig) -> dict[str, list[Tensor]]:
+    """The state after each step by its field's name, T - 1 tensors (B, N) each."""
+    encoded = encode(inputs, config.input_size)
+    state = network.initial_state(len(encoded))
+    states: dict[str, list[Tensor]] = defaultdict(list)
+    for t in range(encoded.shape[1]):
+        state = network.step(encoded[:, t], state)
+        for name, values in state._asdict().items():
+            states[name].append(values)
+    return states
+
+
+def _bits(fit: Tensor, fit_targets: Tensor, test: Tensor, test_targets: Tensor) -> float:
+    """What a least-squares read-out fitted to (B, N) finds on other states, in bits.
+
+    W = (H^T H + lambda I)^-1 H^T Y, with standardised H, one-hot Y, lambda a thousandth of B.
+    """
+    mean, scale = fit.double().mean(dim=0), fit.double().std(dim=0) + 1e-6
+    H, H_test = (fit - mean) / scale, (test - mean) / scale
+    Y = torch.nn.functional.one_hot(fit_targets, NUM_CLASSES).double() - 1 / NUM_CLASSES
+    decay = 1e-3 * len(H) * torch.eye(H.shape[1], dtype=torch.float64)
+    W = torch.linalg.solve(H.T @ H + decay, H.T @ Y)
+    answers = (H_test @ W).argmax(dim=1)
+    counts = np.zeros((NUM_CLASSES, NUM_CLASSES), dtype=np.int64)
+    np.add.at(counts, (test_targets.numpy(), answers.numpy()), 1)
+    return memory_bits(counts)

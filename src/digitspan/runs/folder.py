@@ -1,0 +1,90 @@
+"""The folder of a single run: configuration, record, curve and weights as files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from digitspan.errors import UsageError
+from digitspan.files import write_whole
+from digitspan.runs.config import RunConfig
+from digitspan.runs.record import CurvePoint, RunRecord
+
+if TYPE_CHECKING:
+    from digitspan.training.run import Finished
+
+__all__ = ["read_config", "read_record", "remove_run", "write_config", "write_finished"]
+
+CONFIG, RECORD, CURVE, WEIGHTS = "config.json", "record.json", "curve.csv", "weights.safetensors"
+CHECKPOINT = "checkpoint"
+
+
+def write_config(folder: Path, config: RunConfig) -> None:
+    """Keep what is going to be run.
+
+    Raises:
+        DigitspanError: where the disk is full.
+    """
+    text = json.dumps(json.loads(config.canonical), indent=1)
+    write_whole(folder / CONFIG, f"{text}\n".encode())
+
+
+def read_config(folder: Path) -> RunConfig | None:
+    """The configuration kept in a folder; None where there is none.
+
+    Raises:
+        UsageError: where it is damaged.
+    """
+    try:
+        return RunConfig.from_canonical((folder / CONFIG).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, RecursionError, UsageError) as error:
+        message = (
+            f"{folder / CONFIG} is not the configuration of a run ({error}); "
+            f"move the folder away, or choose another --out"
+        )
+        raise UsageError(message) from error
+
+
+def write_finished(folder: Path, finished: Finished, seconds: float) -> None:
+    """Keep a run that has come to its end; its record comes last and says that all is there.
+
+    Args:
+        folder: the run's folder.
+        finished: what `train` returned.
+        seconds: how long it took.
+
+    Raises:
+        DigitspanError: where the disk is full.
+    """
+    lines = [",".join(CurvePoint._fields)]
+    lines += [",".join(f"{value:.7g}" for value in point) for point in finished.record.curve]
+    write_whole(folder / CURVE, ("\n".join(lines) + "\n").encode())
+    write_whole(folder / WEIGHTS, finished.weights)
+    document = finished.record.to_json() | {"seconds": seconds}
+    write_whole(folder / RECORD, f"{json.dumps(document, indent=1)}\n".encode())
+
+
+def read_record(folder: Path) -> tuple[RunRecord, float] | None:
+    """The record kept in a folder and the seconds it took; None where the run is not finished.
+
+    Raises:
+        UsageError: where it is damaged.
+    """
+    try:
+        document = dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
+        seconds = float(document.pop("seconds"))
+        return RunRecord.from_json(document), seconds
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, UsageError) as error:
+        message = f"{folder / RECORD} is not the record of a run ({error}); choose another --out"
+        raise UsageError(message) from error
+
+
+def remove_run(folder: Path) -> None:
+    """Remove the files of a run, and nothing else that may lie there."""
+    for name in (RECORD, CONFIG, CURVE, WEIGHTS, CHECKPOINT, f"{CHECKPOINT}.previous"):
+        (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,125 @@
+"""What came of a run: its record, and the curve of its evaluations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+from digitspan.runs.config import ADDED_SETTINGS, RunConfig
+
+__all__ = ["CurvePoint", "RunRecord"]
+
+
+class CurvePoint(NamedTuple):
+    """What one evaluation saw."""
+
+    step: int
+    """Training steps done."""
+    loss: float
+    """Cross-entropy of the training batch, in nats."""
+    validation_loss: float
+    """Cross-entropy on the validation palindromes, in nats."""
+    validation_accuracy: float
+    """Share of validation palindromes answered right, in [0, 1]."""
+    length: int = 0
+    """The length trained at and evaluated; 0 in a record of before there was a curriculum."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What came of one run. Two runs of one configuration on one machine have equal records."""
+
+    config: RunConfig
+    """What was run."""
+    end_state: str
+    """One of `END_STATES`."""
+    steps: int
+    """Training steps done; for a diverged run, the step at which that was seen."""
+    accuracy: float | None
+    """Share of the palindromes tested that were answered right, in [0, 1]; None: not tested."""
+    accuracy_low: float | None
+    """Lower end of the 95 % Wilson interval; None where all there are were tested."""
+    accuracy_high: float | None
+    """Upper end of it."""
+    tested: int
+    """Palindromes tested."""
+    held_out: int
+    """How many of these were kept out of training: all of them, or none where T <= 4."""
+    bits: float | None
+    """Memory: I(x_1; prediction), of log2 10 = 3.32 bits."""
+    masked_right: int | None
+    """Mask control: right answers to palindromes whose x_1 was replaced (chance is right)."""
+    masked_tested: int | None
+    """Mask control: palindromes tested."""
+    loss: float | None
+    """The last finite training loss, in nats."""
+    clipped_share: float | None
+    """Share of the training steps whose gradient was clipped, in [0, 1]."""
+    curve: tuple[CurvePoint, ...]
+    """The evaluations."""
+    weights_sha256: str | None
+    """Of the weights' file; None where there are none to keep."""
+    environment: Mapping[str, str]
+    """Versions, CPU capability, threads, device: what else decides the bits."""
+    note: str = ""
+    """What went wrong, in a sentence, where something did."""
+
+    @property
+    def solved(self) -> bool:
+        """Whether the run counts as solved."""
+        return self.end_state == "solved"
+
+    @property
+    def grown_to(self) -> int:
+        """The longest length it was trained at: T, or what a curriculum had come to."""
+        return max((point.length for point in self.curve), default=0) or self.config.length
+
+    def to_json(self, *, curve: bool = True) -> dict[str, Any]:
+        """The record as plain values: the configuration's fields, then its own."""
+        fields = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("config", "curve")
+        }
+        document = dataclasses.asdict(self.config) | fields
+        document["environment"] = dict(self.environment)
+        if curve:
+            document["curve"] = [list(point) for point in self.curve]
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The record that `to_json` came from."""
+        names = [field.name for field in dataclasses.fields(RunConfig)]
+        settings = {name: {**ADDED_SETTINGS, **document}[name] for name in names}
+        fields = {
+            field.name: document[field.name]
+            for field in dataclasses.fields(cls)
+            if field.name not in ("config", "curve")
+        }
+        curve = tuple(CurvePoint(*point) for point in document.get("curve", ()))
+        return cls(config=RunConfig(**settings), curve=curve, **fields)
+
+    @classmethod
+    def crashed(cls, config: RunConfig, note: str, end_state: str = "crashed") -> Self:
+        """The record of a run that came to no end."""
+        return cls(
+            config=config,
+            end_state=end_state,
+            steps=0,
+            accuracy=None,
+            accuracy_low=None,
+            accuracy_high=None,
+            tested=0,
+            held_out=0,
+            bits=None,
+            masked_right=None,
+            masked_tested=None,
+            loss=None,
+            clipped_share=None,
+            curve=(),
+            weights_sha256=None,
+            environment={},
+            note=note,
+        )

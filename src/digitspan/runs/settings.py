@@ -1,0 +1,63 @@
+"""Settings: dataclass fields with their help text and their range, and what is out of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Any
+
+from digitspan.errors import ConfigError, one_of
+
+__all__ = ["check_setting", "check_settings", "setting"]
+
+
+def setting(
+    default: Any, text: str, *, least: float | None = None, above: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:  # fmt: skip
+    """A dataclass field with its help text and its range, both for `--help` and for the check.
+
+    Args:
+        default: the value where none is given; `dataclasses.MISSING` where one must be.
+        text: the help text.
+        least: the smallest value allowed.
+        above: the largest value no longer allowed.
+        choices: the words allowed.
+    """
+    metadata = {"help": text, "least": least, "above": above, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check_settings(config: Any) -> None:
+    """Refuse a dataclass made of `setting` fields whose values are out of their ranges.
+
+    Raises:
+        ConfigError: naming the setting, the range and the value.
+    """
+    for field in dataclasses.fields(config):
+        check_setting(field, getattr(config, field.name))
+
+
+def check_setting(field: dataclasses.Field[Any], value: object) -> None:
+    """Refuse one value that is out of its `setting`'s range.
+
+    Raises:
+        ConfigError: naming the setting, the range and the value.
+    """
+    metadata = field.metadata
+    if metadata.get("choices") and value not in metadata["choices"]:
+        raise ConfigError(field.name, one_of(value, metadata["choices"]))
+    if field.default is False and not isinstance(value, bool):
+        raise ConfigError(field.name, f"must be true or false; got {value!r:.80}")
+    if metadata.get("least") is not None:
+        least = metadata["least"]
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            expected = f"must be a whole number from {least} on"
+            raise ConfigError(field.name, f"{expected}; got {value!r:.80}")
+        if value >= 2**63:
+            raise ConfigError(field.name, f"must be below 2^63; got {value!r:.80}")
+    if metadata.get("above") is not None:
+        above = metadata["above"]
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not above < value <= sys.float_info.max:  # type: ignore[operator]
+            raise ConfigError(field.name, f"must be above {above} and finite; got {value!r:.80}")

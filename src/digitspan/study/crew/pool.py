@@ -1,0 +1,152 @@
+"""Worker processes of this machine, one run a worker; one that dies is replaced.
+
+At an interrupt the workers keep checkpoints, and the next call goes on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from multiprocessing import connection, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any, Self
+
+from digitspan.study.crew.worker import Message, Spread, WorkerOptions, request, work
+from digitspan.study.grid import Job
+
+__all__ = ["STOP_SECONDS", "Pool", "begin_process"]
+
+STOP_SECONDS = 1.2
+"""How long workers may take to keep their checkpoints at an interrupt."""
+
+
+class Pool:
+    """The processes.
+
+    Args:
+        options: what does not change from run to run.
+        size: how many there are at most.
+    """
+
+    spread: Spread | None = None
+
+    def __init__(self, options: WorkerOptions, size: int) -> None:
+        self.options, self.size = options, size
+        self.workers: list[_Worker] = []
+
+    def __enter__(self) -> Self:
+        """Workers are begun when there are runs for them."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Leave no process behind."""
+        for worker in self.workers:
+            worker.process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for worker in self.workers:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.pipe.close()
+
+    def kill(self) -> None:
+        """End all processes at once."""
+        for worker in self.workers:
+            worker.process.kill()
+
+    def room(self) -> bool:
+        """Whether another run can be given now."""
+        return sum(worker.job is not None for worker in self.workers) < self.size
+
+    def give(self, job: Job) -> None:
+        """Give a run to an idle worker; begin one where there is none."""
+        idle = next((worker for worker in self.workers if worker.job is None), None)
+        if idle is None:
+            idle = _Worker(self.options)
+            self.workers.append(idle)
+        idle.give(job)
+
+    def wait(self, wake_up: Connection) -> Iterator[tuple[Job, Message]]:
+        """What workers said of their runs, once one of them or `wake_up` has said something."""
+        ends: dict[Any, _Worker] = {}
+        for worker in self.workers:
+            ends[worker.pipe] = ends[worker.process.sentinel] = worker
+        for end in connection.wait([*ends, wake_up]):
+            if end is wake_up:
+                return
+            worker = ends[end]
+            if worker not in self.workers:
+                continue  # already dealt with: both its ends were ready
+            alive = isinstance(end, Connection) or worker.pipe.poll()
+            message = self._listen(worker) if alive else self._bury(worker)
+            job = worker.job
+            if job is not None and message is not None:
+                if "step" not in message:
+                    worker.job = None
+                yield job, message
+
+    def _listen(self, worker: _Worker) -> Message:
+        """Take one message of a worker."""
+        try:
+            message: Message = json.loads(worker.pipe.recv_bytes())
+        except (EOFError, ConnectionError):
+            return self._bury(worker)
+        return message
+
+    def _bury(self, worker: _Worker) -> Message:
+        """A worker has died."""
+        self.workers.remove(worker)
+        worker.process.join(5)
+        worker.pipe.close()
+        code = worker.process.exitcode or 0
+        return {"died": "worker", "how": f"signal {-code}" if code < 0 else f"exit status {code}"}
+
+
+class _Worker:
+    """One worker process as the driver sees it."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self.process, self.pipe = begin_process(work, options)
+        self.job: Job | None = None
+
+    def give(self, job: Job) -> None:
+        """Send it a run."""
+        self.job = job
+        # A worker that has died is noticed by its sentinel, and its run is given to another.
+        with contextlib.suppress(BrokenPipeError, ConnectionError):
+            self.pipe.send_bytes(request(job))
+
+
+def begin_process(target: Any, *arguments: object) -> tuple[SpawnProcess, Connection]:
+    """A process that is deaf to Ctrl-C and calls `target(pipe, *arguments)`, and our end of it."""
+    context = multiprocessing.get_context("spawn")  # a fork would inherit the store's lock
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
+    with _no_interrupt():
+        process.start()
+    theirs.close()
+    return process, ours
+
+
+@contextlib.contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Hold Ctrl-C back, here for a moment and for good in the processes that are begun inside.
+
+    A terminal sends it to the workers too, also while they are not yet able to ignore it.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # it would let Ctrl-C through again once it is begun
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

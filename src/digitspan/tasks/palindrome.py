@@ -1,0 +1,253 @@
+"""The palindrome at speed: drawn on the device, split into parts that never mix.
+
+A palindrome of length T has ceil(T/2) free digits, its *half*. A fixed hash of the half says
+which part it belongs to: 60 % training, 20 % validation, 20 % test. Palindromes of up to four
+digits are too few to hold any out; there, every part is all of them.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor
+
+from digitspan.tasks import NUM_CLASSES
+from digitspan.tasks.questions import HeldOut, Questions
+from digitspan.tasks.seeds import seed_of
+
+__all__ = [
+    "ENUMERATED_UP_TO",
+    "HELD_OUT_FROM",
+    "ask",
+    "draw_batches",
+    "draw_training",
+    "held_out",
+    "mirror",
+    "part_of",
+    "very_long",
+]
+
+TRAINING, VALIDATION, TEST = 0, 1, 2
+
+HELD_OUT_FROM = 5
+"""The shortest length T at which palindromes are held out."""
+
+ENUMERATED_UP_TO = 8
+"""The longest length T whose palindromes (10,000 there) are listed, not drawn."""
+
+NUM_VALIDATION, NUM_TEST = 500, 10_000
+"""Palindromes in the validation and in the test part; fewer where there are no more."""
+
+_MAX_DIGITS_AT_ONCE = 2**24
+"""How many digits are drawn in one piece: bounds the memory at long lengths."""
+
+
+def mirror(halves: Tensor, length: int) -> Tensor:
+    """The palindromes, shape (B, T), whose first ceil(T/2) digits are given.
+
+    >>> mirror(torch.tensor([[1, 2, 3]]), 5).tolist()
+    [[1, 2, 3, 2, 1]]
+    """
+    return torch.cat([halves, halves[:, : length // 2].flip(1)], dim=1)
+
+
+def ask(halves: Tensor, length: int) -> Questions:
+    """The palindromes of some halves (B, ceil(T/2)), without their last digit, which is asked."""
+    digits = mirror(halves, length)
+    return Questions(digits[:, :-1], digits[:, -1].long())
+
+
+def draw_batches(
+    length: int, batches: int, size: int, generator: torch.Generator, device: torch.device
+) -> list[Questions]:
+    """Batches to train on, `size` palindromes each."""
+    drawn = draw_training(length, batches * size, generator, device)
+    parts = (part.split(size) for part in drawn)
+    return [Questions(*batch) for batch in zip(*parts, strict=True)]
+
+
+def draw_training(
+    length: int, count: int, generator: torch.Generator, device: torch.device | str = "cpu"
+) -> Questions:
+    """Random palindromes of the training part, shape (B, T - 1) and (B,), with B = `count`.
+
+    Args:
+        length: T.
+        count: B.
+        generator: decides what is drawn; it lives on the device.
+        device: where they are drawn.
+    """
+    if length <= ENUMERATED_UP_TO:
+        halves = _listed_part(length, TRAINING).to(device)
+        rows = torch.randint(len(halves), (count,), generator=generator, device=device)
+        return ask(halves[rows], length)
+
+    half = (length + 1) // 2
+    pieces: list[Tensor] = []
+    missing = count
+    while missing > 0:
+        # Six of ten belong to the training part: twice as many and a few is nearly always enough.
+        rows_at_once = min(2 * missing + 64, max(1, _MAX_DIGITS_AT_ONCE // half))
+        shape = (rows_at_once, half)
+        drawn = torch.randint(
+            NUM_CLASSES, shape, generator=generator, device=device, dtype=torch.uint8
+        )
+        pieces.append(drawn[part_of(drawn) == TRAINING][:missing])
+        missing -= len(pieces[-1])
+    return ask(torch.cat(pieces), length)
+
+
+@functools.lru_cache(maxsize=32)
+def held_out(length: int, part: str) -> HeldOut:
+    """The fixed palindromes of the "validation" or the "test" part, on the CPU.
+
+    At most 500 and 10,000, the same number for every first digit.
+    """
+    index, most = {"validation": (VALIDATION, NUM_VALIDATION), "test": (TEST, NUM_TEST)}[part]
+    generator = torch.Generator().manual_seed(seed_of(part, length))
+    if length <= ENUMERATED_UP_TO:
+        halves = _listed_part(length, index)
+        per_digit = min(len(halves), most) // NUM_CLASSES
+        exhaustive = len(halves) <= most
+        halves = torch.cat(
+            [_some(halves[halves[:, 0] == k], per_digit, generator) for k in range(NUM_CLASSES)]
+        )
+        return HeldOut(ask(halves, length), exhaustive)
+
+    half, per_digit = (length + 1) // 2, most // NUM_CLASSES
+    by_digit = [
+        _draw_distinct(half, digit, index, per_digit, generator) for digit in range(NUM_CLASSES)
+    ]
+    return HeldOut(ask(torch.cat(by_digit), length), exhaustive=False)
+
+
+def very_long(length: int, count: int, first: int, stop: int) -> Tensor:
+    """Digits `first` to `stop` - 1 of fixed palindromes of any length, (B, `stop` - `first`).
+
+    Each digit is a hash of its palindrome and its place, so that a piece can be had without the
+    rest. Every first digit occurs equally often where `count` is a multiple of ten.
+
+    >>> whole = very_long(9, 20, 0, 9)
+    >>> bool((whole == whole.flip(1)).all()), bool((whole[:, 2:5] == very_long(9, 20, 2, 5)).all())
+    (True, True)
+
+    Args:
+        length: T.
+        count: B.
+        first: the place of the first digit wanted, counted from 0.
+        stop: the place after the last one.
+    """
+    places = torch.arange(first, stop)
+    places = torch.minimum(places, length - 1 - places)  # mirrored
+    rows = torch.arange(count)[:, None]
+    seed = _signed(2 * seed_of("very long", length) + 1)
+    digits = (_mix(_mix(rows + seed) + places * _signed(_GOLDEN)) >> 20) % NUM_CLASSES
+    return torch.where(places == 0, rows % NUM_CLASSES, digits).to(torch.uint8)
+
+
+def part_of(halves: Tensor) -> Tensor:
+    """Which part each half (B, H) belongs to: 0 training, 1 validation, 2 test; shape (B,).
+
+    The last of ten equal shares of a 64-bit hash, sum_j K_j (d_j + 1) with odd random K_j, mixed
+    as in splitmix64 (Steele, Lea and Flood 2014), so that it runs on any device, in whole arrays.
+    """
+    share = (_hash(halves) >> 20) & 0xFFFFFFFF
+    tenth = share % 10
+    return (tenth >= 6).long() + (tenth >= 8).long()
+
+
+def _draw_distinct(
+    half: int, digit: int, part: int, count: int, generator: torch.Generator
+) -> Tensor:
+    """`count` different halves that begin with `digit` and belong to `part`, shape (count, H)."""
+    kept = torch.empty(0, half, dtype=torch.uint8)
+    while len(kept) < count:
+        rows_at_once = min(8 * count, max(1, _MAX_DIGITS_AT_ONCE // half))
+        shape = (rows_at_once, half)
+        drawn = torch.randint(NUM_CLASSES, shape, generator=generator, dtype=torch.uint8)
+        drawn[:, 0] = digit
+        kept = torch.cat([kept, drawn[part_of(drawn) == part]])
+        _, first_seen = _unique_rows(_hash(kept))
+        kept = kept[first_seen]
+    return kept[:count]
+
+
+def _unique_rows(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """The different keys (B,) in order of first appearance, and where each first appears."""
+    _, inverse = torch.unique(keys, return_inverse=True)
+    first_seen = torch.full((int(inverse.max()) + 1,), len(keys))
+    first_seen.scatter_reduce_(0, inverse, torch.arange(len(keys)), reduce="amin")
+    first_seen = first_seen.sort().values
+    return keys[first_seen], first_seen
+
+
+@functools.lru_cache(maxsize=32)
+def _listed_part(length: int, part: int) -> Tensor:
+    """All halves of one part, shape (B, H), of a length short enough to list them.
+
+    Of each first digit, the same number: the 20 % with the largest hashes are the test part, the
+    next 20 % the validation part.
+    """
+    half = (length + 1) // 2
+    digits = torch.arange(NUM_CLASSES, dtype=torch.uint8)
+    halves = torch.cartesian_prod(*[digits] * half).reshape(-1, half)
+    if length < HELD_OUT_FROM:
+        return halves
+    by_hash = halves[_hash(halves).sort().indices]
+    size = NUM_CLASSES ** (half - 1)
+    first, last = {TRAINING: (0, 6), VALIDATION: (6, 8), TEST: (8, 10)}[part]
+    return torch.cat(
+        [
+            by_hash[by_hash[:, 0] == digit][first * size // 10 : last * size // 10]
+            for digit in range(NUM_CLASSES)
+        ]
+    )
+
+
+def _some(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """`count` different rows, drawn at random; all of them, in their order, where that is all."""
+    if count == len(rows):
+        return rows
+    return rows[torch.randperm(len(rows), generator=generator)[:count]]
+
+
+_MIX_1, _MIX_2 = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_GOLDEN = 0x9E3779B97F4A7C15
+_64_BITS = 2**64 - 1
+
+
+def _hash(halves: Tensor) -> Tensor:
+    """A 64-bit hash of each half (B, H), as int64, shape (B,)."""
+    factors = _factors(halves.shape[1]).to(halves.device)
+    return _mix(((halves.long() + 1) * factors).sum(dim=1))  # modulo 2^64: int64 wraps around
+
+
+def _mix(z: Tensor) -> Tensor:
+    """splitmix64's mix of each number, int64."""
+    z = (z ^ _shift_right(z, 30)) * _signed(_MIX_1)
+    z = (z ^ _shift_right(z, 27)) * _signed(_MIX_2)
+    return z ^ _shift_right(z, 31)
+
+
+@functools.lru_cache(maxsize=32)
+def _factors(count: int) -> Tensor:
+    """K_1 ... K_count: the odd numbers nearest to the first outputs of splitmix64, (count,)."""
+    factors = []
+    for j in range(1, count + 1):
+        z = j * _GOLDEN & _64_BITS
+        z = (z ^ z >> 30) * _MIX_1 & _64_BITS
+        z = (z ^ z >> 27) * _MIX_2 & _64_BITS
+        factors.append(_signed((z ^ z >> 31) | 1))
+    return torch.tensor(factors)
+
+
+def _shift_right(z: Tensor, bits: int) -> Tensor:
+    """Shift int64 as if it were unsigned: zeros come in from the left."""
+    shifted: Tensor = (z >> bits) & (2 ** (64 - bits) - 1)
+    return shifted
+
+
+def _signed(z: int) -> int:
+    """The int64 with the same 64 bits."""
+    return z - 2**64 if z >= 2**63 else z

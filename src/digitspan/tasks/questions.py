@@ -1,0 +1,35 @@
+"""What every task asks in: sequences of digits with their answers, and how a digit is fed in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["HeldOut", "Questions", "encode"]
+
+
+class Questions(NamedTuple):
+    """Sequences as a network is asked about them."""
+
+    inputs: Tensor
+    """The digits that go in, shape (B, T - 1), uint8."""
+    targets: Tensor
+    """The digit to answer, shape (B,), int64."""
+
+
+class HeldOut(NamedTuple):
+    """A fixed part of all sequences of one length, the same for every network."""
+
+    questions: Questions
+    """What is asked, every answer equally often."""
+    exhaustive: bool
+    """Whether these are all that belong to the part: then there is no sampling error."""
+
+
+def encode(digits: Tensor, input_size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Digits (B, T) as inputs (B, T, D): one-hot where D > 1, the number itself where D = 1."""
+    if input_size == 1:
+        return digits.unsqueeze(-1).to(dtype)
+    return torch.nn.functional.one_hot(digits.long(), input_size).to(dtype)

@@ -1,0 +1,1 @@
+"""One run is trained: a configuration goes in, a record comes out."""

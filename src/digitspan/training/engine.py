@@ -1,0 +1,311 @@
+"""Trains networks: forward, backward, clipping, the optimiser's update; one, or many at once.
+
+The sheet's two networks are trained by their fast form (`digitspan.training.fused`), every other
+one by plain autograd and torch's own optimisers.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from digitspan.cells.build import build
+from digitspan.errors import UsageError
+from digitspan.runs.config import RunConfig
+from digitspan.tasks import NUM_CLASSES
+from digitspan.tasks.questions import Questions, encode
+from digitspan.tasks.seeds import seed_of
+from digitspan.training.fused import FusedForm, Packed, Unrolled, answer, differentiate, fused_form
+from digitspan.training.optimizers import Optimizer
+
+__all__ = ["Group", "StepResult", "Trainer", "answer_in_pieces", "build_network", "load_network"]
+
+_AT_ONCE = 500
+"""Palindromes evaluated in one piece: bounds the memory of an evaluation."""
+
+_MAY_DIFFER = ("seed", "initialisation", "learning_rate")
+"""In what the networks of a group may differ."""
+
+
+class StepResult(NamedTuple):
+    """What one training step saw."""
+
+    loss: float
+    """Cross-entropy of the batch before the update, in nats."""
+    grad_norm: float
+    """Norm of all gradients together, before clipping."""
+
+
+def build_network(config: RunConfig, *, guess: int = 0) -> nn.Module:
+    """The network of a run, at its start, on the CPU.
+
+    Args:
+        config: of the run.
+        guess: which of the run's starts: 0 is the one that training begins with; random guessing
+            goes on to 1, 2 and so on.
+    """
+    names = ["init", config.cell, config.initialisation, config.length, config.seed]
+    seed = seed_of(*names, *(["guess", guess] if guess else []))
+    return build(
+        config.cell,
+        input_size=config.input_size,
+        hidden_size=config.hidden_size,
+        num_classes=NUM_CLASSES,
+        initialisation=config.initialisation,
+        length=config.length,
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def load_network(config: RunConfig, weights: bytes) -> torch.nn.Module:
+    """The network of a run with the weights that `Finished.weights` holds."""
+    network = build_network(config)
+    network.load_state_dict(safetensors.torch.load(weights))
+    return network.eval()
+
+
+class Trainer:
+    """One network with its optimiser.
+
+    Args:
+        config: what is trained and how.
+        device: where.
+        dtype: of the weights and of all that is computed.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        device: torch.device | str = "cpu",
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.config = config
+        self.network = build_network(config).to(device, dtype)
+        if config.trained == "read-out":
+            for name, parameter in self.network.named_parameters():
+                parameter.requires_grad_(name in ("W_ph", "b_p"))
+        form = fused_form(self.network)
+        self.method: _Fused | _Autograd = (
+            _Fused.begin(config, self.network, form) if form else _Autograd(config, self.network)
+        )
+
+    def step(self, questions: Questions) -> StepResult:
+        """Train on one batch: equation (3), its gradients, clipped, and the optimiser's update."""
+        return self.method.step([questions])[0]
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """The answers to palindromes (M, T - 1), as logits (M, K)."""
+        return self.method.logits(inputs)[0]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights and optimiser state, copied: what training goes on from."""
+        weights = {name: value.clone() for name, value in self.network.state_dict().items()}
+        return {"network": weights, "optimizer": self.method.optimizer_state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.network.load_state_dict(state["network"])
+        self.method.load_optimizer_state(state["optimizer"])
+
+
+class Group:
+    """Networks of one shape that are trained at once, each exactly as if alone.
+
+    Each has its own batches, learning rate, clipping and optimiser state. Every trainer stays
+    whole: it can answer, be saved, or leave; the rest is then a new group. The sheet's two
+    networks become one batch of matrices, others are trained one after another.
+
+    Args:
+        trainers: on one device, alike in all but the seed, the start and the learning rate.
+
+    Raises:
+        UsageError: where they are not alike.
+    """
+
+    def __init__(self, trainers: Sequence[Trainer]) -> None:
+        _check_alike([trainer.config for trainer in trainers])
+        self._trainers = list(trainers)
+        fused = [t.method for t in trainers if isinstance(t.method, _Fused)]
+        self._joined = _Fused.joined(fused) if fused else None
+        if self._joined:
+            for row, trainer in enumerate(self._trainers):
+                trainer.method = self._joined.row(row, trainer.network)
+
+    def step(self, batches: Sequence[Questions]) -> list[StepResult]:
+        """One training step of every network, each on its own batch."""
+        if self._joined:
+            return self._joined.step(batches)
+        pairs = zip(self._trainers, batches, strict=True)
+        return [trainer.step(questions) for trainer, questions in pairs]
+
+    def logits(self, inputs: Tensor) -> list[Tensor]:
+        """The answers of every network to the same palindromes (M, T - 1), as logits (M, K)."""
+        if self._joined:
+            return self._joined.logits(inputs)
+        return [trainer.logits(inputs) for trainer in self._trainers]
+
+
+@torch.no_grad()
+def answer_in_pieces(
+    networks: Sequence[nn.Module], pieces: Iterable[Tensor], input_size: int
+) -> Tensor:
+    """The logits after the last digit of strings of any length, (R, B, K), in constant memory.
+
+    Args:
+        networks: of one class and shape: the sheet's, or with `initial_state`, `step`, `read_out`.
+        pieces: the digits in order, cut along the time: shape (B, any number) each.
+        input_size: d.
+    """
+    form = fused_form(networks[0])
+    if form:
+        flat = torch.cat([Packed.of(network, form.sizes).flat for network in networks])
+        return answer(form, Packed(flat, form.sizes), pieces)
+    cells: list[Any] = list(networks)
+    like = next(networks[0].parameters())
+    states: list[Any] = []
+    for piece in pieces:
+        for x in encode(piece, input_size, like.dtype).unbind(dim=1):
+            states = states or [cell.initial_state(len(x)) for cell in cells]
+            states = [cell.step(x, state) for cell, state in zip(cells, states, strict=True)]
+    return torch.stack([cell.read_out(state) for cell, state in zip(cells, states, strict=True)])
+
+
+class _Fused:
+    """R of the sheet's networks with their optimiser: row r of every tensor is network r's."""
+
+    def __init__(
+        self, config: RunConfig, form: FusedForm, weights: Packed, optimizer: Optimizer
+    ) -> None:
+        self._config, self._form = config, form
+        self._weights, self._optimizer = weights, optimizer
+        self._gradient = Packed(torch.zeros_like(weights.flat), form.sizes)
+        self._unrolled: Unrolled | None = None
+
+    @classmethod
+    def begin(cls, config: RunConfig, network: nn.Module, form: FusedForm) -> Self:
+        """One network, which lives in the row from now on."""
+        with torch.no_grad():
+            weights = Packed.of(network, form.sizes)
+        weights.adopt(network, 0)
+        optimizer = Optimizer.start(config.optimizer, config.learning_rate, weights.flat)
+        return cls(config, form, weights, optimizer)
+
+    @classmethod
+    def joined(cls, methods: Sequence[Self]) -> Self:
+        """The rows of several as one, copied."""
+        first = methods[0]
+        weights = Packed(torch.cat([one._weights.flat for one in methods]), first._form.sizes)
+        optimizer = Optimizer.joined([one._optimizer for one in methods])
+        return cls(first._config, first._form, weights, optimizer)
+
+    def row(self, index: int, network: nn.Module) -> Self:
+        """One of the rows by itself, in which its network lives from now on; nothing is copied."""
+        weights = Packed(self._weights.flat[index : index + 1], self._form.sizes)
+        weights.adopt(network, 0)
+        return type(self)(self._config, self._form, weights, self._optimizer.row(index))
+
+    @torch.no_grad()
+    def step(self, batches: Sequence[Questions]) -> list[StepResult]:
+        """One training step of every network."""
+        digits = torch.stack([questions.inputs for questions in batches])  # (R, B, T - 1)
+        targets = torch.stack([questions.targets for questions in batches])  # (R, B)
+        weights, gradient = self._weights, self._gradient
+        if self._unrolled is None or self._unrolled.shape != digits.shape:
+            self._unrolled = self._form.unroll(digits.shape, weights.flat)
+        only = self._config.trained == "read-out"
+        losses = differentiate(
+            self._unrolled, weights, gradient, digits, targets, read_out_only=only
+        )
+        norms = torch.linalg.vector_norm(gradient.flat, dim=1, keepdim=True)
+        # As torch.nn.utils.clip_grad_norm_ does, each network by itself.
+        gradient.flat.mul_((self._config.max_grad_norm / (norms + 1e-6)).clamp_(max=1))
+        self._optimizer.update(weights.flat, gradient.flat)
+        seen = torch.stack([losses, norms.squeeze(1)], dim=1).tolist()
+        return [StepResult(loss, norm) for loss, norm in seen]
+
+    @torch.no_grad()
+    def logits(self, inputs: Tensor) -> list[Tensor]:
+        """The logits of every network, (M, K) each, for palindromes (M, T - 1)."""
+        pieces = [answer(self._form, self._weights, [x]) for x in inputs.split(_AT_ONCE)]
+        return list(torch.cat(pieces, dim=1))
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """What the optimiser carries on, copied."""
+        return {"moments": self._optimizer.moments.clone(), "steps": self._optimizer.steps.clone()}
+
+    def load_optimizer_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `optimizer_state` gave."""
+        self._optimizer.moments.copy_(state["moments"])
+        self._optimizer.steps.copy_(state["steps"])
+
+
+class _Autograd:
+    """One network of any kind, by torch's own differentiation and optimisers."""
+
+    def __init__(self, config: RunConfig, network: nn.Module) -> None:
+        self._config, self._network = config, network
+        self._trained = [p for p in network.parameters() if p.requires_grad]
+        self._optimizer = _torch_optimizer(config, self._trained)
+        self._dtype = next(network.parameters()).dtype
+
+    def step(self, batches: Sequence[Questions]) -> list[StepResult]:
+        """One training step."""
+        (questions,) = batches
+        self._optimizer.zero_grad(set_to_none=True)
+        # Noise in training, dropout say, is decided by the batch: an interruption changes nothing.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(zlib.crc32(questions.inputs.cpu().numpy().tobytes()))
+            logits = self._network.train()(self._encoded(questions.inputs))
+        loss = torch.nn.functional.cross_entropy(logits, questions.targets)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self._trained, self._config.max_grad_norm)
+        self._optimizer.step()
+        return [StepResult(loss.item(), norm.item())]
+
+    @torch.no_grad()
+    def logits(self, inputs: Tensor) -> list[Tensor]:
+        """The network's logits, (M, K), for palindromes (M, T - 1)."""
+        network, pieces = self._network.eval(), inputs.split(_AT_ONCE)
+        return [torch.cat([network(self._encoded(x)) for x in pieces])]
+
+    def optimizer_state(self) -> Any:
+        """What the optimiser carries on, copied."""
+        return copy.deepcopy(self._optimizer.state_dict())
+
+    def load_optimizer_state(self, state: Any) -> None:
+        """Go on from what `optimizer_state` gave."""
+        self._optimizer.load_state_dict(state)
+
+    def _encoded(self, digits: Tensor) -> Tensor:
+        return encode(digits, self._config.input_size, self._dtype)
+
+
+def _torch_optimizer(config: RunConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser by name, with torch's own defaults besides the learning rate."""
+    rate = config.learning_rate
+    if config.optimizer == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr=rate)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=rate)
+    return torch.optim.SGD(parameters, lr=rate, momentum=0.9 * (config.optimizer == "momentum"))
+
+
+def _check_alike(configs: Sequence[RunConfig]) -> None:
+    """Refuse configurations that cannot be trained at once.
+
+    Raises:
+        UsageError: naming what differs.
+    """
+    for field in dataclasses.fields(RunConfig):
+        values = {getattr(config, field.name) for config in configs}
+        if field.name not in _MAY_DIFFER and len(values) > 1:
+            message = f"networks trained at once must have one {field.name}; got {sorted(values)}"
+            raise UsageError(message)

@@ -1,0 +1,365 @@
+"""The sheet's two networks in their fast form: R at a time, their gradients derived by hand.
+
+The readable form is `digitspan.part1`, the derivation `digitspan.look.bptt`; this one is tested
+equal to both. What makes it fast:
+
+* Feature-major: a state is (N, B), not (B, N), so that each gate is one contiguous block of rows.
+* One product a step: the state, the encoded digit and a 1 stand in one matrix X(t) = [h; x; 1], so
+  that W = [W_h W_x b], all gates on top of one another, gives every pre-activation as W X(t); and
+  dL/dW is the sum over t of d_a(t) X(t)^T, again one product a step.
+* All buffers and their views are made once; every operation writes into one.
+* R networks are one batch of matrices. One network is R = 1: there is no second path.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from digitspan.part1.lstm import LSTM
+from digitspan.part1.vanilla_rnn import VanillaRNN
+
+__all__ = [
+    "FusedForm",
+    "Packed",
+    "Sizes",
+    "Unrolled",
+    "answer",
+    "differentiate",
+    "fused_form",
+]
+
+_COLUMNS_IN = 16
+"""W is padded to a multiple of so many columns: products into odd widths are a quarter slower."""
+
+_DIGITS_AT_ONCE = 4
+"""Steps that an evaluation holds at a time: few, so that their buffers stay in the cache."""
+
+
+_MINUS_1 = torch.tensor(-1.0)
+
+
+class Sizes(NamedTuple):
+    """The shape of a network, and with it the places of its parameters in one row of numbers."""
+
+    gates: str
+    """One letter for each block of rows of W: "h" for the RNN, "gifo" for the LSTM."""
+    hidden_size: int
+    """n."""
+    input_size: int
+    """d."""
+    num_classes: int
+    """K."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of W: n for each gate."""
+        return len(self.gates) * self.hidden_size
+
+    @property
+    def columns(self) -> int:
+        """Columns of W: n for h, d for x, one for the bias, and zeros up to a round number."""
+        return -(-(self.hidden_size + self.input_size + 1) // _COLUMNS_IN) * _COLUMNS_IN
+
+    @property
+    def recurrent(self) -> int:
+        """Where the read-out begins in the row of numbers."""
+        return self.rows * self.columns
+
+    @property
+    def total(self) -> int:
+        """Numbers in the row, P."""
+        return self.recurrent + self.num_classes * (self.hidden_size + 1)
+
+
+class Packed:
+    """The parameters of R networks, or their gradients: one row each, and views into the rows.
+
+    Args:
+        flat: the rows, shape (R, P).
+        sizes: of each network.
+    """
+
+    def __init__(self, flat: Tensor, sizes: Sizes) -> None:
+        self.flat, self.sizes = flat, sizes
+        classes, n = sizes.num_classes, sizes.hidden_size
+        W, W_ph, b_p = flat.split([sizes.recurrent, classes * n, classes], dim=1)
+        self.W = W.unflatten(1, (sizes.rows, sizes.columns))  # [W_h W_x b], (R, G N, C)
+        self.W_ph = W_ph.unflatten(1, (classes, n))  # (R, K, N)
+        self.b_p = b_p.unsqueeze(2)  # (R, K, 1)
+
+    @classmethod
+    def of(cls, network: nn.Module, sizes: Sizes) -> Self:
+        """A network's parameters, copied, as a single row."""
+        packed = cls(network.get_parameter("W_ph").new_zeros(1, sizes.total), sizes)
+        for name, view in packed.named(0).items():
+            view.copy_(network.get_parameter(name))
+        return packed
+
+    def named(self, row: int) -> dict[str, Tensor]:
+        """Views of one network's parameters by name, with their shapes on the sheet."""
+        n, d = self.sizes.hidden_size, self.sizes.input_size
+        views = {}
+        for gate, block in zip(self.sizes.gates, self.W[row].split(n), strict=True):
+            views[f"W_{gate}h"] = block[:, :n]
+            views[f"W_{gate}x"] = block[:, n : n + d]
+            views[f"b_{gate}"] = block[:, n + d]
+        return views | {"W_ph": self.W_ph[row], "b_p": self.b_p[row, :, 0]}
+
+    def adopt(self, network: nn.Module, row: int) -> None:
+        """Let a network's parameters live in a row: each becomes a view into it."""
+        for name, view in self.named(row).items():
+            network.get_parameter(name).data = view
+
+
+class Unrolled(abc.ABC):
+    """The buffers of R networks that read S digits of B palindromes, and the steps through them.
+
+    Args:
+        sizes: of each network.
+        shape: R, B, S.
+        like: a tensor of the type and on the device wanted.
+    """
+
+    def __init__(self, sizes: Sizes, shape: tuple[int, ...], like: Tensor) -> None:
+        networks, batch_size, steps = shape
+        n, d = sizes.hidden_size, sizes.input_size
+        X = like.new_zeros(steps + 1, networks, sizes.columns, batch_size)
+        X[:, :, n + d] = 1  # the bias's input
+        self.sizes, self.shape = sizes, shape
+        self.digits = X[:steps, :, n : n + d]  # (S, R, D, B)
+        self.X = X.unbind()  # [h(t); x(t+1); 1], (R, C, B) each, t = 0 ... S
+        self.h = X[:, :, :n].unbind()  # h(t), (R, N, B) each
+
+    def read(self, digits: Tensor) -> None:
+        """Encode digits, shape (R, B, S), into the buffers."""
+        digits = digits.permute(2, 0, 1).unsqueeze(2)  # (S, R, 1, B)
+        if self.sizes.input_size == 1:
+            self.digits.copy_(digits)
+        else:
+            self.digits.zero_().scatter_(2, digits.long(), 1)
+
+    def go_on_from(self, before: Self) -> None:
+        """Begin with the state that other buffers of the same R and B, or these, ended with."""
+        self.h[0].copy_(before.h[-1])
+
+    @abc.abstractmethod
+    def forward(self, W: Tensor, *, fresh: bool) -> None:
+        """All steps, from h(0) to h(S).
+
+        Args:
+            W: shape (R, G N, C).
+            fresh: h(0) is known to be 0, so that the first step needs no recurrent product.
+        """
+
+    @abc.abstractmethod
+    def backward(self, W: Tensor, d_h: Tensor, d_W: Tensor) -> None:
+        """All steps back after `forward(fresh=True)`.
+
+        Args:
+            W: shape (R, G N, C).
+            d_h: dL/dh(S), shape (R, N, B); overwritten.
+            d_W: dL/dW is added to it, shape (R, G N, C).
+        """
+
+    def _columns(self, t: int, *, fresh: bool) -> slice:
+        """The columns of W that count in step t: not those of h(0) = 0."""
+        return slice(self.sizes.hidden_size if fresh and t == 1 else 0, None)
+
+
+class UnrolledRNN(Unrolled):
+    """h(t) = tanh(W X(t-1)), equation (1)."""
+
+    def __init__(self, sizes: Sizes, shape: tuple[int, ...], like: Tensor) -> None:
+        super().__init__(sizes, shape, like)
+        self.a = like.new_empty(self.h[0].shape)  # pre-activations, or their gradients
+
+    def forward(self, W: Tensor, *, fresh: bool) -> None:
+        """See `Unrolled`."""
+        for t in range(1, len(self.h)):
+            columns = self._columns(t, fresh=fresh)
+            torch.bmm(W[:, :, columns], self.X[t - 1][:, columns], out=self.a)
+            _tanh(self.a, out=self.h[t])  # (1)
+
+    def backward(self, W: Tensor, d_h: Tensor, d_W: Tensor) -> None:
+        """See `Unrolled`; `bptt.rnn_backward` derives it."""
+        W_hh_T = W[:, :, : self.sizes.hidden_size].mT
+        for t in range(len(self.h) - 1, 0, -1):
+            columns = self._columns(t, fresh=True)
+            d_a = _through_tanh(d_h, self.h[t], out=self.a)
+            d_W[:, :, columns].baddbmm_(d_a, self.X[t - 1][:, columns].mT)
+            if t > 1:
+                torch.bmm(W_hh_T, d_a, out=d_h)
+
+
+class UnrolledLSTM(Unrolled):
+    """Equations (4) to (9), the gates' blocks of rows in the order g, i, f, o."""
+
+    def __init__(self, sizes: Sizes, shape: tuple[int, ...], like: Tensor) -> None:
+        super().__init__(sizes, shape, like)
+        networks, batch_size, steps = shape
+        n = sizes.hidden_size
+        gates = like.new_empty(steps + 1, networks, 4 * n, batch_size)  # the first: workspace
+        self.a = gates[0]  # pre-activations, or their gradients
+        self.g = gates[:, :, :n].unbind()
+        self.i = gates[:, :, n : 2 * n].unbind()
+        self.f = gates[:, :, 2 * n : 3 * n].unbind()
+        self.o = gates[:, :, 3 * n :].unbind()
+        self.ifo = gates[:, :, n:].unbind()
+        self.c = like.new_zeros(steps + 1, networks, n, batch_size).unbind()
+        self.tanh_c = like.new_empty(steps + 1, networks, n, batch_size).unbind()
+
+    def go_on_from(self, before: Self) -> None:
+        """See `Unrolled`."""
+        super().go_on_from(before)
+        self.c[0].copy_(before.c[-1])
+
+    def forward(self, W: Tensor, *, fresh: bool) -> None:
+        """See `Unrolled`."""
+        for t in range(1, len(self.h)):
+            columns = self._columns(t, fresh=fresh)
+            torch.bmm(W[:, :, columns], self.X[t - 1][:, columns], out=self.a)
+            _tanh(self.g[0], out=self.g[t])  # (4)
+            torch.sigmoid(self.ifo[0], out=self.ifo[t])  # (5), (6), (7)
+            torch.mul(self.g[t], self.i[t], out=self.c[t])
+            self.c[t].addcmul_(self.c[t - 1], self.f[t])  # (8)
+            _tanh(self.c[t], out=self.tanh_c[t])
+            torch.mul(self.tanh_c[t], self.o[t], out=self.h[t])  # (9)
+
+    def backward(self, W: Tensor, d_h: Tensor, d_W: Tensor) -> None:
+        """See `Unrolled`; `bptt.lstm_backward` derives it."""
+        W_h_T = W[:, :, : self.sizes.hidden_size].mT
+        d_a, d_ifo = self.a, self.ifo[0]
+        d_g, d_i, d_f, d_o = self.g[0], self.i[0], self.f[0], self.o[0]
+        d_c = torch.zeros_like(d_h)
+        through_h = torch.empty_like(d_h)
+        for t in range(len(self.h) - 1, 0, -1):
+            columns = self._columns(t, fresh=True)
+            torch.mul(d_h, self.tanh_c[t], out=d_o)
+            torch.mul(d_h, self.o[t], out=through_h)
+            d_c.add_(_through_tanh(through_h, self.tanh_c[t], out=through_h))  # (9)
+            torch.mul(d_c, self.i[t], out=d_g)
+            torch.mul(d_c, self.g[t], out=d_i)
+            torch.mul(d_c, self.c[t - 1], out=d_f)
+            d_c.mul_(self.f[t])  # (8)
+            _through_tanh(d_g, self.g[t], out=d_g)  # (4)
+            _through_sigmoid(d_ifo, self.ifo[t], out=d_ifo)  # (5), (6), (7)
+            d_W[:, :, columns].baddbmm_(d_a, self.X[t - 1][:, columns].mT)
+            if t > 1:
+                torch.bmm(W_h_T, d_a, out=d_h)
+
+
+class FusedForm(NamedTuple):
+    """How networks of one class and shape are trained fast."""
+
+    sizes: Sizes
+    """Of each network."""
+    unrolled: type[Unrolled]
+    """The class of their buffers."""
+
+    def unroll(self, shape: tuple[int, ...], like: Tensor) -> Unrolled:
+        """Buffers for R networks that read S digits of B palindromes.
+
+        Args:
+            shape: R, B, S.
+            like: a tensor of the type and on the device wanted.
+        """
+        return self.unrolled(self.sizes, shape, like)
+
+
+def fused_form(network: nn.Module) -> FusedForm | None:
+    """The fast form of a network; None for all but the sheet's own two classes."""
+    if type(network) not in _FORMS:
+        return None
+    gates, unrolled = _FORMS[type(network)]
+    hidden_size, input_size = network.get_parameter(f"W_{gates[0]}x").shape
+    num_classes = len(network.get_parameter("W_ph"))
+    return FusedForm(Sizes(gates, hidden_size, input_size, num_classes), unrolled)
+
+
+def differentiate(
+    unrolled: Unrolled,
+    weights: Packed,
+    gradient: Packed,
+    digits: Tensor,
+    targets: Tensor,
+    *,
+    read_out_only: bool = False,
+) -> Tensor:
+    """The loss (3) of each of R networks, shape (R,), and its gradient, written to `gradient`.
+
+    Args:
+        unrolled: buffers of the shape (R, B, S).
+        weights: the networks.
+        gradient: where dL/dW goes, all of it.
+        digits: shape (R, B, S).
+        targets: shape (R, B), int64.
+        read_out_only: leave out the recurrent weights; their gradient is set to 0.
+    """
+    gradient.flat.zero_()
+    unrolled.read(digits)
+    unrolled.forward(weights.W, fresh=True)
+    h = unrolled.h[-1]
+    log_y = torch.log_softmax(torch.baddbmm(weights.b_p, weights.W_ph, h), dim=1)  # (R, K, B)
+    right = targets.unsqueeze(1)  # (R, 1, B)
+    losses = -log_y.gather(1, right).mean(dim=(1, 2))  # (3)
+    d_p = log_y.exp().scatter_add_(1, right, -torch.ones_like(log_y[:, :1])).div_(h.shape[2])
+    torch.bmm(d_p, h.mT, out=gradient.W_ph)
+    torch.sum(d_p, dim=2, keepdim=True, out=gradient.b_p)
+    if not read_out_only:
+        unrolled.backward(weights.W, torch.bmm(weights.W_ph.mT, d_p), gradient.W)
+    return losses
+
+
+def answer(form: FusedForm, weights: Packed, pieces: Iterable[Tensor]) -> Tensor:
+    """The logits of R networks after the last digit, shape (R, B, K), in constant memory.
+
+    Args:
+        form: of the networks.
+        weights: the networks.
+        pieces: the digits in order, cut along the time: shape (B, any number) each.
+    """
+    parts = (part for piece in pieces for part in piece.split(_DIGITS_AT_ONCE, dim=1))
+    unrolled, fresh = form.unroll((0, 0, 0), weights.flat), True
+    for digits in parts:
+        before, shape = unrolled, (len(weights.flat), *digits.shape)
+        if before.shape != shape:
+            unrolled = form.unroll(shape, weights.flat)
+        if not fresh:
+            unrolled.go_on_from(before)
+        unrolled.read(digits.expand(shape))
+        unrolled.forward(weights.W, fresh=fresh)
+        fresh = False
+    return torch.baddbmm(weights.b_p, weights.W_ph, unrolled.h[-1]).mT
+
+
+def _tanh(x: Tensor, out: Tensor) -> Tensor:
+    """Tanh as 2 sigmoid(2 x) - 1 on the CPU, where torch's tanh takes three times its sigmoid.
+
+    In float32 it is off by 1e-7 at most, the distance of two numbers next to 1.
+    """
+    if not out.is_cpu:
+        return torch.tanh(x, out=out)
+    return torch.add(_MINUS_1, torch.mul(x, 2, out=out).sigmoid_(), alpha=2, out=out)
+
+
+def _through_tanh(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    """The gradient before a tanh, d (1 - y^2), of the one behind it and the tanh's value y."""
+    through: Tensor = torch.ops.aten.tanh_backward.grad_input(d, y, grad_input=out)
+    return through
+
+
+def _through_sigmoid(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    """The gradient before a sigmoid, d y (1 - y), of the one behind it and its value y."""
+    through: Tensor = torch.ops.aten.sigmoid_backward.grad_input(d, y, grad_input=out)
+    return through
+
+
+_FORMS: dict[type[nn.Module], tuple[str, type[Unrolled]]] = {
+    VanillaRNN: ("h", UnrolledRNN),
+    LSTM: ("gifo", UnrolledLSTM),
+}

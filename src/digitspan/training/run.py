@@ -1,0 +1,458 @@
+"""One run: a configuration goes in, a record comes out; killed at any step, it can go on."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from digitspan.errors import UsageError
+from digitspan.files import read_verified, sha256, write_verified
+from digitspan.runs.config import RunConfig
+from digitspan.runs.outcome import SOLVED_ACCURACY
+from digitspan.runs.record import CurvePoint, RunRecord
+from digitspan.statistics import memory_bits, wilson
+from digitspan.tasks import NUM_CLASSES, TASKS
+from digitspan.tasks.palindrome import HELD_OUT_FROM
+from digitspan.tasks.questions import HeldOut, Questions
+from digitspan.tasks.seeds import seed_of
+from digitspan.training.engine import Group, StepResult, Trainer, build_network
+from digitspan.training.machine import environment, one_thread
+
+__all__ = [
+    "Finished",
+    "train",
+    "train_together",
+]
+
+_log = logging.getLogger(__name__)
+
+EVALUATE_EVERY = 50
+"""Training steps between two evaluations."""
+
+DIVERGED_LOSS = 1e3
+"""nats: who guesses has 2.3; a network this certain of wrong digits has lost its weights."""
+
+PLATEAU_STEPS, PLATEAU_SHARE = 500, 0.3
+"""A plateau lasts 500 steps or 30 % of the budget, whichever is more."""
+
+SHORTEST, GROWTH = 5, 1.3
+"""A curriculum begins at this length, and goes on to the next one by this factor."""
+
+HELD_LOSS = 0.05
+"""nats: below this loss of a batch a network holds the present length and goes on to the next."""
+
+SHORTER_SHARE = 0.5
+"""So many of a curriculum's batches are shorter than the present length: a network that has seen
+one length alone can answer by counting, and is lost at the next (Zaremba and Sutskever 2014,
+"Learning to execute", mix lengths for the same reason)."""
+
+NUM_MASKED = 1_000
+"""Test palindromes that are asked again with x_1 replaced."""
+
+CHECKPOINT_SECONDS = 20.0
+"""At least this long between two checkpoints on disk, so that they cost next to nothing."""
+
+
+class Finished(NamedTuple):
+    """A run that has come to its end."""
+
+    record: RunRecord
+    """How it ended."""
+    weights: bytes
+    """The network's weights as a safetensors file."""
+
+
+def train(
+    config: RunConfig,
+    *,
+    device: torch.device | str = "cpu",
+    checkpoint: Path | None = None,
+    on_evaluation: Callable[[CurvePoint], None] = lambda point: None,
+) -> Finished:
+    """Train one network until it is solved, stands still, diverges, or its budget is spent.
+
+    The same configuration gives the same record on the same machine, whether or not it was
+    interrupted on the way (docs/protocol.md, section 8). It runs on one thread.
+
+    Args:
+        config: what is trained.
+        device: where.
+        checkpoint: a file to go on from, if it is there, and to keep on the way; gone at the end.
+        on_evaluation: told about every evaluation.
+
+    Raises:
+        UsageError: where a cell of one's own cannot be found.
+    """
+    with one_thread():
+        try:
+            run = _Run(config, torch.device(device), checkpoint)
+        except (MemoryError, RuntimeError) as error:
+            return Finished(RunRecord.crashed(config, _out_of_memory(error), "oom"), b"")
+        return _train(run, on_evaluation)
+
+
+def train_together(
+    configs: Sequence[RunConfig],
+    *,
+    device: torch.device | str = "cpu",
+    on_evaluation: Callable[[RunConfig, CurvePoint], None] = lambda config, point: None,
+) -> list[Finished]:
+    """Train several networks at once, each as `train` would have trained it alone.
+
+    Equal to it but for the order of sums in matrix products. One that has ended leaves the others.
+
+    Args:
+        configs: alike in all but the seed, the start and the learning rate; no curriculum.
+        device: where.
+        on_evaluation: told about every evaluation.
+
+    Raises:
+        UsageError: where they are not alike or grow, or a cell of one's own cannot be found.
+    """
+    if len(configs) > 1 and any(config.curriculum for config in configs):
+        message = "networks whose length grows are of different lengths; train them one by one"
+        raise UsageError(message)
+    with one_thread():
+        runs = [_Run(config, torch.device(device), None) for config in configs]
+        _go_on(runs, on_evaluation)
+        return [run.finish(run.test()) for run in runs]
+
+
+def _train(run: _Run, on_evaluation: Callable[[CurvePoint], None]) -> Finished:
+    """Bring a run to its end, whatever end that is."""
+    checkpoint, note = run.checkpoint, ""
+    try:
+        _go_on([run], lambda _, point: on_evaluation(point))
+        tested = run.test()
+    except (MemoryError, RuntimeError) as error:
+        run.end_state, note = "oom", _out_of_memory(error)
+        tested = None
+    except (KeyboardInterrupt, SystemExit):
+        run.save()
+        raise
+    finished = run.finish(tested, note)
+    if checkpoint is not None:
+        for path in (checkpoint, checkpoint.with_name(checkpoint.name + ".previous")):
+            path.unlink(missing_ok=True)
+    return finished
+
+
+class _Batch(NamedTuple):
+    """What a training step is made on."""
+
+    length: int
+    """T of the palindromes."""
+    questions: Questions
+
+
+class _Tested(NamedTuple):
+    """How a network answered the test palindromes."""
+
+    counts: np.ndarray
+    """How often each digit (rows) was answered by each class (columns), shape (K, K)."""
+    exhaustive: bool
+    """Whether these are all there are."""
+    masked_right: int | None
+    """Right answers where x_1 was replaced; None where the task has no such control."""
+    masked_tested: int | None
+    """How many of these were asked."""
+
+
+class _Run:
+    """A run on its way: the trainer, the data's generator, the curve."""
+
+    def __init__(self, config: RunConfig, device: torch.device, checkpoint: Path | None) -> None:
+        self.config = config
+        self.device = device
+        self.checkpoint = checkpoint
+        self.trainer = Trainer(config, device)
+        data_seed = seed_of("data", config.length, config.seed)
+        self.generator = torch.Generator(device).manual_seed(data_seed)
+        self.grows = config.curriculum and config.trained != "none"
+        self.length = min(SHORTEST, config.length) if self.grows else config.length
+        self.step = 0
+        self.clipped = 0
+        self.loss = math.nan
+        self.curve: list[CurvePoint] = []
+        self.end_state = ""
+        self.waiting: deque[_Batch] = deque()  # drawn and not yet trained on
+        self.last_saved = time.monotonic()
+        self.go_on_from()
+        self.snapshot = self.state()
+
+    @property
+    def validation(self) -> HeldOut:
+        """The validation palindromes of the present length."""
+        return self.asked("validation")
+
+    def begin_block(self) -> None:
+        """Draw the batches up to the next evaluation; or guess, where nothing is trained."""
+        config = self.config
+        if config.trained == "none":
+            self.guess()
+            return
+        steps = min(EVALUATE_EVERY, config.train_steps - self.step)
+        if self.grows:
+            for _ in range(steps):
+                self.waiting.extend(self.draw(self.some_length(), 1))
+        else:
+            self.waiting.extend(self.draw(self.length, steps))
+
+    def some_length(self) -> int:
+        """The present length of a curriculum, or a shorter one, uniform in ln T."""
+        chance, place = torch.rand(2, generator=self.generator, device=self.device).tolist()
+        if chance >= SHORTER_SHARE:
+            return self.length
+        shortest = min(SHORTEST, self.length)
+        return int(shortest * (self.length / shortest) ** place)
+
+    def draw(self, length: int, batches: int) -> list[_Batch]:
+        """Batches to train on."""
+        task, size = TASKS[self.config.task].load(), self.config.batch_size
+        drawn = task.draw_batches(length, batches, size, self.generator, self.device)
+        return [_Batch(length, questions) for questions in drawn]
+
+    def asked(self, part: str) -> HeldOut:
+        """The "validation" or the "test" part of the present length."""
+        return _on(TASKS[self.config.task].load().held_out(self.length, part), self.device)
+
+    def see(self, result: StepResult, length: int) -> None:
+        """Take note of a training step on palindromes of some length."""
+        self.step += 1
+        if math.isfinite(result.loss):
+            self.loss = result.loss
+        if not math.isfinite(result.loss) or not math.isfinite(result.grad_norm):
+            self.end_state = "diverged"
+            return
+        self.clipped += result.grad_norm > self.config.max_grad_norm
+        if length == self.length < self.config.length and result.loss < HELD_LOSS:
+            self.length = min(math.ceil(GROWTH * self.length), self.config.length)
+            self.waiting.clear()  # they are of the length before; an evaluation comes next
+
+    def guess(self) -> None:
+        """Instead of training: draw a new random network, and keep the best one so far."""
+        number = len(self.curve)
+        self.step = min(self.step + EVALUATE_EVERY, self.config.train_steps)
+        kept = self.trainer.state_dict()
+        self.trainer.network.load_state_dict(build_network(self.config, guess=number).state_dict())
+        questions = self.validation.questions
+        right = _accuracy(self.trainer.logits(questions.inputs), questions)
+        if self.curve and right <= self.curve[-1].validation_accuracy:
+            self.trainer.load_state_dict(kept)
+        else:
+            ((_, batch),) = self.draw(self.length, 1)
+            logits = self.trainer.logits(batch.inputs)
+            self.loss = torch.nn.functional.cross_entropy(logits, batch.targets).item()
+
+    def evaluate(self, logits: Tensor) -> None:
+        """See from the answers to the validation palindromes whether the run is at its end."""
+        questions = self.validation.questions
+        loss = torch.nn.functional.cross_entropy(logits, questions.targets).item()
+        right = _accuracy(logits, questions)
+        self.curve.append(CurvePoint(self.step, self.loss, loss, right, self.length))
+        here = [point for point in self.curve if point.length == self.length]
+
+        # Fewer than 50 steps lie between two where the length has grown, or the budget ends.
+        before = [point for point in here if point.step == self.step - EVALUATE_EVERY]
+        last_two = [point.validation_accuracy for point in [*before, here[-1]]]
+        if (
+            self.length == self.config.length
+            and len(last_two) == 2
+            and (min(last_two) >= SOLVED_ACCURACY)
+        ):
+            self.end_state = "solved"
+        elif not loss < DIVERGED_LOSS:
+            self.end_state = "diverged"
+        elif self.config.trained != "none" and self.step - _last_improvement(here) >= max(
+            PLATEAU_STEPS, PLATEAU_SHARE * self.config.train_steps
+        ):
+            self.end_state = "plateau"
+        elif self.step >= self.config.train_steps:
+            self.end_state = "budget"
+
+    def test(self) -> _Tested:
+        """Ask the test palindromes, once."""
+        test = self.asked("test")
+        predicted = self.trainer.logits(test.questions.inputs).argmax(dim=1)
+        counts = _confusion(test.questions.targets, predicted)
+        masked = self.masked_right(test) if self.config.task == "palindrome" else (None, None)
+        return _Tested(counts, test.exhaustive, *masked)
+
+    def finish(self, test: _Tested | None, note: str = "") -> Finished:
+        """Write the record.
+
+        Args:
+            test: what came of the test; None where the memory did not suffice for one.
+            note: what went wrong.
+        """
+        config = self.config
+        tested = 0 if test is None else int(test.counts.sum())
+        apart = TASKS[config.task].keeps_apart
+        accuracy = bits = low = high = None
+        if test is not None:
+            right = int(test.counts.trace())
+            accuracy, bits = right / tested, memory_bits(test.counts)
+            if not test.exhaustive:
+                low, high = wilson(right, tested)
+        state = self.trainer.network.state_dict()
+        network = {name: value.cpu().contiguous() for name, value in state.items()}
+        weights = safetensors.torch.save(network, {"config": config.canonical})
+        record = RunRecord(
+            config=config,
+            end_state=self.end_state,
+            steps=self.step,
+            accuracy=accuracy,
+            accuracy_low=low,
+            accuracy_high=high,
+            tested=tested,
+            held_out=tested if config.length >= HELD_OUT_FROM and apart else 0,
+            bits=bits,
+            masked_right=test and test.masked_right,
+            masked_tested=test and test.masked_tested,
+            loss=self.loss if math.isfinite(self.loss) else None,
+            clipped_share=self.clipped / self.step if self.step else None,
+            curve=tuple(self.curve),
+            weights_sha256=sha256(weights),
+            environment=environment(self.device),
+            note=note,
+        )
+        return Finished(record, weights)
+
+    def masked_right(self, test: HeldOut) -> tuple[int, int]:
+        """Right answers where x_1 was replaced by an independent digit, and how many were asked.
+
+        Of each first digit, every digit takes its place equally often: a network that has
+        learned the task is then right in exactly one case of ten, unless something else tells.
+        """
+        inputs, targets = test.questions
+        stratum = len(targets) // NUM_CLASSES  # the test palindromes are sorted by first digit
+        asked = max(NUM_CLASSES, min(NUM_MASKED // NUM_CLASSES, stratum))
+        within = torch.arange(asked, device=inputs.device)
+        digits = torch.arange(NUM_CLASSES).to(within)
+        rows = (stratum * digits[:, None] + within % stratum).flatten()
+        masked, original = inputs[rows].clone(), targets[rows]
+        masked[:, 0] = ((original + within.repeat(NUM_CLASSES)) % NUM_CLASSES).to(masked)
+        predicted = self.trainer.logits(masked).argmax(dim=1)
+        return int((predicted == original).sum()), len(rows)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that decides how the run goes on."""
+        return {
+            "key": self.config.key,
+            "trainer": self.trainer.state_dict(),
+            "generator": self.generator.get_state(),
+            "step": self.step,
+            "length": self.length,
+            "clipped": self.clipped,
+            "loss": self.loss,
+            "curve": [list(point) for point in self.curve],
+            "end_state": self.end_state,
+        }
+
+    def save(self) -> None:
+        """Write the state after the last evaluation to the checkpoint."""
+        if self.checkpoint is not None:
+            buffer = io.BytesIO()
+            torch.save(self.snapshot, buffer)
+            write_verified(self.checkpoint, buffer.getvalue())
+            self.last_saved = time.monotonic()
+
+    def go_on_from(self) -> None:
+        """Take up the state that the checkpoint holds, if there is a whole one of this run."""
+        if self.checkpoint is None:
+            return
+        content, damaged = read_verified(self.checkpoint)
+        if damaged:
+            instead = "starting anew" if content is None else "going on from the one before it"
+            _log.warning("checkpoint %s is damaged: %s", self.checkpoint, instead)
+        if content is None:
+            return
+        state: Mapping[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
+        if state["key"] != self.config.key:
+            return
+        self.trainer.load_state_dict(state["trainer"])
+        self.generator.set_state(state["generator"])
+        self.step, self.length = state["step"], state["length"]
+        self.clipped, self.loss = state["clipped"], state["loss"]
+        self.curve = [CurvePoint(*point) for point in state["curve"]]
+        self.end_state = state["end_state"]
+
+
+def _go_on(runs: Sequence[_Run], on_evaluation: Callable[[RunConfig, CurvePoint], None]) -> None:
+    """Train runs together, evaluating every 50 steps, until each has reached its end."""
+    while active := [run for run in runs if not run.end_state]:
+        group = Group([run.trainer for run in active])  # without those that have ended
+        while not any(run.end_state for run in active):
+            if not active[0].waiting:
+                for run in active:
+                    run.begin_block()
+            if active[0].waiting:
+                batches = [run.waiting.popleft() for run in active]
+                results = group.step([batch.questions for batch in batches])
+                for run, result, batch in zip(active, results, batches, strict=True):
+                    run.see(result, batch.length)
+            if not active[0].waiting:
+                _evaluate(active, group, on_evaluation)
+
+
+def _evaluate(
+    runs: Sequence[_Run], group: Group, on_evaluation: Callable[[RunConfig, CurvePoint], None]
+) -> None:
+    """Evaluate those that have not diverged, and keep what they need to go on from here."""
+    answers = group.logits(runs[0].validation.questions.inputs)
+    for run, logits in zip(runs, answers, strict=True):
+        if not run.end_state:
+            run.evaluate(logits)
+            on_evaluation(run.config, run.curve[-1])
+            run.snapshot = run.state()
+            if time.monotonic() - run.last_saved > CHECKPOINT_SECONDS:
+                run.save()
+
+
+def _accuracy(logits: Tensor, questions: Questions) -> float:
+    """The share of right answers, in [0, 1], in logits (M, K)."""
+    return (logits.argmax(dim=1) == questions.targets).double().mean().item()
+
+
+def _last_improvement(curve: list[CurvePoint]) -> int:
+    """The step of the last evaluation whose loss was 1 % below the best one before it."""
+    best, step = math.inf, 0
+    for point in curve:
+        if point.validation_loss < 0.99 * best:
+            best, step = point.validation_loss, point.step
+    return step
+
+
+def _confusion(targets: Tensor, predicted: Tensor) -> np.ndarray:
+    """How often each digit (rows) was answered by each class (columns), shape (K, K)."""
+    counts = np.zeros((10, 10), dtype=np.int64)
+    np.add.at(counts, (targets.cpu().numpy(), predicted.cpu().numpy()), 1)
+    return counts
+
+
+def _on(part: HeldOut, device: torch.device) -> HeldOut:
+    """The same palindromes on another device."""
+    return part._replace(questions=type(part.questions)(*(x.to(device) for x in part.questions)))
+
+
+def _out_of_memory(error: MemoryError | RuntimeError) -> str:
+    """The first line of an error that says that the memory did not suffice.
+
+    Raises:
+        RuntimeError: the error itself, where it says something else.
+    """
+    words = "can't allocate memory"  # torch says so in words alone on the CPU
+    if not isinstance(error, MemoryError | torch.OutOfMemoryError) and words not in str(error):
+        raise error
+    return (str(error).splitlines() or ["out of memory"])[0]

@@ -1,0 +1,165 @@
+"""Classes, scripts and banned calls are found by reading, however they are laid out."""
+
+import json
+
+import pytest
+from check.bank import HEADER, lstm, rnn
+
+from digitspan.check.reading.hand_ins import find_hand_ins
+from digitspan.check.reading.source import (
+    candidates,
+    read_sources,
+    ready_made_calls,
+    script_of,
+    told_longer,
+)
+from digitspan.errors import UsageError
+
+EMPTY = "class {}:\n    def forward(self, x):\n        return x\n"
+
+
+def in_files(files):
+    return read_sources({name: text.encode() for name, text in files.items()})
+
+
+@pytest.mark.parametrize(
+    "name", ["VanillaRNN", "RNN", "Vanilla_RNN", "MyRNN", "SimpleRNN", "RNNModel"]
+)
+def test_rnn_is_found_by_its_names(name):
+    [found] = candidates(in_files({"part1/x.py": rnn("separate", name=name)}), "rnn")
+    assert found.name == name
+    assert found.filled
+
+
+@pytest.mark.parametrize("name", ["LSTM", "MyLSTM", "LSTMModel", "LSTMNet"])
+def test_lstm_is_found_by_its_names(name):
+    files = {"a/lstm.py": lstm("separate", name=name), "a/vanilla_rnn.py": rnn("separate")}
+    [found] = candidates(in_files(files), "lstm")
+    assert found.name == name
+
+
+def test_first_part_is_preferred_and_templates_come_last():
+    files = {
+        "part2/lstm.py": lstm("separate"),
+        "part1/lstm.py": lstm("separate"),
+        "solution/part1/lstm.py": HEADER
+        + "class LSTM(nn.Module):\n  def forward(self, x):\n    pass\n",
+    }
+    found = candidates(in_files(files), "lstm")
+    assert found[0].source.name == "part1/lstm.py"
+    assert not found[-1].filled
+
+
+def test_cell_stands_behind_the_network_that_uses_it():
+    text = lstm("separate") + "\n\n" + EMPTY.format("LSTMCell")
+    assert candidates(in_files({"lstm.py": text}), "lstm")[0].name == "LSTM"
+
+
+def test_notebook_is_read_without_the_lines_of_ipython():
+    cells = [
+        {
+            "cell_type": "code",
+            "source": ["%matplotlib inline\n", "!pip install x\n", "import torch"],
+        },
+        {"cell_type": "markdown", "source": "class LSTM"},
+        {"cell_type": "code", "source": lstm("separate")},
+        {"cell_type": "code", "source": "%%time\nfoo bar"},
+    ]
+    text = json.dumps({"cells": cells})
+    [found] = candidates(in_files({"hand in.ipynb": text}), "lstm")
+    assert found.source.notebook
+    assert found.source.path == "hand in_notebook.py"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("print 'x'\n", "not Python 3"),
+        ("<<<<<<< HEAD\nx = 1\n=======\nx = 2\n>>>>>>> b\n", "merge conflict"),
+        ("x = '\0'", "not Python 3|cannot be read"),
+    ],
+)
+def test_file_that_is_no_python_says_why(text, reason):
+    [source] = in_files({"lstm.py": text})
+    assert source.tree is None
+    assert any(part in source.error for part in reason.split("|"))
+
+
+def test_training_script_is_found():
+    loop = "import torch\nfor x in y:\n    loss.backward()\n    opt.step()\n"
+    files = {"part1/dataset.py": "x = 1", "part1/train.py": loop, "part2/train.py": loop}
+    assert script_of(in_files(files)).name == "part1/train.py"
+    assert script_of(in_files({"a.py": "x = 1"})) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "layer"),
+    [
+        ("        self.a = nn.Linear(3, 3)\n", "Linear"),
+        ("        self.a = torch.nn.LSTM(3, 3)\n", "LSTM"),
+        ("        self.a = F.linear(x, y)\n", "linear"),
+        ("        self.a = nn.GRUCell(3, 3)\n", "GRUCell"),
+        ("        from torch.nn import Embedding as E\n        self.a = E(3, 3)\n", "Embedding"),
+    ],
+)
+def test_ready_made_layers_are_found_in_the_tree(line, layer):
+    [source] = in_files({"lstm.py": lstm("separate", end=line)})
+    assert [name for name, _ in ready_made_calls(source, "LSTM")] == [layer]
+
+
+def test_what_the_class_does_not_reach_is_not_held_against_it():
+    text = lstm("separate", end="        isinstance(self, nn.Linear)\n")
+    text += (
+        "\n\nclass Other(nn.Module):\n    def __init__(self):\n        self.a = nn.Linear(3, 3)\n"
+    )
+    [source] = in_files({"lstm.py": text})
+    assert ready_made_calls(source, "LSTM") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "longer"),
+    [
+        ("m = LSTM(c.input_length + 1, 1)", True),
+        ("m = lstm.LSTM(seq_length=1 + c.input_length)", True),
+        ("n = c.input_length + 1\nm = LSTM(n, 1)", True),
+        ("m = LSTM(c.input_length, 1)\nd = PalindromeDataset(c.input_length + 1)", False),
+    ],
+)
+def test_length_that_the_constructor_is_told_is_read(text, longer):
+    assert told_longer(in_files({"train.py": text}), "LSTM") is longer
+
+
+def made(tmp_path, *names):
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x = 1\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["part1/lstm.py"], ["."]),
+        (["lstm.py", "train.py"], ["."]),
+        (["assignment_2/part1/lstm.py", "assignment_2/part2/x.py"], ["."]),
+        (["code/part1/lstm.py", "report/a.pdf"], ["."]),
+        (["a/part1/lstm.py", "b/lstm.py", "c/deep/part1/lstm.py"], ["a", "b", "c"]),
+        (["a.zip", "b.zip", "c/part1/x.py"], ["a.zip", "b.zip", "c"]),
+        (["Name_1_file/x.zip", "Name_2_file/y.zip"], ["Name_1_file/x.zip", "Name_2_file/y.zip"]),
+        (["notebook.ipynb"], ["."]),
+    ],
+)
+def test_folder_is_one_hand_in_or_many(tmp_path, names, expected):
+    folder = made(tmp_path, *names)
+    assert find_hand_ins([folder]) == [folder / name for name in expected]
+
+
+def test_path_that_will_not_do_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="there is no"):
+        find_hand_ins([tmp_path / "nothing"])
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(UsageError, match="is neither"):
+        find_hand_ins([tmp_path / "a.txt"])
+    with pytest.raises(UsageError, match="there are none"):
+        find_hand_ins([tmp_path])

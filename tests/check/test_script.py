@@ -1,0 +1,154 @@
+"""What a training script does, in which order, is traced while it runs a few steps."""
+
+import pytest
+from check.bank import lstm
+
+from digitspan.check.hand_in import Children
+from digitspan.check.reading.hand_ins import HandIn, Tree
+from digitspan.check.reading.source import read_sources
+from digitspan.check.sandbox.process import Limits
+from digitspan.check.script import check_training
+
+SCRIPT = """\
+import argparse
+import torch
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+from torch.utils.tensorboard import SummaryWriter
+from part1.lstm import LSTM
+
+
+class Palindromes(Dataset):
+    def __len__(self):
+        return 10**9
+
+    def __getitem__(self, i):
+        digits = torch.randint(0, 10, (3,))
+        return torch.cat((digits, digits[:1])).float(), int(digits[0])
+
+
+def train(config):
+    torch.manual_seed(1)
+    device = torch.device(config.device)
+    model = LSTM(4, 1, 8, 10, 16, device).to(device)
+    loader = DataLoader(Palindromes(), 16, num_workers=1)
+    criterion = torch.nn.CrossEntropyLoss()
+    optimizer = torch.optim.RMSprop(model.parameters(), lr=0.001)
+    for step, (x, y) in enumerate(tqdm(loader)):
+        optimizer.zero_grad()
+        loss = criterion(model(x.to(device)), y.to(device))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=10)
+        optimizer.step()
+        with torch.no_grad():
+            accuracy = (model(x).argmax(1) == y).float().mean()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", type=str, default="cuda:0")
+    train(parser.parse_args())
+"""
+CLIP = "        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=10)\n"
+STEP = "        optimizer.step()\n"
+BACKWARD = "        loss.backward()\n"
+ZERO = "        optimizer.zero_grad()\n"
+
+WRONG = {
+    "clip before backward": ([(CLIP, ""), (BACKWARD, CLIP + BACKWARD)], "clipped before backward"),
+    "clip after step": ([(CLIP, ""), (STEP, STEP + CLIP)], "clipped after step()"),
+    "no zero_grad": ([(ZERO, "")], "zero_grad() is never called"),
+    "zero_grad too late": ([(ZERO, ""), (CLIP, CLIP + ZERO)], "between backward() and step()"),
+    "Adam": ([("RMSprop", "Adam")], "The optimiser is Adam"),
+    "never filled in": ([(BACKWARD, ""), (STEP, "")], "never calls backward()"),
+    "name error": ([("criterion(", "criterian(")], "NameError"),
+}
+ODD = {
+    "cuda without asking": (
+        [("torch.device(config.device)", "'cuda'"),
+         ("torch.manual_seed(1)\n", "torch.manual_seed(1); torch.cuda.set_device(0)\n")],
+        "CUDA is asked for"),
+    "no seed": ([("    torch.manual_seed(1)\n", "")], "No seed is set"),
+    "deprecated": (
+        [("clip_grad_norm_", "clip_grad_norm"), ("import torch\n", "import torch\n"
+          "torch.nn.utils.clip_grad_norm = torch.nn.utils.clip_grad_norm_\n")],
+        "deprecated"),
+    "no clipping": ([(CLIP, "")], "not clipped"),
+    "training batch": (
+        [("        with torch.no_grad():\n            acc", "        acc")],
+        "batch that was just"),
+}  # fmt: skip
+FINE = {
+    "as it is": [],
+    "zero_grad after step": [(ZERO, ""), (STEP, STEP + ZERO)],
+    "model.zero_grad": [("optimizer.zero_grad", "model.zero_grad")],
+    "clip by value": [("clip_grad_norm_(model.parameters(), max_norm=10)",
+                       "clip_grad_value_(model.parameters(), 10)")],
+}  # fmt: skip
+
+
+def changed(pairs):
+    text = SCRIPT
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+CASES = {
+    **{name: pairs for name, (pairs, _) in WRONG.items()},
+    **{name: pairs for name, (pairs, _) in ODD.items()},
+    **FINE,
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The check of one script; one child for all of them."""
+    files = {"lstm.py": lstm("separate").encode()}
+    for number, pairs in enumerate(CASES.values()):
+        files[f"train_{number}.py"] = changed(pairs).encode()
+    hand_in = HandIn(tmp_path_factory.getbasetemp(), False, files, read_sources(files), "")
+    scripts = {source.name: source for source in hand_in.sources}
+    with Tree(hand_in) as tree, Children(tree, "limited", Limits(seconds=600)) as children:
+
+        def check(name):
+            number = list(CASES).index(name)
+            return check_training(children.usable(), scripts[f"train_{number}.py"])
+
+        yield check
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_script_is_told(trained, name):
+    section = trained(name).section
+    faults = [finding for finding in section.findings if finding.severity == "fault"]
+    assert section.verdict == "fail", section.findings
+    assert len(faults) == 1
+    assert WRONG[name][1] in faults[0].message
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_script_is_a_remark(trained, name):
+    section = trained(name).section
+    assert section.verdict == "pass", section.findings
+    assert ODD[name][1] in " ".join(finding.message for finding in section.findings)
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_right_script_passes(trained, name):
+    result = trained(name)
+    assert result.section.verdict == "pass", result.section.findings
+    assert result.section.findings == ()
+    assert result.losses == {"logits"}
+
+
+def test_clip_in_the_wrong_place_is_told_with_its_line(trained):
+    [fault] = trained("clip after step").section.findings
+    text = changed(WRONG["clip after step"][0]).splitlines()
+    assert "clip_grad_norm_" in text[fault.line - 1]
+
+
+def test_missing_script_is_told():
+    section = check_training(None, None).section
+    assert [finding.rule for finding in section.findings] == ["missing"]

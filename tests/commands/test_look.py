@@ -1,0 +1,91 @@
+"""`digitspan look`: what it writes, and what it refuses."""
+
+import argparse
+import dataclasses
+import json
+
+import pytest
+from pages import kept_run
+from studies import made_up_record
+
+from digitspan.commands import look
+from digitspan.errors import UsageError
+from digitspan.files import sha256
+from digitspan.look import trace_info
+from digitspan.runs.config import RunConfig
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run that was not solved."""
+    config = RunConfig(cell="rnn", length=9, hidden_size=4)
+    weights = kept_run("rnn", hidden_size=4, length=9, gain=0.1).weights
+    record = made_up_record(config, solved=False)
+    record = dataclasses.replace(record, weights_sha256=sha256(weights))
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text(config.canonical)
+    (run / "weights.safetensors").write_bytes(weights)
+    (run / "record.json").write_text(json.dumps(record.to_json() | {"seconds": 1.0}))
+    return run
+
+
+def call(*words):
+    parser = argparse.ArgumentParser()
+    look.add_options(parser)
+    return look.run(parser.parse_args([str(word) for word in words]))
+
+
+def test_page_is_written_and_named(folder, tmp_path, capsys):
+    page = tmp_path / "pages" / "page.html"
+    assert call(folder, "-o", page) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{page}: rnn-T009-lr0.001-seed0\n"
+    assert "works offline" in err
+    content = page.read_text(encoding="utf-8")
+    assert content.startswith("<!doctype html>")
+    assert "Gradients vanish: ||dL/dh|| is" in content
+
+
+def test_page_is_page_html_here_by_default(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call(folder) == 0
+    assert (tmp_path / "page.html").is_file()
+
+
+def test_two_runs_beside_each_other(folder, tmp_path, capsys):
+    assert call(folder, folder, "-o", tmp_path / "p.html") == 0
+    assert "seed0 beside rnn" in capsys.readouterr().out
+
+
+def test_figures_instead_of_a_page(folder, tmp_path, monkeypatch, capsys):
+    def write(runs, folder, *, seeds):
+        drawn.append(([config.run_id for config, _ in runs], list(seeds), folder))
+        return ["gates.svg"]
+
+    drawn = []
+    monkeypatch.setattr(trace_info, "write_inside_figures", write)
+    monkeypatch.chdir(tmp_path)
+    figures = tmp_path / "figures"
+    assert call(folder, "--figures", figures) == 0
+    assert drawn == [(["rnn-T009-lr0.001-seed0"], [], figures)]
+    assert capsys.readouterr().out == f"{figures}: gates.svg\n"
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_open_asks_the_browser(folder, tmp_path, monkeypatch, capsys):
+    asked = []
+    for there in (True, False):
+        monkeypatch.setattr(
+            look.webbrowser, "open", lambda uri, there=there: asked.append(uri) or there
+        )
+        assert call(folder, "-o", tmp_path / "p.html", "--open") == (0 if there else 1)
+    assert asked == [(tmp_path / "p.html").as_uri()] * 2
+    assert "no browser was found: open" in capsys.readouterr().err
+
+
+def test_calls_that_contradict_themselves_are_refused(folder, tmp_path):
+    with pytest.raises(UsageError, match="--figures writes no page"):
+        call(folder, "--figures", tmp_path, "-o", tmp_path / "p.html")
+    with pytest.raises(UsageError, match="--out must be a file to write, such as"):
+        call(folder, "-o", tmp_path)

@@ -1,0 +1,250 @@
+"""The ZIP: what is in it, that it says what the rows say, and that it runs somewhere else."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+import digitspan
+from digitspan.handin.answers import QUESTIONS, built_in
+from digitspan.handin.assemble import build
+from digitspan.handin.proofread import missing_from_pdf, pages_of
+from digitspan.handin.sheet_rules import POINTS, broken_rules
+
+PART1 = Path(digitspan.__file__).parent / "part1"
+
+
+@pytest.fixture(scope="module")
+def files(built):
+    with zipfile.ZipFile(io.BytesIO(built)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture(scope="module")
+def notebook(files, author):
+    return nbformat.reads(files[f"{author.stem}.ipynb"].decode(), 4)
+
+
+@pytest.fixture(scope="module")
+def pages(files, author):
+    return pages_of(files[f"{author.stem}.pdf"])
+
+
+@pytest.fixture(scope="module")
+def text(pages):
+    return re.sub(r"\s+", " ", " ".join(pages))
+
+
+def code_of(notebook):
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+
+def test_everything_is_there_and_nothing_else(files, author):
+    part1 = {f"part1/{path.name}" for path in PART1.glob("*.py")}
+    own = {f"{author.stem}.pdf", f"{author.stem}.ipynb", "README.md", "rows.csv", "traces.npz"}
+    assert set(files) == own | part1
+
+
+def test_part1_is_exactly_as_in_the_package(files):
+    for path in PART1.glob("*.py"):
+        assert files[f"part1/{path.name}"] == path.read_bytes()
+
+
+def test_every_question_is_answered_in_order_with_its_points(text):
+    places = [text.index(f"Question {question} ({points})") for question, points in POINTS.items()]
+    assert places == sorted(places)
+
+
+def test_name_and_number_stand_on_every_page(pages, author):
+    assert all(author.surname in page and author.matriculation in page for page in pages)
+
+
+def test_equations_are_numbered_as_on_the_sheet(text):
+    for number in range(1, 12):
+        assert f"({number})" in text
+
+
+def test_figures_are_numbered_and_spoken_of(text):
+    for number in range(1, 6):
+        assert f"Figure {number}. " in text
+    for number in (1, 2, 3):
+        assert len(re.findall(rf"Figure {number}\b", text)) > 1
+
+
+def test_the_pdf_says_all_that_the_notebook_says(notebook, pages, author):
+    assert missing_from_pdf(notebook, pages, author) == []
+
+
+@pytest.mark.parametrize(
+    ("added", "missing"),
+    [
+        ("## A heading <b>more</b>", "A heading <b>more</b>"),
+        ("A number: 123456.5", "123456.5"),
+        ("Some wordthatvanished", "wordthatvanished"),
+        ("Table: A caption that is gone", "A caption that is gone"),
+        ("```python\nlost = 1\n```", "lost = 1"),
+    ],
+)
+def test_what_vanishes_on_the_way_is_found(notebook, pages, author, added, missing):
+    longer = nbformat.from_dict(json.loads(json.dumps(notebook)))
+    longer.cells[0].source += f"\n\n{added}"
+    assert missing in missing_from_pdf(longer, pages, author)
+
+
+def test_the_numbers_are_those_of_the_rows(files, material, text):
+    rows = list(csv.DictReader(io.StringIO(files["rows.csv"].decode())))
+    for duel in material.duels:
+        for found in duel.lstm.lengths:
+            rule = "tuned rate" if duel.rule == "tuned" else f"rate {duel.rule}"
+            here = [
+                row
+                for row in rows
+                if (row["role"], row["rule"], row["cell"]) == ("final", rule, "lstm")
+                and int(row["length"]) == found.length
+            ]
+            assert len(here) == len(found.records)
+            assert sum(row["end_state"] == "solved" for row in here) == found.solved
+        assert f"{duel.lstm.span.s50:.1f}" in text
+
+
+def test_the_networks_looked_into_are_solved_runs_near_20(material, text):
+    lengths = {cell: kept.record.config.length for cell, kept in material.networks.items()}
+    assert lengths == {"rnn": 10, "lstm": 20}
+    for kept in material.networks.values():
+        assert kept.record.solved
+        assert kept.record.config.run_id in text
+
+
+def test_the_derivation_was_checked_on_a_real_network(notebook):
+    printed = "".join(
+        output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ())
+    )
+    distances = re.findall(r"dL/dW_(?:ph|hh|hx)\s+(\S+)", printed)
+    assert len(distances) == 6
+    assert max(map(float, distances)) < 1e-9
+    assert "LSTM against torch.nn.LSTM" in printed
+
+
+def test_the_figures_gradients_are_those_of_the_probe(files):
+    traces = np.load(io.BytesIO(files["traces.npz"]))
+    assert traces["norms/rnn/untrained/hidden"].shape == (64, 99)
+    assert traces["norms/lstm/trained/cell"].shape == (64, 99)
+
+
+def test_the_notebook_imports_only_what_the_sheet_has(notebook):
+    names = set()
+    for node in ast.walk(ast.parse(code_of(notebook), feature_version=(3, 8))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module.split(".")[0])
+    assert names == {"csv", "math", "matplotlib", "numpy", "torch", "part1"}
+
+
+def test_nothing_in_it_tells_when_or_where_it_was_made(files, author):
+    text = files[f"{author.stem}.ipynb"].decode() + files["rows.csv"].decode()
+    for word in (str(Path.home()), "/tmp/", "iopub", "execute_input", "timestamp", "hostname"):
+        assert word not in text, word
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"part1/lstm.py": None}, r"part1/lstm\.py is missing"),
+        ({"part1/lstm.py": b"match x:\n    case 1: pass\n"}, r"line 2 is not Python 3\.8"),
+        ({"part1/lstm.py": b"f = open('/home/someone/data')\n"}, "absolute path /home/someone"),
+        ({"rows.csv": b"C:\\Users\\someone"}, "absolute path"),
+    ],
+)
+def test_a_broken_rule_is_named(files, pages, author, change, problem):
+    changed = {k: v for k, v in (files | change).items() if v is not None}
+    assert re.search(problem, " ".join(broken_rules(changed, pages, author)))
+
+
+def test_the_rules_hold_for_what_is_built(files, pages, author):
+    assert list(broken_rules(files, pages, author)) == []
+    assert list(broken_rules(files, pages[2:], author))  # the first page is gone
+
+
+def test_a_figure_that_was_not_drawn_is_named(files, pages, author):
+    name = f"{author.stem}.ipynb"
+    notebook = json.loads(files[name])
+    for cell in notebook["cells"]:
+        if "fig-cap" in "".join(cell["source"]):
+            cell["outputs"] = []
+    changed = files | {name: json.dumps(notebook).encode()}
+    problems = list(broken_rules(changed, pages, author))
+    assert "5 figures are missing" in problems
+    assert any("was not drawn" in problem for problem in problems)
+
+
+def elsewhere():
+    """An environment in which neither digitspan's sources nor a display are found."""
+    names = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    return names | {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
+
+
+def test_the_notebook_runs_again_from_the_zip_without_digitspan(unpacked, notebook):
+    script = "import sys\nsys.modules['digitspan'] = None\n\n" + code_of(notebook)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=unpacked, env=elsewhere(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "VanillaRNN against torch.nn.RNN" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_zip_trains_an_lstm_to_near_perfect(unpacked):
+    done = subprocess.run(
+        [sys.executable, "-m", "part1.train", "--model_type", "LSTM", "--input_length", "4"],
+        cwd=unpacked, env=elsewhere(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert float(re.search(r"accuracy (\d\.\d+) on", done.stdout).group(1)) >= 0.99
+
+
+def old_python():
+    """A Python 3.8, where there is one."""
+    kept = sorted(Path.home().glob(".pyenv/versions/3.8*/bin/python3.8"))
+    return str(kept[-1]) if kept else shutil.which("python3.8")
+
+
+@pytest.mark.skipif(old_python() is None, reason="there is no Python 3.8")
+def test_code_and_notebook_compile_under_python_3_8(unpacked, notebook, tmp_path):
+    (tmp_path / "notebook.py").write_text(code_of(notebook), encoding="utf-8")
+    subprocess.run(
+        [old_python(), "-m", "compileall", "-q", str(unpacked / "part1"), str(tmp_path)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_same_input_gives_the_same_bytes(material, author, built):
+    assert build(material, author, built_in()) == built
+
+
+@pytest.mark.slow
+def test_own_words_stand_in_the_report(material, author):
+    own = {
+        question: answer._replace(text=f"Own words on {question}, S50 <<rnn_trained_length>>.")
+        for question, answer in built_in().items()
+    }
+    with zipfile.ZipFile(io.BytesIO(build(material, author, own))) as archive:
+        pages = pages_of(archive.read(f"{author.stem}.pdf"))
+    text = re.sub(r"\s+", " ", " ".join(pages))
+    for question in QUESTIONS:
+        assert f"Own words on {question}, S50 10." in text
+    assert "Figure 5." in text

@@ -1,0 +1,299 @@
+"""Which runs the page shows, and what it is given of them; no browser needed."""
+
+import base64
+import dataclasses
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from pages import kept_run, page_of
+from studies import made_up_record, made_up_rows
+
+from digitspan.errors import UsageError
+from digitspan.files import sha256
+from digitspan.look.page.choose import choose
+from digitspan.look.page.data import document
+from digitspan.runs.config import RunConfig
+from digitspan.study.config import StudyConfig
+from digitspan.study.store import Store
+from digitspan.tasks.palindrome import held_out
+
+STUDY = StudyConfig(
+    lengths=(5, 10, 20), seeds=2, learning_rates=(1e-3, 1e-2), hidden_size=4, train_steps=500
+)
+
+
+def kept_study(folder, rule, config=STUDY):
+    """A study's folder as `digitspan study` leaves it, runs being solved by a rule."""
+    rows = made_up_rows(config, rule)
+    (folder / "weights").mkdir(parents=True)
+    with Store.create(folder) as store:
+        store.set_value("config", config.canonical)
+        for key, row in rows.items():
+            c = row.record.config
+            weights = kept_run(c.cell, hidden_size=4, length=c.length, seed=c.seed).weights
+            (folder / "weights" / f"{key}.safetensors").write_bytes(weights)
+            record = dataclasses.replace(row.record, weights_sha256=sha256(weights))
+            store.add(record, row.timing)
+    return folder
+
+
+def kept_folder(folder, config=None, *, solved=True):
+    """A run's folder as `digitspan train` leaves it."""
+    config = config or RunConfig(cell="lstm", length=9, hidden_size=4)
+    weights = kept_run(config.cell, hidden_size=4, length=config.length).weights
+    record = dataclasses.replace(
+        made_up_record(config, solved=solved), weights_sha256=sha256(weights)
+    )
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(json.loads(config.canonical), indent=1))
+    (folder / "weights.safetensors").write_bytes(weights)
+    (folder / "record.json").write_text(json.dumps(record.to_json() | {"seconds": 1.0}))
+    return folder
+
+
+def shown(chosen):
+    return [(run.config.cell, run.config.length) for run in chosen.runs[: chosen.show]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected", "about"),
+    [
+        (
+            lambda c: c.length <= (10 if c.cell == "lstm" else 5),
+            10,
+            "T = 10 is the longest length of this study that the LSTM learned and the RNN did "
+            "not. Solved: RNN in 0 of 2 runs, LSTM in 2 of 2 runs",
+        ),
+        (
+            lambda c: c.length <= (5 if c.cell == "lstm" else 20),
+            20,
+            "T = 20 is the longest length of this study that the RNN learned and the LSTM did "
+            "not.",
+        ),
+        (
+            lambda c: c.length <= 10,
+            10,
+            "T = 10 is the longest length of this study that both learned.",
+        ),
+        (
+            lambda c: False,
+            5,
+            "neither learned any length of this study; T = 5 is the shortest.",
+        ),
+    ],
+)
+def test_study_shows_the_length_that_tells_most(tmp_path, rule, expected, about):
+    chosen = choose([str(kept_study(tmp_path / "s", rule))])
+    assert shown(chosen) == [("rnn", expected), ("lstm", expected)]
+    assert chosen.about.startswith(about)
+    # All other lengths are on the page too, a click away, the nearest ones first.
+    assert len({(run.config.cell, run.config.length) for run in chosen.runs}) == 6
+
+
+def test_a_cell_is_shown_at_its_best_rate(tmp_path):
+    rule = lambda c: c.learning_rate == (1e-2 if c.cell == "lstm" else 1e-3) and c.length < 20  # noqa: E731
+    chosen = choose([str(kept_study(tmp_path / "s", rule))])
+    assert shown(chosen) == [("rnn", 10), ("lstm", 10)]
+    assert [run.config.learning_rate for run in chosen.runs[:2]] == [1e-3, 1e-2]
+    assert "each at its best learning rate (0.001 and 0.01)" in chosen.about
+
+
+def test_unsolved_cell_is_shown_by_an_unsolved_run_and_a_solved_one_by_a_solved(tmp_path):
+    rule = lambda c: c.cell == "lstm" and c.seed == 1  # noqa: E731
+    chosen = choose([str(kept_study(tmp_path / "s", rule))])
+    assert [run.record.solved for run in chosen.runs[:2]] == [False, True]
+    assert [run.config.seed for run in chosen.runs[:2]] == [0, 1]
+
+
+def test_further_seeds_are_at_hand_for_the_figures(tmp_path):
+    chosen = choose([str(kept_study(tmp_path / "s", lambda c: c.cell == "lstm"))])
+    assert sorted((run.config.cell, run.config.seed) for run in chosen.seeds) == [
+        ("lstm", 1),
+        ("rnn", 1),
+    ]
+
+
+def test_study_of_one_cell_shows_one_network(tmp_path):
+    config = dataclasses.replace(STUDY, cells=("lstm",))
+    chosen = choose([str(kept_study(tmp_path / "s", lambda c: c.length < 20, config))])
+    assert shown(chosen) == [("lstm", 10)]
+
+
+def test_one_run_of_a_study(tmp_path):
+    folder = kept_study(tmp_path / "s", lambda c: True)
+    config = RunConfig(
+        cell="rnn", length=20, seed=1, learning_rate=1e-2, hidden_size=4, train_steps=500
+    )
+    chosen = choose([f"{folder}:{config.key}"])
+    assert chosen.runs[0].config == config
+    rates = {r.config.learning_rate for curve in chosen.study.curves for r in curve.records}
+    assert rates == {1e-2}
+
+
+def test_folders_of_single_runs(tmp_path):
+    rnn = RunConfig(cell="rnn", length=9, hidden_size=4)
+    one, two = kept_folder(tmp_path / "one"), kept_folder(tmp_path / "two: 2", rnn)
+    chosen = choose([str(one), str(two)])
+    assert shown(chosen) == [("lstm", 9), ("rnn", 9)]
+    assert chosen.study is None
+
+
+def test_cell_of_ones_own_stands_beside_any_start(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "examples"))
+    config = dataclasses.replace(
+        STUDY, cells=("rnn", "lstm", "leaky:LeakyRNN"), initialisation=("normal", "uniform")
+    )
+    study = kept_study(tmp_path / "s", lambda c: c.cell == "rnn" or c.length < 10, config)
+    chosen = choose([str(study)])
+    assert shown(chosen) == [("rnn", 20), ("leaky:LeakyRNN", 20)]
+    assert [curve.cell for curve in chosen.study.curves] == ["rnn", "lstm", "leaky:LeakyRNN"]
+    starts = {r.config.initialisation for curve in chosen.study.curves for r in curve.records}
+    assert len(starts) == 2
+    assert "own" in starts
+    key = next(run.config.key for run in chosen.runs if ":" in run.config.cell)
+    curves = choose([f"{study}:{key}"]).study.curves
+    assert [curve.cell for curve in curves] == ["rnn", "lstm", "leaky:LeakyRNN"]
+
+
+def break_weights(folder):
+    path = folder / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+def make_other_cell(folder):
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"lstm"', '"mine:Cell"'))
+
+
+REFUSED_FOLDERS = {
+    "no weights": (
+        lambda folder: (folder / "weights.safetensors").unlink(),
+        "is not finished: it has no weights.safetensors yet",
+    ),
+    "no record": (
+        lambda folder: (folder / "record.json").unlink(),
+        "is not finished: it has no weights.safetensors yet",
+    ),
+    "damaged weights": (break_weights, "is damaged: its SHA-256 is not the one"),
+    "damaged config": (
+        lambda folder: (folder / "config.json").write_text("{"),
+        "is not the configuration of a run",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED_FOLDERS)
+def test_damaged_folder_is_refused(tmp_path, fault):
+    act, sentence = REFUSED_FOLDERS[fault]
+    folder = kept_folder(tmp_path / "run")
+    act(folder)
+    with pytest.raises(UsageError, match=sentence):
+        choose([str(folder)])
+
+
+def test_cell_without_equations_on_the_page_is_refused(tmp_path, monkeypatch):
+    folder = kept_folder(tmp_path / "run")
+    make_other_cell(folder)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UsageError, match=r"cannot step the cell 'mine:Cell'.* rnn.* to mine.js beside mine.py"
+    ):
+        choose([str(folder)])
+    [run] = choose([str(folder)], for_page=False).runs
+    assert run.config.cell == "mine:Cell"
+    (tmp_path / "mine.js").write_text("")
+    assert [run.config.cell for run in choose([str(folder)]).runs] == ["mine:Cell"]
+
+
+WHOLE_AND_STEPPED = """
+from torch import nn
+
+class Whole(nn.Module):
+    def __init__(self, input_size, hidden_size, num_classes):
+        super().__init__()
+        self.layer = nn.Linear(input_size, num_classes)
+
+class Stepped(Whole):
+    def step(self, x, state):
+        return state
+"""
+
+
+def test_figures_of_a_study_leave_out_a_cell_that_cannot_be_stepped(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for module in ("mixed", "gone"):
+        (tmp_path / f"{module}.py").write_text(WHOLE_AND_STEPPED)
+    cells = ("lstm", "mixed:Whole", "mixed:Stepped", "gone:Stepped")
+    config = StudyConfig(cells=cells, lengths=(5,), seeds=1)
+    study = kept_study(tmp_path / "s", lambda c: c.cell != "lstm", config)
+    (tmp_path / "gone.py").unlink()
+    monkeypatch.delitem(sys.modules, "gone")
+    assert [run.config.cell for run in choose([str(study)]).runs] == ["lstm"]
+    drawn = choose([str(study)], for_page=False).runs
+    assert {run.config.cell for run in drawn} == {"lstm", "mixed:Stepped"}
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    study = kept_study(tmp_path / "s", lambda c: True)
+    for name in ("nowhere", "", str(tmp_path), str(tmp_path / "a:b")):
+        with pytest.raises(UsageError, match=r"no run at '.*': expected a run's folder"):
+            choose([name])
+    with pytest.raises(UsageError, match=r"no run '000' among the \d+ of"):
+        choose([f"{study}:000"])
+    with pytest.raises(UsageError, match="at most two runs can be seen side by side; got 3"):
+        choose(["a", "b", "c"])
+
+
+def test_study_without_weights_is_refused(tmp_path):
+    study = kept_study(tmp_path / "s", lambda c: True)
+    for file in (study / "weights").iterdir():
+        file.unlink()
+    with pytest.raises(UsageError, match="has no finished run that can be"):
+        choose([str(study)])
+
+
+def test_every_file_of_the_page_is_installed():
+    root = Path(__file__).parents[3]
+    package = root / "src" / "digitspan"
+    settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    installed = {
+        file for pattern in settings["package-data"]["digitspan"] for file in package.glob(pattern)
+    }
+    files = {file for file in (package / "look" / "page").rglob("*.*") if "py" not in file.suffix}
+    assert len(files) > 15
+    assert files <= installed
+
+
+def test_weights_come_back_as_they_were():
+    run = kept_run("lstm")
+    data = page_of(run)[1]
+    for name, values in safetensors.numpy.load(run.weights).items():
+        sent = data["networks"][0]["weights"][name]
+        read = np.frombuffer(base64.b64decode(sent["data"]), "<f4").reshape(sent["shape"])
+        np.testing.assert_array_equal(read, values)
+
+
+def test_examples_are_held_out_and_every_first_digit_comes(tmp_path):
+    examples = page_of(kept_run("rnn", length=10))[1]["examples"]["10"]
+    test = {tuple(row) for row in held_out(10, "test").questions.inputs.tolist()}
+    assert {tuple(map(int, text)) for text in examples} <= test
+    assert len(set(examples)) == 40
+    assert {text[0] for text in examples} == set("0123456789")
+    assert page_of(kept_run("rnn", length=4))[1]["examples"]["4"] == []  # nothing is held out
+
+
+def test_document_is_json_and_tells_where_runs_of_the_curve_are(tmp_path):
+    chosen = choose([str(kept_study(tmp_path / "s", lambda c: c.cell == "lstm"))])
+    data = document(chosen, lambda run: "because")
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    series = {s["title"]: s for s in data["study"]["series"]}
+    assert [m["length"] for m in series["LSTM"]["medians"]] == [5, 10, 20]
+    places = [run["network"] for s in series.values() for run in s["runs"]]
+    on_page = sorted(place for place in places if place is not None)
+    assert on_page == list(range(len(data["networks"])))
+    assert data["networks"][0]["why"] == "because"

@@ -1,0 +1,166 @@
+"""The hand-derived gradients of Question 1.1 equal autograd, and say what they claim to say."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from digitspan.cells.sheet import lstm, rnn
+from digitspan.look.bptt import (
+    jacobian_sizes,
+    lstm_backward,
+    lstm_jacobian,
+    rnn_backward,
+    rnn_jacobian,
+)
+from digitspan.part1.lstm import LSTMState
+from digitspan.part1.vanilla_rnn import RNNState
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+MAKE = {"rnn": rnn, "lstm": lstm}
+BACKWARD = {"rnn": rnn_backward, "lstm": lstm_backward}
+
+# Beyond T = 30 or a recurrent gain of 2 the order of a sum alone moves the digits: the gradient is
+# then a small difference of large terms.
+problems = st.fixed_dictionaries(
+    {
+        "length": st.integers(2, 30),
+        "batch_size": st.integers(1, 7),
+        "hidden_size": st.integers(1, 9),
+        "num_classes": st.integers(2, 11),
+        "input_size": st.sampled_from([1, 3, 10]),
+        "gain": st.floats(0.01, 2.0),
+        "seed": st.integers(0, 2**31),
+    }
+)
+
+
+def make_problem(cell, *, length, batch_size, hidden_size, num_classes, input_size, gain, seed):
+    """A network whose recurrent matrices have a spectral radius of about `gain`, and a batch."""
+    generator = torch.Generator().manual_seed(seed)
+    network = MAKE[cell](
+        input_size=input_size, hidden_size=hidden_size, num_classes=num_classes
+    ).double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(0, gain / hidden_size**0.5, generator=generator)
+    inputs = torch.randn(batch_size, length - 1, input_size, generator=generator)
+    targets = torch.randint(num_classes, (batch_size,), generator=generator)
+    return network, inputs, targets
+
+
+def plain_problem(cell, **changed):
+    """One fixed problem, all sizes different."""
+    sizes = {"length": 8, "batch_size": 5, "hidden_size": 7, "num_classes": 4, "input_size": 3}
+    return make_problem(cell, **(sizes | {"gain": 1.0, "seed": 1} | changed))
+
+
+def assert_equal_to_largest_entry(ours, theirs, name):
+    """To 1e-10 of the largest entry."""
+    error = (ours - theirs).abs().max() / theirs.abs().max().clamp_min(1e-300)
+    assert error <= 1e-10, f"{name} differs by {error:.1e} of its largest entry"
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+@settings(max_examples=60)
+@given(problem=problems)
+def test_gradients_by_hand_equal_autograd(cell, problem):
+    network, inputs, targets = make_problem(cell, **problem)
+    loss = torch.nn.functional.cross_entropy(network(inputs), targets)
+    loss.backward()
+    ours = BACKWARD[cell](network, inputs, targets)
+    assert_equal_to_largest_entry(ours.loss, loss, "the loss")
+    assert set(ours.gradients._fields) == set(dict(network.named_parameters()))
+    for name, parameter in network.named_parameters():
+        assert_equal_to_largest_entry(getattr(ours.gradients, name), parameter.grad, name)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+@settings(max_examples=20)
+@given(problem=problems)
+def test_gradient_that_reaches_each_step_equals_autograd(cell, problem):
+    network, inputs, targets = make_problem(cell, **problem)
+    states = [network.initial_state(len(inputs))]
+    for x in inputs.unbind(dim=1):
+        states.append(network.step(x, states[-1]))
+    loss = torch.nn.functional.cross_entropy(network.read_out(states[-1]), targets)
+    ours = BACKWARD[cell](network, inputs, targets)
+    for field, d in zip(states[0]._fields, [ours.d_h, getattr(ours, "d_c", None)], strict=False):
+        nodes = [getattr(state, field) for state in states[1:]]
+        theirs = torch.stack(torch.autograd.grad(loss, nodes, retain_graph=True))
+        assert_equal_to_largest_entry(d, theirs, field)
+    assert_equal_to_largest_entry(ours.gradient_norms, ours.d_h.flatten(1).norm(dim=1), "norms")
+
+
+def test_gradient_of_W_hh_is_the_sum_of_its_terms():
+    ours = rnn_backward(*plain_problem("rnn"))
+    assert ours.terms.shape == (7, 7, 7)
+    torch.testing.assert_close(ours.terms.sum(dim=0), ours.gradients.W_hh)
+    assert ours.terms[0].abs().max() == 0, "h(0) = 0, so the first step's term is 0"
+
+
+def test_gradients_of_the_gates_are_the_sums_of_their_terms():
+    ours = lstm_backward(*plain_problem("lstm"))
+    for gate, terms in zip("gifo", ours.terms.unbind(dim=1), strict=True):
+        torch.testing.assert_close(terms.sum(dim=0), getattr(ours.gradients, f"W_{gate}h"))
+
+
+def test_gradient_reaches_a_step_through_the_product_of_the_jacobians():
+    network, inputs, targets = plain_problem("rnn")
+    ours = rnn_backward(network, inputs, targets)
+    state = network.initial_state(len(inputs))
+    product = torch.eye(7).expand(len(inputs), 7, 7)
+    jacobians = []
+    for x in inputs.unbind(dim=1):
+        state = network.step(x, state)
+        jacobians.append(rnn_jacobian(network, state.hidden))
+    for J in jacobians[:0:-1]:  # J(S) ... J(2)
+        product = product @ J
+    first = torch.einsum("bij,bi->bj", product, ours.d_h[-1])
+    torch.testing.assert_close(first, ours.d_h[0])
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_jacobian_of_a_step_equals_autograd(cell):
+    network, inputs, _ = plain_problem(cell)
+    x = inputs[:, 0]
+    before = torch.randn(5, 7 if cell == "rnn" else 14, generator=torch.Generator().manual_seed(2))
+
+    def state(flat):
+        return RNNState(flat) if cell == "rnn" else LSTMState(*flat.split(7, dim=1))
+
+    def step(flat):
+        return torch.cat(network.step(x, state(flat)), dim=1)
+
+    if cell == "rnn":
+        ours = rnn_jacobian(network, network.step(x, state(before)).hidden)
+    else:
+        ours = lstm_jacobian(network, x, state(before))
+    across_rows = torch.autograd.functional.jacobian(step, before)  # (B, M, B, M)
+    theirs = torch.stack([across_rows[row, :, row] for row in range(len(x))])
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_sizes_of_known_jacobians():
+    rotation = torch.tensor([[0.0, -3.0], [3.0, 0.0]])
+    shear = torch.tensor([[1.0, 4.0], [0.0, 0.5]])
+    sizes = jacobian_sizes(torch.stack([rotation, shear]))
+    torch.testing.assert_close(sizes.spectral_radius, torch.tensor([3.0, 1.0]))
+    largest = torch.linalg.svdvals(shear)[0]
+    torch.testing.assert_close(
+        sizes.largest_singular_value, torch.stack([torch.tensor(3.0), largest])
+    )
+
+
+def test_gradient_vanishes_where_jacobians_shrink_and_lives_in_the_cell():
+    """What Question 1.1 asks to explain, in numbers."""
+    network, inputs, targets = plain_problem("rnn", length=30, gain=0.3)
+    norms = rnn_backward(network, inputs, targets).gradient_norms
+    assert norms[0] < 1e-8 * norms[-1]
+
+    network, inputs, targets = plain_problem("lstm", length=30, gain=0.3)
+    with torch.no_grad():
+        network.b_f.fill_(6.0)  # f is near 1: c is kept
+    norms = lstm_backward(network, inputs, targets).cell_gradient_norms
+    assert norms[0] > 0.5 * norms[-1]

@@ -1,0 +1,391 @@
+"""The fast form is the readable form: gradients, trajectories, alone or with seven neighbours."""
+
+import dataclasses
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from digitspan.cells.sheet import lstm, rnn
+from digitspan.errors import UsageError
+from digitspan.runs.config import OPTIMIZERS, RunConfig
+from digitspan.tasks.palindrome import draw_training, held_out
+from digitspan.tasks.questions import Questions, encode
+from digitspan.training.engine import Group, Trainer, answer_in_pieces, build_network, load_network
+from digitspan.training.fused import Packed, differentiate, fused_form
+from digitspan.training.run import train, train_together
+
+CELLS = {"rnn": rnn, "lstm": lstm}
+ENCODINGS = ("one-hot", "scalar")
+SMALL = {"length": 9, "hidden_size": 12, "batch_size": 6}
+
+GRU_MODULE = """
+import torch
+
+class WholeModule(torch.nn.Module):
+    def __init__(self, input_size, hidden_size, num_classes):
+        super().__init__()
+        self.gru = torch.nn.GRU(input_size, hidden_size, batch_first=True)
+        self.linear = torch.nn.Linear(hidden_size, num_classes)
+
+    def forward(self, inputs):
+        return self.linear(self.gru(inputs)[0][:, -1])
+"""
+
+
+def batches_of(config, steps):
+    """The batches of a run's first training steps."""
+    generator = torch.Generator().manual_seed(config.seed)
+    return [draw_training(config.length, config.batch_size, generator) for _ in range(steps)]
+
+
+def readable_optimizer(config, parameters):
+    """Torch's own."""
+    rate = config.learning_rate
+    return {
+        "rmsprop": lambda: torch.optim.RMSprop(parameters, lr=rate),
+        "adam": lambda: torch.optim.Adam(parameters, lr=rate),
+        "sgd": lambda: torch.optim.SGD(parameters, lr=rate),
+        "momentum": lambda: torch.optim.SGD(parameters, lr=rate, momentum=0.9),
+    }[config.optimizer]()
+
+
+def train_readable(config, batches):
+    """The network of part1 after some steps by autograd and torch.optim, and its losses."""
+    network = build_network(config).double()
+    names = ["W_ph", "b_p"] if config.trained == "read-out" else dict(network.named_parameters())
+    parameters = [network.get_parameter(name) for name in names]
+    optimizer, seen = readable_optimizer(config, parameters), []
+    for questions in batches:
+        network.zero_grad()
+        logits = network(encode(questions.inputs, config.input_size, torch.float64))
+        loss = torch.nn.functional.cross_entropy(logits, questions.targets)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
+        optimizer.step()
+        seen.append((loss.item(), norm.item()))
+    return network, seen
+
+
+def assert_same_weights(network, other, tolerance):
+    """Every parameter, relative to its largest entry."""
+    theirs = dict(other.named_parameters())
+    for name, ours in network.named_parameters():
+        error = (ours - theirs[name]).abs().max() / theirs[name].abs().max()
+        assert error <= tolerance, f"{name} differs by {error:.1e} of its largest entry"
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("input_size", [1, 10])
+@settings(max_examples=25)
+@given(
+    networks=st.integers(1, 4),
+    batch_size=st.integers(1, 7),
+    length=st.integers(2, 30),
+    hidden_size=st.integers(1, 20),
+    gain=st.floats(0.01, 2.0),
+    seed=st.integers(0, 2**31),
+)
+def test_fast_gradients_equal_autograd(
+    cell, input_size, networks, batch_size, length, hidden_size, gain, seed
+):
+    generator = torch.Generator().manual_seed(seed)
+    sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_classes": 10}
+    readable = [CELLS[cell](**sizes).double() for _ in range(networks)]
+    for parameter in itertools.chain(*(network.parameters() for network in readable)):
+        parameter.data.normal_(0, gain / hidden_size**0.5, generator=generator)
+    digits = torch.randint(
+        10, (networks, batch_size, length - 1), generator=generator, dtype=torch.uint8
+    )
+    targets = torch.randint(10, (networks, batch_size), generator=generator)
+
+    form = fused_form(readable[0])
+    with torch.no_grad():
+        rows = [Packed.of(network, form.sizes).flat for network in readable]
+        weights = Packed(torch.cat(rows), form.sizes)
+        gradient = Packed(torch.full_like(weights.flat, torch.nan), form.sizes)
+        unrolled = form.unroll(digits.shape, weights.flat)
+        for _ in range(2):  # the second time the buffers are not new
+            losses = differentiate(unrolled, weights, gradient, digits, targets)
+
+    for row, network in enumerate(readable):
+        logits = network(encode(digits[row], input_size, torch.float64))
+        loss = torch.nn.functional.cross_entropy(logits, targets[row])
+        loss.backward()
+        assert losses[row].item() == pytest.approx(loss.item(), rel=1e-10)
+        for name, ours in gradient.named(row).items():
+            theirs = network.get_parameter(name).grad
+            error = (ours - theirs).abs().max() / theirs.abs().max().clamp_min(1e-300)
+            assert error <= 1e-10, f"{name} differs by {error:.1e} of its largest entry"
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("max_grad_norm", [10.0, 0.05])
+def test_fast_trajectory_equals_the_readable_one(cell, encoding, optimizer, max_grad_norm):
+    """Twenty steps in float64 to 1e-6: RMSprop turns rounding in tiny gradients into steps."""
+    config = RunConfig(
+        cell=cell, encoding=encoding, optimizer=optimizer, max_grad_norm=max_grad_norm, **SMALL
+    )
+    batches = batches_of(config, 20)
+    trainer = Trainer(config, dtype=torch.float64)
+    results = [trainer.step(questions) for questions in batches]
+    readable, seen = train_readable(config, batches)
+    assert_same_weights(trainer.network, readable, 1e-6)
+    for ours, theirs in zip(results, seen, strict=True):
+        assert tuple(ours) == pytest.approx(theirs, rel=1e-6)
+    assert any(norm > 0.05 for _, norm in seen), "nothing was clipped"
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_read_out_control_trains_the_read_out_alone(cell):
+    config = RunConfig(cell=cell, trained="read-out", **SMALL)
+    batches = batches_of(config, 20)
+    trainer, start = Trainer(config, dtype=torch.float64), build_network(config).double()
+    results = [trainer.step(questions) for questions in batches]
+    readable, seen = train_readable(config, batches)
+    assert_same_weights(trainer.network, readable, 1e-6)
+    assert results[-1].grad_norm == pytest.approx(seen[-1][1], rel=1e-6)
+    for name, before in start.named_parameters():
+        same = torch.equal(before, trainer.network.get_parameter(name))
+        assert same == (name not in ("W_ph", "b_p")), name
+
+
+def neighbours(cell):
+    """Eight runs that differ in all that runs of a group may differ in."""
+    starts = ("uniform", "orthogonal")
+    return [
+        RunConfig(
+            cell=cell,
+            seed=seed,
+            learning_rate=10 ** -(1 + seed / 2),
+            initialisation=starts[seed % 2],
+            max_grad_norm=0.6,  # clips some of them, in some steps
+            **SMALL,
+        )
+        for seed in range(8)
+    ]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_network_with_seven_neighbours_equals_the_one_trained_alone(cell):
+    configs = neighbours(cell)
+    batches = [batches_of(config, 20) for config in configs]
+    together = [Trainer(config, dtype=torch.float64) for config in configs]
+    group, results = Group(together), []
+    for step in range(20):
+        if step == 10:  # the first and the last one have ended and leave
+            group = Group(together[1:-1])
+        members = batches if step < 10 else batches[1:-1]
+        results.append(group.step([own[step] for own in members]))
+    clipped = [result.grad_norm > 0.6 for step in results for result in step]
+    assert 0.05 < sum(clipped) / len(clipped) < 0.95
+
+    for index, config in enumerate(configs):
+        steps = 10 if index in (0, 7) else 20
+        alone = Trainer(config, dtype=torch.float64)
+        seen = [alone.step(questions) for questions in batches[index][:steps]]
+        assert_same_weights(together[index].network, alone.network, 1e-6)
+        assert tuple(results[0][index]) == pytest.approx(tuple(seen[0]), rel=1e-10)
+        inputs = batches[index][0].inputs
+        torch.testing.assert_close(together[index].logits(inputs), alone.logits(inputs))
+    answers = group.logits(batches[0][0].inputs)
+    for trainer, logits in zip(together[1:-1], answers, strict=True):
+        torch.testing.assert_close(logits, trainer.logits(batches[0][0].inputs))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_network_that_diverges_does_not_touch_the_others(cell):
+    configs = [RunConfig(cell=cell, seed=seed, **SMALL) for seed in range(3)]
+    trainers = [Trainer(config, dtype=torch.float64) for config in configs]
+    batches = [batches_of(config, 5) for config in configs]
+    with torch.no_grad():
+        trainers[1].network.W_ph.fill_(torch.nan)
+    group = Group(trainers)
+    for step in range(5):
+        group.step([own[step] for own in batches])
+    for index in (0, 2):
+        alone = Trainer(configs[index], dtype=torch.float64)
+        for questions in batches[index]:
+            alone.step(questions)
+        assert_same_weights(trainers[index].network, alone.network, 1e-6)
+
+
+def test_group_refuses_networks_of_different_shape():
+    trainers = [Trainer(RunConfig(cell="rnn", length=length)) for length in (5, 6)]
+    with pytest.raises(UsageError, match=r"must have one length; got \[5, 6\]"):
+        Group(trainers)
+
+
+def test_whole_module_is_trained_by_autograd_alone_and_in_a_group(tmp_path, monkeypatch):
+    (tmp_path / "grus.py").write_text(GRU_MODULE)
+    monkeypatch.chdir(tmp_path)
+    configs = [RunConfig(cell="grus:WholeModule", seed=seed, **SMALL) for seed in range(2)]
+    batches = [batches_of(config, 3) for config in configs]
+    trainers = [Trainer(config, dtype=torch.float64) for config in configs]
+    group = Group(trainers)
+    for step in range(3):
+        group.step([own[step] for own in batches])
+    for config, own, trainer in zip(configs, batches, trainers, strict=True):
+        readable, _ = train_readable(config, own)
+        assert_same_weights(trainer.network, readable, 1e-10)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_training_goes_on_from_its_state_as_if_never_interrupted(cell, optimizer):
+    config = RunConfig(cell=cell, optimizer=optimizer, **SMALL)
+    batches = batches_of(config, 10)
+    straight, first, second = (Trainer(config) for _ in range(3))
+    for questions in batches:
+        straight.step(questions)
+    for questions in batches[:5]:
+        first.step(questions)
+    state = first.state_dict()
+    first.step(batches[5])  # the state is a copy: what comes later does not touch it
+    second.load_state_dict(state)
+    for questions in batches[5:]:
+        second.step(questions)
+    for name, weights in straight.network.state_dict().items():
+        assert torch.equal(weights, second.network.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_answers_are_those_of_the_readable_network(cell, encoding):
+    config = RunConfig(cell=cell, encoding=encoding, length=50, hidden_size=12)
+    trainer = Trainer(config, dtype=torch.float64)
+    inputs = draw_training(50, 1_030, torch.Generator().manual_seed(0)).inputs
+    readable = trainer.network(encode(inputs, config.input_size, torch.float64))
+    torch.testing.assert_close(trainer.logits(inputs), readable.detach())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("pieces", [1, 7, 16, 33, 100])
+def test_long_string_may_be_cut_anywhere(cell, pieces):
+    config = RunConfig(cell=cell, length=100, hidden_size=12)
+    networks = [build_network(dataclasses.replace(config, seed=k)).double() for k in range(3)]
+    inputs = draw_training(100, 5, torch.Generator().manual_seed(0)).inputs
+    answers = answer_in_pieces(networks, inputs.split(pieces, dim=1), config.input_size)
+    encoded = encode(inputs, config.input_size, torch.float64)
+    readable = [network(encoded).detach() for network in networks]
+    torch.testing.assert_close(answers, torch.stack(readable))
+
+
+def test_long_string_is_read_by_a_network_of_any_class_with_step():
+    class OwnRNN(type(rnn(input_size=10, hidden_size=4, num_classes=10))):
+        """Not the sheet's own class: it has no fast form."""
+
+    network = OwnRNN(0, 10, 4, 10).double()
+    inputs = torch.randint(10, (3, 20), generator=torch.Generator().manual_seed(0))
+    answers = answer_in_pieces([network], inputs.split(6, dim=1), 10)
+    torch.testing.assert_close(answers[0], network(encode(inputs, 10, torch.float64)).detach())
+
+
+def test_network_of_a_trainer_shows_the_trained_weights():
+    trainer = Trainer(RunConfig(cell="lstm", **SMALL))
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    trainer.step(batches_of(trainer.config, 1)[0])
+    for name, value in trainer.network.state_dict().items():
+        assert not torch.equal(before[name], value), name
+
+
+def test_float32_stays_close_to_float64():
+    """Rounding grows with the steps; five of them keep five digits."""
+    config = RunConfig(cell="lstm", optimizer="sgd", **SMALL)
+    single, double = Trainer(config), Trainer(config, dtype=torch.float64)
+    for questions in batches_of(config, 5):
+        ours, theirs = single.step(questions), double.step(questions)
+        assert ours.loss == pytest.approx(theirs.loss, rel=1e-5)
+
+
+def test_same_configuration_gives_the_same_bits():
+    config = RunConfig(cell="lstm", **SMALL)
+    first, second = Trainer(config), Trainer(config)
+    for questions in batches_of(config, 5):
+        assert first.step(questions) == second.step(questions)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_runs_trained_together_end_as_alone(cell):
+    """In float32, where rounding may move a loss's fifth digit, on a task soon learned."""
+    configs = [
+        RunConfig(
+            cell=cell, length=4, hidden_size=32, seed=seed, learning_rate=rate, train_steps=700
+        )
+        for seed, rate in enumerate([3e-3, 1e-2, 1e-6])
+    ]
+    points = []
+    together = train_together(configs, on_evaluation=lambda *seen: points.append(seen))
+    assert {config.seed for config, _ in points} == {0, 1, 2}
+    for config, ours in zip(configs, together, strict=True):
+        alone = train(config).record
+        assert ours.record.end_state == alone.end_state
+        assert ours.record.accuracy == pytest.approx(alone.accuracy, abs=0.01)
+        assert ours.record.curve[0] == pytest.approx(alone.curve[0], rel=1e-3)
+        assert len(load_network(config, ours.weights).W_ph) == 10
+    assert [finished.record.solved for finished in together] == [True, True, False]
+
+
+def test_guessing_keeps_the_best_start_and_can_be_resumed(tmp_path):
+    config = RunConfig(cell="rnn", trained="none", length=4, hidden_size=8, train_steps=1_030)
+    whole = train(config)
+    record = whole.record
+    assert (record.end_state, record.steps, len(record.curve)) == ("budget", 1_030, 21)
+    accuracies = [point.validation_accuracy for point in record.curve]
+    assert accuracies == sorted(accuracies)
+
+    questions = held_out(4, "validation").questions
+    guesses = [build_network(config, guess=guess) for guess in range(21)]
+    right = [float((network(questions.inputs).argmax(1) == questions.targets).double().mean())
+             for network in guesses]  # fmt: skip
+    assert accuracies == pytest.approx(list(itertools.accumulate(right, max)))
+    kept, best = load_network(config, whole.weights), guesses[right.index(max(right))]
+    assert torch.equal(kept.W_hh, best.W_hh)
+
+    def interrupt(point):
+        if point.step == 500:
+            raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "guess.ckpt"
+    with pytest.raises(KeyboardInterrupt):
+        train(config, checkpoint=checkpoint, on_evaluation=interrupt)
+    resumed = train(config, checkpoint=checkpoint)
+    assert (resumed.record, resumed.weights) == (record, whole.weights)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_interrupted_and_resumed_run_is_identical(cell, tmp_path):
+    config = RunConfig(cell=cell, length=6, hidden_size=16, train_steps=200)
+    whole = train(config)
+
+    def interrupt(point):
+        if point.step == 100:
+            raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "run.ckpt"
+    with pytest.raises(KeyboardInterrupt):
+        train(config, checkpoint=checkpoint, on_evaluation=interrupt)
+    resumed = train(config, checkpoint=checkpoint)
+    assert (resumed.record, resumed.weights) == (whole.record, whole.weights)
+
+
+def test_guesses_of_one_run_differ_and_are_fixed():
+    config = RunConfig(cell="rnn", trained="none", **SMALL)
+    starts = [build_network(config, guess=guess).W_hh for guess in (0, 1, 2, 1)]
+    assert torch.equal(starts[1], starts[3])
+    assert not any(torch.equal(a, b) for a, b in itertools.pairwise(starts))
+    trained = dataclasses.replace(config, trained="all")
+    assert torch.equal(build_network(trained).W_hh, starts[0])
+
+
+def test_questions_may_be_of_any_integer_type():
+    config = RunConfig(cell="rnn", **SMALL)
+    first, second = Trainer(config), Trainer(config)
+    (questions,) = batches_of(config, 1)
+    assert first.step(questions) == second.step(
+        Questions(questions.inputs.long(), questions.targets)
+    )
