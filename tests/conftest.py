@@ -27,6 +27,7 @@ def pytest_ignore_collect(collection_path):
 
 def pytest_addoption(parser):
     parser.addoption("--device", default="cpu", help="where the cells are tested: cpu, cuda, mps")
+    parser.addoption("--threads", type=int, default=1, help="torch threads the tests begin with")
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +37,9 @@ def device(request):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """One thread: with more, the order of a sum depends on the machine (protocol, section 8)."""
-    torch.set_num_threads(1)
+def threads(request):
+    """One thread, as every run has; `--threads 2` shows that no tolerance depends on it."""
+    torch.set_num_threads(request.config.getoption("--threads"))
 
 
 @pytest.fixture(scope="module")
