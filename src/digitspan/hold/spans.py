@@ -20,9 +20,8 @@ from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
 from digitspan.statistics import wilson
 from digitspan.study.grid import CLIMBED
-from digitspan.study.kept_runs import KeptRun, find_weights, is_study, named_run, rows_of
+from digitspan.study.reading import is_study, read_saved_run, read_study
 from digitspan.study.span import Counts, Span, measure_span
-from digitspan.study.store import folder_of
 from digitspan.study.summary import SpanSummary, Summary
 from digitspan.study.tables import span_text
 
@@ -54,16 +53,17 @@ def networks_of(name: str) -> list[SameNetworks]:
         UsageError: where there are none.
     """
     if not is_study(Path(name)):
-        kept: KeptRun = named_run(name)
-        folder = Path(name) if kept.study is None else folder_of(kept.study)
-        return [SameNetworks((kept.config,), {kept.config: kept.weights}, folder)]
+        run = read_saved_run(name)
+        folder = Path(name) if run.study is None else run.study.folder
+        return [SameNetworks((run.config,), {run.config: run.weights}, folder)]
+    study = read_study(Path(name))
     conditions: dict[RunConfig, dict[int, list[RunRecord]]] = defaultdict(
         lambda: defaultdict(list)
     )
     weights: dict[RunConfig, bytes] = {}
-    for row in rows_of(Path(name)).values():
+    for row in study.rows.values():
         record, config = row.record, row.record.config
-        found = find_weights(Path(name), record) if config.trained == "all" else None
+        found = study.weights(record) if config.trained == "all" else None
         if found is not None:
             weights[config] = found
             condition = dataclasses.replace(config, length=2, seed=0)
@@ -76,7 +76,7 @@ def networks_of(name: str) -> list[SameNetworks]:
             if 2 * sum(r.solved for r in found) >= len(found)
         }
         if solved:
-            groups.append(SameNetworks(solved[max(solved)], weights, folder_of(Path(name))))
+            groups.append(SameNetworks(solved[max(solved)], weights, study.folder))
     if not groups:
         message = (
             f"{name} keeps no network that could hold anything: at no length most of its runs "

@@ -6,31 +6,21 @@ know of each other, so that their runs together are those of the study that cove
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from digitspan.errors import StoreError
-from digitspan.files import remove_unfinished, require_writable_folder, sha256, write_whole
+from digitspan.files import remove_unfinished, require_writable_folder, write_whole
 from digitspan.study.config import StudyConfig
-from digitspan.study.store import STORE_NAME, Row, Store, find_store, weights_path
+from digitspan.study.reading import Study, read_study
+from digitspan.study.store import Row, Store, weights_path
 
 __all__ = ["merge_stores"]
 
 COVERED = ("cells", "encoding", "initialisation")
 """Settings in which shards may differ: what one covers does not change the runs of another."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Shard:
-    """What one store says."""
-
-    path: Path
-    config: StudyConfig
-    rows: dict[str, Row]
 
 
 def merge_stores(studies: Iterable[Path], folder: Path) -> int:
@@ -64,27 +54,18 @@ def merge_stores(studies: Iterable[Path], folder: Path) -> int:
     return len(rows)
 
 
-def _read(study: Path) -> _Shard:
-    """What a store says, where it is whole.
+def _read(path: Path) -> Study:
+    """One of the studies.
 
     Raises:
-        StoreError: where it is not.
+        StoreError: where it is damaged.
     """
-    path = find_store(study)
-    with Store.open(path) as store:
-        text, rows = store.value("config"), store.rows()
-        damaged = store.damaged
-    if damaged or text is None:
-        what = f"{damaged} of its rows are damaged" if damaged else "what it studies is not known"
-        message = (
-            f"{path} cannot be merged: {what}; `digitspan study` with its options and --out "
-            f"{path.parent} mends it"
-        )
-        raise StoreError(message)
-    return _Shard(path, StudyConfig.from_words(json.loads(text)), rows)
+    shard = read_study(path)
+    shard.require_undamaged()
+    return shard
 
 
-def _merged_config(shards: list[_Shard]) -> StudyConfig:
+def _merged_config(shards: list[Study]) -> StudyConfig:
     """The study that covers what the shards cover.
 
     Raises:
@@ -108,7 +89,7 @@ def _merged_config(shards: list[_Shard]) -> StudyConfig:
     return StudyConfig.from_words(covered, first.config)
 
 
-def _merged_rows(shards: list[_Shard]) -> dict[str, Row]:
+def _merged_rows(shards: list[Study]) -> dict[str, Row]:
     """The rows of all, by key; of a run that several have, the first one's.
 
     Raises:
@@ -132,26 +113,18 @@ def _merged_rows(shards: list[_Shard]) -> dict[str, Row]:
     return rows
 
 
-def _copy_weights(shard: _Shard, folder: Path) -> None:
+def _copy_weights(shard: Study, folder: Path) -> None:
     """Copy the weights of a shard's runs, as far as it has kept them.
 
     Raises:
-        StoreError: where a file is not what its row says.
+        UsageError: where they are damaged.
     """
+    if shard.folder == folder:
+        return
     for key, row in shard.rows.items():
-        source, target = weights_path(shard.path.parent, key), weights_path(folder, key)
-        content = None
-        with contextlib.suppress(FileNotFoundError):  # those of tuning runs are not kept
-            content = source.read_bytes()
-        if content is None or source == target:
-            continue
-        if sha256(content) != row.record.weights_sha256:
-            message = (
-                f"{source} is damaged: it is not what its row in {STORE_NAME} says; remove it to "
-                f"merge without it"
-            )
-            raise StoreError(message)
-        write_whole(target, content)
+        weights = shard.weights(row.record)
+        if weights is not None:
+            write_whole(weights_path(folder, key), weights)
 
 
 def _shown(value: object) -> str:

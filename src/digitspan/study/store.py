@@ -25,7 +25,7 @@ from digitspan.errors import DigitspanError, StoreError, UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import CurvePoint, RunRecord
 
-__all__ = ["STORE_NAME", "Row", "Store", "Timing", "find_store", "folder_of", "weights_path"]
+__all__ = ["STORE_NAME", "Row", "Store", "Timing", "find_store", "weights_path"]
 
 STORE_NAME = "study.db"
 """The store's name in a study's folder."""
@@ -222,11 +222,6 @@ class Store:
         except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError, OverflowError, MemoryError):
             # A page is damaged: how much is behind it is not known, but that something is.
             self.damaged += 1
-
-
-def folder_of(study: Path) -> Path:
-    """The folder of a study, given it or the store in it."""
-    return study if study.is_dir() else study.parent
 
 
 def weights_path(folder: Path, key: str) -> Path:
