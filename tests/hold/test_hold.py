@@ -149,7 +149,7 @@ def test_table_of_records_shows_what_is_held(study, capsys):
 
 
 def test_log_file_is_told_how_far_the_strings_are_read(study, capsys, monkeypatch):
-    monkeypatch.setattr("digitspan.commands.hold._SECONDS_A_LINE", 0.0)
+    monkeypatch.setattr("digitspan.commands.progress.SECONDS_BETWEEN_LINES", 0.0)
     assert main(["hold", str(study), "--lengths", "5000", "--palindromes", "10"]) == 0
     lines = capsys.readouterr().err.splitlines()
     read = ["2,000", "4,000", "4,999"]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
-from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from digitspan.commands.interrupts import importing
 from digitspan.commands.options import add_json, print_json, require_torch
+from digitspan.commands.progress import Progress
 from digitspan.errors import UsageError
 from digitspan.hold.kept_answers import Held, read_held, write_held
 from digitspan.hold.spans import (
@@ -22,7 +20,7 @@ from digitspan.hold.spans import (
     holding_table,
     networks_of,
 )
-from digitspan.study.tables import ISOTONIC, duration
+from digitspan.study.tables import ISOTONIC
 
 __all__ = ["add_options", "run"]
 
@@ -31,9 +29,6 @@ MOST_PALINDROMES = 100_000
 
 LONGEST = 10_000_000_000
 """A length beyond it would take years."""
-
-_SECONDS_A_LINE = 60.0
-"""So often a log file is told how far the strings are read."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -104,58 +99,18 @@ def _ask(group: SameNetworks, lengths: Sequence[int], count: int) -> list[Held]:
 
     kept = read_held(group.folder)
     wanted = {config.key for config in group.configs}
-    with _Reading() as reading:
+    with Progress() as progress:
         for length in lengths:
             done = {held.key for held in kept if (held.length, held.tested) == (length, count)}
             missing = {c: group.weights[c] for c in group.configs if c.key not in done}
             if not missing:
                 continue
-            reading.begin(f"{len(missing)} networks ({group.configs[0].cell})", length)
-            kept += hold(missing, length, count, on_digits=reading.update)
+            who = f"{len(missing)} networks ({group.configs[0].cell}), T = {length:,}"
+            task = progress.task(who, length - 1, "digits")
+            kept += hold(missing, length, count, on_digits=task.update)
             write_held(group.folder, kept)
+            task.end()
     return [
         held for held in kept
         if held.key in wanted and held.length in lengths and held.tested == count
     ]  # fmt: skip
-
-
-class _Reading:
-    """How far the strings are read, on standard error: a bar, or in a log file a line a minute."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:,.0f} of {task.total:,.0f} digits"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
-
-    def begin(self, who: str, length: int) -> None:
-        """These begin to read strings of a length."""
-        self._about, self._digits = f"{who}, T = {length:,}", length - 1
-        self._task = self._bar.add_task(self._about, total=self._digits)
-        self._begun = self._said = time.monotonic()
-
-    def update(self, read: int) -> None:
-        """So many digits of them have been read."""
-        self._bar.update(self._task, completed=read)
-        now = time.monotonic()
-        if self._bar.disable and now - self._said >= _SECONDS_A_LINE:
-            left = (now - self._begun) / read * (self._digits - read)
-            self._said = now
-            self._console.print(
-                f"{time.strftime('%H:%M:%S')} {self._about}: {read:,} digits read, "
-                f"about {duration(left)} left",
-                highlight=False, soft_wrap=True,
-            )  # fmt: skip

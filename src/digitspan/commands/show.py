@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from digitspan.cells import title
 from digitspan.commands.interrupts import importing
 from digitspan.commands.options import add_json, path, print_json, require_torch
+from digitspan.commands.progress import Progress
 from digitspan.files import require_writable_folder
 from digitspan.hold.kept_answers import read_held
 from digitspan.hold.spans import holds_texts
@@ -127,12 +127,13 @@ def reasons(study: Study, summary: Summary) -> dict[str, str]:
     with importing("torch"):
         from digitspan.look.why import why_not_solved
 
-    unsolved = _unsolved(summary)
-    console = Console(stderr=True)
-    return {
-        record.config.key: why_not_solved(record, study.weights(record))
-        for record in track(unsolved, "looking inside", console=console, transient=True)
-    }
+    unsolved, found = _unsolved(summary), {}
+    with Progress() as progress:
+        task = progress.task("looking inside", len(unsolved), "runs")
+        for done, record in enumerate(unsolved):
+            task.update(done, record.config.run_id)
+            found[record.config.key] = why_not_solved(record, study.weights(record))
+    return found
 
 
 def _print_reasons(study: Study, summary: Summary) -> None:

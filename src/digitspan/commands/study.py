@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import tomllib
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from digitspan.cells import CELLS
 from digitspan.commands.interrupts import importing
@@ -21,14 +22,19 @@ from digitspan.commands.options import (
     require_cell,
     require_torch,
 )
-from digitspan.commands.progress import StudyProgress
+from digitspan.commands.progress import Progress, Task
 from digitspan.commands.show import print_summary, write_figures
 from digitspan.errors import ConfigError, UsageError, one_of
+from digitspan.runs.config import RunConfig
+from digitspan.runs.cost import cost
+from digitspan.runs.record import RunRecord
 from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.crew.cluster import LOCAL
+from digitspan.study.crew.worker import Spread
+from digitspan.study.grid import Job
 from digitspan.study.runner import check_study, run_study
 from digitspan.study.summary import summarise
-from digitspan.study.tables import document
+from digitspan.study.tables import document, duration
 
 __all__ = ["add_options", "run"]
 
@@ -228,3 +234,105 @@ def _require_in_torch(config: StudyConfig, device: str) -> None:
     for (cell, _), run in first.items():
         if cell not in CELLS:
             require_cell(run)
+
+
+class StudyProgress:
+    """A bar for the study and one for every run that is being trained.
+
+    A log file gets a line a finished run.
+
+    Args:
+        workers: how many runs are trained at a time; a cluster says so itself.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._progress = Progress()
+        self._workers = workers
+        self._study: Task | None = None
+        self._runs: dict[str, Task] = {}
+        self._done = 0
+        self._ends: Counter[str] = Counter()
+        self._missing: dict[str, float] = {}
+        self._spent_cost = self._spent_seconds = 0.0
+        self._spread: Spread | None = None
+        self._retries = 0
+
+    def __enter__(self) -> Self:
+        self._progress.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.__exit__(*exception)
+
+    def planned(self, done: int, missing: list[Job]) -> None:
+        """So many runs of the plan are done; these are still missing."""
+        self._done = done
+        self._missing = {job.config.key: _full_cost(job.config) for job in missing}
+        self._progress.log(f"{done} runs are done, {len(missing)} to do")
+        self._show()
+
+    def step(self, config: RunConfig, step: int) -> None:
+        """A run has been evaluated after so many steps."""
+        if config.key not in self._runs:
+            self._runs[config.key] = self._progress.task(
+                config.run_id, config.train_steps, "steps at most", logged=False
+            )
+        self._runs[config.key].update(step)
+
+    def finished(self, record: RunRecord, seconds: float) -> None:
+        """A run has got its row."""
+        key = record.config.key
+        if key in self._runs:
+            self._runs.pop(key).end()
+        self._done += 1
+        self._ends[record.end_state] += 1
+        self._spent_cost += self._missing.pop(key, 0.0)
+        self._spent_seconds += seconds
+        self._show()
+        accuracy = "" if record.accuracy is None else f", accuracy {record.accuracy:.3f}"
+        left = self._seconds_left()
+        self._progress.log(
+            f"{record.config.run_id} {record.config.encoding}: {record.end_state} at step "
+            f"{record.steps:,}{accuracy}, {duration(seconds)}; {len(self._missing)} to do, "
+            f"{self._note()}" + ("" if left is None else f", about {duration(left)} left")
+        )
+
+    def spread(self, spread: Spread, retries: int) -> None:
+        """How a cluster stands, and how many runs were begun again."""
+        if self._spread is None or spread.nodes != self._spread.nodes:
+            self._progress.log(f"nodes: {spread.nodes}, for {spread.slots} runs at a time")
+        self._spread, self._retries = spread, retries
+        self._workers = max(spread.slots, 1)
+        self._show()
+
+    def warn(self, message: str) -> None:
+        """Something worth a sentence happened; the study goes on."""
+        self._progress.say(message, style="yellow")
+
+    def _show(self) -> None:
+        """Move the study's bar."""
+        total = self._done + len(self._missing)
+        if self._study is None:
+            self._study = self._progress.task("study", total, "runs", logged=False)
+        self._study.update(self._done, self._note(), total=total, left=self._seconds_left())
+
+    def _note(self) -> str:
+        """How the runs ended so far."""
+        failed = self._ends["crashed"] + self._ends["oom"]
+        ends = f"{self._ends['solved']} solved" + (f", {failed} failed" if failed else "")
+        if self._spread is not None:
+            ends += f", nodes: {self._spread.nodes}, running: {self._spread.running}"
+            ends += f", begun again: {self._retries}" if self._retries else ""
+        return ends
+
+    def _seconds_left(self) -> float | None:
+        """By the cost of the missing runs; None before the first has ended."""
+        if not self._spent_cost:
+            return None
+        left = sum(self._missing.values()) * self._spent_seconds / self._spent_cost
+        return left / self._workers
+
+
+def _full_cost(config: RunConfig) -> float:
+    """What a run costs if it uses up its budget; that most do not is learned on the way."""
+    return cost(config) * config.train_steps

@@ -9,9 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from digitspan.cells import CELLS
 from digitspan.commands.interrupts import importing
 from digitspan.commands.options import (
@@ -26,6 +23,7 @@ from digitspan.commands.options import (
     require_torch,
     sigterm_exits,
 )
+from digitspan.commands.progress import Progress
 from digitspan.errors import UsageError
 from digitspan.files import require_writable_folder, sha256
 from digitspan.runs.config import RunConfig
@@ -169,25 +167,15 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
         from digitspan.training.machine import find_device
         from digitspan.training.run import train
 
-    console = Console(stderr=True)
     logging.basicConfig(format="%(message)s")
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("step {task.completed:,.0f} of at most {task.total:,.0f}"),
-        TextColumn("validation accuracy {task.fields[accuracy]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
     start = time.monotonic()
     try:
-        with bar, sigterm_exits():
-            task = bar.add_task(config.run_id, total=config.train_steps, accuracy="-")
+        with Progress() as progress, sigterm_exits():
+            task = progress.task(config.run_id, config.train_steps, "steps at most")
 
             def on_evaluation(point: CurvePoint) -> None:
-                accuracy = f"{100 * point.validation_accuracy:.0f}% at T={point.length:,}"
-                bar.update(task, completed=point.step, accuracy=accuracy)
+                accuracy = f"{100 * point.validation_accuracy:.0f}%"
+                task.update(point.step, f"validation accuracy {accuracy} at T={point.length:,}")
 
             finished = train(
                 config,

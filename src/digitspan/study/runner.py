@@ -32,7 +32,7 @@ from digitspan.study.crew.worker import Message, Spread, WorkerOptions, refusal
 from digitspan.study.grid import Job, next_jobs
 from digitspan.study.store import Row, Store, Timing
 
-__all__ = ["Crew", "Interrupted", "Progress", "check_study", "run_study"]
+__all__ = ["Crew", "Interrupted", "StudyObserver", "check_study", "run_study"]
 
 MOST_DEATHS = {"worker": 3, "node": 10}
 """Workers, and machines of a cluster, that may die under a run before it is recorded as crashed.
@@ -57,8 +57,8 @@ class Interrupted(DigitspanError):
         self.exit_status = 128 + signal_number
 
 
-class Progress(Protocol):
-    """Whoever wants to be told how a study gets on."""
+class StudyObserver(Protocol):
+    """Is told how a study gets on."""
 
     def planned(self, done: int, missing: list[Job]) -> None:
         """So many runs of the plan are done; these are still missing."""
@@ -126,7 +126,7 @@ def run_study(
     device: str = "cpu",
     cluster: str | None = None,
     durable: bool = False,
-    progress: Progress,
+    progress: StudyObserver,
 ) -> dict[str, Row]:
     """Run what is missing of a study, and give all its rows.
 
@@ -174,7 +174,7 @@ class _Study:
         store: Store,
         rows: dict[str, Row],
         crew: Crew,
-        progress: Progress,
+        progress: StudyObserver,
     ) -> None:
         self.config, self.store, self.rows = config, store, rows
         self.crew, self.progress = crew, progress
