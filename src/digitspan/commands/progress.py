@@ -11,7 +11,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from digitspan.study.tables import duration
 
-__all__ = ["Progress", "Task"]
+__all__ = ["Progress", "ProgressTask"]
 
 SECONDS_BETWEEN_LINES = 60.0
 """How often a log file is told how far a task is."""
@@ -45,7 +45,7 @@ class Progress:
 
     def task(
         self, what: str, total: float | None = None, unit: str = "", *, logged: bool = True
-    ) -> Task:
+    ) -> ProgressTask:
         """Begin a task.
 
         Args:
@@ -54,7 +54,7 @@ class Progress:
             unit: what is counted, in the plural.
             logged: whether a log file is told how far it is, too.
         """
-        return Task(self, what, total, unit, logged=logged and self.bars.disable)
+        return ProgressTask(self, what, total, unit, logged=logged and self.bars.disable)
 
     def say(self, line: str, style: str | None = None) -> None:
         """Print a line, above the bars where there are any."""
@@ -66,7 +66,7 @@ class Progress:
             self.say(f"{time.strftime('%H:%M:%S')} {line}")
 
 
-class Task:
+class ProgressTask:
     """Something that takes a while; made by `Progress.task`."""
 
     def __init__(

@@ -22,7 +22,7 @@ from digitspan.commands.options import (
     require_cell,
     require_torch,
 )
-from digitspan.commands.progress import Progress, Task
+from digitspan.commands.progress import Progress, ProgressTask
 from digitspan.commands.show import print_summary, write_figures
 from digitspan.errors import ConfigError, UsageError, one_of
 from digitspan.runs.config import RunConfig
@@ -248,8 +248,8 @@ class StudyProgress:
     def __init__(self, workers: int) -> None:
         self._progress = Progress()
         self._workers = workers
-        self._study: Task | None = None
-        self._runs: dict[str, Task] = {}
+        self._study: ProgressTask | None = None
+        self._runs: dict[str, ProgressTask] = {}
         self._done = 0
         self._ends: Counter[str] = Counter()
         self._missing: dict[str, float] = {}
