@@ -12,7 +12,7 @@ import torch
 from digitspan.bench.measure import Effort, in_turn
 from digitspan.runs.config import RunConfig
 from digitspan.tasks.palindrome import draw_training
-from digitspan.training.engine import Group, Trainer
+from digitspan.training.engine import Trainer, TrainerGroup
 
 __all__ = ["Cost", "costs", "draw_costs"]
 
@@ -84,7 +84,7 @@ def _step_ms(setting: str, value: int, seconds: float) -> float:
     changed = _SMALL if setting == "networks" else {setting: value}
     sizes: dict[str, Any] = _BASE | changed
     configs = [RunConfig(cell="lstm", seed=seed, **sizes) for seed in range(networks)]
-    group = Group([Trainer(config) for config in configs])
+    group = TrainerGroup([Trainer(config) for config in configs])
     length, batch_size = configs[0].length, configs[0].batch_size
     questions = draw_training(length, batch_size, torch.Generator().manual_seed(0))
     (timing,) = in_turn(lambda: group.step([questions] * networks), seconds=seconds)

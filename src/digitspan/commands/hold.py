@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from digitspan.commands.interrupts import importing
+from digitspan.commands.interrupts import interruptible_import
 from digitspan.commands.options import add_json, print_json, require_torch
 from digitspan.commands.progress import Progress
 from digitspan.errors import UsageError
-from digitspan.hold.kept_answers import Held, read_held, write_held
+from digitspan.hold.kept_answers import Answers, read_kept_answers, write_kept_answers
 from digitspan.hold.spans import (
-    SameNetworks,
+    Replicates,
     answers_document,
     holding_span,
     holding_table,
@@ -78,11 +78,11 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(message)
     groups = [group for name in options.runs for group in networks_of(name)]
     require_torch()
-    with importing("torch"):
-        from digitspan.hold.asking import check_can_hold
+    with interruptible_import("torch"):
+        from digitspan.hold.asking import check_can_be_asked
 
     for group in groups:
-        check_can_hold(group.configs[0])
+        check_can_be_asked(group.configs[0])
     answers = [(group, _ask(group, lengths, options.palindromes)) for group in groups]
     if options.json:
         print_json({"holding": [answers_document(*pair) for pair in answers]})
@@ -93,11 +93,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(group: SameNetworks, lengths: Sequence[int], count: int) -> list[Held]:
+def _ask(group: Replicates, lengths: Sequence[int], count: int) -> list[Answers]:
     """Every network at every length; what was kept of an earlier call is not asked again."""
-    from digitspan.hold.asking import hold
+    from digitspan.hold.asking import ask
 
-    kept = read_held(group.folder)
+    kept = read_kept_answers(group.folder)
     wanted = {config.key for config in group.configs}
     with Progress() as progress:
         for length in lengths:
@@ -107,8 +107,8 @@ def _ask(group: SameNetworks, lengths: Sequence[int], count: int) -> list[Held]:
                 continue
             who = f"{len(missing)} networks ({group.configs[0].cell}), T = {length:,}"
             task = progress.task(who, length - 1, "digits")
-            kept += hold(missing, length, count, on_digits=task.update)
-            write_held(group.folder, kept)
+            kept += ask(missing, length, count, on_digits=task.update)
+            write_kept_answers(group.folder, kept)
             task.end()
     return [
         held for held in kept

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from digitspan.commands.interrupts import importing
+from digitspan.cells import CELLS
+from digitspan.commands.interrupts import interruptible_import
 from digitspan.errors import ConfigError, UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.runs.settings import check_setting
@@ -26,8 +27,8 @@ __all__ = [
     "given",
     "path",
     "print_json",
-    "require_cell",
     "require_torch",
+    "require_trainable",
     "sigterm_exits",
 ]
 
@@ -117,13 +118,28 @@ def require_torch() -> None:
         raise UsageError(message)
 
 
-def require_cell(config: RunConfig) -> None:
-    """Refuse a cell of one's own that cannot be built or breaks a duty of a cell; imports torch.
+def require_trainable(configs: Iterable[RunConfig], device: str) -> None:
+    """Refuse runs that cannot be trained here, before anything is written.
+
+    Torch is imported only where a device other than the CPU or a cell of one's own is to be tried.
 
     Raises:
-        UsageError: with what its code said, or the duty.
+        UsageError: for a torch that is missing or too old, a device that is not there, or a cell
+            that cannot be built or breaks a duty of a cell.
     """
-    with importing("torch"):
+    require_torch()
+    if device != "cpu":
+        with interruptible_import("torch"):
+            from digitspan.training.machine import find_device
+        find_device(device)
+    for config in configs:
+        if config.cell not in CELLS:
+            _require_cell(config)
+
+
+def _require_cell(config: RunConfig) -> None:
+    """Refuse a cell of one's own that cannot be built or breaks a duty of a cell."""
+    with interruptible_import("torch"):
         from digitspan.cells.duties import check_duties
         from digitspan.training.engine import build_network
 
@@ -138,13 +154,8 @@ def require_cell(config: RunConfig) -> None:
             f"input_size, hidden_size and num_classes"
         )
         raise UsageError(message) from error
-    check_duties(
-        network,
-        config.cell,
-        input_size=config.input_size,
-        num_classes=NUM_CLASSES,
-        length=config.length,
-    )
+    sizes = {"input_size": config.input_size, "num_classes": NUM_CLASSES, "length": config.length}
+    check_duties(network, config.cell, **sizes)
 
 
 @contextlib.contextmanager

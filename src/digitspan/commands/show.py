@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from digitspan.cells import title
-from digitspan.commands.interrupts import importing
+from digitspan.commands.interrupts import interruptible_import
 from digitspan.commands.options import add_json, path, print_json, require_torch
 from digitspan.commands.progress import Progress
 from digitspan.files import require_writable_folder
-from digitspan.hold.kept_answers import read_held
+from digitspan.hold.kept_answers import read_kept_answers
 from digitspan.hold.spans import holds_texts
 from digitspan.runs.record import RunRecord
 from digitspan.study.reading import Study, read_study
@@ -91,7 +91,7 @@ def print_summary(summary: Summary, folder: Path) -> None:
     console.print(spans_table(summary))
     console.print(lengths_table(summary))
     if summary.config.climb:
-        console.print(records_table(summary, holds_texts(summary, read_held(folder))))
+        console.print(records_table(summary, holds_texts(summary, read_kept_answers(folder))))
     if summary.compared:
         console.print(compared_table(summary))
     if summary.controls:
@@ -110,7 +110,7 @@ def write_figures(summary: Summary, folder: Path) -> None:
         print("no figures yet: no final run is finished", file=sys.stderr)
         return
     require_writable_folder(folder, "--out")
-    with importing("matplotlib"):
+    with interruptible_import("matplotlib"):
         from digitspan.figures import write_study_figures  # a second that --json saves
 
     names = write_study_figures(summary, folder)
@@ -124,7 +124,7 @@ def reasons(study: Study, summary: Summary) -> dict[str, str]:
         UsageError: where torch is missing, or weights are not those of their run.
     """
     require_torch()
-    with importing("torch"):
+    with interruptible_import("torch"):
         from digitspan.look.why import why_not_solved
 
     unsolved, found = _unsolved(summary), {}

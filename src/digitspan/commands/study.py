@@ -9,8 +9,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Self
 
-from digitspan.cells import CELLS
-from digitspan.commands.interrupts import importing
 from digitspan.commands.options import (
     add_device,
     add_json,
@@ -19,8 +17,7 @@ from digitspan.commands.options import (
     names_of,
     path,
     print_json,
-    require_cell,
-    require_torch,
+    require_trainable,
 )
 from digitspan.commands.progress import Progress, ProgressTask
 from digitspan.commands.show import print_summary, write_figures
@@ -30,9 +27,9 @@ from digitspan.runs.cost import cost
 from digitspan.runs.record import RunRecord
 from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.crew.cluster import LOCAL
-from digitspan.study.crew.worker import Spread
+from digitspan.study.crew.worker import ClusterStatus
 from digitspan.study.grid import Job
-from digitspan.study.runner import check_study, run_study
+from digitspan.study.runner import StudyObserver, check_study, run_study
 from digitspan.study.summary import summarise
 from digitspan.study.tables import document, duration
 
@@ -91,11 +88,9 @@ def run(options: argparse.Namespace) -> int:
     folder = options.out or Path("results") / name
     device, cluster = options.device or "cpu", _cluster(options)
     workers = options.workers or (_MOST_WORKERS if options.address else _cores())
-    check_study(config)
-    require_torch()
-    here = "cpu" if cluster else device  # whether a cluster's nodes have it, they say themselves
-    if here != "cpu" or any(cell not in CELLS for cell in config.cells):
-        _require_in_torch(config, here)
+    shortest = check_study(config)
+    # Whether a cluster's nodes have the device, they say themselves.
+    require_trainable(shortest, "cpu" if cluster else device)
     with StudyProgress(workers) as progress:
         rows = run_study(
             config,
@@ -119,9 +114,6 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
     """The study that the command line asks for, and a name for its folder.
 
     Words of a TOML file about how it is run go to the options, where those do not say it.
-
-    Raises:
-        UsageError: for an unknown preset or a file that cannot be read.
     """
     settings = given(options, StudyConfig)
     preset = settings.pop("preset", None)
@@ -146,11 +138,7 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
 
 
 def _words(file: Path) -> dict[str, Any]:
-    """What a TOML file says.
-
-    Raises:
-        UsageError: where it cannot be read.
-    """
+    """What a TOML file says."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -169,11 +157,7 @@ _MOST_WORKERS = 100_000
 
 
 def _checked_how(word: str, value: object) -> object:
-    """A TOML file's value for one of `_HOW`, read as the option of that name reads it.
-
-    Raises:
-        ConfigError: where it is none that the option takes.
-    """
+    """A TOML file's value for one of `_HOW`, read as the option of that name reads it."""
     parser = argparse.ArgumentParser(exit_on_error=False)
     add_options(parser)
     if isinstance(value, bool) or not isinstance(value, int if word == "workers" else str):
@@ -185,11 +169,7 @@ def _checked_how(word: str, value: object) -> object:
 
 
 def _cluster(options: argparse.Namespace) -> str | None:
-    """The address of the Ray cluster that is asked for; None: this machine's processes.
-
-    Raises:
-        UsageError: for an address without Ray.
-    """
+    """The address of the Ray cluster that is asked for; None: this machine's processes."""
     if options.runner == "ray":
         return options.address or LOCAL
     if options.address is not None:
@@ -199,11 +179,7 @@ def _cluster(options: argparse.Namespace) -> str | None:
 
 
 def _workers(text: str) -> int:
-    """A number of runs at a time, from 1 to 1,024.
-
-    Raises:
-        ArgumentTypeError: for anything else.
-    """
+    """A number of runs at a time, from 1 to 1,024."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1024):
         message = f"must be a whole number from 1 to 1024; got {text[:80]!r}"
         raise argparse.ArgumentTypeError(message)
@@ -217,26 +193,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _require_in_torch(config: StudyConfig, device: str) -> None:
-    """Refuse a device or a class that is not there before anything is written; imports torch.
-
-    Raises:
-        UsageError: where a class of one's own cannot be used.
-    """
-    from digitspan.study.grid import next_jobs
-
-    with importing("torch"):
-        from digitspan.training.machine import find_device
-
-    find_device(device)
-    # The shortest run of each: what a cell must be able to read.
-    first = {(job.config.cell, job.config.encoding): job.config for job in next_jobs(config, {})}
-    for (cell, _), run in first.items():
-        if cell not in CELLS:
-            require_cell(run)
-
-
-class StudyProgress:
+class StudyProgress(StudyObserver):
     """A bar for the study and one for every run that is being trained.
 
     A log file gets a line a finished run.
@@ -254,7 +211,7 @@ class StudyProgress:
         self._ends: Counter[str] = Counter()
         self._missing: dict[str, float] = {}
         self._spent_cost = self._spent_seconds = 0.0
-        self._spread: Spread | None = None
+        self._status: ClusterStatus | None = None
         self._retries = 0
 
     def __enter__(self) -> Self:
@@ -297,12 +254,12 @@ class StudyProgress:
             f"{self._note()}" + ("" if left is None else f", about {duration(left)} left")
         )
 
-    def spread(self, spread: Spread, retries: int) -> None:
+    def cluster(self, status: ClusterStatus, retries: int) -> None:
         """How a cluster stands, and how many runs were begun again."""
-        if self._spread is None or spread.nodes != self._spread.nodes:
-            self._progress.log(f"nodes: {spread.nodes}, for {spread.slots} runs at a time")
-        self._spread, self._retries = spread, retries
-        self._workers = max(spread.slots, 1)
+        if self._status is None or status.nodes != self._status.nodes:
+            self._progress.log(f"nodes: {status.nodes}, for {status.slots} runs at a time")
+        self._status, self._retries = status, retries
+        self._workers = max(status.slots, 1)
         self._show()
 
     def warn(self, message: str) -> None:
@@ -320,8 +277,8 @@ class StudyProgress:
         """How the runs ended so far."""
         failed = self._ends["crashed"] + self._ends["oom"]
         ends = f"{self._ends['solved']} solved" + (f", {failed} failed" if failed else "")
-        if self._spread is not None:
-            ends += f", nodes: {self._spread.nodes}, running: {self._spread.running}"
+        if self._status is not None:
+            ends += f", nodes: {self._status.nodes}, running: {self._status.running}"
             ends += f", begun again: {self._retries}" if self._retries else ""
         return ends
 

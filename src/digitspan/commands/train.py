@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from digitspan.cells import CELLS
-from digitspan.commands.interrupts import importing
+from digitspan.commands.interrupts import interruptible_import
 from digitspan.commands.options import (
     add_device,
     add_json,
@@ -19,8 +19,7 @@ from digitspan.commands.options import (
     names_of,
     path,
     print_json,
-    require_cell,
-    require_torch,
+    require_trainable,
     sigterm_exits,
 )
 from digitspan.commands.progress import Progress
@@ -73,11 +72,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(message)
     config = RunConfig(**settings)
     check_size(config)
-    require_torch()
-    if options.device != "cpu":
-        _require_device(options.device)
-    if config.cell not in CELLS:
-        require_cell(config)
+    require_trainable([config], options.device)
     folder = options.out or Path("runs") / config.run_id
     _take(folder, config, overwrite=options.overwrite)
     if config.length == 2:
@@ -124,11 +119,7 @@ def sentence(record: RunRecord) -> str:
 
 
 def _take(folder: Path, config: RunConfig, *, overwrite: bool) -> None:
-    """Make the folder this run's own.
-
-    Raises:
-        UsageError: where it cannot be written or holds another run.
-    """
+    """Make the folder this run's own."""
     require_writable_folder(folder, "--out")
     kept = read_config(folder)
     if kept is not None and kept != config:
@@ -142,14 +133,6 @@ def _take(folder: Path, config: RunConfig, *, overwrite: bool) -> None:
     write_config(folder, config)
 
 
-def _require_device(name: str) -> None:
-    """Refuse a device that is not there before anything is written; imports torch."""
-    with importing("torch"):
-        from digitspan.training.machine import find_device
-
-    find_device(name)
-
-
 def _difference(kept: RunConfig, config: RunConfig) -> str:
     """The settings in which two runs differ."""
     old, new = dataclasses.asdict(kept), dataclasses.asdict(config)
@@ -158,12 +141,8 @@ def _difference(kept: RunConfig, config: RunConfig) -> str:
 
 
 def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, float]:
-    """Train with a progress bar and keep the run.
-
-    Raises:
-        SystemExit: 130 or 143 after an interrupt; a checkpoint is kept.
-    """
-    with importing("torch"):
+    """Train with a progress bar and keep the run."""
+    with interruptible_import("torch"):
         from digitspan.training.machine import find_device
         from digitspan.training.run import train
 
@@ -196,7 +175,7 @@ def _why(record: RunRecord, folder: Path) -> str:
     """Why the run was not solved, one sentence; empty where it was."""
     if record.solved:
         return ""
-    with importing("torch"):
+    with interruptible_import("torch"):
         from digitspan.look.why import why_not_solved
 
     path = folder / WEIGHTS

@@ -13,19 +13,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from torch import Tensor
 
 from digitspan.errors import UsageError
-from digitspan.hold.kept_answers import Held
+from digitspan.hold.kept_answers import Answers
 from digitspan.runs.config import RunConfig
 from digitspan.tasks.palindrome import very_long
 from digitspan.training.engine import answer_in_pieces, build_network, load_network
 from digitspan.training.machine import one_thread
 
-__all__ = ["check_can_hold", "hold"]
+__all__ = ["ask", "check_can_be_asked"]
 
 _DIGITS_AT_ONCE = 2_000
 """Digits of each palindrome that are made at a time."""
 
 
-def check_can_hold(config: RunConfig) -> None:
+def check_can_be_asked(config: RunConfig) -> None:
     """Refuse a run whose network cannot be asked very long palindromes.
 
     Raises:
@@ -46,13 +46,13 @@ def check_can_hold(config: RunConfig) -> None:
         raise UsageError(message)
 
 
-def hold(
+def ask(
     networks: Mapping[RunConfig, bytes],
     length: int,
     count: int,
     *,
     on_digits: Callable[[int], None] = lambda read: None,
-) -> list[Held]:
+) -> list[Answers]:
     """Ask trained networks palindromes of a length they need not have been trained at.
 
     Args:
@@ -62,10 +62,10 @@ def hold(
         on_digits: told how many digits have been read.
 
     Raises:
-        UsageError: as `check_can_hold`.
+        UsageError: as `check_can_be_asked`.
     """
     configs = list(networks)
-    check_can_hold(configs[0])
+    check_can_be_asked(configs[0])
     built = [load_network(config, networks[config]) for config in configs]
     pieces = _pieces(length, count, on_digits)
     with one_thread():
@@ -73,7 +73,7 @@ def hold(
     targets = very_long(length, count, 0, 1)[:, 0]
     right: Sequence[int] = (logits.argmax(dim=2) == targets).sum(dim=1).tolist()
     return [
-        Held(config.key, length, number, count)
+        Answers(config.key, length, number, count)
         for config, number in zip(configs, right, strict=True)
     ]
 

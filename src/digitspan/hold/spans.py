@@ -15,7 +15,7 @@ from rich.table import Table
 
 from digitspan.cells import title
 from digitspan.errors import UsageError
-from digitspan.hold.kept_answers import Held
+from digitspan.hold.kept_answers import Answers
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
 from digitspan.statistics import wilson
@@ -23,10 +23,10 @@ from digitspan.study.grid import CLIMBED
 from digitspan.study.reading import is_study, read_saved_run, read_study
 from digitspan.study.span import Counts, Span, measure_span
 from digitspan.study.summary import SpanSummary, Summary
-from digitspan.study.tables import span_text
+from digitspan.study.tables import add_columns, span_text
 
 __all__ = [
-    "SameNetworks",
+    "Replicates",
     "answers_document",
     "holding_span",
     "holding_table",
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-class SameNetworks(NamedTuple):
+class Replicates(NamedTuple):
     """Networks that differ in nothing but the seed."""
 
     configs: tuple[RunConfig, ...]
@@ -46,7 +46,7 @@ class SameNetworks(NamedTuple):
     """Where their answers are kept."""
 
 
-def networks_of(name: str) -> list[SameNetworks]:
+def networks_of(name: str) -> list[Replicates]:
     """The networks that a word names.
 
     Raises:
@@ -55,7 +55,7 @@ def networks_of(name: str) -> list[SameNetworks]:
     if not is_study(Path(name)):
         run = read_saved_run(name)
         folder = Path(name) if run.study is None else run.study.folder
-        return [SameNetworks((run.config,), {run.config: run.weights}, folder)]
+        return [Replicates((run.config,), {run.config: run.weights}, folder)]
     study = read_study(Path(name))
     conditions: dict[RunConfig, dict[int, list[RunRecord]]] = defaultdict(
         lambda: defaultdict(list)
@@ -76,7 +76,7 @@ def networks_of(name: str) -> list[SameNetworks]:
             if 2 * sum(r.solved for r in found) >= len(found)
         }
         if solved:
-            groups.append(SameNetworks(solved[max(solved)], weights, study.folder))
+            groups.append(Replicates(solved[max(solved)], weights, study.folder))
     if not groups:
         message = (
             f"{name} keeps no network that could hold anything: at no length most of its runs "
@@ -86,12 +86,12 @@ def networks_of(name: str) -> list[SameNetworks]:
     return groups
 
 
-def holds_texts(summary: Summary, answers: Sequence[Held]) -> list[str]:
+def holds_texts(summary: Summary, answers: Sequence[Answers]) -> list[str]:
     """How far the networks of each condition of a study hold; empty where none was asked."""
     return [_holds_text(row, answers) for row in summary.spans] if answers else []
 
 
-def _holds_text(row: SpanSummary, answers: Sequence[Held]) -> str:
+def _holds_text(row: SpanSummary, answers: Sequence[Answers]) -> str:
     """The longest T that as large a share of a condition's networks hold: `10,000 (5/5)`.
 
     Its networks are those trained at the longest length of which any was asked: a study that has
@@ -114,15 +114,15 @@ def _holds_text(row: SpanSummary, answers: Sequence[Held]) -> str:
     return text
 
 
-def _by_length(answers: Sequence[Held]) -> dict[int, list[Held]]:
+def _by_length(answers: Sequence[Answers]) -> dict[int, list[Answers]]:
     """The answers by length, shortest first."""
-    lengths: dict[int, list[Held]] = defaultdict(list)
+    lengths: dict[int, list[Answers]] = defaultdict(list)
     for held in sorted(answers, key=lambda held: held.length):
         lengths[held.length].append(held)
     return lengths
 
 
-def holding_span(answers: Sequence[Held]) -> Span:
+def holding_span(answers: Sequence[Answers]) -> Span:
     """The length that half of the networks hold."""
     return measure_span(
         {
@@ -132,13 +132,12 @@ def holding_span(answers: Sequence[Held]) -> Span:
     )
 
 
-def holding_table(answers: Sequence[tuple[SameNetworks, Sequence[Held]]]) -> Table:
+def holding_table(answers: Sequence[tuple[Replicates, Sequence[Answers]]]) -> Table:
     """What each group of networks answered, a row a length, with its holding span."""
     table = Table(title="Holding: trained networks asked at lengths far beyond their training")
-    for heading in ("cell", "encoding", "start", "optimiser"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("rate", "trained T", "asked T", "networks that hold", "right", "span [95 %]"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    add_columns(table, "cell", "encoding", "start", "optimiser")
+    numbers = ("rate", "trained T", "asked T", "networks that hold", "right", "span [95 %]")
+    add_columns(table, *numbers, justify="right")
     for group, found in answers:
         config = group.configs[0]
         names = (title(config.cell), config.encoding, config.initialisation, config.optimizer)
@@ -157,7 +156,7 @@ def holding_table(answers: Sequence[tuple[SameNetworks, Sequence[Held]]]) -> Tab
     return table
 
 
-def answers_document(group: SameNetworks, answers: Sequence[Held]) -> dict[str, object]:
+def answers_document(group: Replicates, answers: Sequence[Answers]) -> dict[str, object]:
     """What `--json` prints of one group."""
     config, span = group.configs[0], holding_span(answers)
     return {

@@ -14,7 +14,15 @@ from digitspan.runs.config import ENCODINGS, OPTIMIZERS
 from digitspan.runs.settings import check_setting, setting
 from digitspan.tasks import TASKS, check_task
 
-__all__ = ["PRESETS", "StudyConfig", "fitting_starts", "full", "quick", "records", "sheet"]
+__all__ = [
+    "PRESETS",
+    "StudyConfig",
+    "fitting_initialisations",
+    "full",
+    "quick",
+    "records",
+    "sheet",
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,7 +80,7 @@ class StudyConfig:
             if not any(_fits(start, cell) for cell in self.cells):
                 check_initialisation(self.cells[0], start)
         for cell in self.cells:
-            if not fitting_starts(cell, self.initialisation):
+            if not fitting_initialisations(cell, self.initialisation):
                 check_initialisation(cell, self.initialisation[0])
         with _of_setting("encoding"):
             check_task(self.task, self.encoding, ())
@@ -189,7 +197,7 @@ def records() -> StudyConfig:
 PRESETS = {"quick": quick, "sheet": sheet, "full": full, "records": records}
 
 
-def fitting_starts(cell: str, initialisations: tuple[str, ...]) -> tuple[str, ...]:
+def fitting_initialisations(cell: str, initialisations: tuple[str, ...]) -> tuple[str, ...]:
     """The starts that fit a cell; a cell of one's own has its own."""
     if cell not in CELLS:
         return ("own",)
@@ -203,11 +211,7 @@ _MAY_BE_EMPTY = ("compared_optimizers", "compared_rates")
 
 
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
-    """A value as the configuration keeps it: lists sorted and without doubles, rates as floats.
-
-    Raises:
-        ConfigError: where it is of the wrong type or out of its range.
-    """
+    """A value as the configuration keeps it: lists sorted and without doubles, rates as floats."""
     if value is None and field.default is None:
         return None
     if not isinstance(field.default, tuple):
@@ -221,11 +225,7 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
 
 
 def _checked_item(field: dataclasses.Field[Any], value: Any) -> Any:
-    """One value, or one of a list.
-
-    Raises:
-        ConfigError: where it is of the wrong type or out of its range.
-    """
+    """One value, or one of a list."""
     check_setting(field, value)
     if field.metadata["above"] is not None:
         return float(value)  # 1 and 1.0 are the same rate

@@ -55,22 +55,14 @@ def merge_stores(studies: Iterable[Path], folder: Path) -> int:
 
 
 def _read(path: Path) -> Study:
-    """One of the studies.
-
-    Raises:
-        StoreError: where it is damaged.
-    """
+    """One of the studies."""
     shard = read_study(path)
     shard.require_undamaged()
     return shard
 
 
 def _merged_config(shards: list[Study]) -> StudyConfig:
-    """The study that covers what the shards cover.
-
-    Raises:
-        StoreError: where they differ in anything else.
-    """
+    """The study that covers what the shards cover."""
     first = shards[0]
     settings = [dataclasses.asdict(shard.config) for shard in shards]
     for shard, other in zip(shards, settings, strict=True):
@@ -90,11 +82,7 @@ def _merged_config(shards: list[Study]) -> StudyConfig:
 
 
 def _merged_rows(shards: list[Study]) -> dict[str, Row]:
-    """The rows of all, by key; of a run that several have, the first one's.
-
-    Raises:
-        StoreError: where two contradict each other.
-    """
+    """The rows of all, by key; of a run that several have, the first one's."""
     rows: dict[str, Row] = {}
     source: dict[str, Path] = {}
     for shard in shards:
@@ -114,11 +102,7 @@ def _merged_rows(shards: list[Study]) -> dict[str, Row]:
 
 
 def _copy_weights(shard: Study, folder: Path) -> None:
-    """Copy the weights of a shard's runs, as far as it has kept them.
-
-    Raises:
-        UsageError: where they are damaged.
-    """
+    """Copy the weights of a shard's runs, as far as it has kept them."""
     if shard.folder == folder:
         return
     for key, row in shard.rows.items():

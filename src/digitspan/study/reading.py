@@ -155,11 +155,7 @@ def read_saved_run(name: str) -> SavedRun:
 
 
 def _of_folder(folder: Path) -> SavedRun:
-    """A run that `digitspan train` has kept.
-
-    Raises:
-        UsageError: where it is not finished, or its weights are damaged.
-    """
+    """A run that `digitspan train` has kept."""
     finished = read_record(folder) if read_config(folder) else None
     weights = read_weights(folder / WEIGHTS, finished[0]) if finished else None
     if finished is None or weights is None:

@@ -28,7 +28,7 @@ from digitspan.runs.record import RunRecord
 from digitspan.study.config import StudyConfig
 from digitspan.study.crew.cluster import Cluster
 from digitspan.study.crew.pool import Pool
-from digitspan.study.crew.worker import Message, Spread, WorkerOptions, refusal
+from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, refusal
 from digitspan.study.grid import Job, next_jobs
 from digitspan.study.store import Row, Store, Timing
 
@@ -57,8 +57,8 @@ class Interrupted(DigitspanError):
         self.exit_status = 128 + signal_number
 
 
-class StudyObserver(Protocol):
-    """Is told how a study gets on."""
+class StudyObserver:
+    """Is told how a study gets on; this one does nothing with it."""
 
     def planned(self, done: int, missing: list[Job]) -> None:
         """So many runs of the plan are done; these are still missing."""
@@ -69,7 +69,7 @@ class StudyObserver(Protocol):
     def finished(self, record: RunRecord, seconds: float) -> None:
         """A run has got its row."""
 
-    def spread(self, spread: Spread, retries: int) -> None:
+    def cluster(self, status: ClusterStatus, retries: int) -> None:
         """How a cluster stands, and how many runs were begun again."""
 
     def warn(self, message: str) -> None:
@@ -79,7 +79,7 @@ class StudyObserver(Protocol):
 class Crew(Protocol):
     """Whoever trains. Entered before the first run; leaving it leaves no process behind."""
 
-    spread: Spread | None
+    status: ClusterStatus | None
     """How a cluster stands; None on one machine."""
 
     def __enter__(self) -> Self: ...
@@ -99,8 +99,11 @@ class Crew(Protocol):
         """End all processes at once."""
 
 
-def check_study(config: StudyConfig) -> None:
+def check_study(config: StudyConfig) -> list[RunConfig]:
     """Refuse a study that is far too large, before anything is written.
+
+    Returns:
+        The shortest run of each cell and encoding: what the cell must be able to read.
 
     Raises:
         UsageError: with the size it would take.
@@ -111,11 +114,11 @@ def check_study(config: StudyConfig) -> None:
     if runs > MAX_RUNS:
         message = f"the grid has {runs:,} runs, more than {MAX_RUNS:,}; choose fewer --seeds"
         raise UsageError(message)
-    largest: dict[str, Job] = {}
-    for job in next_jobs(dataclasses.replace(config, seeds=1, adaptive=False), {}):
-        largest.setdefault(job.condition.cell, job)
-    for job in largest.values():
-        check_size(job.config)
+    longest_first = next_jobs(dataclasses.replace(config, seeds=1, adaptive=False), {})
+    for run in {job.config.cell: job.config for job in reversed(longest_first)}.values():
+        check_size(run)
+    shortest = {(job.config.cell, job.config.encoding): job.config for job in longest_first}
+    return list(shortest.values())
 
 
 def run_study(
@@ -192,8 +195,8 @@ class _Study:
             for job, message in self.crew.wait(self._wake_up):
                 self._take(job, message)
             self.stop_if_interrupted()
-            if self.crew.spread is not None:
-                self.progress.spread(self.crew.spread, self.deaths.total())
+            if self.crew.status is not None:
+                self.progress.cluster(self.crew.status, self.deaths.total())
 
     def interrupt(self, number: int) -> None:
         """Called at a signal: at the second one, end at once."""

@@ -25,7 +25,14 @@ from digitspan.tasks.seeds import seed_of
 from digitspan.training.fused import FusedForm, Packed, Unrolled, answer, differentiate, fused_form
 from digitspan.training.optimizers import Optimizer
 
-__all__ = ["Group", "StepResult", "Trainer", "answer_in_pieces", "build_network", "load_network"]
+__all__ = [
+    "StepResult",
+    "Trainer",
+    "TrainerGroup",
+    "answer_in_pieces",
+    "build_network",
+    "load_network",
+]
 
 _AT_ONCE = 500
 """Palindromes evaluated in one piece: bounds the memory of an evaluation."""
@@ -116,7 +123,7 @@ class Trainer:
         self.method.load_optimizer_state(state["optimizer"])
 
 
-class Group:
+class TrainerGroup:
     """Networks of one shape that are trained at once, each exactly as if alone.
 
     Each has its own batches, learning rate, clipping and optimiser state. Every trainer stays
@@ -299,11 +306,7 @@ def _torch_optimizer(config: RunConfig, parameters: list[nn.Parameter]) -> torch
 
 
 def _check_alike(configs: Sequence[RunConfig]) -> None:
-    """Refuse configurations that cannot be trained at once.
-
-    Raises:
-        UsageError: naming what differs.
-    """
+    """Refuse configurations that cannot be trained at once."""
     for field in dataclasses.fields(RunConfig):
         values = {getattr(config, field.name) for config in configs}
         if field.name not in _MAY_DIFFER and len(values) > 1:

@@ -23,15 +23,7 @@ from torch import Tensor, nn
 from digitspan.part1.lstm import LSTM
 from digitspan.part1.vanilla_rnn import VanillaRNN
 
-__all__ = [
-    "FusedForm",
-    "Packed",
-    "Sizes",
-    "Unrolled",
-    "answer",
-    "differentiate",
-    "fused_form",
-]
+__all__ = ["FusedForm", "Packed", "Sizes", "Unrolled", "answer", "differentiate", "fused_form"]
 
 _COLUMNS_IN = 16
 """W is padded to a multiple of so many columns: products into odd widths are a quarter slower."""

@@ -26,14 +26,10 @@ from digitspan.tasks import NUM_CLASSES, TASKS
 from digitspan.tasks.palindrome import HELD_OUT_FROM
 from digitspan.tasks.questions import HeldOut, Questions
 from digitspan.tasks.seeds import seed_of
-from digitspan.training.engine import Group, StepResult, Trainer, build_network
+from digitspan.training.engine import StepResult, Trainer, TrainerGroup, build_network
 from digitspan.training.machine import environment, one_thread
 
-__all__ = [
-    "Finished",
-    "train",
-    "train_together",
-]
+__all__ = ["Finished", "train", "train_together"]
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +45,7 @@ PLATEAU_STEPS, PLATEAU_SHARE = 500, 0.3
 SHORTEST, GROWTH = 5, 1.3
 """A curriculum begins at this length, and goes on to the next one by this factor."""
 
-HELD_LOSS = 0.05
+LEARNED_LOSS = 0.05
 """nats: below this loss of a batch a network holds the present length and goes on to the next."""
 
 SHORTER_SHARE = 0.5
@@ -96,7 +92,7 @@ def train(
     """
     with one_thread():
         try:
-            run = _Run(config, torch.device(device), checkpoint)
+            run = _Training(config, torch.device(device), checkpoint)
         except (MemoryError, RuntimeError) as error:
             return Finished(RunRecord.crashed(config, _out_of_memory(error), "oom"), b"")
         return _train(run, on_evaluation)
@@ -124,12 +120,12 @@ def train_together(
         message = "networks whose length grows are of different lengths; train them one by one"
         raise UsageError(message)
     with one_thread():
-        runs = [_Run(config, torch.device(device), None) for config in configs]
+        runs = [_Training(config, torch.device(device), None) for config in configs]
         _go_on(runs, on_evaluation)
         return [run.finish(run.test()) for run in runs]
 
 
-def _train(run: _Run, on_evaluation: Callable[[CurvePoint], None]) -> Finished:
+def _train(run: _Training, on_evaluation: Callable[[CurvePoint], None]) -> Finished:
     """Bring a run to its end, whatever end that is."""
     checkpoint, note = run.checkpoint, ""
     try:
@@ -169,7 +165,7 @@ class _Tested(NamedTuple):
     """How many of these were asked."""
 
 
-class _Run:
+class _Training:
     """A run on its way: the trainer, the data's generator, the curve."""
 
     def __init__(self, config: RunConfig, device: torch.device, checkpoint: Path | None) -> None:
@@ -236,7 +232,7 @@ class _Run:
             self.end_state = "diverged"
             return
         self.clipped += result.grad_norm > self.config.max_grad_norm
-        if length == self.length < self.config.length and result.loss < HELD_LOSS:
+        if length == self.length < self.config.length and result.loss < LEARNED_LOSS:
             self.length = min(math.ceil(GROWTH * self.length), self.config.length)
             self.waiting.clear()  # they are of the length before; an evaluation comes next
 
@@ -389,10 +385,12 @@ class _Run:
         self.end_state = state["end_state"]
 
 
-def _go_on(runs: Sequence[_Run], on_evaluation: Callable[[RunConfig, CurvePoint], None]) -> None:
+def _go_on(
+    runs: Sequence[_Training], on_evaluation: Callable[[RunConfig, CurvePoint], None]
+) -> None:
     """Train runs together, evaluating every 50 steps, until each has reached its end."""
     while active := [run for run in runs if not run.end_state]:
-        group = Group([run.trainer for run in active])  # without those that have ended
+        group = TrainerGroup([run.trainer for run in active])  # without those that have ended
         while not any(run.end_state for run in active):
             if not active[0].waiting:
                 for run in active:
@@ -407,7 +405,9 @@ def _go_on(runs: Sequence[_Run], on_evaluation: Callable[[RunConfig, CurvePoint]
 
 
 def _evaluate(
-    runs: Sequence[_Run], group: Group, on_evaluation: Callable[[RunConfig, CurvePoint], None]
+    runs: Sequence[_Training],
+    group: TrainerGroup,
+    on_evaluation: Callable[[RunConfig, CurvePoint], None],
 ) -> None:
     """Evaluate those that have not diverged, and keep what they need to go on from here."""
     answers = group.logits(runs[0].validation.questions.inputs)
@@ -447,11 +447,7 @@ def _on(part: HeldOut, device: torch.device) -> HeldOut:
 
 
 def _out_of_memory(error: MemoryError | RuntimeError) -> str:
-    """The first line of an error that says that the memory did not suffice.
-
-    Raises:
-        RuntimeError: the error itself, where it says something else.
-    """
+    """The first line of an error that says that the memory did not suffice."""
     words = "can't allocate memory"  # torch says so in words alone on the CPU
     if not isinstance(error, MemoryError | torch.OutOfMemoryError) and words not in str(error):
         raise error

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Self
 
-from digitspan.study.crew.worker import Message, Spread, WorkerOptions, request, work
+from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, request, work
 from digitspan.study.grid import Job
 
 __all__ = ["STOP_SECONDS", "Pool", "begin_process"]
@@ -34,7 +34,7 @@ class Pool:
         size: how many there are at most.
     """
 
-    spread: Spread | None = None
+    status: ClusterStatus | None = None
 
     def __init__(self, options: WorkerOptions, size: int) -> None:
         self.options, self.size = options, size

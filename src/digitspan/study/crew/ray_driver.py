@@ -17,7 +17,7 @@ from typing import Any
 from digitspan import __version__
 from digitspan.study.crew.worker import Message, WorkerOptions
 
-__all__ = ["LOCAL", "carry", "gpu_share", "slots"]
+__all__ = ["LOCAL", "drive", "gpu_share", "slots"]
 
 LOCAL = "local"
 """In the place of an address: begin a cluster on this machine."""
@@ -25,14 +25,14 @@ LOCAL = "local"
 TRAINER = "digitspan.study.crew.worker"
 """The module whose `train_run` the nodes call."""
 
-STANDING_SECONDS = 1.0
+STATUS_SECONDS = 1.0
 """How often it is said how the cluster stands."""
 
 Resources = Mapping[str, float]
 """What a node has, as Ray counts it: "CPU", "GPU"."""
 
 
-def carry(pipe: Connection, options: WorkerOptions, address: str, most: int) -> None:
+def drive(pipe: Connection, options: WorkerOptions, address: str, most: int) -> None:
     """Give what comes through the pipe to the cluster, until the pipe closes.
 
     In: what `request` makes. Out: messages with their run's "key", and whether its "weights"
@@ -66,14 +66,14 @@ def carry(pipe: Connection, options: WorkerOptions, address: str, most: int) -> 
         pipe.send_bytes(json.dumps({"refused": message, "exit_status": 2}).encode())
         return
     try:
-        _Carrier(pipe, options, most).run()
+        _Driver(pipe, options, most).run()
     except (EOFError, OSError):
         pass  # the study has ended
     finally:
         ray.shutdown()
 
 
-class _Carrier:
+class _Driver:
     """The runs under way."""
 
     def __init__(self, pipe: Connection, options: WorkerOptions, most: int) -> None:
@@ -97,7 +97,7 @@ class _Carrier:
 
         said = 0.0
         while True:
-            if time.monotonic() - said >= STANDING_SECONDS:
+            if time.monotonic() - said >= STATUS_SECONDS:
                 nodes, said = _nodes(), time.monotonic()
                 free = min(self.most, slots(nodes, self.share))
                 self.say({"nodes": len(nodes), "slots": free})

@@ -27,15 +27,7 @@ from digitspan.runs.record import CurvePoint
 from digitspan.study.grid import Job
 from digitspan.study.store import weights_path
 
-__all__ = [
-    "Message",
-    "Spread",
-    "WorkerOptions",
-    "refusal",
-    "request",
-    "train_run",
-    "work",
-]
+__all__ = ["ClusterStatus", "Message", "WorkerOptions", "refusal", "request", "train_run", "work"]
 
 Message = dict[str, Any]
 """What is said of a run, as JSON: `{"step": n}` after evaluations, and at its end one of
@@ -47,7 +39,7 @@ Message = dict[str, Any]
 """
 
 
-class Spread(NamedTuple):
+class ClusterStatus(NamedTuple):
     """How a cluster stands."""
 
     nodes: int
@@ -142,10 +134,7 @@ def train_run(
     start = time.monotonic()
     try:
         finished = train(
-            config,
-            device=find_device(device),
-            checkpoint=checkpoint,
-            on_evaluation=on_evaluation,
+            config, device=find_device(device), checkpoint=checkpoint, on_evaluation=on_evaluation
         )
         keep(finished.weights)
     except DigitspanError as error:
