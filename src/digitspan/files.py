@@ -38,7 +38,7 @@ def sha256(content: bytes) -> str:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that whoever looks, at whatever moment, sees the old one or the new one.
+    """Write a file atomically.
 
     Raises:
         DigitspanError: where the disk is full or the file cannot be written.

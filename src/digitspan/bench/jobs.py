@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from digitspan.bench.peers import TorchNetwork, autograd_step, template_batches
 from digitspan.runs.config import RunConfig
 from digitspan.runs.outcome import SOLVED_ACCURACY
 from digitspan.study.config import quick
+from digitspan.study.crew.pool import usable_cores
 from digitspan.study.runner import StudyObserver, run_study
 from digitspan.tasks.palindrome import draw_training, held_out
 from digitspan.tasks.questions import encode
@@ -75,7 +75,7 @@ def _time_to_the_figure(effort: Effort) -> BenchmarkRow:
     config = dataclasses.replace(config, lengths=lengths, compared_optimizers=())
     start = processor_seconds()
     with tempfile.TemporaryDirectory() as folder:
-        run_study(config, Path(folder), workers=os.cpu_count() or 1, progress=StudyObserver())
+        run_study(config, Path(folder), workers=usable_cores(), progress=StudyObserver())
     ours = processor_seconds() - start
 
     repeats = config.seeds * len(config.learning_rates)

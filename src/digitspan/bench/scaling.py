@@ -55,12 +55,7 @@ def costs(effort: Effort) -> Iterator[Cost]:
 
 
 def draw_costs(measured: list[Cost], path: Path) -> None:
-    """Draw one panel a size, with its exponent.
-
-    Args:
-        measured: what to draw.
-        path: the file, its format by its name.
-    """
+    """Draw one panel a size, with its exponent."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -37,9 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "runs",
         metavar="RUN",
         nargs="+",
-        help="a run's folder, STUDY:KEY for one run of a study; or a study alone: of every cell, "
-        "encoding, start, optimiser and rate, the runs solved at the longest length where most "
-        "were",
+        help="a run's folder, STUDY:KEY for one run of a study; or a study alone: of every "
+        "condition, the runs solved at the longest length where most were",
     )
     parser.add_argument(
         "--lengths",
@@ -101,7 +100,7 @@ def _ask(group: Replicates, lengths: Sequence[int], count: int) -> list[Answers]
     wanted = {config.key for config in group.configs}
     with Progress() as progress:
         for length in lengths:
-            done = {held.key for held in kept if (held.length, held.tested) == (length, count)}
+            done = {a.key for a in kept if (a.length, a.tested) == (length, count)}
             missing = {c: group.weights[c] for c in group.configs if c.key not in done}
             if not missing:
                 continue
@@ -111,6 +110,6 @@ def _ask(group: Replicates, lengths: Sequence[int], count: int) -> list[Answers]
             write_kept_answers(group.folder, kept)
             task.end()
     return [
-        held for held in kept
-        if held.key in wanted and held.length in lengths and held.tested == count
+        answer for answer in kept
+        if answer.key in wanted and answer.length in lengths and answer.tested == count
     ]  # fmt: skip

@@ -19,9 +19,6 @@ def interruptible_import(module: str) -> Iterator[None]:
 
     In numpy, torch and matplotlib a KeyboardInterrupt is swallowed in places, or becomes another
     error, and leaves modules half imported.
-
-    Args:
-        module: the name of the module.
     """
 
     def leave(number: int, frame: object) -> NoReturn:

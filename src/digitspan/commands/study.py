@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from digitspan.commands.options import (
     add_device,
@@ -27,6 +26,7 @@ from digitspan.runs.cost import cost
 from digitspan.runs.record import RunRecord
 from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.crew.cluster import LOCAL
+from digitspan.study.crew.pool import usable_cores
 from digitspan.study.crew.worker import ClusterStatus
 from digitspan.study.grid import Job
 from digitspan.study.runner import StudyObserver, check_study, run_study
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     config, name = _config(options)
     folder = options.out or Path("results") / name
     device, cluster = options.device or "cpu", _cluster(options)
-    workers = options.workers or (_MOST_WORKERS if options.address else _cores())
+    workers = options.workers or (_MOST_WORKERS if options.address else usable_cores())
     shortest = check_study(config)
     # Whether a cluster's nodes have the device, they say themselves.
     require_trainable(shortest, "cpu" if cluster else device)
@@ -186,24 +186,11 @@ def _workers(text: str) -> int:
     return int(text)
 
 
-def _cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-class StudyProgress(StudyObserver):
-    """A bar for the study and one for every run that is being trained.
-
-    A log file gets a line a finished run.
-
-    Args:
-        workers: how many runs are trained at a time; a cluster says so itself.
-    """
+class StudyProgress(Progress, StudyObserver):
+    """A bar for the study and one for every run under way; in a log file a line a finished run."""
 
     def __init__(self, workers: int) -> None:
-        self._progress = Progress()
+        super().__init__()
         self._workers = workers
         self._study: ProgressTask | None = None
         self._runs: dict[str, ProgressTask] = {}
@@ -214,24 +201,17 @@ class StudyProgress(StudyObserver):
         self._status: ClusterStatus | None = None
         self._retries = 0
 
-    def __enter__(self) -> Self:
-        self._progress.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.__exit__(*exception)
-
     def planned(self, done: int, missing: list[Job]) -> None:
         """So many runs of the plan are done; these are still missing."""
         self._done = done
         self._missing = {job.config.key: _full_cost(job.config) for job in missing}
-        self._progress.log(f"{done} runs are done, {len(missing)} to do")
+        self.log(f"{done} runs are done, {len(missing)} to do")
         self._show()
 
     def step(self, config: RunConfig, step: int) -> None:
         """A run has been evaluated after so many steps."""
         if config.key not in self._runs:
-            self._runs[config.key] = self._progress.task(
+            self._runs[config.key] = self.task(
                 config.run_id, config.train_steps, "steps at most", logged=False
             )
         self._runs[config.key].update(step)
@@ -248,7 +228,7 @@ class StudyProgress(StudyObserver):
         self._show()
         accuracy = "" if record.accuracy is None else f", accuracy {record.accuracy:.3f}"
         left = self._seconds_left()
-        self._progress.log(
+        self.log(
             f"{record.config.run_id} {record.config.encoding}: {record.end_state} at step "
             f"{record.steps:,}{accuracy}, {duration(seconds)}; {len(self._missing)} to do, "
             f"{self._note()}" + ("" if left is None else f", about {duration(left)} left")
@@ -257,20 +237,20 @@ class StudyProgress(StudyObserver):
     def cluster(self, status: ClusterStatus, retries: int) -> None:
         """How a cluster stands, and how many runs were begun again."""
         if self._status is None or status.nodes != self._status.nodes:
-            self._progress.log(f"nodes: {status.nodes}, for {status.slots} runs at a time")
+            self.log(f"nodes: {status.nodes}, for {status.slots} runs at a time")
         self._status, self._retries = status, retries
         self._workers = max(status.slots, 1)
         self._show()
 
     def warn(self, message: str) -> None:
         """Something worth a sentence happened; the study goes on."""
-        self._progress.say(message, style="yellow")
+        self.say(message, style="yellow")
 
     def _show(self) -> None:
         """Move the study's bar."""
         total = self._done + len(self._missing)
         if self._study is None:
-            self._study = self._progress.task("study", total, "runs", logged=False)
+            self._study = self.task("study", total, "runs", logged=False)
         self._study.update(self._done, self._note(), total=total, left=self._seconds_left())
 
     def _note(self) -> str:

@@ -24,7 +24,7 @@ from digitspan.commands.options import (
 )
 from digitspan.commands.progress import Progress
 from digitspan.errors import UsageError
-from digitspan.files import require_writable_folder, sha256
+from digitspan.files import require_writable_folder
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import check_size
 from digitspan.runs.folder import (
@@ -37,6 +37,7 @@ from digitspan.runs.folder import (
     write_finished,
 )
 from digitspan.runs.record import CurvePoint, RunRecord
+from digitspan.runs.weights import read_weights
 
 __all__ = ["add_options", "run", "sentence"]
 
@@ -86,7 +87,9 @@ def run(options: argparse.Namespace) -> int:
     record, seconds = finished
     why = _why(record, folder)
     if options.json:
-        print_json(_document(record, seconds, folder) | {"why": why})
+        run_id, chance = record.config.run_id, record.config.chance
+        kept = {"seconds": round(seconds, 3), "run": str(folder), "why": why}
+        print_json(record.to_json() | {"run_id": run_id, "chance": chance} | kept)
     else:
         print(sentence(record))
         if why:
@@ -124,20 +127,15 @@ def _take(folder: Path, config: RunConfig, *, overwrite: bool) -> None:
     kept = read_config(folder)
     if kept is not None and kept != config:
         if not overwrite:
+            old, new = dataclasses.asdict(kept), dataclasses.asdict(config)
+            differ = "; ".join(f"{n} {old[n]}, not {new[n]}" for n in old if old[n] != new[n])
             message = (
-                f"{folder} holds another run ({_difference(kept, config)}); choose another --out, "
-                f"or replace it with --overwrite"
+                f"{folder} holds another run ({differ}); choose another --out, or replace it with "
+                f"--overwrite"
             )
             raise UsageError(message)
         remove_run(folder)
     write_config(folder, config)
-
-
-def _difference(kept: RunConfig, config: RunConfig) -> str:
-    """The settings in which two runs differ."""
-    old, new = dataclasses.asdict(kept), dataclasses.asdict(config)
-    pairs = [f"{name} {old[name]}, not {new[name]}" for name in old if old[name] != new[name]]
-    return "; ".join(pairs)
 
 
 def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, float]:
@@ -178,16 +176,4 @@ def _why(record: RunRecord, folder: Path) -> str:
     with interruptible_import("torch"):
         from digitspan.look.why import why_not_solved
 
-    path = folder / WEIGHTS
-    weights = path.read_bytes() if path.is_file() else b""
-    return why_not_solved(record, weights if sha256(weights) == record.weights_sha256 else None)
-
-
-def _document(record: RunRecord, seconds: float, folder: Path) -> dict[str, object]:
-    """What `--json` prints."""
-    return record.to_json() | {
-        "run_id": record.config.run_id,
-        "chance": record.config.chance,
-        "seconds": round(seconds, 3),
-        "run": str(folder),
-    }
+    return why_not_solved(record, read_weights(folder / WEIGHTS, record))

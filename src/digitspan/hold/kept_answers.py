@@ -57,5 +57,5 @@ def read_kept_answers(folder: Path) -> list[Answers]:
 
 def write_kept_answers(folder: Path, answers: Sequence[Answers]) -> None:
     """Keep answers in a folder, in place of those there."""
-    text = json.dumps([list(held) for held in answers])
+    text = json.dumps(answers)  # a tuple is a list in JSON
     write_whole(folder / _FILE, f"{text}\n".encode())

@@ -57,26 +57,23 @@ def networks_of(name: str) -> list[Replicates]:
         folder = Path(name) if run.study is None else run.study.folder
         return [Replicates((run.config,), {run.config: run.weights}, folder)]
     study = read_study(Path(name))
-    conditions: dict[RunConfig, dict[int, list[RunRecord]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
+    conditions: dict[RunConfig, dict[int, list[RunRecord]]] = {}
     weights: dict[RunConfig, bytes] = {}
     for row in study.rows.values():
         record, config = row.record, row.record.config
         found = study.weights(record) if config.trained == "all" else None
         if found is not None:
             weights[config] = found
-            condition = dataclasses.replace(config, length=2, seed=0)
-            conditions[condition][config.length].append(record)
+            by_length = conditions.setdefault(dataclasses.replace(config, length=5, seed=0), {})
+            by_length.setdefault(config.length, []).append(record)
     groups = []
     for by_length in conditions.values():
-        solved = {
-            length: tuple(sorted((r.config for r in found if r.solved), key=lambda c: c.seed))
-            for length, found in by_length.items()
-            if 2 * sum(r.solved for r in found) >= len(found)
-        }
-        if solved:
-            groups.append(Replicates(solved[max(solved)], weights, study.folder))
+        for length in sorted(by_length, reverse=True):
+            solved = [record.config for record in by_length[length] if record.solved]
+            if solved and 2 * len(solved) >= len(by_length[length]):
+                solved.sort(key=lambda config: config.seed)
+                groups.append(Replicates(tuple(solved), weights, study.folder))
+                break
     if not groups:
         message = (
             f"{name} keeps no network that could hold anything: at no length most of its runs "
@@ -117,19 +114,19 @@ def _holds_text(row: SpanSummary, answers: Sequence[Answers]) -> str:
 def _by_length(answers: Sequence[Answers]) -> dict[int, list[Answers]]:
     """The answers by length, shortest first."""
     lengths: dict[int, list[Answers]] = defaultdict(list)
-    for held in sorted(answers, key=lambda held: held.length):
-        lengths[held.length].append(held)
+    for answer in sorted(answers, key=lambda answer: answer.length):
+        lengths[answer.length].append(answer)
     return lengths
+
+
+def _counts(found: Sequence[Answers]) -> Counts:
+    """How many networks hold, and of how many."""
+    return Counts(sum(answer.holds for answer in found), len(found))
 
 
 def holding_span(answers: Sequence[Answers]) -> Span:
     """The length that half of the networks hold."""
-    return measure_span(
-        {
-            length: Counts(sum(held.holds for held in found), len(found))
-            for length, found in _by_length(answers).items()
-        }
-    )
+    return measure_span({t: _counts(found) for t, found in _by_length(answers).items()})
 
 
 def holding_table(answers: Sequence[tuple[Replicates, Sequence[Answers]]]) -> Table:
@@ -139,19 +136,20 @@ def holding_table(answers: Sequence[tuple[Replicates, Sequence[Answers]]]) -> Ta
     numbers = ("rate", "trained T", "asked T", "networks that hold", "right", "span [95 %]")
     add_columns(table, *numbers, justify="right")
     for group, found in answers:
-        config = group.configs[0]
+        config, by_length = group.configs[0], _by_length(found)
         names = (title(config.cell), config.encoding, config.initialisation, config.optimizer)
         first = (*names, f"{config.learning_rate:g}", f"{config.length:,}")
-        for index, (length, held) in enumerate(_by_length(found).items()):
-            holding = sum(one.holds for one in held)
-            low, high = wilson(holding, len(held))
-            right, tested = sum(one.right for one in held), sum(one.tested for one in held)
+        span = span_text(holding_span(found), list(by_length)) if found else ""
+        for index, (length, here) in enumerate(by_length.items()):
+            holding, networks = _counts(here)
+            low, high = wilson(holding, networks)
+            right = sum(answer.right for answer in here)
             table.add_row(
                 *(first if index == 0 else [""] * len(first)),
                 f"{length:,}",
-                f"{holding}/{len(held)} [{100 * low:.0f}, {100 * high:.0f} %]",
-                f"{right:,}/{tested:,}",
-                span_text(holding_span(found), list(_by_length(found))) if index == 0 else "",
+                f"{holding}/{networks} [{100 * low:.0f}, {100 * high:.0f} %]",
+                f"{right:,}/{sum(answer.tested for answer in here):,}",
+                span if index == 0 else "",
             )
     return table
 
@@ -170,5 +168,5 @@ def answers_document(group: Replicates, answers: Sequence[Answers]) -> dict[str,
         "s50_low": span.s50_low,
         "s50_high": span.s50_high,
         "bound": span.bound,
-        "networks": [held._asdict() | {"holds": held.holds} for held in answers],
+        "networks": [answer._asdict() | {"holds": answer.holds} for answer in answers],
     }

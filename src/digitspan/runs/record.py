@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
-from digitspan.runs.config import ADDED_SETTINGS, RunConfig
+from digitspan.runs.config import RunConfig
 
 __all__ = ["CurvePoint", "RunRecord"]
 
@@ -23,7 +23,7 @@ class CurvePoint(NamedTuple):
     validation_accuracy: float
     """Share of validation palindromes answered right, in [0, 1]."""
     length: int = 0
-    """The length trained at and evaluated; 0 in a record of before there was a curriculum."""
+    """The length trained at and evaluated; 0 in records made before there was a curriculum."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,12 +77,10 @@ class RunRecord:
 
     def to_json(self, *, curve: bool = True) -> dict[str, Any]:
         """The record as plain values: the configuration's fields, then its own."""
-        fields = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in ("config", "curve")
-        }
-        document = dataclasses.asdict(self.config) | fields
+        document = dataclasses.asdict(self.config)
+        for field in dataclasses.fields(self):
+            document[field.name] = getattr(self, field.name)
+        del document["config"], document["curve"]
         document["environment"] = dict(self.environment)
         if curve:
             document["curve"] = [list(point) for point in self.curve]
@@ -91,15 +89,10 @@ class RunRecord:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The record that `to_json` came from."""
-        names = [field.name for field in dataclasses.fields(RunConfig)]
-        settings = {name: {**ADDED_SETTINGS, **document}[name] for name in names}
-        fields = {
-            field.name: document[field.name]
-            for field in dataclasses.fields(cls)
-            if field.name not in ("config", "curve")
-        }
-        curve = tuple(CurvePoint(*point) for point in document.get("curve", ()))
-        return cls(config=RunConfig(**settings), curve=curve, **fields)
+        values = dict(document)
+        settings = {field.name: values.pop(field.name) for field in dataclasses.fields(RunConfig)}
+        curve = tuple(CurvePoint(*point) for point in values.pop("curve", ()))
+        return cls(config=RunConfig(**settings), curve=curve, **values)
 
     @classmethod
     def crashed(cls, config: RunConfig, note: str, end_state: str = "crashed") -> Self:

@@ -49,7 +49,7 @@ class Condition(NamedTuple):
     encoding: str
     """How a digit is fed in."""
     initialisation: str
-    """The start."""
+    """How the weights are drawn."""
     rate: str
     """The learning-rate rule: a number, or "tuned"."""
     optimizer: str
@@ -115,8 +115,8 @@ def _bases(config: StudyConfig) -> Iterator[Condition]:
     """The conditions, their learning-rate rule still open."""
     for encoding in config.encoding:
         for cell in config.cells:
-            for start in fitting_initialisations(cell, config.initialisation):
-                yield Condition(cell, encoding, start, "", config.optimizer)
+            for name in fitting_initialisations(cell, config.initialisation):
+                yield Condition(cell, encoding, name, "", config.optimizer)
 
 
 Rates = Mapping[int, float]

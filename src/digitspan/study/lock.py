@@ -42,7 +42,8 @@ def lock_study(folder: Path) -> IO[str]:
     # Who holds it is for information only: where the disk takes no more, nobody is named.
     with contextlib.suppress(OSError):
         os.ftruncate(file.fileno(), 0)
-        os.write(file.fileno(), f"process {os.getpid()} since {_now()}".encode())
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        os.write(file.fileno(), f"process {os.getpid()} since {since}".encode())
     return file
 
 
@@ -60,10 +61,6 @@ def _not_locked(path: Path, error: OSError) -> DigitspanError:
     """What is said where a lock cannot be had for another reason than that it is held."""
     message = f"cannot lock {path} ({error.strerror or error}); free some space or choose another"
     return DigitspanError(f"{message} --out")
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S")
 
 
 if sys.platform == "win32":

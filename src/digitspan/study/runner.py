@@ -15,10 +15,9 @@ import signal
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
 from digitspan.errors import DigitspanError, UsageError
 from digitspan.files import remove_unfinished, require_writable_folder
@@ -45,12 +44,7 @@ MAX_RUNS = 1_000_000
 
 
 class Interrupted(DigitspanError):
-    """The study was interrupted; what is finished is kept.
-
-    Args:
-        signal_number: SIGINT or SIGTERM.
-        message: the sentence.
-    """
+    """The study was interrupted by SIGINT or SIGTERM; what is finished is kept."""
 
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
@@ -76,27 +70,8 @@ class StudyObserver:
         """Something worth a sentence happened; the study goes on."""
 
 
-class Crew(Protocol):
-    """Whoever trains. Entered before the first run; leaving it leaves no process behind."""
-
-    status: ClusterStatus | None
-    """How a cluster stands; None on one machine."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exception: object) -> None: ...
-
-    def room(self) -> bool:
-        """Whether another run can be given now."""
-
-    def give(self, job: Job) -> None:
-        """Hand over a run; what comes of it is said by `wait`."""
-
-    def wait(self, wake_up: Connection) -> Iterable[tuple[Job, Message]]:
-        """What workers said of their runs, once one of them or `wake_up` has said something."""
-
-    def kill(self) -> None:
-        """End all processes at once."""
+Crew = Pool | Cluster
+"""Whoever trains. Entered before the first run; leaving it leaves no process behind."""
 
 
 def check_study(config: StudyConfig) -> list[RunConfig]:

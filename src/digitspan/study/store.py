@@ -65,13 +65,7 @@ class Row(NamedTuple):
 
 
 class Store:
-    """A study's rows. Use `Store.create` to write and `Store.open` to read.
-
-    Args:
-        path: the file.
-        connection: to it.
-        lock: the locked file, for whoever writes.
-    """
+    """A study's rows. Use `Store.create` to write and `Store.open` to read."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: IO[str] | None) -> None:
         self.path = path

@@ -85,10 +85,6 @@ def span_text(span: Span, lengths: Sequence[int]) -> str:
     """The span with its interval: `14.1 [12.0, 16.5]`, `>= 40`, `14.0 [8.1, >= 40] *`.
 
     An end of the interval beyond the lengths tried is open; the star says isotonic.
-
-    Args:
-        span: what was measured.
-        lengths: the lengths tried.
     """
     flag = " *" if span.method == "isotonic" else ""
     if span.bound:
@@ -125,12 +121,7 @@ def lengths_table(summary: Summary) -> Table:
 
 
 def records_table(summary: Summary, holds: Sequence[str] = ()) -> Table:
-    """How far each condition was brought, of a study that climbs from length to length.
-
-    Args:
-        summary: what the study found.
-        holds: how far each condition's networks hold, in words, where they were asked.
-    """
+    """How far each condition was brought, and (in words) how far its networks hold."""
     share = f"{100 * CLIMBED:.0f} %"
     steps = f"{summary.config.train_steps:,}"
     table = Table(title=f"Records: the longest T that {share} of the seeds solve in {steps} steps")
@@ -233,12 +224,7 @@ def remarks(summary: Summary) -> list[str]:
 
 
 def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:
-    """Everything as one JSON document.
-
-    Args:
-        summary: what was found.
-        rows: the study's rows, for the list of runs.
-    """
+    """What a study found, and all its runs, as one JSON document."""
     mask = summary.mask
     return {
         "study": json.loads(summary.config.canonical),
@@ -275,12 +261,7 @@ def spans_csv(summary: Summary) -> str:
 
 
 def rows_csv(rows: Iterable[Row], *, timing: bool = False) -> str:
-    """A study's rows as CSV: the same text for the same runs, however they came about.
-
-    Args:
-        rows: sorted by key.
-        timing: also what differs from one time to the next.
-    """
+    """Rows as CSV; without their timing the same text for the same runs."""
     return _csv(
         [run_document(row.record) | (row.timing._asdict() if timing else {}) for row in rows]
     )

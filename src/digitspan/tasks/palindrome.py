@@ -70,14 +70,7 @@ def draw_batches(
 def draw_training(
     length: int, count: int, generator: torch.Generator, device: torch.device | str = "cpu"
 ) -> Questions:
-    """Random palindromes of the training part, shape (B, T - 1) and (B,), with B = `count`.
-
-    Args:
-        length: T.
-        count: B.
-        generator: decides what is drawn; it lives on the device.
-        device: where they are drawn.
-    """
+    """Random palindromes of the training part, shape (B, T - 1) and (B,), with B = `count`."""
     if length <= ENUMERATED_UP_TO:
         halves = _listed_part(length, TRAINING).to(device)
         rows = torch.randint(len(halves), (count,), generator=generator, device=device)
@@ -168,18 +161,16 @@ def _draw_distinct(
         drawn = torch.randint(NUM_CLASSES, shape, generator=generator, dtype=torch.uint8)
         drawn[:, 0] = digit
         kept = torch.cat([kept, drawn[part_of(drawn) == part]])
-        _, first_seen = _unique_rows(_hash(kept))
-        kept = kept[first_seen]
+        kept = kept[_first_places(_hash(kept))]
     return kept[:count]
 
 
-def _unique_rows(keys: Tensor) -> tuple[Tensor, Tensor]:
-    """The different keys (B,) in order of first appearance, and where each first appears."""
+def _first_places(keys: Tensor) -> Tensor:
+    """Where each of the different keys (B,) first appears, in order."""
     _, inverse = torch.unique(keys, return_inverse=True)
-    first_seen = torch.full((int(inverse.max()) + 1,), len(keys))
-    first_seen.scatter_reduce_(0, inverse, torch.arange(len(keys)), reduce="amin")
-    first_seen = first_seen.sort().values
-    return keys[first_seen], first_seen
+    first = torch.full((int(inverse.max()) + 1,), len(keys))
+    first.scatter_reduce_(0, inverse, torch.arange(len(keys)), reduce="amin")
+    return first.sort().values
 
 
 @functools.lru_cache(maxsize=32)

@@ -38,7 +38,7 @@ _AT_ONCE = 500
 """Palindromes evaluated in one piece: bounds the memory of an evaluation."""
 
 _MAY_DIFFER = ("seed", "initialisation", "learning_rate")
-"""In what the networks of a group may differ."""
+"""Settings that may differ within a group."""
 
 
 class StepResult(NamedTuple):
@@ -51,12 +51,11 @@ class StepResult(NamedTuple):
 
 
 def build_network(config: RunConfig, *, guess: int = 0) -> nn.Module:
-    """The network of a run, at its start, on the CPU.
+    """The network of a run with its initial weights, on the CPU.
 
     Args:
         config: of the run.
-        guess: which of the run's starts: 0 is the one that training begins with; random guessing
-            goes on to 1, 2 and so on.
+        guess: which initial weights: training begins with 0, random guessing goes on to 1, 2, ...
     """
     names = ["init", config.cell, config.initialisation, config.length, config.seed]
     seed = seed_of(*names, *(["guess", guess] if guess else []))
@@ -79,13 +78,7 @@ def load_network(config: RunConfig, weights: bytes) -> torch.nn.Module:
 
 
 class Trainer:
-    """One network with its optimiser.
-
-    Args:
-        config: what is trained and how.
-        device: where.
-        dtype: of the weights and of all that is computed.
-    """
+    """One network with its optimiser."""
 
     def __init__(
         self,
@@ -131,7 +124,7 @@ class TrainerGroup:
     networks become one batch of matrices, others are trained one after another.
 
     Args:
-        trainers: on one device, alike in all but the seed, the start and the learning rate.
+        trainers: on one device, alike in all but seed, initialisation and learning rate.
 
     Raises:
         UsageError: where they are not alike.

@@ -254,12 +254,7 @@ class FusedForm(NamedTuple):
     """The class of their buffers."""
 
     def unroll(self, shape: tuple[int, ...], like: Tensor) -> Unrolled:
-        """Buffers for R networks that read S digits of B palindromes.
-
-        Args:
-            shape: R, B, S.
-            like: a tensor of the type and on the device wanted.
-        """
+        """Buffers of the shape (R, B, S), of the type and on the device of `like`."""
         return self.unrolled(self.sizes, shape, like)
 
 

@@ -37,7 +37,7 @@ EVALUATE_EVERY = 50
 """Training steps between two evaluations."""
 
 DIVERGED_LOSS = 1e3
-"""nats: who guesses has 2.3; a network this certain of wrong digits has lost its weights."""
+"""nats: guessing has 2.3; a network this certain of wrong digits has lost its weights."""
 
 PLATEAU_STEPS, PLATEAU_SHARE = 500, 0.3
 """A plateau lasts 500 steps or 30 % of the budget, whichever is more."""
@@ -46,18 +46,17 @@ SHORTEST, GROWTH = 5, 1.3
 """A curriculum begins at this length, and goes on to the next one by this factor."""
 
 LEARNED_LOSS = 0.05
-"""nats: below this loss of a batch a network holds the present length and goes on to the next."""
+"""nats: below this loss of a batch a curriculum's length is learned, and grows."""
 
 SHORTER_SHARE = 0.5
-"""So many of a curriculum's batches are shorter than the present length: a network that has seen
-one length alone can answer by counting, and is lost at the next (Zaremba and Sutskever 2014,
-"Learning to execute", mix lengths for the same reason)."""
+"""Share of a curriculum's batches that are shorter than its present length: a network that saw
+one length alone can answer by counting (Zaremba and Sutskever 2014, "Learning to execute")."""
 
 NUM_MASKED = 1_000
 """Test palindromes that are asked again with x_1 replaced."""
 
 CHECKPOINT_SECONDS = 20.0
-"""At least this long between two checkpoints on disk, so that they cost next to nothing."""
+"""Least time between two checkpoints on disk, so that they cost next to nothing."""
 
 
 class Finished(NamedTuple):
@@ -109,7 +108,7 @@ def train_together(
     Equal to it but for the order of sums in matrix products. One that has ended leaves the others.
 
     Args:
-        configs: alike in all but the seed, the start and the learning rate; no curriculum.
+        configs: alike in all but seed, initialisation and learning rate; no curriculum.
         device: where.
         on_evaluation: told about every evaluation.
 
@@ -166,7 +165,7 @@ class _Tested(NamedTuple):
 
 
 class _Training:
-    """A run on its way: the trainer, the data's generator, the curve."""
+    """A run under way: the trainer, the data's generator, the curve."""
 
     def __init__(self, config: RunConfig, device: torch.device, checkpoint: Path | None) -> None:
         self.config = config
@@ -262,11 +261,8 @@ class _Training:
         # Fewer than 50 steps lie between two where the length has grown, or the budget ends.
         before = [point for point in here if point.step == self.step - EVALUATE_EVERY]
         last_two = [point.validation_accuracy for point in [*before, here[-1]]]
-        if (
-            self.length == self.config.length
-            and len(last_two) == 2
-            and (min(last_two) >= SOLVED_ACCURACY)
-        ):
+        whole = self.length == self.config.length
+        if whole and len(last_two) == 2 and min(last_two) >= SOLVED_ACCURACY:
             self.end_state = "solved"
         elif not loss < DIVERGED_LOSS:
             self.end_state = "diverged"
@@ -286,12 +282,7 @@ class _Training:
         return _Tested(counts, test.exhaustive, *masked)
 
     def finish(self, test: _Tested | None, note: str = "") -> Finished:
-        """Write the record.
-
-        Args:
-            test: what came of the test; None where the memory did not suffice for one.
-            note: what went wrong.
-        """
+        """The record and the weights; `test` is None where the memory did not suffice for one."""
         config = self.config
         tested = 0 if test is None else int(test.counts.sum())
         apart = TASKS[config.task].keeps_apart
@@ -436,7 +427,7 @@ def _last_improvement(curve: list[CurvePoint]) -> int:
 
 def _confusion(targets: Tensor, predicted: Tensor) -> np.ndarray:
     """How often each digit (rows) was answered by each class (columns), shape (K, K)."""
-    counts = np.zeros((10, 10), dtype=np.int64)
+    counts = np.zeros((NUM_CLASSES, NUM_CLASSES), dtype=np.int64)
     np.add.at(counts, (targets.cpu().numpy(), predicted.cpu().numpy()), 1)
     return counts
 

@@ -44,12 +44,7 @@ AHEAD = 2
 
 
 class Cluster:
-    """The nodes of a Ray cluster.
-
-    Args:
-        address: HOST:PORT of its head; `LOCAL` to begin one on this machine.
-        options: what does not change from run to run.
-        most: how many runs it may train at a time.
+    """The nodes of a Ray cluster, which train at most `most` runs at a time.
 
     Raises:
         UsageError: where Ray is not installed or nothing listens at the address.
@@ -67,8 +62,7 @@ class Cluster:
         self._pipe: Connection
 
     def __enter__(self) -> Self:
-        """Ray is begun when there are runs for it."""
-        return self
+        return self  # Ray is begun when there are runs for it
 
     def __exit__(self, *exception: object) -> None:
         """Leave the cluster: its tasks end with their driver."""

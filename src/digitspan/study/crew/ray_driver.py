@@ -1,4 +1,4 @@
-"""Carries runs to the nodes of a Ray cluster and what comes of them back; no store, no decisions.
+"""Drives a Ray cluster: hands runs to its nodes and their results back; no store, no decisions.
 
 It is a process of its own, between the study and the cluster (cluster.py says why). Every task is
 one run, tried once: whether it is tried again is for the study to say.
@@ -26,23 +26,17 @@ TRAINER = "digitspan.study.crew.worker"
 """The module whose `train_run` the nodes call."""
 
 STATUS_SECONDS = 1.0
-"""How often it is said how the cluster stands."""
+"""Seconds between status reports."""
 
 Resources = Mapping[str, float]
 """What a node has, as Ray counts it: "CPU", "GPU"."""
 
 
 def drive(pipe: Connection, options: WorkerOptions, address: str, most: int) -> None:
-    """Give what comes through the pipe to the cluster, until the pipe closes.
+    """Give what comes through the pipe to the cluster at an address, until the pipe closes.
 
     In: what `request` makes. Out: messages with their run's "key", and whether its "weights"
     follow; and `{"connecting": true}` once, `{"nodes": n, "slots": n}` every second.
-
-    Args:
-        pipe: to the study.
-        options: what does not change from run to run.
-        address: HOST:PORT, or `LOCAL`.
-        most: how many runs may be trained at a time.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "3")  # tries to connect, a second each
@@ -92,7 +86,7 @@ class _Driver:
         self.keys: dict[Any, str] = {}
 
     def run(self) -> None:
-        """Carry, until the pipe closes."""
+        """Hand runs out and results back, until the pipe closes."""
         import ray
 
         said = 0.0
