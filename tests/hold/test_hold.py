@@ -182,11 +182,11 @@ def test_single_run_of_a_study_is_asked_by_its_key(study, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--lengths", "1"], "--lengths must be whole numbers from 2 to"),
-        (["--lengths", "99999999999"], "--lengths must be whole numbers from 2 to"),
+        (["--lengths", "1"], "--lengths must be a whole number from 2 to"),
+        (["--lengths", "99999999999"], "--lengths must be a whole number from 2 to"),
         (["--lengths", "many"], "--lengths"),
-        (["--palindromes", "0"], "--palindromes must be a whole number from 1 to 100,000; got 0"),
-        (["--palindromes", "1000000000"], "from 1 to 100,000; got 1000000000"),
+        (["--palindromes", "0"], "--palindromes must be a whole number from 1 to 100,000; got '0"),
+        (["--palindromes", "1000000000"], "from 1 to 100,000; got '1000000000'"),
     ],
 )
 def test_bad_numbers_are_refused_in_one_sentence(words, said, study, capsys):

@@ -6,13 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
-from digitspan.commands.options import add_json, path, print_json, require_torch
+from digitspan.commands.options import add_json, output_console, path, print_json, require_torch
 from digitspan.files import require_writable_folder
 
 if TYPE_CHECKING:
@@ -68,7 +66,10 @@ def run(options: argparse.Namespace) -> int:
     document["rows"] = [row.to_json() for row in rows]
     document["costs"] = [cost.to_json() for cost in costs]
     if options.out:
-        _write(document, costs, options.out)
+        text = json.dumps(document, indent=1)
+        (options.out / "bench.json").write_text(f"{text}\n", encoding="utf-8")
+        if costs:
+            scaling.draw_costs(costs, options.out / "cost.svg")
     if options.json:
         print_json(document)
     else:
@@ -85,18 +86,9 @@ def _rows(groups: tuple[str, ...], effort: Effort) -> Iterator[BenchmarkRow]:
             yield from group.rows(effort)
 
 
-def _write(document: dict[str, Any], costs: list[Cost], folder: Path) -> None:
-    """Keep what was measured."""
-    from digitspan.bench.scaling import draw_costs
-
-    (folder / "bench.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    if costs:
-        draw_costs(costs, folder / "cost.svg")
-
-
 def _print_tables(machine: dict[str, Any], rows: list[BenchmarkRow], costs: list[Cost]) -> None:
     """The rows, and the exponents, on standard output."""
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = output_console()
     table = Table(title=f"{machine['cpu']}, one thread, torch {machine['torch']}")
     for heading in ("", "ours, ms", "peer", "peer, ms", "ratio", "goal", ""):
         table.add_column(heading, justify="right" if heading.endswith("ms") else "left")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from digitspan.commands.interrupts import interruptible_import
-from digitspan.commands.options import add_json, print_json, require_torch
+from digitspan.commands.options import (
+    add_json,
+    output_console,
+    print_json,
+    require_torch,
+    whole_number,
+)
 from digitspan.commands.progress import Progress
-from digitspan.errors import UsageError
 from digitspan.hold.kept_answers import Answers, read_kept_answers, write_kept_answers
 from digitspan.hold.spans import (
     Replicates,
@@ -44,14 +46,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--lengths",
         metavar="N",
         nargs="+",
-        type=int,
+        type=whole_number(2, LONGEST),
         default=[100, 1_000, 10_000, 100_000],
         help="palindrome lengths T to ask, at least 2 (default: 100 1000 10000 100000)",
     )
     parser.add_argument(
         "--palindromes",
         metavar="N",
-        type=int,
+        type=whole_number(1, MOST_PALINDROMES),
         default=100,
         help="how many to ask at each length, at least 1 (default: 100)",
     )
@@ -65,16 +67,6 @@ def run(options: argparse.Namespace) -> int:
         UsageError: where a run cannot be found, or read piece by piece.
     """
     lengths = sorted(set(options.lengths))
-    if lengths[0] < 2 or lengths[-1] > LONGEST:
-        got = lengths[0] if lengths[0] < 2 else lengths[-1]
-        message = f"--lengths must be whole numbers from 2 to {LONGEST:,}; got {got:,}"
-        raise UsageError(message)
-    if not 1 <= options.palindromes <= MOST_PALINDROMES:
-        message = (
-            f"--palindromes must be a whole number from 1 to {MOST_PALINDROMES:,}; "
-            f"got {options.palindromes}"
-        )
-        raise UsageError(message)
     groups = [group for name in options.runs for group in networks_of(name)]
     require_torch()
     with interruptible_import("torch"):
@@ -86,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"holding": [answers_document(*pair) for pair in answers]})
     else:
-        Console(width=None if sys.stdout.isatty() else 150).print(holding_table(answers))
+        output_console().print(holding_table(answers))
         if any(holding_span(found).method == "isotonic" for _, found in answers):
             print(ISOTONIC)
     return 0

@@ -81,14 +81,7 @@ class ProgressTask:
     def update(
         self, done: float, note: str = "", *, total: float | None = None, left: float | None = None
     ) -> None:
-        """So much is done.
-
-        Args:
-            done: of `total`.
-            note: what else to say.
-            total: the size, where it is another now.
-            left: seconds left; by default at the speed since the first update.
-        """
+        """So much is done; `left` in seconds, by default at the speed since the first update."""
         now = time.monotonic()
         self._total = total or self._total
         text = f"{done:,.0f}" + ("" if self._total is None else f" of {self._total:,.0f}")

@@ -9,12 +9,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from digitspan.cells import title
 from digitspan.commands.interrupts import interruptible_import
-from digitspan.commands.options import add_json, path, print_json, require_torch
+from digitspan.commands.options import add_json, output_console, path, print_json, require_torch
 from digitspan.commands.progress import Progress
 from digitspan.files import require_writable_folder
 from digitspan.hold.kept_answers import read_kept_answers
@@ -87,7 +86,7 @@ def print_summary(summary: Summary, folder: Path) -> None:
     Raises:
         UsageError: where what `digitspan hold` has kept beside the study is damaged.
     """
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = output_console()
     console.print(spans_table(summary))
     console.print(lengths_table(summary))
     if summary.config.climb:
@@ -139,14 +138,12 @@ def reasons(study: Study, summary: Summary) -> dict[str, str]:
 def _print_reasons(study: Study, summary: Summary) -> None:
     """Print the reasons as a table, a row a run."""
     found = reasons(study, summary)
-    table = Table(title="Why runs were not solved")
-    for heading in ("cell", "T", "rate", "seed", "end", "why"):
-        table.add_column(heading)
+    table = Table("cell", "T", "rate", "seed", "end", "why", title="Why runs were not solved")
     for record in _unsolved(summary):
         config = record.config
         numbers = (str(config.length), f"{config.learning_rate:g}", str(config.seed))
         table.add_row(title(config.cell), *numbers, record.end_state, found[config.key])
-    Console(width=None if sys.stdout.isatty() else 150).print(table)
+    output_console().print(table)
 
 
 def _unsolved(summary: Summary) -> list[RunRecord]:

@@ -17,6 +17,7 @@ from digitspan.commands.options import (
     path,
     print_json,
     require_trainable,
+    whole_number,
 )
 from digitspan.commands.progress import Progress, ProgressTask
 from digitspan.commands.show import print_summary, write_figures
@@ -52,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         add_setting(parser, StudyConfig, name)
     parser.add_argument(
         "--workers",
-        type=_workers,
+        type=whole_number(1, 1024),
         metavar="N",
         help="runs at a time, one thread each (default: one a core)",
     )
@@ -176,14 +177,6 @@ def _cluster(options: argparse.Namespace) -> str | None:
         message = f"--address {options.address[:80]} needs --runner ray"
         raise UsageError(message)
     return None
-
-
-def _workers(text: str) -> int:
-    """A number of runs at a time, from 1 to 1,024."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1024):
-        message = f"must be a whole number from 1 to 1024; got {text[:80]!r}"
-        raise argparse.ArgumentTypeError(message)
-    return int(text)
 
 
 class StudyProgress(Progress, StudyObserver):

@@ -1,9 +1,7 @@
 """The holding span: how long trained networks keep a digit, at lengths far beyond their training.
 
-The same weights are asked fixed palindromes of T = 100, 1,000 ... up to 10,000,000, which are made
-and read piece by piece, in constant memory. A network holds a length if it answers 99 % of them,
-which is what makes a run solved; the holding span of several networks is measured from these
-shares like a trained span (study/span.py). See docs/protocol.md, section 10.
+Fixed palindromes are made and read piece by piece, in constant memory. A network holds a length
+if it answers 99 % of them (docs/protocol.md, section 10).
 """
 
 from __future__ import annotations
@@ -29,8 +27,7 @@ def check_can_be_asked(config: RunConfig) -> None:
     """Refuse a run whose network cannot be asked very long palindromes.
 
     Raises:
-        UsageError: where it was not trained on palindromes, or its cell has no `step`, so that
-            nothing can be read piece by piece.
+        UsageError: where it was not trained on palindromes, or its cell has no `step`.
     """
     if config.task != "palindrome":
         message = (
@@ -53,13 +50,7 @@ def ask(
     *,
     on_digits: Callable[[int], None] = lambda read: None,
 ) -> list[Answers]:
-    """Ask trained networks palindromes of a length they need not have been trained at.
-
-    Args:
-        networks: their weights, by what they are: of one cell, encoding and hidden size.
-        length: T, at least 2.
-        count: how many palindromes.
-        on_digits: told how many digits have been read.
+    """Ask networks of one cell, encoding and hidden size `count` palindromes of any length T.
 
     Raises:
         UsageError: as `check_can_be_asked`.

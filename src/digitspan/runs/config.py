@@ -9,7 +9,7 @@ import json
 from typing import Any, Self
 
 from digitspan.cells import CELLS, check_cell, check_initialisation
-from digitspan.runs.settings import check_settings, setting
+from digitspan.runs.settings import check_setting, setting
 from digitspan.tasks import TASKS, check_task
 
 __all__ = ["ENCODINGS", "OPTIMIZERS", "TRAINED", "RunConfig"]
@@ -57,7 +57,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if ":" in str(self.cell) and self.initialisation == "uniform":
             object.__setattr__(self, "initialisation", "own")
-        check_settings(self)
+        for field in dataclasses.fields(self):
+            check_setting(field, getattr(self, field.name))
         for name in ("learning_rate", "max_grad_norm"):  # 1 and 1.0 are the same run
             object.__setattr__(self, name, float(getattr(self, name)))
         check_cell(self.cell)

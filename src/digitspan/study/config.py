@@ -48,9 +48,7 @@ class StudyConfig:
         (), "further optimisers, at the shortest length (Question 1.4)", choices=OPTIMIZERS
     )
     compared_rates: tuple[float, ...] = setting((), "learning rates for them", above=0)
-    curriculum: bool = setting(
-        False, "begin every run at T = 5; the length grows once it is learned"
-    )
+    curriculum: bool = setting(False, "begin at T = 5; the length grows once it is learned")
     task: str = setting("palindrome", "what is asked (docs/glossary.md)", choices=tuple(TASKS))
     controls: bool = setting(False, "also run the controls: read-out only, and guessing")
     adaptive: bool = setting(False, "place lengths where they tell most, between the ones given")

@@ -30,35 +30,25 @@ def merge_stores(studies: Iterable[Path], folder: Path) -> int:
 
     Args:
         studies: their folders, or the stores themselves.
-        folder: where the one is to be; one that is there takes part like the others.
-
-    Returns:
-        How many rows it has now.
+        folder: of the one; a store that is there takes part like the others. Its rows are counted.
 
     Raises:
         UsageError: where there is no store.
         StoreError: where one is damaged, or they contradict each other.
     """
-    shards = [_read(study) for study in studies]
+    shards = [read_study(study).require_undamaged() for study in studies]
     _merged_config(shards)  # refused before anything is written
     _merged_rows(shards)
     require_writable_folder(folder, "--out")
     with Store.create(folder) as store:
         if store.value("config") is not None:
-            shards.insert(0, _read(folder))
+            shards.insert(0, read_study(folder).require_undamaged())
         config, rows = _merged_config(shards), _merged_rows(shards)
         remove_unfinished(folder / "weights")
         for shard in shards:
             _copy_weights(shard, folder)
         store.replace_all(rows, config.canonical)
     return len(rows)
-
-
-def _read(path: Path) -> Study:
-    """One of the studies."""
-    shard = read_study(path)
-    shard.require_undamaged()
-    return shard
 
 
 def _merged_config(shards: list[Study]) -> StudyConfig:

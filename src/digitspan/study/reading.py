@@ -53,8 +53,8 @@ class Study:
             raise StoreError(message)
         return StudyConfig.from_words(json.loads(self.settings))
 
-    def require_undamaged(self) -> None:
-        """Refuse a study with damaged rows.
+    def require_undamaged(self) -> Study:
+        """This study, unless rows of it are damaged.
 
         Raises:
             StoreError: with their number, and the command that does their runs again.
@@ -65,6 +65,7 @@ class Study:
                 f"options and --out {self.folder} does their runs again"
             )
             raise StoreError(message)
+        return self
 
     def weights(self, record: RunRecord) -> bytes | None:
         """The weights that the study keeps of a run; None where it keeps none.
@@ -114,11 +115,7 @@ def is_study(path: Path) -> bool:
 
 
 def read_study(path: Path, *, curves: bool = True) -> Study:
-    """Read a study.
-
-    Args:
-        path: its folder, or the store in it.
-        curves: read the curves of the runs too (they are most of a store).
+    """Read a study, given its folder or the store in it; the curves are most of what there is.
 
     Raises:
         UsageError: where there is no study.

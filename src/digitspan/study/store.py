@@ -76,11 +76,9 @@ class Store:
 
     @classmethod
     def create(cls, folder: Path, *, durable: bool = False) -> Self:
-        """Open a study's store to write, making it where it is not there.
+        """Open the store in a study's folder to write, making it where it is not there.
 
-        Args:
-            folder: the study's folder, which exists.
-            durable: wait for the disk at every row, so that not even a power cut loses one.
+        With `durable` every row waits for the disk, so that not even a power cut loses one.
 
         Raises:
             StoreError: where another process writes to it, or it is not a store of ours.
@@ -168,11 +166,7 @@ class Store:
         self._connection.execute(query, (*columns, _digest(*columns)))
 
     def rows(self, *, curves: bool = True) -> dict[str, Row]:
-        """All rows that are whole, by key, sorted; `damaged` counts the others.
-
-        Args:
-            curves: read the curves too (they are most of a store).
-        """
+        """All undamaged rows, by key, sorted; `damaged` counts the others."""
         rows: dict[str, Row] = {}
         self.damaged = 0
         expected = self._whole_rows()  # first: whoever writes meanwhile only adds

@@ -116,7 +116,7 @@ def held_out(length: int, part: str) -> HeldOut:
 
 
 def very_long(length: int, count: int, first: int, stop: int) -> Tensor:
-    """Digits `first` to `stop` - 1 of fixed palindromes of any length, (B, `stop` - `first`).
+    """Digits `first` to `stop` - 1, counted from 0, of `count` fixed palindromes, (B, any number).
 
     Each digit is a hash of its palindrome and its place, so that a piece can be had without the
     rest. Every first digit occurs equally often where `count` is a multiple of ten.
@@ -124,12 +124,6 @@ def very_long(length: int, count: int, first: int, stop: int) -> Tensor:
     >>> whole = very_long(9, 20, 0, 9)
     >>> bool((whole == whole.flip(1)).all()), bool((whole[:, 2:5] == very_long(9, 20, 2, 5)).all())
     (True, True)
-
-    Args:
-        length: T.
-        count: B.
-        first: the place of the first digit wanted, counted from 0.
-        stop: the place after the last one.
     """
     places = torch.arange(first, stop)
     places = torch.minimum(places, length - 1 - places)  # mirrored

@@ -123,11 +123,8 @@ class TrainerGroup:
     whole: it can answer, be saved, or leave; the rest is then a new group. The sheet's two
     networks become one batch of matrices, others are trained one after another.
 
-    Args:
-        trainers: on one device, alike in all but seed, initialisation and learning rate.
-
     Raises:
-        UsageError: where they are not alike.
+        UsageError: where they differ in more than seed, initialisation and learning rate.
     """
 
     def __init__(self, trainers: Sequence[Trainer]) -> None:

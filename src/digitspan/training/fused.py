@@ -69,12 +69,7 @@ class Sizes(NamedTuple):
 
 
 class Packed:
-    """The parameters of R networks, or their gradients: one row each, and views into the rows.
-
-    Args:
-        flat: the rows, shape (R, P).
-        sizes: of each network.
-    """
+    """The parameters of R networks, or their gradients: rows (R, P), and views into them."""
 
     def __init__(self, flat: Tensor, sizes: Sizes) -> None:
         self.flat, self.sizes = flat, sizes
@@ -111,10 +106,7 @@ class Packed:
 class Unrolled(abc.ABC):
     """The buffers of R networks that read S digits of B palindromes, and the steps through them.
 
-    Args:
-        sizes: of each network.
-        shape: R, B, S.
-        like: a tensor of the type and on the device wanted.
+    Their shape is (R, B, S); they are of the type and on the device of `like`.
     """
 
     def __init__(self, sizes: Sizes, shape: tuple[int, ...], like: Tensor) -> None:

@@ -107,13 +107,9 @@ def train_together(
 
     Equal to it but for the order of sums in matrix products. One that has ended leaves the others.
 
-    Args:
-        configs: alike in all but seed, initialisation and learning rate; no curriculum.
-        device: where.
-        on_evaluation: told about every evaluation.
-
     Raises:
-        UsageError: where they are not alike or grow, or a cell of one's own cannot be found.
+        UsageError: where they differ in more than seed, initialisation and learning rate, or have
+            a curriculum, or a cell of one's own cannot be found.
     """
     if len(configs) > 1 and any(config.curriculum for config in configs):
         message = "networks whose length grows are of different lengths; train them one by one"
