@@ -102,14 +102,9 @@ def _time_until_solved(effort: Effort, length: int) -> Iterator[BenchmarkRow]:
     name = f"LSTM until solved, T = {length}"
     note = f"{record.end_state} after {record.steps} steps"
     seconds, steps, solved = _torch_until_solved(config)
-    end = "solved" if solved else "not solved"
-    yield BenchmarkRow.of_seconds(
-        name,
-        ours,
-        "torch.nn.LSTM, our rate, start and stopping rule",
-        seconds,
-        note=f"{note}; peer {end} after {steps}",
-    )
+    said = f"{note}; peer {'solved' if solved else 'not solved'} after {steps}"
+    peer = "torch.nn.LSTM, our rate, start and stopping rule"
+    yield BenchmarkRow.of_seconds(name, ours, peer, seconds, note=said)
     template = _template_seconds(effort, "lstm", length)
     peer = "torch.nn.LSTM, the template's recipe"
     said = f"{note}; peer's {_TEMPLATE_STEPS:,} steps {_scaled(effort)}, solved or not"
@@ -117,7 +112,7 @@ def _time_until_solved(effort: Effort, length: int) -> Iterator[BenchmarkRow]:
 
 
 def _torch_until_solved(config: RunConfig) -> tuple[float, int, bool]:
-    """Seconds, steps and whether it was solved: `torch.nn.LSTM` under our protocol, our start."""
+    """Seconds, steps and whether it was solved: `torch.nn.LSTM` under our protocol."""
     network = torch_with_our_weights(config)
     step = autograd_step(network, config.optimizer, config.learning_rate)
     generator = torch.Generator().manual_seed(seed_of("data", config.length, config.seed))
@@ -175,14 +170,8 @@ def _long_strings(effort: Effort) -> BenchmarkRow:
         per=digits.shape[1],
     )
     note = f"{1e3 / ours.median_ms:,.0f} steps a second"
-    return BenchmarkRow(
-        "LSTM reads a digit of 64 long strings",
-        ours,
-        "torch.nn.LSTM in pieces of 2,000",
-        theirs,
-        3,
-        note,
-    )
+    name, theirs_name = "LSTM reads a digit of 64 long strings", "torch.nn.LSTM in pieces of 2,000"
+    return BenchmarkRow(name, ours, theirs_name, theirs, goal=3, note=note)
 
 
 def _template_seconds(effort: Effort, cell: str, length: int) -> float:

@@ -1,7 +1,7 @@
 """One store out of several, each a shard of one study.
 
-Shards are studies that differ at most in which cells, encodings or starts they cover: these do not
-know of each other, so that their runs together are those of the study that covers all.
+Shards are studies that differ at most in which cells, encodings or initialisations they cover:
+these do not depend on each other, so together their runs are those of the study that covers all.
 """
 
 from __future__ import annotations
