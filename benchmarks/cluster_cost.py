@@ -49,11 +49,11 @@ def work(pipe: Any, options: WorkerOptions) -> None:
     worker.work(pipe, options)
 
 
-def carry(pipe: Any, options: WorkerOptions, address: str, most: int) -> None:
+def drive(pipe: Any, options: WorkerOptions, address: str, most: int) -> None:
     """Ray's process, whose nodes' tasks are empty."""
     ray_driver.TRAINER = "cluster_cost"
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # of the nodes that it begins
-    ray_driver.carry(pipe, options, address, most)
+    ray_driver.drive(pipe, options, address, most)
 
 
 class Clock:
@@ -107,7 +107,7 @@ def populations() -> dict[str, float]:
 
 def main() -> None:
     """Measure, print, write."""
-    pool.work, cluster.carry = work, carry
+    pool.work, cluster.drive = work, drive
     rows: dict[str, float] = {}
     for name, tuning in (("with weights", False), ("without weights", True)):
         found: dict[str | None, list[float]] = {None: [], "local": []}

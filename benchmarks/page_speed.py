@@ -25,7 +25,7 @@ from digitspan.look.page.choose import Chosen
 from digitspan.look.page.data import document
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
-from digitspan.study.kept_runs import KeptRun
+from digitspan.study.reading import SavedRun
 from digitspan.training.engine import build_network
 
 DIGITS = "68284674764828176543201234561"
@@ -38,11 +38,11 @@ KEY_PRESS = """async (digits) => {
 }"""
 
 
-def kept_run(cell: str) -> KeptRun:
+def kept_run(cell: str) -> SavedRun:
     """A network at its start: its numbers cost what a trained one's do."""
     config = RunConfig(cell=cell, hidden_size=128, length=30)
     weights = safetensors.torch.save(build_network(config).state_dict())
-    return KeptRun(config, RunRecord.crashed(config, ""), weights, None)
+    return SavedRun(RunRecord.crashed(config, ""), weights, None)
 
 
 def seconds_at_work(session: Any) -> float:

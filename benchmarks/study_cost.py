@@ -39,10 +39,10 @@ def training_parts(rounds: int) -> dict[str, float]:
 
     from digitspan.runs.config import RunConfig
     from digitspan.tasks.palindrome import draw_training
-    from digitspan.training.run import _Run
+    from digitspan.training.run import _Training
 
     torch.set_num_threads(1)
-    run = _Run(RunConfig(cell="lstm", length=20), torch.device("cpu"), None)
+    run = _Training(RunConfig(cell="lstm", length=20), torch.device("cpu"), None)
     config, generator = run.config, torch.Generator().manual_seed(0)
 
     def bare_steps() -> None:

@@ -8,7 +8,7 @@ from digitspan.look.page import page_html
 from digitspan.look.page.choose import Chosen
 from digitspan.look.page.data import document
 from digitspan.runs.config import RunConfig
-from digitspan.study.kept_runs import KeptRun
+from digitspan.study.reading import SavedRun
 from digitspan.training.engine import build_network
 
 __all__ = ["kept_run", "page_of"]
@@ -24,7 +24,7 @@ def kept_run(cell="lstm", encoding="one-hot", *, hidden_size=12, length=9, seed=
         for parameter in network.parameters():
             parameter.mul_(gain)
     weights = safetensors.torch.save(network.state_dict(), {"config": config.canonical})
-    return KeptRun(config, made_up_record(config, solved=False), weights, None)
+    return SavedRun(made_up_record(config, solved=False), weights, None)
 
 
 def page_of(*runs, show=2, study=None, about=""):

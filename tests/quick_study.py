@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
     if os.environ.get("QUICK_TRAINING") != "real":
         cluster.CONNECT_SECONDS = 90  # the machine may have other things to do
-        pool.work, cluster.carry = quick_worker.work, quick_worker.carry
+        pool.work, cluster.drive = quick_worker.work, quick_worker.drive
     study.write_figures = lambda summary, folder: None
-    study._require_in_torch = lambda config, device: None
+    study.require_trainable = lambda configs, device: None
     sys.exit(main(["study", *sys.argv[1:]]))

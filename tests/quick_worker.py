@@ -116,9 +116,9 @@ def make_up() -> None:
     sys.modules |= {module.__name__: module for module in (run, machine)}
 
 
-def carry(pipe, options, address, most) -> None:
-    """`digitspan.study.crew.ray_driver.carry` whose nodes make their training up."""
+def drive(pipe, options, address, most) -> None:
+    """`digitspan.study.crew.ray_driver.drive` whose nodes make their training up."""
     ray_driver.TRAINER = "quick_node"
     if version := os.environ.get("QUICK_RAY_VERSION"):
         importlib.import_module("ray").__version__ = version
-    ray_driver.carry(pipe, options, address, most)
+    ray_driver.drive(pipe, options, address, most)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from digitspan import __version__
-from digitspan.commands.interrupts import importing
+from digitspan.commands.interrupts import interruptible_import
 from digitspan.errors import ConfigError, DigitspanError, UsageError, one_of
 
 __all__ = ["COMMANDS", "command_parser", "main"]
@@ -103,7 +103,7 @@ def _run(words: list[str]) -> int:
 
 def _module(name: str) -> Any:
     """The module of a command."""
-    with importing("numpy"):
+    with interruptible_import("numpy"):
         return importlib.import_module(f"digitspan.commands.{name}")
 
 

@@ -21,13 +21,13 @@ __all__ = [
 ]
 
 TRIES = 20 if os.name == "nt" else 1
-"""How often a file is moved into place: on Windows another program may hold it for a moment."""
+"""Attempts to move a file into place: on Windows another program may hold it for a moment."""
 
 TRY_AGAIN_SECONDS = 0.1
-"""How long to wait in between."""
+"""Seconds between attempts."""
 
 _UNFINISHED = ".unfinished-"
-"""How the name of a file begins that is still being written."""
+"""Prefix of the name of a file that is still being written."""
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
@@ -37,17 +37,12 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that whoever looks, at whatever moment, sees the old one or the new one.
+def write_whole(path: Path, content: bytes, *, previous: Path | None = None) -> None:
+    """Write a file atomically; one that was there is moved to `previous`, where that is named.
 
     Raises:
         DigitspanError: where the disk is full or the file cannot be written.
     """
-    _write(path, content, previous=None)
-
-
-def _write(path: Path, content: bytes, *, previous: Path | None) -> None:
-    """Write a file whole; the one that was there is moved to `previous`, where one is named."""
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +94,7 @@ def write_verified(path: Path, content: bytes) -> None:
     """
     # A damaged one must not take the place of the whole one before it.
     previous = _previous(path) if _verified(path) is not None else None
-    _write(path, hashlib.sha256(content).digest() + content, previous=previous)
+    write_whole(path, hashlib.sha256(content).digest() + content, previous=previous)
 
 
 def read_verified(path: Path) -> tuple[bytes | None, bool]:

@@ -54,10 +54,7 @@ def memory_bits(counts: np.ndarray) -> float:
 
     I = sum_jk P(j, k) log2(P(j, k) / (P(j) P(k))), from counts, less its bias of
     (cells - rows - columns + 1) / (2 N ln 2), cells, rows and columns being those that are not
-    empty (Miller 1955); in [0, log2 K].
-
-    Args:
-        counts: how often digit j was answered by class k, shape (K, K).
+    empty (Miller 1955); in [0, log2 K]. `counts` (K, K): how often digit j was answered by k.
     """
     total = counts.sum()
     joint = counts / total

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from digitspan.bench import jobs, measure, peers, population, scaling, steps
-from digitspan.bench.measure import Effort, Row, Timing, in_turn
+from digitspan.bench.measure import BenchmarkRow, Effort, MedianTime, in_turn
 from digitspan.commands import bench
 from digitspan.runs.config import RunConfig
 from digitspan.tasks.palindrome import draw_training
@@ -29,15 +29,15 @@ def test_functions_are_timed_in_turn():
         lambda: calls.append("A"), lambda: calls.append("B"), seconds=0, clock=lambda: next(ticks)
     )
     assert "".join(calls) == "AB" * 7  # two to warm up, five that count
-    assert first == second == Timing(1000.0, 0.0)
+    assert first == second == MedianTime(1000.0, 0.0)
 
 
 def test_ratio_is_larger_where_we_are_faster():
-    row = Row("x", Timing(2.0, 0.1), "peer", Timing(5.0, 0.2), goal=1.5)
+    row = BenchmarkRow("x", MedianTime(2.0, 0.1), "peer", MedianTime(5.0, 0.2), goal=1.5)
     assert row.ratio == 2.5
     document = row.to_json()
     assert {"name", "ours_ms", "peer", "peer_ms", "ratio", "goal"} <= set(document)
-    assert Row("x", Timing(2.0, 0.1), "peer", None).to_json()["ratio"] is None
+    assert BenchmarkRow("x", MedianTime(2.0, 0.1), "peer", None).to_json()["ratio"] is None
 
 
 def test_operations_of_a_step_are_those_of_its_products():
@@ -58,7 +58,7 @@ def test_torch_network_with_our_start_answers_as_ours():
     config = RunConfig(cell="lstm", length=20, initialisation="forget-bias-1", hidden_size=8)
     inputs = draw_training(20, 5, torch.Generator().manual_seed(0)).inputs
     ours = build_network(config)(encode(inputs, 10))
-    torch.testing.assert_close(jobs.torch_with_our_start(config)(encode(inputs, 10)), ours)
+    torch.testing.assert_close(jobs.torch_with_our_weights(config)(encode(inputs, 10)), ours)
 
 
 def test_exponent_of_a_power_is_found():
@@ -74,7 +74,7 @@ def test_rows_are_measured(group):
 
 
 def test_command_prints_one_json_document(monkeypatch, tmp_path, capsys):
-    row = Row("x", Timing(2.0, 0.1), "peer", Timing(5.0, 0.2), goal=1.5)
+    row = BenchmarkRow("x", MedianTime(2.0, 0.1), "peer", MedianTime(5.0, 0.2), goal=1.5)
     cost = scaling.Cost("T", (10, 100), (1.0, 10.0))
     monkeypatch.setattr(steps, "rows", lambda effort: iter([row]))
     monkeypatch.setattr(scaling, "costs", lambda effort: iter([cost]))
@@ -90,7 +90,7 @@ def test_command_prints_one_json_document(monkeypatch, tmp_path, capsys):
 
 
 def test_command_prints_a_table(monkeypatch, capsys):
-    row = Row("LSTM step", Timing(2.0, 0.1), "peer", None, note="does not run here")
+    row = BenchmarkRow("LSTM step", MedianTime(2.0, 0.1), "peer", None, note="does not run here")
     monkeypatch.setattr(steps, "rows", lambda effort: iter([row]))
     assert bench.run(options("--quick", "--only", "steps")) == 0
     assert "LSTM step" in capsys.readouterr().out

@@ -235,11 +235,11 @@ BAD = [
     ((*STUDY, "--cells", "rnn", "gur"), "cell", "rnn, lstm, relu-rnn, gru", "gur"),
     ((*STUDY, "--encoding", "two-hot"), "--encoding", "one-hot, scalar", "two-hot"),
     ((*STUDY, "--initialisation", "zeros"), "--initialisation", "uniform", "zeros"),
-    ((*STUDY, "--workers", "0"), "--workers", "from 1 to 1024", "0"),
-    ((*STUDY, "--workers", "-1"), "--workers", "from 1 to 1024", "-1"),
-    ((*STUDY, "--workers", "2.5"), "--workers", "from 1 to 1024", "2.5"),
-    ((*STUDY, "--workers", "²"), "--workers", "from 1 to 1024", "²"),
-    ((*STUDY, "--workers", "1" * 5000), "--workers", "from 1 to 1024", "111"),
+    ((*STUDY, "--workers", "0"), "--workers", "from 1 to 1,024", "0"),
+    ((*STUDY, "--workers", "-1"), "--workers", "from 1 to 1,024", "-1"),
+    ((*STUDY, "--workers", "2.5"), "--workers", "from 1 to 1,024", "2.5"),
+    ((*STUDY, "--workers", "²"), "--workers", "from 1 to 1,024", "²"),
+    ((*STUDY, "--workers", "1" * 5000), "--workers", "from 1 to 1,024", "111"),
     ((*STUDY, "--hidden-size", "0"), "--hidden-size", "from 1 on", "0"),
     ((*STUDY, "--batch-size", "0"), "--batch-size", "from 1 on", "0"),
     ((*STUDY, "--train-steps", "0"), "--train-steps", "from 1 on", "0"),
@@ -403,7 +403,7 @@ TOML = {
     "adaptive = 3": "--adaptive must be",
     "controls = 'yes'": "--controls must be",
     "note = 3": "--note must be",
-    "workers = 0": "--workers must be a whole number from 1 to 1024; got '0'",
+    "workers = 0": "--workers must be a whole number from 1 to 1,024; got '0'",
     "workers = true": "--workers must be",
     "workers = '2'": "--workers must be",
     "workers = [2]": "--workers must be",
@@ -538,7 +538,7 @@ def test_folder_without_permission_is_refused(command, tmp_path):
         become = (
             f"import os, sys; from digitspan.cli import main; "
             f"from digitspan.commands import {command}; "
-            f"{command}.require_torch = lambda: None; "
+            f"{command}.require_trainable = lambda configs, device: None; "
             f"os.geteuid() or (os.setgroups([]), os.setgid(65534), os.setuid(65534)); "
             f"sys.exit(main(sys.argv[1:]))"
         )
@@ -812,8 +812,7 @@ def test_random_call_is_done_or_refused(times, here, capsys, monkeypatch):
             pytest.fail("an absurd study was let through")
         return {}
 
-    for module in (train_command, study_command):
-        monkeypatch.setattr(module, "require_cell", lambda config: None)
+    monkeypatch.setattr("digitspan.commands.options._require_cell", lambda config: None)
     monkeypatch.setattr(train_command, "_train", no_training)
     monkeypatch.setattr(study_command, "run_study", no_study)
     monkeypatch.setattr("digitspan.figures.write_study_figures", lambda summary, folder: [])

@@ -10,8 +10,8 @@ from studies import made_up_rows
 
 from digitspan.cli import main
 from digitspan.files import sha256
-from digitspan.hold.asking import hold
-from digitspan.hold.kept_answers import Held
+from digitspan.hold.asking import ask
+from digitspan.hold.kept_answers import Answers
 from digitspan.runs.config import RunConfig
 from digitspan.study.config import StudyConfig
 from digitspan.study.store import Store
@@ -61,17 +61,17 @@ def test_answers_are_those_of_the_network_itself():
     start = {
         name: value.contiguous() for name, value in build_network(broken).state_dict().items()
     }
-    found = hold({config: weights, broken: safetensors.torch.save(start)}, 60, 50)
+    found = ask({config: weights, broken: safetensors.torch.save(start)}, 60, 50)
     digits = very_long(60, 50, 0, 59)
     logits = build_network(broken)(encode(digits, 10))
     right = int((logits.argmax(dim=1) == digits[:, 0]).sum())
-    assert found == [Held(config.key, 60, 50, 50), Held(broken.key, 60, right, 50)]
+    assert found == [Answers(config.key, 60, 50, 50), Answers(broken.key, 60, right, 50)]
     assert [held.holds for held in found] == [True, False]
 
 
 def test_network_that_forgets_holds_up_to_where_it_forgets():
     config, weights = keeper(leak=0.5)
-    found = {length: hold({config: weights}, length, 20)[0].holds for length in (10, 2_000)}
+    found = {length: ask({config: weights}, length, 20)[0].holds for length in (10, 2_000)}
     assert found == {10: True, 2_000: False}
 
 
@@ -79,7 +79,7 @@ def test_digits_read_are_told_and_memory_does_not_grow(monkeypatch):
     monkeypatch.setattr("digitspan.hold.asking._DIGITS_AT_ONCE", 10)
     config, weights = keeper()
     read = []
-    hold({config: weights}, 36, 10, on_digits=read.append)
+    ask({config: weights}, 36, 10, on_digits=read.append)
     assert read == [10, 20, 30, 35]
 
 
@@ -87,7 +87,7 @@ def test_cell_without_a_step_is_refused():
     config = RunConfig(cell="own_cells:Perfect", length=5)
     weights = safetensors.torch.save(build_network(config).state_dict())
     with pytest.raises(Exception, match=r"own_cells:Perfect cannot read long strings.*step"):
-        hold({config: weights}, 5, 10)
+        ask({config: weights}, 5, 10)
 
 
 # The command ---------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_table_of_records_shows_what_is_held(study, capsys):
 
 
 def test_log_file_is_told_how_far_the_strings_are_read(study, capsys, monkeypatch):
-    monkeypatch.setattr("digitspan.commands.hold._SECONDS_A_LINE", 0.0)
+    monkeypatch.setattr("digitspan.commands.progress.SECONDS_BETWEEN_LINES", 0.0)
     assert main(["hold", str(study), "--lengths", "5000", "--palindromes", "10"]) == 0
     lines = capsys.readouterr().err.splitlines()
     read = ["2,000", "4,000", "4,999"]
@@ -166,8 +166,8 @@ def test_interrupt_loses_no_length_that_was_finished(study, capsys, monkeypatch)
             raise KeyboardInterrupt
         return real(networks, length, count, **options)
 
-    real = asking.hold
-    monkeypatch.setattr(asking, "hold", interrupted)
+    real = asking.ask
+    monkeypatch.setattr(asking, "ask", interrupted)
     assert main(["hold", str(study), "--lengths", "10", "20"]) == 130
     assert len(json.loads((study / "holding.json").read_text())) == 2
 
@@ -182,11 +182,11 @@ def test_single_run_of_a_study_is_asked_by_its_key(study, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--lengths", "1"], "--lengths must be whole numbers from 2 to"),
-        (["--lengths", "99999999999"], "--lengths must be whole numbers from 2 to"),
+        (["--lengths", "1"], "--lengths must be a whole number from 2 to"),
+        (["--lengths", "99999999999"], "--lengths must be a whole number from 2 to"),
         (["--lengths", "many"], "--lengths"),
-        (["--palindromes", "0"], "--palindromes must be a whole number from 1 to 100,000; got 0"),
-        (["--palindromes", "1000000000"], "from 1 to 100,000; got 1000000000"),
+        (["--palindromes", "0"], "--palindromes must be a whole number from 1 to 100,000; got '0"),
+        (["--palindromes", "1000000000"], "from 1 to 100,000; got '1000000000'"),
     ],
 )
 def test_bad_numbers_are_refused_in_one_sentence(words, said, study, capsys):

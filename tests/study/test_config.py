@@ -14,7 +14,7 @@ from digitspan.errors import ConfigError
 from digitspan.study.config import (
     PRESETS,
     StudyConfig,
-    fitting_starts,
+    fitting_initialisations,
     full,
     quick,
     records,
@@ -221,7 +221,7 @@ def test_other_cells_of_a_preset_keep_the_starts_that_fit_them():
 
 def test_cells_of_ones_own_start_as_they_do_themselves():
     config = StudyConfig(cells=("mine:Cell",))
-    assert fitting_starts("mine:Cell", config.initialisation) == ("own",)
+    assert fitting_initialisations("mine:Cell", config.initialisation) == ("own",)
     assert StudyConfig(cells=("mine:Cell",), initialisation=("own",))
     assert StudyConfig(cells=("mine:Cell", "rnn"), initialisation=("orthogonal",))
     with pytest.raises(ConfigError, match="initialisation for mine:Cell must be one of own"):

@@ -507,7 +507,7 @@ def test_study_whose_disk_is_full_stops_with_a_sentence_and_goes_on_later(
 class OneByOne:
     """A crew of two that ends one run a time, by a rule, in an order of chance."""
 
-    spread = None
+    status = None
 
     def __init__(self, config, chance):
         self.config, self.chance = config, chance

@@ -25,7 +25,7 @@ from digitspan.errors import DigitspanError, StoreError, UsageError
 from digitspan.study import store as store_module
 from digitspan.study.config import StudyConfig
 from digitspan.study.grid import plan
-from digitspan.study.store import Row, Store, Timing, environments
+from digitspan.study.store import Row, Store, Timing
 
 TESTS = Path(__file__).parents[1]
 CONFIG = StudyConfig(lengths=(5, 8, 10), seeds=4)
@@ -106,11 +106,6 @@ def test_durable_store_waits_for_the_disk(durable, level, tmp_path):
     with Store.create(tmp_path, durable=durable) as store:
         assert store._connection.execute("PRAGMA synchronous").fetchone() == (level,)
         assert store._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-
-
-def test_environments_are_told_once_each():
-    rows = {"a": ROWS[min(ROWS)], "b": ROWS[max(ROWS)]}
-    assert environments(rows) == [{"digitspan": "0", "torch": "0", "threads": "1"}]
 
 
 def test_store_can_be_read_while_it_is_written(tmp_path):

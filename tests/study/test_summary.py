@@ -13,7 +13,7 @@ from scipy import stats
 from studies import made_up_record, made_up_rows
 
 from digitspan.figures.info import accuracy_by_length_info, solved_share_info
-from digitspan.hold.kept_answers import Held
+from digitspan.hold.kept_answers import Answers
 from digitspan.hold.spans import holds_texts
 from digitspan.study.config import StudyConfig, quick, sheet
 from digitspan.study.store import Row, Timing
@@ -243,22 +243,22 @@ def test_records_are_the_longest_lengths_that_four_of_five_solve():
 def test_records_stand_beside_what_the_networks_hold():
     summary = summarise(CLIMB, made_up_rows(CLIMB, rule))
     rnn, lstm = [[r.config.key for r in row.lengths[-1].records] for row in summary.spans]
-    held = [Held(key, 1_000, 100, 100) for key in rnn]
-    held += [Held(key, 10_000, 100 if key != rnn[0] else 98, 100) for key in rnn]
-    held += [Held(key, 100_000, 99 if key in rnn[:3] else 0, 100) for key in rnn]
-    held += [Held(key, 1_000, 0, 100) for key in lstm]
+    held = [Answers(key, 1_000, 100, 100) for key in rnn]
+    held += [Answers(key, 10_000, 100 if key != rnn[0] else 98, 100) for key in rnn]
+    held += [Answers(key, 100_000, 99 if key in rnn[:3] else 0, 100) for key in rnn]
+    held += [Answers(key, 1_000, 0, 100) for key in lstm]
     assert column(records_table(summary, holds_texts(summary, held)), "holds") == [
         "10,000 (4/5)",
         "< 1,000 (0/5)",
     ]
-    again = [Held(key, 100_000, 1_000, 1_000) for key in rnn]  # asked more, which counts more
+    again = [Answers(key, 100_000, 1_000, 1_000) for key in rnn]  # asked more, which counts more
     found = column(records_table(summary, holds_texts(summary, [*again, *held])), "holds")
     assert found[0] == "100,000 (5/5)"
     assert column(records_table(summary, holds_texts(summary, held[:5])), "holds") == [
         "1,000 (5/5)",
         "",
     ]
-    shorter = [Held(r.config.key, 1_000, 0, 100) for r in summary.spans[0].lengths[0].records]
+    shorter = [Answers(r.config.key, 1_000, 0, 100) for r in summary.spans[0].lengths[0].records]
     assert column(records_table(summary, holds_texts(summary, shorter)), "holds") == [
         "< 1,000 (0/5)",
         "",

@@ -17,7 +17,7 @@ import torch
 
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.runs.config import RunConfig
-from digitspan.training.engine import Group
+from digitspan.training.engine import TrainerGroup
 from digitspan.training.run import train
 
 STEPS = 60
@@ -29,7 +29,7 @@ class Stopped(KeyboardInterrupt):
 
 def interrupted_at(k, config, checkpoint, monkeypatch):
     """Train, and be interrupted after training step k; or before the first one, at k = 0."""
-    step, done = Group.step, []
+    step, done = TrainerGroup.step, []
 
     def counting(self, *arguments, **options):
         if len(done) >= k:
@@ -39,7 +39,7 @@ def interrupted_at(k, config, checkpoint, monkeypatch):
         return result
 
     with monkeypatch.context() as patched:
-        patched.setattr(Group, "step", counting)
+        patched.setattr(TrainerGroup, "step", counting)
         with pytest.raises(Stopped, match=r"^$"):
             train(config, checkpoint=checkpoint)
     assert len(done) == k

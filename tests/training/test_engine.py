@@ -13,7 +13,8 @@ from digitspan.errors import UsageError
 from digitspan.runs.config import OPTIMIZERS, RunConfig
 from digitspan.tasks.palindrome import draw_training, held_out
 from digitspan.tasks.questions import Questions, encode
-from digitspan.training.engine import Group, Trainer, answer_in_pieces, build_network, load_network
+from digitspan.training.engine import Trainer, answer_in_pieces, build_network, load_network
+from digitspan.training.engine import TrainerGroup as Group
 from digitspan.training.fused import Packed, differentiate, fused_form
 from digitspan.training.run import train, train_together
 

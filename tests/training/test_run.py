@@ -727,7 +727,7 @@ def test_batches_of_a_shorter_length_do_not_make_it_grow():
 
 
 def test_half_of_the_batches_are_of_the_present_length_and_half_shorter():
-    run = run_module._Run(growing(), torch.device("cpu"), None)
+    run = run_module._Training(growing(), torch.device("cpu"), None)
     run.length = 40
     for _ in range(20):
         run.begin_block()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,22 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from digitspan.bench.measure import Effort, Row, in_turn, processor_seconds
+from digitspan.bench.measure import BenchmarkRow, Effort, in_turn, processor_seconds
 from digitspan.bench.peers import TorchNetwork, autograd_step, template_batches
 from digitspan.runs.config import RunConfig
 from digitspan.runs.outcome import SOLVED_ACCURACY
-from digitspan.runs.record import RunRecord
 from digitspan.study.config import quick
-from digitspan.study.crew.worker import Spread
-from digitspan.study.grid import Job
-from digitspan.study.runner import run_study
+from digitspan.study.crew.pool import usable_cores
+from digitspan.study.runner import StudyObserver, run_study
 from digitspan.tasks.palindrome import draw_training, held_out
 from digitspan.tasks.questions import encode
 from digitspan.tasks.seeds import seed_of
 from digitspan.training.engine import answer_in_pieces, build_network
 from digitspan.training.run import EVALUATE_EVERY, train
 
-__all__ = ["rows", "torch_with_our_start"]
+__all__ = ["rows", "torch_with_our_weights"]
 
 _TEMPLATE_STEPS = 10_000
 """Training steps of the template's recipe, whatever the network has learned."""
@@ -36,15 +33,11 @@ _TEMPLATE_STEPS = 10_000
 _SOLVED_AT = (20, 50, 100)
 """Lengths at which an LSTM is trained until it is solved."""
 
-_SOLVING: dict[str, Any] = {
-    "initialisation": "chrono",
-    "optimizer": "adam",
-    "learning_rate": 1e-2,
-}
+_SOLVING: dict[str, Any] = {"initialisation": "chrono", "optimizer": "adam", "learning_rate": 1e-2}
 """A recipe that solves them all; the template's own solves the first at most."""
 
 
-def rows(effort: Effort) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[BenchmarkRow]:
     """The rows of this group."""
     yield _drawing(effort)
     yield _time_to_the_figure(effort)
@@ -54,7 +47,7 @@ def rows(effort: Effort) -> Iterator[Row]:
         yield _long_strings(effort)
 
 
-def _drawing(effort: Effort) -> Row:
+def _drawing(effort: Effort) -> BenchmarkRow:
     """A batch of 128 at T = 20, drawn 50 at a time as training does."""
     generator = torch.Generator().manual_seed(0)
     loader = template_batches(20)
@@ -69,10 +62,10 @@ def _drawing(effort: Effort) -> Row:
         seconds=effort.seconds,
         per=EVALUATE_EVERY,
     )
-    return Row("drawing a batch, T = 20", ours, "the template's DataLoader", theirs, 20)
+    return BenchmarkRow("drawing a batch, T = 20", ours, "the template's DataLoader", theirs, 20)
 
 
-def _time_to_the_figure(effort: Effort) -> Row:
+def _time_to_the_figure(effort: Effort) -> BenchmarkRow:
     """The grid of `study quick`, ours from the first call to the last row, in processor time.
 
     Ours is spread over all cores and the template's is not, which does not count here.
@@ -82,7 +75,7 @@ def _time_to_the_figure(effort: Effort) -> Row:
     config = dataclasses.replace(config, lengths=lengths, compared_optimizers=())
     start = processor_seconds()
     with tempfile.TemporaryDirectory() as folder:
-        run_study(config, Path(folder), workers=os.cpu_count() or 1, progress=_Silent())
+        run_study(config, Path(folder), workers=usable_cores(), progress=StudyObserver())
     ours = processor_seconds() - start
 
     repeats = config.seeds * len(config.learning_rates)
@@ -93,12 +86,12 @@ def _time_to_the_figure(effort: Effort) -> Row:
     )
     points = len(config.cells) * len(lengths) * repeats
     note = f"{points} trainings, T = {', '.join(map(str, lengths))}; {_scaled(effort)}"
-    return Row.of_seconds(
+    return BenchmarkRow.of_seconds(
         "time to the figure", ours, "the template's recipe", theirs, goal=50, note=note
     )
 
 
-def _time_until_solved(effort: Effort, length: int) -> Iterator[Row]:
+def _time_until_solved(effort: Effort, length: int) -> Iterator[BenchmarkRow]:
     """An LSTM until two evaluations in a row are at 0.99, against two peers."""
     config = RunConfig(cell="lstm", length=length, train_steps=1_000, **_SOLVING)
     held_out(length, "validation")  # drawn once and kept: in neither's time
@@ -109,23 +102,18 @@ def _time_until_solved(effort: Effort, length: int) -> Iterator[Row]:
     name = f"LSTM until solved, T = {length}"
     note = f"{record.end_state} after {record.steps} steps"
     seconds, steps, solved = _torch_until_solved(config)
-    end = "solved" if solved else "not solved"
-    yield Row.of_seconds(
-        name,
-        ours,
-        "torch.nn.LSTM, our rate, start and stopping rule",
-        seconds,
-        note=f"{note}; peer {end} after {steps}",
-    )
+    said = f"{note}; peer {'solved' if solved else 'not solved'} after {steps}"
+    peer = "torch.nn.LSTM, our rate, start and stopping rule"
+    yield BenchmarkRow.of_seconds(name, ours, peer, seconds, note=said)
     template = _template_seconds(effort, "lstm", length)
     peer = "torch.nn.LSTM, the template's recipe"
     said = f"{note}; peer's {_TEMPLATE_STEPS:,} steps {_scaled(effort)}, solved or not"
-    yield Row.of_seconds(name, ours, peer, template, note=said)
+    yield BenchmarkRow.of_seconds(name, ours, peer, template, note=said)
 
 
 def _torch_until_solved(config: RunConfig) -> tuple[float, int, bool]:
-    """Seconds, steps and whether it was solved: `torch.nn.LSTM` under our protocol, our start."""
-    network = torch_with_our_start(config)
+    """Seconds, steps and whether it was solved: `torch.nn.LSTM` under our protocol."""
+    network = torch_with_our_weights(config)
     step = autograd_step(network, config.optimizer, config.learning_rate)
     generator = torch.Generator().manual_seed(seed_of("data", config.length, config.seed))
     validation = held_out(config.length, "validation").questions
@@ -144,7 +132,7 @@ def _torch_until_solved(config: RunConfig) -> tuple[float, int, bool]:
     return time.process_time() - start, config.train_steps, False
 
 
-def torch_with_our_start(config: RunConfig) -> TorchNetwork:
+def torch_with_our_weights(config: RunConfig) -> TorchNetwork:
     """`torch.nn.LSTM` with the weights that our run begins with."""
     ours, network = build_network(config).state_dict(), TorchNetwork("lstm", config.hidden_size)
     order = "ifgo"  # of the four blocks of rows in torch's matrices
@@ -161,7 +149,7 @@ def torch_with_our_start(config: RunConfig) -> TorchNetwork:
     return network
 
 
-def _long_strings(effort: Effort) -> Row:
+def _long_strings(effort: Effort) -> BenchmarkRow:
     """Reading 64 strings of 4,000 digits in constant memory, n = 128; time a digit."""
     network = build_network(RunConfig(cell="lstm", length=20))
     peer, digits = TorchNetwork("lstm"), torch.randint(10, (64, 4_000), dtype=torch.uint8)
@@ -182,14 +170,8 @@ def _long_strings(effort: Effort) -> Row:
         per=digits.shape[1],
     )
     note = f"{1e3 / ours.median_ms:,.0f} steps a second"
-    return Row(
-        "LSTM reads a digit of 64 long strings",
-        ours,
-        "torch.nn.LSTM in pieces of 2,000",
-        theirs,
-        3,
-        note,
-    )
+    name, theirs_name = "LSTM reads a digit of 64 long strings", "torch.nn.LSTM in pieces of 2,000"
+    return BenchmarkRow(name, ours, theirs_name, theirs, goal=3, note=note)
 
 
 def _template_seconds(effort: Effort, cell: str, length: int) -> float:
@@ -210,22 +192,3 @@ def _scaled(effort: Effort) -> str:
     if effort.to_the_end:
         return "measured to the end"
     return f"timed over {effort.template_steps} and scaled"
-
-
-class _Silent:
-    """A study's progress that nobody is told of."""
-
-    def planned(self, done: int, missing: list[Job]) -> None:
-        """See `Progress`."""
-
-    def step(self, config: RunConfig, step: int) -> None:
-        """See `Progress`."""
-
-    def finished(self, record: RunRecord, seconds: float) -> None:
-        """See `Progress`."""
-
-    def spread(self, spread: Spread, retries: int) -> None:
-        """See `Progress`."""
-
-    def warn(self, message: str) -> None:
-        """See `Progress`."""

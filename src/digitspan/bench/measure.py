@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-__all__ = ["Effort", "Row", "Timing", "in_turn", "machine", "processor_seconds"]
+from digitspan.study.crew.pool import usable_cores
+
+__all__ = ["BenchmarkRow", "Effort", "MedianTime", "in_turn", "machine", "processor_seconds"]
 
 _LEAST_TURNS = 5
 
@@ -33,7 +35,7 @@ DEFAULT = Effort(8.0, 200, goals_only=False, to_the_end=False)
 FULL = Effort(30.0, 200, goals_only=False, to_the_end=True)
 
 
-class Timing(NamedTuple):
+class MedianTime(NamedTuple):
     """What a number of repetitions took."""
 
     median_ms: float
@@ -42,16 +44,16 @@ class Timing(NamedTuple):
     """Half the distance between the quartiles, in milliseconds."""
 
 
-class Row(NamedTuple):
+class BenchmarkRow(NamedTuple):
     """One line of the table."""
 
     name: str
     """What is done."""
-    ours: Timing
+    ours: MedianTime
     """By digitspan."""
     peer: str
     """Who does the same."""
-    theirs: Timing | None
+    theirs: MedianTime | None
     """By the peer; None where it cannot run here."""
     goal: float | None = None
     """The ratio wanted; None where it is only stated."""
@@ -81,7 +83,7 @@ class Row(NamedTuple):
     @classmethod
     def of_seconds(cls, name: str, ours: float, peer: str, theirs: float, **rest: Any) -> Self:
         """A row of two things measured once each, in seconds."""
-        return cls(name, Timing(1e3 * ours, 0.0), peer, Timing(1e3 * theirs, 0.0), **rest)
+        return cls(name, MedianTime(1e3 * ours, 0.0), peer, MedianTime(1e3 * theirs, 0.0), **rest)
 
 
 def in_turn(
@@ -89,7 +91,7 @@ def in_turn(
     seconds: float,
     per: int = 1,
     clock: Callable[[], float] = time.process_time,
-) -> list[Timing]:
+) -> list[MedianTime]:
     """Time functions in turn, so that whatever else the machine does meets them all alike.
 
     Args:
@@ -123,9 +125,7 @@ def machine() -> dict[str, Any]:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": usable_cores(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "system": platform.system(),
@@ -135,9 +135,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _timing(times: list[float]) -> Timing:
+def _timing(times: list[float]) -> MedianTime:
     low, median, high = statistics.quantiles(times, n=4)
-    return Timing(median, (high - low) / 2)
+    return MedianTime(median, (high - low) / 2)
 
 
 def _cpu_name() -> str:

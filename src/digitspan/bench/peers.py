@@ -19,13 +19,7 @@ Step = Callable[[Tensor, Tensor], float]
 
 
 class TorchNetwork(nn.Module):
-    """`torch.nn.LSTM` or `torch.nn.RNN` with a linear read-out of the last state.
-
-    Args:
-        cell: "lstm" or "rnn".
-        hidden_size: n.
-        input_size: d.
-    """
+    """`torch.nn.LSTM` or `torch.nn.RNN` with a linear read-out of the last state."""
 
     def __init__(self, cell: str, hidden_size: int = 128, input_size: int = 10) -> None:
         super().__init__()
@@ -46,14 +40,7 @@ def autograd_step(
     *,
     bfloat16: bool = False,
 ) -> Step:
-    """A training step as everybody writes it: autograd, clipping to 10, torch's own optimiser.
-
-    Args:
-        network: takes encoded inputs.
-        optimizer_name: "rmsprop", as the template has it, or "adam".
-        learning_rate: of the optimiser.
-        bfloat16: run the forward pass under autocast to bfloat16.
-    """
+    """A training step as everybody writes it: autograd, clipping to 10, torch's own optimiser."""
     parameters = list(network.parameters())
     kind = {"rmsprop": torch.optim.RMSprop, "adam": torch.optim.Adam}[optimizer_name]
     optimizer: torch.optim.Optimizer = kind(parameters, lr=learning_rate)
@@ -72,11 +59,7 @@ def autograd_step(
 
 
 class TemplateDataset(Dataset):  # type: ignore[type-arg]  # not generic in old torch
-    """Palindromes as the course's template makes them: one at a time, digit by digit, in NumPy.
-
-    Args:
-        length: T.
-    """
+    """Palindromes as the course's template makes them: one at a time, digit by digit, in NumPy."""
 
     def __init__(self, length: int) -> None:
         self._length = length

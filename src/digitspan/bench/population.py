@@ -7,17 +7,17 @@ from collections.abc import Iterator
 
 import torch
 
-from digitspan.bench.measure import Effort, Row, in_turn
+from digitspan.bench.measure import BenchmarkRow, Effort, in_turn
 from digitspan.bench.peers import TorchNetwork, autograd_step
 from digitspan.runs.config import RunConfig
 from digitspan.tasks.palindrome import draw_training
 from digitspan.tasks.questions import encode
-from digitspan.training.engine import Group, Trainer
+from digitspan.training.engine import Trainer, TrainerGroup
 
 __all__ = ["rows"]
 
 
-def rows(effort: Effort) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[BenchmarkRow]:
     """16 networks of n = 32 on the CPU; 256 of n = 128 where there is a GPU."""
     yield _row(effort, networks=16, hidden_size=32, length=20, device="cpu", goal=3.0)
     if torch.cuda.is_available():
@@ -26,13 +26,13 @@ def rows(effort: Effort) -> Iterator[Row]:
 
 def _row(
     effort: Effort, *, networks: int, hidden_size: int, length: int, device: str, goal: float
-) -> Row:
+) -> BenchmarkRow:
     """One training step of R LSTMs."""
     trainers = [
         Trainer(RunConfig(cell="lstm", length=length, hidden_size=hidden_size, seed=seed), device)
         for seed in range(networks)
     ]
-    group = Group(trainers)
+    group = TrainerGroup(trainers)
     generator = torch.Generator(device).manual_seed(0)
     questions = draw_training(length, 128, generator, device)
     inputs = encode(questions.inputs, 10)
@@ -46,4 +46,4 @@ def _row(
     )
     others = one._replace(median_ms=networks * one.median_ms, spread_ms=networks * one.spread_ms)
     name = f"{networks} LSTMs of n = {hidden_size} at once, T = {length}, {device}"
-    return Row(name, ours, "torch.nn.LSTM, one after another", others, goal)
+    return BenchmarkRow(name, ours, "torch.nn.LSTM, one after another", others, goal)

@@ -12,7 +12,7 @@ import torch
 from digitspan.bench.measure import Effort, in_turn
 from digitspan.runs.config import RunConfig
 from digitspan.tasks.palindrome import draw_training
-from digitspan.training.engine import Group, Trainer
+from digitspan.training.engine import Trainer, TrainerGroup
 
 __all__ = ["Cost", "costs", "draw_costs"]
 
@@ -23,8 +23,6 @@ _VARIED = {
     "batch": ("batch_size", (32, 64, 128, 256, 512)),
     "R": ("networks", (1, 2, 4, 8, 16)),
 }
-_SMALL = {"hidden_size": 32}
-"""R is varied at n = 32, where many networks at once are worth it."""
 
 
 class Cost(NamedTuple):
@@ -55,12 +53,7 @@ def costs(effort: Effort) -> Iterator[Cost]:
 
 
 def draw_costs(measured: list[Cost], path: Path) -> None:
-    """Draw one panel a size, with its exponent.
-
-    Args:
-        measured: what to draw.
-        path: the file, its format by its name.
-    """
+    """Draw one panel a size, with its exponent."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -81,10 +74,11 @@ def draw_costs(measured: list[Cost], path: Path) -> None:
 def _step_ms(setting: str, value: int, seconds: float) -> float:
     """The median of a training step with one size changed."""
     networks = value if setting == "networks" else 1
-    changed = _SMALL if setting == "networks" else {setting: value}
+    # R is varied at n = 32, where many networks at once are worth it.
+    changed = {"hidden_size": 32} if setting == "networks" else {setting: value}
     sizes: dict[str, Any] = _BASE | changed
     configs = [RunConfig(cell="lstm", seed=seed, **sizes) for seed in range(networks)]
-    group = Group([Trainer(config) for config in configs])
+    group = TrainerGroup([Trainer(config) for config in configs])
     length, batch_size = configs[0].length, configs[0].batch_size
     questions = draw_training(length, batch_size, torch.Generator().manual_seed(0))
     (timing,) = in_turn(lambda: group.step([questions] * networks), seconds=seconds)

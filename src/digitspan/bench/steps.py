@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from digitspan.bench.measure import Effort, Row, in_turn
+from digitspan.bench.measure import BenchmarkRow, Effort, in_turn
 from digitspan.bench.peers import TorchNetwork, autograd_step
 from digitspan.runs.config import RunConfig
 from digitspan.tasks.palindrome import draw_training
@@ -21,7 +21,7 @@ _LARGE = 2048
 _TORCH = {"rnn": "torch.nn.RNN", "lstm": "torch.nn.LSTM"}
 
 
-def rows(effort: Effort) -> Iterator[Row]:
+def rows(effort: Effort) -> Iterator[BenchmarkRow]:
     """LSTM and RNN at T = 20 and 60, n = 128, batch 128, one-hot, float32, one thread."""
     for cell in ("lstm", "rnn"):
         for length in (20, 60):
@@ -44,7 +44,7 @@ def recurrent_operations(config: RunConfig) -> int:
     return 3 * 2 * gates * n * n * config.batch_size * (config.length - 2)
 
 
-def _compared(effort: Effort, cell: str, length: int) -> Iterator[Row]:
+def _compared(effort: Effort, cell: str, length: int) -> Iterator[BenchmarkRow]:
     """The step against torch's network and against part1's loop, in one turn."""
     config = RunConfig(cell=cell, length=length)
     trainer, questions = Trainer(config), _questions(length)
@@ -58,12 +58,12 @@ def _compared(effort: Effort, cell: str, length: int) -> Iterator[Row]:
     ]
     timed = in_turn(*functions[: 2 if effort.goals_only else 3], seconds=effort.seconds)
     name = f"{cell.upper()} training step, T = {length}"
-    yield Row(name, timed[0], _TORCH[cell], timed[1], goal=1.5)
+    yield BenchmarkRow(name, timed[0], _TORCH[cell], timed[1], goal=1.5)
     if not effort.goals_only:
-        yield Row(name, timed[0], "part1's readable loop", timed[2])
+        yield BenchmarkRow(name, timed[0], "part1's readable loop", timed[2])
 
 
-def _share_of_the_floor(effort: Effort, cell: str, length: int) -> Row:
+def _share_of_the_floor(effort: Effort, cell: str, length: int) -> BenchmarkRow:
     """The time of the products alone, at the rate of a large one, over the time of the step."""
     config = RunConfig(cell=cell, length=length)
     trainer, questions = Trainer(config), _questions(length)
@@ -77,10 +77,10 @@ def _share_of_the_floor(effort: Effort, cell: str, length: int) -> Row:
     note = f"share of the floor; the large product does {rate:.0f} GFLOP/s"
     name = f"{cell.upper()} training step, T = {length}"
     goal = 0.6 if cell == "lstm" else None
-    return Row(name, step, "the floor: its matrix products alone", floor, goal, note)
+    return BenchmarkRow(name, step, "the floor: its matrix products alone", floor, goal, note)
 
 
-def _against_bfloat16(effort: Effort, length: int) -> Row:
+def _against_bfloat16(effort: Effort, length: int) -> BenchmarkRow:
     """The step in float32 against torch's LSTM in bfloat16."""
     config = RunConfig(cell="lstm", length=length)
     trainer, questions = Trainer(config), _questions(length)
@@ -92,9 +92,9 @@ def _against_bfloat16(effort: Effort, length: int) -> Row:
         theirs(inputs, questions.targets)
     except RuntimeError as error:
         (ours,) = in_turn(functions[0], seconds=1.0)
-        return Row(name, ours, peer, None, note=f"does not run here: {str(error)[:60]}")
+        return BenchmarkRow(name, ours, peer, None, note=f"does not run here: {str(error)[:60]}")
     ours, other = in_turn(*functions, seconds=effort.seconds)
-    return Row(name, ours, peer, other)
+    return BenchmarkRow(name, ours, peer, other)
 
 
 def _questions(length: int) -> Questions:

@@ -6,17 +6,15 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
-from digitspan.commands.options import add_json, path, print_json, require_torch
+from digitspan.commands.options import add_json, output_console, path, print_json, require_torch
 from digitspan.files import require_writable_folder
 
 if TYPE_CHECKING:
-    from digitspan.bench.measure import Effort, Row, Timing
+    from digitspan.bench.measure import BenchmarkRow, Effort, MedianTime
     from digitspan.bench.scaling import Cost
 
 __all__ = ["add_options", "run"]
@@ -68,7 +66,10 @@ def run(options: argparse.Namespace) -> int:
     document["rows"] = [row.to_json() for row in rows]
     document["costs"] = [cost.to_json() for cost in costs]
     if options.out:
-        _write(document, costs, options.out)
+        text = json.dumps(document, indent=1)
+        (options.out / "bench.json").write_text(f"{text}\n", encoding="utf-8")
+        if costs:
+            scaling.draw_costs(costs, options.out / "cost.svg")
     if options.json:
         print_json(document)
     else:
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(groups: tuple[str, ...], effort: Effort) -> Iterator[Row]:
+def _rows(groups: tuple[str, ...], effort: Effort) -> Iterator[BenchmarkRow]:
     """The rows of the groups that are asked for, each as soon as it is measured."""
     from digitspan.bench import jobs, population, steps
 
@@ -85,18 +86,9 @@ def _rows(groups: tuple[str, ...], effort: Effort) -> Iterator[Row]:
             yield from group.rows(effort)
 
 
-def _write(document: dict[str, Any], costs: list[Cost], folder: Path) -> None:
-    """Keep what was measured."""
-    from digitspan.bench.scaling import draw_costs
-
-    (folder / "bench.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    if costs:
-        draw_costs(costs, folder / "cost.svg")
-
-
-def _print_tables(machine: dict[str, Any], rows: list[Row], costs: list[Cost]) -> None:
+def _print_tables(machine: dict[str, Any], rows: list[BenchmarkRow], costs: list[Cost]) -> None:
     """The rows, and the exponents, on standard output."""
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = output_console()
     table = Table(title=f"{machine['cpu']}, one thread, torch {machine['torch']}")
     for heading in ("", "ours, ms", "peer", "peer, ms", "ratio", "goal", ""):
         table.add_column(heading, justify="right" if heading.endswith("ms") else "left")
@@ -114,12 +106,12 @@ def _print_tables(machine: dict[str, Any], rows: list[Row], costs: list[Cost]) -
         console.print(f"cost ~ {cost.size}^{cost.exponent:.2f}   ms a step: {line}")
 
 
-def _sentence(row: Row) -> str:
+def _sentence(row: BenchmarkRow) -> str:
     """A row as one line of progress."""
     return f"{row.name}: {_ms(row.ours)} ms; {row.peer}: {_ms(row.theirs)} ms; {_ratio(row)}"
 
 
-def _ms(timing: Timing | None) -> str:
+def _ms(timing: MedianTime | None) -> str:
     """A time and its spread to three digits."""
     if timing is None:
         return "-"
@@ -128,6 +120,6 @@ def _ms(timing: Timing | None) -> str:
     return f"{median:,.0f}{spread}" if median >= 100 else f"{median:.3g}{spread}"
 
 
-def _ratio(row: Row) -> str:
+def _ratio(row: BenchmarkRow) -> str:
     """The ratio, larger is better."""
     return "-" if row.ratio is None else f"{row.ratio:.3g}x"

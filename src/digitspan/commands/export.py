@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from digitspan.commands.options import path
-from digitspan.study.store import Store
+from digitspan.study.reading import read_study
 from digitspan.study.tables import rows_csv
 
 __all__ = ["add_options", "run"]
@@ -28,10 +28,8 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UsageError: where there is no study.
     """
-    with Store.open(options.study) as store:
-        rows = store.rows(curves=False)
-        damaged = store.damaged
-    sys.stdout.write(rows_csv(rows.values(), timing=options.with_timing))
-    if damaged:
-        print(f"{damaged} damaged rows were left out", file=sys.stderr)
+    study = read_study(options.study, curves=False)
+    sys.stdout.write(rows_csv(study.rows.values(), timing=options.with_timing))
+    if study.damaged:
+        print(f"{study.damaged} damaged rows were left out", file=sys.stderr)
     return 0

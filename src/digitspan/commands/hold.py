@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from collections.abc import Sequence
-from typing import Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from digitspan.commands.interrupts import importing
-from digitspan.commands.options import add_json, print_json, require_torch
-from digitspan.errors import UsageError
-from digitspan.hold.kept_answers import Held, read_held, write_held
+from digitspan.commands.interrupts import interruptible_import
+from digitspan.commands.options import (
+    add_json,
+    output_console,
+    print_json,
+    require_torch,
+    whole_number,
+)
+from digitspan.commands.progress import Progress
+from digitspan.hold.kept_answers import Answers, read_kept_answers, write_kept_answers
 from digitspan.hold.spans import (
-    SameNetworks,
+    Replicates,
     answers_document,
     holding_span,
     holding_table,
     networks_of,
 )
-from digitspan.study.tables import ISOTONIC, duration
+from digitspan.study.tables import ISOTONIC
 
 __all__ = ["add_options", "run"]
 
@@ -32,9 +32,6 @@ MOST_PALINDROMES = 100_000
 LONGEST = 10_000_000_000
 """A length beyond it would take years."""
 
-_SECONDS_A_LINE = 60.0
-"""So often a log file is told how far the strings are read."""
-
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
@@ -42,22 +39,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "runs",
         metavar="RUN",
         nargs="+",
-        help="a run's folder, STUDY:KEY for one run of a study; or a study alone: of every cell, "
-        "encoding, start, optimiser and rate, the runs solved at the longest length where most "
-        "were",
+        help="a run's folder, STUDY:KEY for one run of a study; or a study alone: of every "
+        "condition, the runs solved at the longest length where most were",
     )
     parser.add_argument(
         "--lengths",
         metavar="N",
         nargs="+",
-        type=int,
+        type=whole_number(2, LONGEST),
         default=[100, 1_000, 10_000, 100_000],
         help="palindrome lengths T to ask, at least 2 (default: 100 1000 10000 100000)",
     )
     parser.add_argument(
         "--palindromes",
         metavar="N",
-        type=int,
+        type=whole_number(1, MOST_PALINDROMES),
         default=100,
         help="how many to ask at each length, at least 1 (default: 100)",
     )
@@ -71,91 +67,41 @@ def run(options: argparse.Namespace) -> int:
         UsageError: where a run cannot be found, or read piece by piece.
     """
     lengths = sorted(set(options.lengths))
-    if lengths[0] < 2 or lengths[-1] > LONGEST:
-        got = lengths[0] if lengths[0] < 2 else lengths[-1]
-        message = f"--lengths must be whole numbers from 2 to {LONGEST:,}; got {got:,}"
-        raise UsageError(message)
-    if not 1 <= options.palindromes <= MOST_PALINDROMES:
-        message = (
-            f"--palindromes must be a whole number from 1 to {MOST_PALINDROMES:,}; "
-            f"got {options.palindromes}"
-        )
-        raise UsageError(message)
     groups = [group for name in options.runs for group in networks_of(name)]
     require_torch()
-    with importing("torch"):
-        from digitspan.hold.asking import check_can_hold
+    with interruptible_import("torch"):
+        from digitspan.hold.asking import check_can_be_asked
 
     for group in groups:
-        check_can_hold(group.configs[0])
+        check_can_be_asked(group.configs[0])
     answers = [(group, _ask(group, lengths, options.palindromes)) for group in groups]
     if options.json:
         print_json({"holding": [answers_document(*pair) for pair in answers]})
     else:
-        Console(width=None if sys.stdout.isatty() else 150).print(holding_table(answers))
+        output_console().print(holding_table(answers))
         if any(holding_span(found).method == "isotonic" for _, found in answers):
             print(ISOTONIC)
     return 0
 
 
-def _ask(group: SameNetworks, lengths: Sequence[int], count: int) -> list[Held]:
+def _ask(group: Replicates, lengths: Sequence[int], count: int) -> list[Answers]:
     """Every network at every length; what was kept of an earlier call is not asked again."""
-    from digitspan.hold.asking import hold
+    from digitspan.hold.asking import ask
 
-    kept = read_held(group.folder)
+    kept = read_kept_answers(group.folder)
     wanted = {config.key for config in group.configs}
-    with _Reading() as reading:
+    with Progress() as progress:
         for length in lengths:
-            done = {held.key for held in kept if (held.length, held.tested) == (length, count)}
+            done = {a.key for a in kept if (a.length, a.tested) == (length, count)}
             missing = {c: group.weights[c] for c in group.configs if c.key not in done}
             if not missing:
                 continue
-            reading.begin(f"{len(missing)} networks ({group.configs[0].cell})", length)
-            kept += hold(missing, length, count, on_digits=reading.update)
-            write_held(group.folder, kept)
+            who = f"{len(missing)} networks ({group.configs[0].cell}), T = {length:,}"
+            task = progress.task(who, length - 1, "digits")
+            kept += ask(missing, length, count, on_digits=task.update)
+            write_kept_answers(group.folder, kept)
+            task.end()
     return [
-        held for held in kept
-        if held.key in wanted and held.length in lengths and held.tested == count
+        answer for answer in kept
+        if answer.key in wanted and answer.length in lengths and answer.tested == count
     ]  # fmt: skip
-
-
-class _Reading:
-    """How far the strings are read, on standard error: a bar, or in a log file a line a minute."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:,.0f} of {task.total:,.0f} digits"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
-
-    def begin(self, who: str, length: int) -> None:
-        """These begin to read strings of a length."""
-        self._about, self._digits = f"{who}, T = {length:,}", length - 1
-        self._task = self._bar.add_task(self._about, total=self._digits)
-        self._begun = self._said = time.monotonic()
-
-    def update(self, read: int) -> None:
-        """So many digits of them have been read."""
-        self._bar.update(self._task, completed=read)
-        now = time.monotonic()
-        if self._bar.disable and now - self._said >= _SECONDS_A_LINE:
-            left = (now - self._begun) / read * (self._digits - read)
-            self._said = now
-            self._console.print(
-                f"{time.strftime('%H:%M:%S')} {self._about}: {read:,} digits read, "
-                f"about {duration(left)} left",
-                highlight=False, soft_wrap=True,
-            )  # fmt: skip

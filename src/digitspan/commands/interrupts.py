@@ -10,18 +10,15 @@ import threading
 from collections.abc import Iterator
 from typing import NoReturn
 
-__all__ = ["importing"]
+__all__ = ["interruptible_import"]
 
 
 @contextlib.contextmanager
-def importing(module: str) -> Iterator[None]:
+def interruptible_import(module: str) -> Iterator[None]:
     """Let Ctrl-C end the process at once while a module is imported, unless it is there already.
 
     In numpy, torch and matplotlib a KeyboardInterrupt is swallowed in places, or becomes another
     error, and leaves modules half imported.
-
-    Args:
-        module: the name of the module.
     """
 
     def leave(number: int, frame: object) -> NoReturn:

@@ -9,11 +9,14 @@ import importlib.metadata
 import json
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from digitspan.commands.interrupts import importing
+from rich.console import Console
+
+from digitspan.cells import CELLS
+from digitspan.commands.interrupts import interruptible_import
 from digitspan.errors import ConfigError, UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.runs.settings import check_setting
@@ -24,11 +27,13 @@ __all__ = [
     "add_json",
     "add_setting",
     "given",
+    "output_console",
     "path",
     "print_json",
-    "require_cell",
     "require_torch",
+    "require_trainable",
     "sigterm_exits",
+    "whole_number",
 ]
 
 _OLDEST_TORCH = (2, 4)
@@ -44,6 +49,9 @@ def add_setting(parser: argparse._ActionsContainer, config: type, name: str) -> 
                             help=field.metadata["help"])  # fmt: skip
         return
     shown = " ".join(map(_shown, default)) if several else _shown(default)
+    text, choices = field.metadata["help"], field.metadata["choices"]
+    text += f": {', '.join(choices)}" if choices else ""
+    text += f" (default: {shown})" if shown else ""
     parser.add_argument(
         _flag(name),
         dest=name,
@@ -51,8 +59,7 @@ def add_setting(parser: argparse._ActionsContainer, config: type, name: str) -> 
         nargs="+" if several else None,
         metavar=_metavar(field, several=several),
         default=argparse.SUPPRESS,
-        help=f"{field.metadata['help']}{_choices(field)}"
-        + (f" (default: {shown})" if shown else ""),
+        help=text,
     )
 
 
@@ -82,6 +89,11 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=1, allow_nan=False))
 
 
+def output_console() -> Console:
+    """Standard output; 150 columns wide where it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else 150)
+
+
 def path(text: str) -> Path:
     """A path from the command line.
 
@@ -96,6 +108,19 @@ def path(text: str) -> Path:
     except RuntimeError as error:
         message = f"must be a path; got {text[:80]!r}: there is no such user"
         raise argparse.ArgumentTypeError(message) from error
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """The type of an option that takes a whole number in a range."""
+
+    def read(text: str) -> int:
+        value = int(text[:20]) if text.isascii() and text.isdigit() else least - 1
+        if not least <= value <= most:
+            message = f"must be a whole number from {least:,} to {most:,}; got {text[:80]!r}"
+            raise argparse.ArgumentTypeError(message)
+        return value
+
+    return read
 
 
 def require_torch() -> None:
@@ -117,13 +142,28 @@ def require_torch() -> None:
         raise UsageError(message)
 
 
-def require_cell(config: RunConfig) -> None:
-    """Refuse a cell of one's own that cannot be built or breaks a duty of a cell; imports torch.
+def require_trainable(configs: Iterable[RunConfig], device: str) -> None:
+    """Refuse runs that cannot be trained here, before anything is written.
+
+    Torch is imported only where a device other than the CPU or a cell of one's own is to be tried.
 
     Raises:
-        UsageError: with what its code said, or the duty.
+        UsageError: for a torch that is missing or too old, a device that is not there, or a cell
+            that cannot be built or breaks a duty of a cell.
     """
-    with importing("torch"):
+    require_torch()
+    if device != "cpu":
+        with interruptible_import("torch"):
+            from digitspan.training.machine import find_device
+        find_device(device)
+    for config in configs:
+        if config.cell not in CELLS:
+            _require_cell(config)
+
+
+def _require_cell(config: RunConfig) -> None:
+    """Refuse a cell of one's own that cannot be built or breaks a duty of a cell."""
+    with interruptible_import("torch"):
         from digitspan.cells.duties import check_duties
         from digitspan.training.engine import build_network
 
@@ -138,13 +178,8 @@ def require_cell(config: RunConfig) -> None:
             f"input_size, hidden_size and num_classes"
         )
         raise UsageError(message) from error
-    check_duties(
-        network,
-        config.cell,
-        input_size=config.input_size,
-        num_classes=NUM_CLASSES,
-        length=config.length,
-    )
+    sizes = {"input_size": config.input_size, "num_classes": NUM_CLASSES, "length": config.length}
+    check_duties(network, config.cell, **sizes)
 
 
 @contextlib.contextmanager
@@ -170,11 +205,6 @@ def _shown(value: object) -> str:
     if value is None or value is dataclasses.MISSING:
         return ""
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _choices(field: dataclasses.Field[Any]) -> str:
-    """The words that are allowed, where there is a list of them."""
-    return f": {', '.join(field.metadata['choices'])}" if field.metadata["choices"] else ""
 
 
 def _metavar(field: dataclasses.Field[Any], *, several: bool) -> str:

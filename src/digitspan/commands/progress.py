@@ -1,123 +1,111 @@
-"""How a study gets on, on standard error: runs done, running, failed, and the time left."""
+"""How a command gets on, on standard error: bars on a terminal, lines in a log file."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import Self
 
+import rich.progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-from digitspan.runs.config import RunConfig
-from digitspan.runs.cost import cost
-from digitspan.runs.record import RunRecord
-from digitspan.study.crew.worker import Spread
-from digitspan.study.grid import Job
 from digitspan.study.tables import duration
 
-__all__ = ["StudyProgress"]
+__all__ = ["Progress", "ProgressTask"]
+
+SECONDS_BETWEEN_LINES = 60.0
+"""How often a log file is told how far a task is."""
 
 
-class StudyProgress:
-    """A bar for the study and a line for every run that is being trained.
+class Progress:
+    """What is running, and the time left; entered before the first task begins.
 
-    Where standard error is no terminal, one line a finished run, as a log file wants it.
-
-    Args:
-        workers: how many runs are trained at a time; a cluster says so itself.
+    On a terminal every task is a bar. A log file gets a line a minute of a task that moves on, and
+    what is told to `log`.
     """
 
-    def __init__(self, workers: int) -> None:
-        self._console = Console(stderr=True)
-        self._workers = workers
-        self._bar = Progress(
-            TextColumn("{task.description}"),
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self.bars = rich.progress.Progress(
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=self._console,
-            disable=not self._console.is_terminal,
+            TextColumn("{task.fields[text]}", markup=False),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
         )
-        self._study: TaskID | None = None
-        self._lines: dict[str, TaskID] = {}
-        self._ends: Counter[str] = Counter()
-        self._missing: dict[str, float] = {}
-        self._spent_cost = self._spent_seconds = 0.0
-        self._spread: Spread | None = None
-        self._retries = 0
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        self.bars.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
+        self.bars.stop()
 
-    def planned(self, done: int, missing: list[Job]) -> None:
-        """So many runs of the plan are done; these are still missing."""
-        self._missing = {job.config.key: _full_cost(job.config) for job in missing}
-        total = done + len(missing)
-        if self._study is None:
-            self._study = self._bar.add_task("runs", total=total, completed=done, note="")
-        else:
-            self._bar.update(self._study, total=total, completed=done)
-        if self._bar.disable:
-            self._console.print(f"{done} runs are done, {len(missing)} to do")
+    def task(
+        self, what: str, total: float | None = None, unit: str = "", *, logged: bool = True
+    ) -> ProgressTask:
+        """Begin a task.
 
-    def step(self, config: RunConfig, step: int) -> None:
-        """A run has been evaluated after so many steps."""
-        if config.key not in self._lines:
-            self._lines[config.key] = self._bar.add_task(
-                config.run_id, total=config.train_steps, note="steps"
-            )
-        self._bar.update(self._lines[config.key], completed=step)
+        Args:
+            what: its name.
+            total: its size; None where that is not known (yet).
+            unit: what is counted, in the plural.
+            logged: whether a log file is told how far it is, too.
+        """
+        return ProgressTask(self, what, total, unit, logged=logged and self.bars.disable)
 
-    def finished(self, record: RunRecord, seconds: float) -> None:
-        """A run has got its row."""
-        key = record.config.key
-        if key in self._lines:
-            self._bar.remove_task(self._lines.pop(key))
-        self._ends[record.end_state] += 1
-        self._spent_cost += self._missing.pop(key, 0.0)
-        self._spent_seconds += seconds
-        if self._study is not None:
-            self._bar.update(self._study, advance=1, note=self._note())
-        if self._bar.disable:
-            accuracy = "" if record.accuracy is None else f", accuracy {record.accuracy:.3f}"
-            self._console.print(
-                f"{time.strftime('%H:%M:%S')} {record.config.run_id} {record.config.encoding}: "
-                f"{record.end_state} at step {record.steps:,}{accuracy}, {duration(seconds)}; "
-                f"{len(self._missing)} to do, {self._note()}",
-                highlight=False, soft_wrap=True,
-            )  # fmt: skip
+    def say(self, line: str, style: str | None = None) -> None:
+        """Print a line, above the bars where there are any."""
+        self.bars.console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
-    def spread(self, spread: Spread, retries: int) -> None:
-        """How a cluster stands, and how many runs were begun again."""
-        if self._bar.disable and (self._spread is None or spread.nodes != self._spread.nodes):
-            self._console.print(f"nodes: {spread.nodes}, for {spread.slots} runs at a time")
-        self._spread, self._retries = spread, retries
-        self._workers = max(spread.slots, 1)
-        if self._study is not None:
-            self._bar.update(self._study, note=self._note())
-
-    def warn(self, message: str) -> None:
-        """Something worth a sentence happened; the study goes on."""
-        self._console.print(message, style="yellow", soft_wrap=True, markup=False)
-
-    def _note(self) -> str:
-        """How the runs ended so far, and the time left."""
-        failed = self._ends["crashed"] + self._ends["oom"]
-        ends = f"{self._ends['solved']} solved" + (f", {failed} failed" if failed else "")
-        if self._spread is not None:
-            ends += f", nodes: {self._spread.nodes}, running: {self._spread.running}"
-            ends += f", begun again: {self._retries}" if self._retries else ""
-        if not self._spent_cost:
-            return ends
-        left = sum(self._missing.values()) * self._spent_seconds / self._spent_cost
-        return f"{ends}, about {duration(left / self._workers)} left"
+    def log(self, line: str) -> None:
+        """Print a line with the time where there are no bars."""
+        if self.bars.disable:
+            self.say(f"{time.strftime('%H:%M:%S')} {line}")
 
 
-def _full_cost(config: RunConfig) -> float:
-    """What a run costs if it uses up its budget; that most do not is learned on the way."""
-    return cost(config) * config.train_steps
+class ProgressTask:
+    """Something that takes a while; made by `Progress.task`."""
+
+    def __init__(
+        self, progress: Progress, what: str, total: float | None, unit: str, *, logged: bool
+    ) -> None:
+        self._progress, self._what, self._unit, self._logged = progress, what, unit, logged
+        self._total = total
+        self._bar = progress.bars.add_task(what, total=total, text="")
+        self._begun = self._last_line = time.monotonic()
+        self._first: tuple[float, float] | None = None  # update: when, and how much was done
+
+    def update(
+        self, done: float, note: str = "", *, total: float | None = None, left: float | None = None
+    ) -> None:
+        """So much is done; `left` in seconds, by default at the speed since the first update."""
+        now = time.monotonic()
+        self._total = total or self._total
+        text = f"{done:,.0f}" + ("" if self._total is None else f" of {self._total:,.0f}")
+        text += f" {self._unit}" if self._unit else ""
+        text += f", {note}" if note else ""
+        if left is None:
+            left = self._seconds_left(done, now)
+        if left is not None:
+            text += f", about {duration(left)} left"
+        self._progress.bars.update(self._bar, completed=done, total=self._total, text=text)
+        if self._logged and now - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self._progress.log(f"{self._what}: {text}")
+
+    def end(self) -> float:
+        """The task has ended and its bar goes; gives the seconds it took."""
+        self._progress.bars.remove_task(self._bar)
+        return time.monotonic() - self._begun
+
+    def _seconds_left(self, done: float, now: float) -> float | None:
+        """At the speed since the first update; a task that is resumed does not begin at 0."""
+        if self._first is None:
+            self._first = now, done
+        since, before = self._first
+        if self._total is None or done <= before:
+            return None
+        return (now - since) / (done - before) * (self._total - done)

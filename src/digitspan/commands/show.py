@@ -6,25 +6,20 @@ Only `--why` needs torch: it looks into the networks that were kept.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from digitspan.cells import title
-from digitspan.commands.interrupts import importing
-from digitspan.commands.options import add_json, path, print_json, require_torch
-from digitspan.errors import StoreError
+from digitspan.commands.interrupts import interruptible_import
+from digitspan.commands.options import add_json, output_console, path, print_json, require_torch
+from digitspan.commands.progress import Progress
 from digitspan.files import require_writable_folder
-from digitspan.hold.kept_answers import read_held
+from digitspan.hold.kept_answers import read_kept_answers
 from digitspan.hold.spans import holds_texts
 from digitspan.runs.record import RunRecord
-from digitspan.study.config import StudyConfig
-from digitspan.study.store import Row, Store, folder_of
+from digitspan.study.reading import Study, read_study
 from digitspan.study.summary import Summary, summarise
 from digitspan.study.tables import (
     compared_table,
@@ -66,37 +61,36 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UsageError: where there is no study.
     """
-    with Store.open(options.study) as store:
-        config, rows = _read(store)
-        if store.damaged:
-            print(f"{store.damaged} damaged rows were left out", file=sys.stderr)
-    summary = summarise(config, rows)
+    study = read_study(options.study)
+    summary = summarise(study.config, study.rows)
+    if study.damaged:
+        print(f"{study.damaged} damaged rows were left out", file=sys.stderr)
     if options.csv:
         sys.stdout.write(spans_csv(summary))
     elif options.json:
-        why = {"why": reasons(options.study, summary)} if options.why else {}
-        print_json(document(summary, rows) | why)
+        why = {"why": reasons(study, summary)} if options.why else {}
+        print_json(document(summary, study.rows) | why)
     else:
-        print_summary(summary, options.study)
+        print_summary(summary, study.folder)
         if options.why:
-            _print_reasons(options.study, summary)
+            _print_reasons(study, summary)
     wanted = options.out is not None or not (options.json or options.csv)
     if wanted and not options.no_figures:
-        write_figures(summary, options.out or folder_of(options.study))
+        write_figures(summary, options.out or study.folder)
     return 0
 
 
-def print_summary(summary: Summary, study: Path) -> None:
+def print_summary(summary: Summary, folder: Path) -> None:
     """Print the tables on standard output.
 
     Raises:
         UsageError: where what `digitspan hold` has kept beside the study is damaged.
     """
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = output_console()
     console.print(spans_table(summary))
     console.print(lengths_table(summary))
     if summary.config.climb:
-        console.print(records_table(summary, holds_texts(summary, read_held(folder_of(study)))))
+        console.print(records_table(summary, holds_texts(summary, read_kept_answers(folder))))
     if summary.compared:
         console.print(compared_table(summary))
     if summary.controls:
@@ -115,63 +109,44 @@ def write_figures(summary: Summary, folder: Path) -> None:
         print("no figures yet: no final run is finished", file=sys.stderr)
         return
     require_writable_folder(folder, "--out")
-    with importing("matplotlib"):
+    with interruptible_import("matplotlib"):
         from digitspan.figures import write_study_figures  # a second that --json saves
 
     names = write_study_figures(summary, folder)
     print(f"figures in {folder}: {', '.join(names)}", file=sys.stderr)
 
 
-def reasons(study: Path, summary: Summary) -> dict[str, str]:
+def reasons(study: Study, summary: Summary) -> dict[str, str]:
     """Why each unsolved final run was not solved, one sentence each, by the run's key.
 
     Raises:
         UsageError: where torch is missing, or weights are not those of their run.
     """
     require_torch()
-    with importing("torch"):
+    with interruptible_import("torch"):
         from digitspan.look.why import why_not_solved
-        from digitspan.study.kept_runs import find_weights
 
-    unsolved = _unsolved(summary)
-    console = Console(stderr=True)
-    return {
-        record.config.key: why_not_solved(record, find_weights(study, record))
-        for record in track(unsolved, "looking inside", console=console, transient=True)
-    }
+    unsolved, found = _unsolved(summary), {}
+    with Progress() as progress:
+        task = progress.task("looking inside", len(unsolved), "runs")
+        for done, record in enumerate(unsolved):
+            task.update(done, record.config.run_id)
+            found[record.config.key] = why_not_solved(record, study.weights(record))
+    return found
 
 
-def _print_reasons(study: Path, summary: Summary) -> None:
+def _print_reasons(study: Study, summary: Summary) -> None:
     """Print the reasons as a table, a row a run."""
     found = reasons(study, summary)
-    table = Table(title="Why runs were not solved")
-    for heading in ("cell", "T", "rate", "seed", "end", "why"):
-        table.add_column(heading)
+    table = Table("cell", "T", "rate", "seed", "end", "why", title="Why runs were not solved")
     for record in _unsolved(summary):
         config = record.config
         numbers = (str(config.length), f"{config.learning_rate:g}", str(config.seed))
         table.add_row(title(config.cell), *numbers, record.end_state, found[config.key])
-    Console(width=None if sys.stdout.isatty() else 150).print(table)
+    output_console().print(table)
 
 
 def _unsolved(summary: Summary) -> list[RunRecord]:
     """The final runs that were not solved, each once (two rate rules can share a run)."""
     records = {r.config.key: r for span in summary.spans for r in span.records if not r.solved}
     return list(records.values())
-
-
-def _read(store: Store) -> tuple[StudyConfig, Mapping[str, Row]]:
-    """A store's configuration and rows.
-
-    Raises:
-        StoreError: where the configuration is damaged.
-    """
-    rows = store.rows()
-    text = store.value("config")
-    if text is None:
-        message = (
-            f"{store.path} does not say what study it is (the entry is missing or damaged); "
-            f"run `digitspan study` on it again with the same options"
-        )
-        raise StoreError(message)
-    return StudyConfig.from_words(json.loads(text)), rows

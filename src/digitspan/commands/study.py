@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from digitspan.cells import CELLS
-from digitspan.commands.interrupts import importing
 from digitspan.commands.options import (
     add_device,
     add_json,
@@ -18,17 +16,23 @@ from digitspan.commands.options import (
     names_of,
     path,
     print_json,
-    require_cell,
-    require_torch,
+    require_trainable,
+    whole_number,
 )
-from digitspan.commands.progress import StudyProgress
+from digitspan.commands.progress import Progress, ProgressTask
 from digitspan.commands.show import print_summary, write_figures
 from digitspan.errors import ConfigError, UsageError, one_of
+from digitspan.runs.config import RunConfig
+from digitspan.runs.cost import cost
+from digitspan.runs.record import RunRecord
 from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.crew.cluster import LOCAL
-from digitspan.study.runner import check_study, run_study
+from digitspan.study.crew.pool import usable_cores
+from digitspan.study.crew.worker import ClusterStatus
+from digitspan.study.grid import Job
+from digitspan.study.runner import StudyObserver, check_study, run_study
 from digitspan.study.summary import summarise
-from digitspan.study.tables import document
+from digitspan.study.tables import document, duration
 
 __all__ = ["add_options", "run"]
 
@@ -49,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         add_setting(parser, StudyConfig, name)
     parser.add_argument(
         "--workers",
-        type=_workers,
+        type=whole_number(1, 1024),
         metavar="N",
         help="runs at a time, one thread each (default: one a core)",
     )
@@ -84,12 +88,10 @@ def run(options: argparse.Namespace) -> int:
     config, name = _config(options)
     folder = options.out or Path("results") / name
     device, cluster = options.device or "cpu", _cluster(options)
-    workers = options.workers or (_MOST_WORKERS if options.address else _cores())
-    check_study(config)
-    require_torch()
-    here = "cpu" if cluster else device  # whether a cluster's nodes have it, they say themselves
-    if here != "cpu" or any(cell not in CELLS for cell in config.cells):
-        _require_in_torch(config, here)
+    workers = options.workers or (_MOST_WORKERS if options.address else usable_cores())
+    shortest = check_study(config)
+    # Whether a cluster's nodes have the device, they say themselves.
+    require_trainable(shortest, "cpu" if cluster else device)
     with StudyProgress(workers) as progress:
         rows = run_study(
             config,
@@ -113,9 +115,6 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
     """The study that the command line asks for, and a name for its folder.
 
     Words of a TOML file about how it is run go to the options, where those do not say it.
-
-    Raises:
-        UsageError: for an unknown preset or a file that cannot be read.
     """
     settings = given(options, StudyConfig)
     preset = settings.pop("preset", None)
@@ -140,11 +139,7 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
 
 
 def _words(file: Path) -> dict[str, Any]:
-    """What a TOML file says.
-
-    Raises:
-        UsageError: where it cannot be read.
-    """
+    """What a TOML file says."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -163,11 +158,7 @@ _MOST_WORKERS = 100_000
 
 
 def _checked_how(word: str, value: object) -> object:
-    """A TOML file's value for one of `_HOW`, read as the option of that name reads it.
-
-    Raises:
-        ConfigError: where it is none that the option takes.
-    """
+    """A TOML file's value for one of `_HOW`, read as the option of that name reads it."""
     parser = argparse.ArgumentParser(exit_on_error=False)
     add_options(parser)
     if isinstance(value, bool) or not isinstance(value, int if word == "workers" else str):
@@ -179,11 +170,7 @@ def _checked_how(word: str, value: object) -> object:
 
 
 def _cluster(options: argparse.Namespace) -> str | None:
-    """The address of the Ray cluster that is asked for; None: this machine's processes.
-
-    Raises:
-        UsageError: for an address without Ray.
-    """
+    """The address of the Ray cluster that is asked for; None: this machine's processes."""
     if options.runner == "ray":
         return options.address or LOCAL
     if options.address is not None:
@@ -192,39 +179,90 @@ def _cluster(options: argparse.Namespace) -> str | None:
     return None
 
 
-def _workers(text: str) -> int:
-    """A number of runs at a time, from 1 to 1,024.
+class StudyProgress(Progress, StudyObserver):
+    """A bar for the study and one for every run under way; in a log file a line a finished run."""
 
-    Raises:
-        ArgumentTypeError: for anything else.
-    """
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1024):
-        message = f"must be a whole number from 1 to 1024; got {text[:80]!r}"
-        raise argparse.ArgumentTypeError(message)
-    return int(text)
+    def __init__(self, workers: int) -> None:
+        super().__init__()
+        self._workers = workers
+        self._study: ProgressTask | None = None
+        self._runs: dict[str, ProgressTask] = {}
+        self._done = 0
+        self._ends: Counter[str] = Counter()
+        self._missing: dict[str, float] = {}
+        self._spent_cost = self._spent_seconds = 0.0
+        self._status: ClusterStatus | None = None
+        self._retries = 0
+
+    def planned(self, done: int, missing: list[Job]) -> None:
+        """So many runs of the plan are done; these are still missing."""
+        self._done = done
+        self._missing = {job.config.key: _full_cost(job.config) for job in missing}
+        self.log(f"{done} runs are done, {len(missing)} to do")
+        self._show()
+
+    def step(self, config: RunConfig, step: int) -> None:
+        """A run has been evaluated after so many steps."""
+        if config.key not in self._runs:
+            self._runs[config.key] = self.task(
+                config.run_id, config.train_steps, "steps at most", logged=False
+            )
+        self._runs[config.key].update(step)
+
+    def finished(self, record: RunRecord, seconds: float) -> None:
+        """A run has got its row."""
+        key = record.config.key
+        if key in self._runs:
+            self._runs.pop(key).end()
+        self._done += 1
+        self._ends[record.end_state] += 1
+        self._spent_cost += self._missing.pop(key, 0.0)
+        self._spent_seconds += seconds
+        self._show()
+        accuracy = "" if record.accuracy is None else f", accuracy {record.accuracy:.3f}"
+        left = self._seconds_left()
+        self.log(
+            f"{record.config.run_id} {record.config.encoding}: {record.end_state} at step "
+            f"{record.steps:,}{accuracy}, {duration(seconds)}; {len(self._missing)} to do, "
+            f"{self._note()}" + ("" if left is None else f", about {duration(left)} left")
+        )
+
+    def cluster(self, status: ClusterStatus, retries: int) -> None:
+        """How a cluster stands, and how many runs were begun again."""
+        if self._status is None or status.nodes != self._status.nodes:
+            self.log(f"nodes: {status.nodes}, for {status.slots} runs at a time")
+        self._status, self._retries = status, retries
+        self._workers = max(status.slots, 1)
+        self._show()
+
+    def warn(self, message: str) -> None:
+        """Something worth a sentence happened; the study goes on."""
+        self.say(message, style="yellow")
+
+    def _show(self) -> None:
+        """Move the study's bar."""
+        total = self._done + len(self._missing)
+        if self._study is None:
+            self._study = self.task("study", total, "runs", logged=False)
+        self._study.update(self._done, self._note(), total=total, left=self._seconds_left())
+
+    def _note(self) -> str:
+        """How the runs ended so far."""
+        failed = self._ends["crashed"] + self._ends["oom"]
+        ends = f"{self._ends['solved']} solved" + (f", {failed} failed" if failed else "")
+        if self._status is not None:
+            ends += f", nodes: {self._status.nodes}, running: {self._status.running}"
+            ends += f", begun again: {self._retries}" if self._retries else ""
+        return ends
+
+    def _seconds_left(self) -> float | None:
+        """By the cost of the missing runs; None before the first has ended."""
+        if not self._spent_cost:
+            return None
+        left = sum(self._missing.values()) * self._spent_seconds / self._spent_cost
+        return left / self._workers
 
 
-def _cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _require_in_torch(config: StudyConfig, device: str) -> None:
-    """Refuse a device or a class that is not there before anything is written; imports torch.
-
-    Raises:
-        UsageError: where a class of one's own cannot be used.
-    """
-    from digitspan.study.grid import next_jobs
-
-    with importing("torch"):
-        from digitspan.training.machine import find_device
-
-    find_device(device)
-    # The shortest run of each: what a cell must be able to read.
-    first = {(job.config.cell, job.config.encoding): job.config for job in next_jobs(config, {})}
-    for (cell, _), run in first.items():
-        if cell not in CELLS:
-            require_cell(run)
+def _full_cost(config: RunConfig) -> float:
+    """What a run costs if it uses up its budget; that most do not is learned on the way."""
+    return cost(config) * config.train_steps

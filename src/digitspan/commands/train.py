@@ -9,11 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from digitspan.cells import CELLS
-from digitspan.commands.interrupts import importing
+from digitspan.commands.interrupts import interruptible_import
 from digitspan.commands.options import (
     add_device,
     add_json,
@@ -22,12 +19,12 @@ from digitspan.commands.options import (
     names_of,
     path,
     print_json,
-    require_cell,
-    require_torch,
+    require_trainable,
     sigterm_exits,
 )
+from digitspan.commands.progress import Progress
 from digitspan.errors import UsageError
-from digitspan.files import require_writable_folder, sha256
+from digitspan.files import require_writable_folder
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import check_size
 from digitspan.runs.folder import (
@@ -40,6 +37,7 @@ from digitspan.runs.folder import (
     write_finished,
 )
 from digitspan.runs.record import CurvePoint, RunRecord
+from digitspan.runs.weights import read_weights
 
 __all__ = ["add_options", "run", "sentence"]
 
@@ -75,11 +73,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(message)
     config = RunConfig(**settings)
     check_size(config)
-    require_torch()
-    if options.device != "cpu":
-        _require_device(options.device)
-    if config.cell not in CELLS:
-        require_cell(config)
+    require_trainable([config], options.device)
     folder = options.out or Path("runs") / config.run_id
     _take(folder, config, overwrite=options.overwrite)
     if config.length == 2:
@@ -93,7 +87,9 @@ def run(options: argparse.Namespace) -> int:
     record, seconds = finished
     why = _why(record, folder)
     if options.json:
-        print_json(_document(record, seconds, folder) | {"why": why})
+        run_id, chance = record.config.run_id, record.config.chance
+        kept = {"seconds": round(seconds, 3), "run": str(folder), "why": why}
+        print_json(record.to_json() | {"run_id": run_id, "chance": chance} | kept)
     else:
         print(sentence(record))
         if why:
@@ -126,68 +122,37 @@ def sentence(record: RunRecord) -> str:
 
 
 def _take(folder: Path, config: RunConfig, *, overwrite: bool) -> None:
-    """Make the folder this run's own.
-
-    Raises:
-        UsageError: where it cannot be written or holds another run.
-    """
+    """Make the folder this run's own."""
     require_writable_folder(folder, "--out")
     kept = read_config(folder)
     if kept is not None and kept != config:
         if not overwrite:
+            old, new = dataclasses.asdict(kept), dataclasses.asdict(config)
+            differ = "; ".join(f"{n} {old[n]}, not {new[n]}" for n in old if old[n] != new[n])
             message = (
-                f"{folder} holds another run ({_difference(kept, config)}); choose another --out, "
-                f"or replace it with --overwrite"
+                f"{folder} holds another run ({differ}); choose another --out, or replace it with "
+                f"--overwrite"
             )
             raise UsageError(message)
         remove_run(folder)
     write_config(folder, config)
 
 
-def _require_device(name: str) -> None:
-    """Refuse a device that is not there before anything is written; imports torch."""
-    with importing("torch"):
-        from digitspan.training.machine import find_device
-
-    find_device(name)
-
-
-def _difference(kept: RunConfig, config: RunConfig) -> str:
-    """The settings in which two runs differ."""
-    old, new = dataclasses.asdict(kept), dataclasses.asdict(config)
-    pairs = [f"{name} {old[name]}, not {new[name]}" for name in old if old[name] != new[name]]
-    return "; ".join(pairs)
-
-
 def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, float]:
-    """Train with a progress bar and keep the run.
-
-    Raises:
-        SystemExit: 130 or 143 after an interrupt; a checkpoint is kept.
-    """
-    with importing("torch"):
+    """Train with a progress bar and keep the run."""
+    with interruptible_import("torch"):
         from digitspan.training.machine import find_device
         from digitspan.training.run import train
 
-    console = Console(stderr=True)
     logging.basicConfig(format="%(message)s")
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("step {task.completed:,.0f} of at most {task.total:,.0f}"),
-        TextColumn("validation accuracy {task.fields[accuracy]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
     start = time.monotonic()
     try:
-        with bar, sigterm_exits():
-            task = bar.add_task(config.run_id, total=config.train_steps, accuracy="-")
+        with Progress() as progress, sigterm_exits():
+            task = progress.task(config.run_id, config.train_steps, "steps at most")
 
             def on_evaluation(point: CurvePoint) -> None:
-                accuracy = f"{100 * point.validation_accuracy:.0f}% at T={point.length:,}"
-                bar.update(task, completed=point.step, accuracy=accuracy)
+                accuracy = f"{100 * point.validation_accuracy:.0f}%"
+                task.update(point.step, f"validation accuracy {accuracy} at T={point.length:,}")
 
             finished = train(
                 config,
@@ -208,19 +173,7 @@ def _why(record: RunRecord, folder: Path) -> str:
     """Why the run was not solved, one sentence; empty where it was."""
     if record.solved:
         return ""
-    with importing("torch"):
+    with interruptible_import("torch"):
         from digitspan.look.why import why_not_solved
 
-    path = folder / WEIGHTS
-    weights = path.read_bytes() if path.is_file() else b""
-    return why_not_solved(record, weights if sha256(weights) == record.weights_sha256 else None)
-
-
-def _document(record: RunRecord, seconds: float, folder: Path) -> dict[str, object]:
-    """What `--json` prints."""
-    return record.to_json() | {
-        "run_id": record.config.run_id,
-        "chance": record.config.chance,
-        "seconds": round(seconds, 3),
-        "run": str(folder),
-    }
+    return why_not_solved(record, read_weights(folder / WEIGHTS, record))

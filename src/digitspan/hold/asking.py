@@ -1,9 +1,7 @@
 """The holding span: how long trained networks keep a digit, at lengths far beyond their training.
 
-The same weights are asked fixed palindromes of T = 100, 1,000 ... up to 10,000,000, which are made
-and read piece by piece, in constant memory. A network holds a length if it answers 99 % of them,
-which is what makes a run solved; the holding span of several networks is measured from these
-shares like a trained span (study/span.py). See docs/protocol.md, section 10.
+Fixed palindromes are made and read piece by piece, in constant memory. A network holds a length
+if it answers 99 % of them (docs/protocol.md, section 10).
 """
 
 from __future__ import annotations
@@ -13,24 +11,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from torch import Tensor
 
 from digitspan.errors import UsageError
-from digitspan.hold.kept_answers import Held
+from digitspan.hold.kept_answers import Answers
 from digitspan.runs.config import RunConfig
 from digitspan.tasks.palindrome import very_long
 from digitspan.training.engine import answer_in_pieces, build_network, load_network
 from digitspan.training.machine import one_thread
 
-__all__ = ["check_can_hold", "hold"]
+__all__ = ["ask", "check_can_be_asked"]
 
 _DIGITS_AT_ONCE = 2_000
 """Digits of each palindrome that are made at a time."""
 
 
-def check_can_hold(config: RunConfig) -> None:
+def check_can_be_asked(config: RunConfig) -> None:
     """Refuse a run whose network cannot be asked very long palindromes.
 
     Raises:
-        UsageError: where it was not trained on palindromes, or its cell has no `step`, so that
-            nothing can be read piece by piece.
+        UsageError: where it was not trained on palindromes, or its cell has no `step`.
     """
     if config.task != "palindrome":
         message = (
@@ -46,26 +43,20 @@ def check_can_hold(config: RunConfig) -> None:
         raise UsageError(message)
 
 
-def hold(
+def ask(
     networks: Mapping[RunConfig, bytes],
     length: int,
     count: int,
     *,
     on_digits: Callable[[int], None] = lambda read: None,
-) -> list[Held]:
-    """Ask trained networks palindromes of a length they need not have been trained at.
-
-    Args:
-        networks: their weights, by what they are: of one cell, encoding and hidden size.
-        length: T, at least 2.
-        count: how many palindromes.
-        on_digits: told how many digits have been read.
+) -> list[Answers]:
+    """Ask networks of one cell, encoding and hidden size `count` palindromes of any length T.
 
     Raises:
-        UsageError: as `check_can_hold`.
+        UsageError: as `check_can_be_asked`.
     """
     configs = list(networks)
-    check_can_hold(configs[0])
+    check_can_be_asked(configs[0])
     built = [load_network(config, networks[config]) for config in configs]
     pieces = _pieces(length, count, on_digits)
     with one_thread():
@@ -73,7 +64,7 @@ def hold(
     targets = very_long(length, count, 0, 1)[:, 0]
     right: Sequence[int] = (logits.argmax(dim=2) == targets).sum(dim=1).tolist()
     return [
-        Held(config.key, length, number, count)
+        Answers(config.key, length, number, count)
         for config, number in zip(configs, right, strict=True)
     ]
 

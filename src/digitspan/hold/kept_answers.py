@@ -14,13 +14,13 @@ from digitspan.errors import UsageError
 from digitspan.files import write_whole
 from digitspan.runs.outcome import SOLVED_ACCURACY
 
-__all__ = ["Held", "read_held", "write_held"]
+__all__ = ["Answers", "read_kept_answers", "write_kept_answers"]
 
 _FILE = "holding.json"
 """In the run's folder, or the study's."""
 
 
-class Held(NamedTuple):
+class Answers(NamedTuple):
     """How one network answered the palindromes of one length."""
 
     key: str
@@ -38,7 +38,7 @@ class Held(NamedTuple):
         return self.right >= SOLVED_ACCURACY * self.tested
 
 
-def read_held(folder: Path) -> list[Held]:
+def read_kept_answers(folder: Path) -> list[Answers]:
     """The answers kept in a folder; none where `digitspan hold` has not been there.
 
     Raises:
@@ -47,7 +47,7 @@ def read_held(folder: Path) -> list[Held]:
     file = folder / _FILE
     try:
         entries = json.loads(file.read_text(encoding="utf-8"))
-        return [Held(str(key), int(t), int(right), int(n)) for key, t, right, n in entries]
+        return [Answers(str(key), int(t), int(right), int(n)) for key, t, right, n in entries]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError, RecursionError) as error:
@@ -55,7 +55,7 @@ def read_held(folder: Path) -> list[Held]:
         raise UsageError(message) from error
 
 
-def write_held(folder: Path, answers: Sequence[Held]) -> None:
+def write_kept_answers(folder: Path, answers: Sequence[Answers]) -> None:
     """Keep answers in a folder, in place of those there."""
-    text = json.dumps([list(held) for held in answers])
+    text = json.dumps(answers)  # a tuple is a list in JSON
     write_whole(folder / _FILE, f"{text}\n".encode())

@@ -15,19 +15,18 @@ from rich.table import Table
 
 from digitspan.cells import title
 from digitspan.errors import UsageError
-from digitspan.hold.kept_answers import Held
+from digitspan.hold.kept_answers import Answers
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
 from digitspan.statistics import wilson
 from digitspan.study.grid import CLIMBED
-from digitspan.study.kept_runs import KeptRun, find_weights, is_study, named_run, rows_of
+from digitspan.study.reading import is_study, read_saved_run, read_study
 from digitspan.study.span import Counts, Span, measure_span
-from digitspan.study.store import folder_of
 from digitspan.study.summary import SpanSummary, Summary
-from digitspan.study.tables import span_text
+from digitspan.study.tables import add_columns, span_text
 
 __all__ = [
-    "SameNetworks",
+    "Replicates",
     "answers_document",
     "holding_span",
     "holding_table",
@@ -36,7 +35,7 @@ __all__ = [
 ]
 
 
-class SameNetworks(NamedTuple):
+class Replicates(NamedTuple):
     """Networks that differ in nothing but the seed."""
 
     configs: tuple[RunConfig, ...]
@@ -47,36 +46,34 @@ class SameNetworks(NamedTuple):
     """Where their answers are kept."""
 
 
-def networks_of(name: str) -> list[SameNetworks]:
+def networks_of(name: str) -> list[Replicates]:
     """The networks that a word names.
 
     Raises:
         UsageError: where there are none.
     """
     if not is_study(Path(name)):
-        kept: KeptRun = named_run(name)
-        folder = Path(name) if kept.study is None else folder_of(kept.study)
-        return [SameNetworks((kept.config,), {kept.config: kept.weights}, folder)]
-    conditions: dict[RunConfig, dict[int, list[RunRecord]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
+        run = read_saved_run(name)
+        folder = Path(name) if run.study is None else run.study.folder
+        return [Replicates((run.config,), {run.config: run.weights}, folder)]
+    study = read_study(Path(name))
+    conditions: dict[RunConfig, dict[int, list[RunRecord]]] = {}
     weights: dict[RunConfig, bytes] = {}
-    for row in rows_of(Path(name)).values():
+    for row in study.rows.values():
         record, config = row.record, row.record.config
-        found = find_weights(Path(name), record) if config.trained == "all" else None
+        found = study.weights(record) if config.trained == "all" else None
         if found is not None:
             weights[config] = found
-            condition = dataclasses.replace(config, length=2, seed=0)
-            conditions[condition][config.length].append(record)
+            by_length = conditions.setdefault(dataclasses.replace(config, length=5, seed=0), {})
+            by_length.setdefault(config.length, []).append(record)
     groups = []
     for by_length in conditions.values():
-        solved = {
-            length: tuple(sorted((r.config for r in found if r.solved), key=lambda c: c.seed))
-            for length, found in by_length.items()
-            if 2 * sum(r.solved for r in found) >= len(found)
-        }
-        if solved:
-            groups.append(SameNetworks(solved[max(solved)], weights, folder_of(Path(name))))
+        for length in sorted(by_length, reverse=True):
+            solved = [record.config for record in by_length[length] if record.solved]
+            if solved and 2 * len(solved) >= len(by_length[length]):
+                solved.sort(key=lambda config: config.seed)
+                groups.append(Replicates(tuple(solved), weights, study.folder))
+                break
     if not groups:
         message = (
             f"{name} keeps no network that could hold anything: at no length most of its runs "
@@ -86,12 +83,12 @@ def networks_of(name: str) -> list[SameNetworks]:
     return groups
 
 
-def holds_texts(summary: Summary, answers: Sequence[Held]) -> list[str]:
+def holds_texts(summary: Summary, answers: Sequence[Answers]) -> list[str]:
     """How far the networks of each condition of a study hold; empty where none was asked."""
     return [_holds_text(row, answers) for row in summary.spans] if answers else []
 
 
-def _holds_text(row: SpanSummary, answers: Sequence[Held]) -> str:
+def _holds_text(row: SpanSummary, answers: Sequence[Answers]) -> str:
     """The longest T that as large a share of a condition's networks hold: `10,000 (5/5)`.
 
     Its networks are those trained at the longest length of which any was asked: a study that has
@@ -114,50 +111,50 @@ def _holds_text(row: SpanSummary, answers: Sequence[Held]) -> str:
     return text
 
 
-def _by_length(answers: Sequence[Held]) -> dict[int, list[Held]]:
+def _by_length(answers: Sequence[Answers]) -> dict[int, list[Answers]]:
     """The answers by length, shortest first."""
-    lengths: dict[int, list[Held]] = defaultdict(list)
-    for held in sorted(answers, key=lambda held: held.length):
-        lengths[held.length].append(held)
+    lengths: dict[int, list[Answers]] = defaultdict(list)
+    for answer in sorted(answers, key=lambda answer: answer.length):
+        lengths[answer.length].append(answer)
     return lengths
 
 
-def holding_span(answers: Sequence[Held]) -> Span:
+def _counts(found: Sequence[Answers]) -> Counts:
+    """How many networks hold, and of how many."""
+    return Counts(sum(answer.holds for answer in found), len(found))
+
+
+def holding_span(answers: Sequence[Answers]) -> Span:
     """The length that half of the networks hold."""
-    return measure_span(
-        {
-            length: Counts(sum(held.holds for held in found), len(found))
-            for length, found in _by_length(answers).items()
-        }
-    )
+    return measure_span({t: _counts(found) for t, found in _by_length(answers).items()})
 
 
-def holding_table(answers: Sequence[tuple[SameNetworks, Sequence[Held]]]) -> Table:
+def holding_table(answers: Sequence[tuple[Replicates, Sequence[Answers]]]) -> Table:
     """What each group of networks answered, a row a length, with its holding span."""
     table = Table(title="Holding: trained networks asked at lengths far beyond their training")
-    for heading in ("cell", "encoding", "start", "optimiser"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("rate", "trained T", "asked T", "networks that hold", "right", "span [95 %]"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    add_columns(table, "cell", "encoding", "start", "optimiser")
+    numbers = ("rate", "trained T", "asked T", "networks that hold", "right", "span [95 %]")
+    add_columns(table, *numbers, justify="right")
     for group, found in answers:
-        config = group.configs[0]
+        config, by_length = group.configs[0], _by_length(found)
         names = (title(config.cell), config.encoding, config.initialisation, config.optimizer)
         first = (*names, f"{config.learning_rate:g}", f"{config.length:,}")
-        for index, (length, held) in enumerate(_by_length(found).items()):
-            holding = sum(one.holds for one in held)
-            low, high = wilson(holding, len(held))
-            right, tested = sum(one.right for one in held), sum(one.tested for one in held)
+        span = span_text(holding_span(found), list(by_length)) if found else ""
+        for index, (length, here) in enumerate(by_length.items()):
+            holding, networks = _counts(here)
+            low, high = wilson(holding, networks)
+            right = sum(answer.right for answer in here)
             table.add_row(
                 *(first if index == 0 else [""] * len(first)),
                 f"{length:,}",
-                f"{holding}/{len(held)} [{100 * low:.0f}, {100 * high:.0f} %]",
-                f"{right:,}/{tested:,}",
-                span_text(holding_span(found), list(_by_length(found))) if index == 0 else "",
+                f"{holding}/{networks} [{100 * low:.0f}, {100 * high:.0f} %]",
+                f"{right:,}/{sum(answer.tested for answer in here):,}",
+                span if index == 0 else "",
             )
     return table
 
 
-def answers_document(group: SameNetworks, answers: Sequence[Held]) -> dict[str, object]:
+def answers_document(group: Replicates, answers: Sequence[Answers]) -> dict[str, object]:
     """What `--json` prints of one group."""
     config, span = group.configs[0], holding_span(answers)
     return {
@@ -171,5 +168,5 @@ def answers_document(group: SameNetworks, answers: Sequence[Held]) -> dict[str, 
         "s50_low": span.s50_low,
         "s50_high": span.s50_high,
         "bound": span.bound,
-        "networks": [held._asdict() | {"holds": held.holds} for held in answers],
+        "networks": [answer._asdict() | {"holds": answer.holds} for answer in answers],
     }

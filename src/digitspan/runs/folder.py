@@ -49,12 +49,7 @@ def read_config(folder: Path) -> RunConfig | None:
 
 
 def write_finished(folder: Path, finished: Finished, seconds: float) -> None:
-    """Keep a run that has come to its end; its record comes last and says that all is there.
-
-    Args:
-        folder: the run's folder.
-        finished: what `train` returned.
-        seconds: how long it took.
+    """Keep a finished run and the seconds it took; the record comes last and says all is there.
 
     Raises:
         DigitspanError: where the disk is full.

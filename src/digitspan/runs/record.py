@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
-from digitspan.runs.config import ADDED_SETTINGS, RunConfig
+from digitspan.runs.config import RunConfig
 
 __all__ = ["CurvePoint", "RunRecord"]
 
@@ -23,7 +23,7 @@ class CurvePoint(NamedTuple):
     validation_accuracy: float
     """Share of validation palindromes answered right, in [0, 1]."""
     length: int = 0
-    """The length trained at and evaluated; 0 in a record of before there was a curriculum."""
+    """The length trained at and evaluated; 0 in records made before there was a curriculum."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,31 +36,31 @@ class RunRecord:
     """One of `END_STATES`."""
     steps: int
     """Training steps done; for a diverged run, the step at which that was seen."""
-    accuracy: float | None
+    accuracy: float | None = None
     """Share of the palindromes tested that were answered right, in [0, 1]; None: not tested."""
-    accuracy_low: float | None
+    accuracy_low: float | None = None
     """Lower end of the 95 % Wilson interval; None where all there are were tested."""
-    accuracy_high: float | None
+    accuracy_high: float | None = None
     """Upper end of it."""
-    tested: int
+    tested: int = 0
     """Palindromes tested."""
-    held_out: int
+    held_out: int = 0
     """How many of these were kept out of training: all of them, or none where T <= 4."""
-    bits: float | None
+    bits: float | None = None
     """Memory: I(x_1; prediction), of log2 10 = 3.32 bits."""
-    masked_right: int | None
+    masked_right: int | None = None
     """Mask control: right answers to palindromes whose x_1 was replaced (chance is right)."""
-    masked_tested: int | None
+    masked_tested: int | None = None
     """Mask control: palindromes tested."""
-    loss: float | None
+    loss: float | None = None
     """The last finite training loss, in nats."""
-    clipped_share: float | None
+    clipped_share: float | None = None
     """Share of the training steps whose gradient was clipped, in [0, 1]."""
-    curve: tuple[CurvePoint, ...]
+    curve: tuple[CurvePoint, ...] = ()
     """The evaluations."""
-    weights_sha256: str | None
+    weights_sha256: str | None = None
     """Of the weights' file; None where there are none to keep."""
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Versions, CPU capability, threads, device: what else decides the bits."""
     note: str = ""
     """What went wrong, in a sentence, where something did."""
@@ -77,12 +77,10 @@ class RunRecord:
 
     def to_json(self, *, curve: bool = True) -> dict[str, Any]:
         """The record as plain values: the configuration's fields, then its own."""
-        fields = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in ("config", "curve")
-        }
-        document = dataclasses.asdict(self.config) | fields
+        document = dataclasses.asdict(self.config)
+        for field in dataclasses.fields(self):
+            document[field.name] = getattr(self, field.name)
+        del document["config"], document["curve"]
         document["environment"] = dict(self.environment)
         if curve:
             document["curve"] = [list(point) for point in self.curve]
@@ -91,35 +89,12 @@ class RunRecord:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The record that `to_json` came from."""
-        names = [field.name for field in dataclasses.fields(RunConfig)]
-        settings = {name: {**ADDED_SETTINGS, **document}[name] for name in names}
-        fields = {
-            field.name: document[field.name]
-            for field in dataclasses.fields(cls)
-            if field.name not in ("config", "curve")
-        }
-        curve = tuple(CurvePoint(*point) for point in document.get("curve", ()))
-        return cls(config=RunConfig(**settings), curve=curve, **fields)
+        values = dict(document)
+        settings = {field.name: values.pop(field.name) for field in dataclasses.fields(RunConfig)}
+        curve = tuple(CurvePoint(*point) for point in values.pop("curve", ()))
+        return cls(config=RunConfig(**settings), curve=curve, **values)
 
     @classmethod
     def crashed(cls, config: RunConfig, note: str, end_state: str = "crashed") -> Self:
         """The record of a run that came to no end."""
-        return cls(
-            config=config,
-            end_state=end_state,
-            steps=0,
-            accuracy=None,
-            accuracy_low=None,
-            accuracy_high=None,
-            tested=0,
-            held_out=0,
-            bits=None,
-            masked_right=None,
-            masked_tested=None,
-            loss=None,
-            clipped_share=None,
-            curve=(),
-            weights_sha256=None,
-            environment={},
-            note=note,
-        )
+        return cls(config=config, end_state=end_state, steps=0, note=note)

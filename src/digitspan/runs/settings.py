@@ -8,7 +8,7 @@ from typing import Any
 
 from digitspan.errors import ConfigError, one_of
 
-__all__ = ["check_setting", "check_settings", "setting"]
+__all__ = ["check_setting", "setting"]
 
 
 def setting(
@@ -26,16 +26,6 @@ def setting(
     """
     metadata = {"help": text, "least": least, "above": above, "choices": choices}
     return dataclasses.field(default=default, metadata=metadata)
-
-
-def check_settings(config: Any) -> None:
-    """Refuse a dataclass made of `setting` fields whose values are out of their ranges.
-
-    Raises:
-        ConfigError: naming the setting, the range and the value.
-    """
-    for field in dataclasses.fields(config):
-        check_setting(field, getattr(config, field.name))
 
 
 def check_setting(field: dataclasses.Field[Any], value: object) -> None:

@@ -14,7 +14,7 @@ from digitspan.runs.config import ENCODINGS, OPTIMIZERS
 from digitspan.runs.settings import check_setting, setting
 from digitspan.tasks import TASKS, check_task
 
-__all__ = ["PRESETS", "StudyConfig", "fitting_starts", "full", "quick", "records", "sheet"]
+__all__ = ["PRESETS", "StudyConfig", "fitting_initialisations"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class StudyConfig:
         None, "when tuning, also measure this rate at every length", above=0
     )
     encoding: tuple[str, ...] = setting(("one-hot",), "encodings", choices=tuple(ENCODINGS))
-    initialisation: tuple[str, ...] = setting(("uniform",), "starts (docs/glossary.md)")
+    initialisation: tuple[str, ...] = setting(("uniform",), "initialisations (docs/glossary.md)")
     optimizer: str = setting("rmsprop", "the optimiser", choices=OPTIMIZERS)
     train_steps: int = setting(10_000, "the budget of a run", least=1)
     hidden_size: int = setting(128, "n, the number of units", least=1)
@@ -48,9 +48,7 @@ class StudyConfig:
         (), "further optimisers, at the shortest length (Question 1.4)", choices=OPTIMIZERS
     )
     compared_rates: tuple[float, ...] = setting((), "learning rates for them", above=0)
-    curriculum: bool = setting(
-        False, "begin every run at T = 5; the length grows when the network holds it"
-    )
+    curriculum: bool = setting(False, "begin at T = 5; the length grows once it is learned")
     task: str = setting("palindrome", "what is asked (docs/glossary.md)", choices=tuple(TASKS))
     controls: bool = setting(False, "also run the controls: read-out only, and guessing")
     adaptive: bool = setting(False, "place lengths where they tell most, between the ones given")
@@ -66,13 +64,13 @@ class StudyConfig:
         for cell in self.cells:
             with _of_setting("cells"):
                 check_cell(cell)
-        for start in self.initialisation:
-            if start not in INITIALISATIONS:
-                raise ConfigError("initialisation", one_of(start, INITIALISATIONS))
-            if not any(_fits(start, cell) for cell in self.cells):
-                check_initialisation(self.cells[0], start)
+        for name in self.initialisation:
+            if name not in INITIALISATIONS:
+                raise ConfigError("initialisation", one_of(name, INITIALISATIONS))
+            if not any(_fits(name, cell) for cell in self.cells):
+                check_initialisation(self.cells[0], name)
         for cell in self.cells:
-            if not fitting_starts(cell, self.initialisation):
+            if not fitting_initialisations(cell, self.initialisation):
                 check_initialisation(cell, self.initialisation[0])
         with _of_setting("encoding"):
             check_task(self.task, self.encoding, ())
@@ -95,7 +93,7 @@ class StudyConfig:
         Args:
             words: names of settings (`-` and `_` are the same) and their values.
             base: where the others come from, by default this class's defaults. Where the words
-                name other cells and no starts, its starts are those of them that fit one.
+                name other cells and no initialisations, it keeps those of them that fit one.
 
         Raises:
             ConfigError: for an unknown word, naming the nearest known one, for a word that is
@@ -115,7 +113,9 @@ class StudyConfig:
             return cls(**values)
         if "initialisation" not in values and "cells" in values:
             cells = [str(cell) for cell in values["cells"]]
-            fitting = [s for s in base.initialisation if any(_fits(s, cell) for cell in cells)]
+            fitting = [
+                name for name in base.initialisation if any(_fits(name, cell) for cell in cells)
+            ]
             values["initialisation"] = fitting or base.initialisation
         return dataclasses.replace(base, **values)
 
@@ -168,7 +168,7 @@ def full() -> StudyConfig:
 
 
 def records() -> StudyConfig:
-    """How far each cell and start can be brought: five seeds, from length to length."""
+    """How far each cell and initialisation can be brought: five seeds, from length to length."""
     return StudyConfig(
         preset="records",
         cells=tuple(CELLS),
@@ -189,8 +189,8 @@ def records() -> StudyConfig:
 PRESETS = {"quick": quick, "sheet": sheet, "full": full, "records": records}
 
 
-def fitting_starts(cell: str, initialisations: tuple[str, ...]) -> tuple[str, ...]:
-    """The starts that fit a cell; a cell of one's own has its own."""
+def fitting_initialisations(cell: str, initialisations: tuple[str, ...]) -> tuple[str, ...]:
+    """The initialisations that fit a cell; a cell of one's own has its own."""
     if cell not in CELLS:
         return ("own",)
     return tuple(name for name in initialisations if name in CELLS[cell].initialisations)
@@ -203,11 +203,7 @@ _MAY_BE_EMPTY = ("compared_optimizers", "compared_rates")
 
 
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
-    """A value as the configuration keeps it: lists sorted and without doubles, rates as floats.
-
-    Raises:
-        ConfigError: where it is of the wrong type or out of its range.
-    """
+    """A value as the configuration keeps it: lists sorted and without doubles, rates as floats."""
     if value is None and field.default is None:
         return None
     if not isinstance(field.default, tuple):
@@ -221,11 +217,7 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
 
 
 def _checked_item(field: dataclasses.Field[Any], value: Any) -> Any:
-    """One value, or one of a list.
-
-    Raises:
-        ConfigError: where it is of the wrong type or out of its range.
-    """
+    """One value, or one of a list."""
     check_setting(field, value)
     if field.metadata["above"] is not None:
         return float(value)  # 1 and 1.0 are the same rate
@@ -235,9 +227,9 @@ def _checked_item(field: dataclasses.Field[Any], value: Any) -> Any:
     return value
 
 
-def _fits(start: str, cell: str) -> bool:
-    """Whether a start can be meant for a cell; one's own cells start as they do themselves."""
-    return start in CELLS[cell].initialisations if cell in CELLS else start in ("own", "uniform")
+def _fits(name: str, cell: str) -> bool:
+    """Whether an initialisation can be meant for a cell; one's own cells have their own."""
+    return name in CELLS[cell].initialisations if cell in CELLS else name in ("own", "uniform")
 
 
 @contextlib.contextmanager

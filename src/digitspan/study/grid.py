@@ -16,7 +16,7 @@ from digitspan.cells import CELLS
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import cost
 from digitspan.runs.record import RunRecord
-from digitspan.study.config import StudyConfig, fitting_starts
+from digitspan.study.config import StudyConfig, fitting_initialisations
 from digitspan.study.placement import MAX_RUNS, narrow_enough, place_round
 from digitspan.study.span import Counts
 
@@ -49,7 +49,7 @@ class Condition(NamedTuple):
     encoding: str
     """How a digit is fed in."""
     initialisation: str
-    """The start."""
+    """How the weights are drawn."""
     rate: str
     """The learning-rate rule: a number, or "tuned"."""
     optimizer: str
@@ -115,8 +115,8 @@ def _bases(config: StudyConfig) -> Iterator[Condition]:
     """The conditions, their learning-rate rule still open."""
     for encoding in config.encoding:
         for cell in config.cells:
-            for start in fitting_starts(cell, config.initialisation):
-                yield Condition(cell, encoding, start, "", config.optimizer)
+            for name in fitting_initialisations(cell, config.initialisation):
+                yield Condition(cell, encoding, name, "", config.optimizer)
 
 
 Rates = Mapping[int, float]
@@ -124,10 +124,7 @@ Rates = Mapping[int, float]
 
 
 def _rate_rules(
-    config: StudyConfig,
-    base: Condition,
-    records: Mapping[str, RunRecord],
-    jobs: list[Job],
+    config: StudyConfig, base: Condition, records: Mapping[str, RunRecord], jobs: list[Job]
 ) -> Iterator[tuple[Condition, Rates]]:
     """The learning-rate rules of a condition with their rates; tuning runs go to `jobs`."""
     lengths = _candidates(config) if config.adaptive else config.lengths

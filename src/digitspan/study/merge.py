@@ -1,36 +1,26 @@
 """One store out of several, each a shard of one study.
 
-Shards are studies that differ at most in which cells, encodings or starts they cover: these do not
-know of each other, so that their runs together are those of the study that covers all.
+Shards are studies that differ at most in which cells, encodings or initialisations they cover:
+these do not depend on each other, so together their runs are those of the study that covers all.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from digitspan.errors import StoreError
-from digitspan.files import remove_unfinished, require_writable_folder, sha256, write_whole
+from digitspan.files import remove_unfinished, require_writable_folder, write_whole
 from digitspan.study.config import StudyConfig
-from digitspan.study.store import STORE_NAME, Row, Store, find_store, weights_path
+from digitspan.study.reading import Study, read_study
+from digitspan.study.store import Row, Store, weights_path
 
 __all__ = ["merge_stores"]
 
 COVERED = ("cells", "encoding", "initialisation")
 """Settings in which shards may differ: what one covers does not change the runs of another."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Shard:
-    """What one store says."""
-
-    path: Path
-    config: StudyConfig
-    rows: dict[str, Row]
 
 
 def merge_stores(studies: Iterable[Path], folder: Path) -> int:
@@ -40,22 +30,19 @@ def merge_stores(studies: Iterable[Path], folder: Path) -> int:
 
     Args:
         studies: their folders, or the stores themselves.
-        folder: where the one is to be; one that is there takes part like the others.
-
-    Returns:
-        How many rows it has now.
+        folder: of the one; a store that is there takes part like the others. Its rows are counted.
 
     Raises:
         UsageError: where there is no store.
         StoreError: where one is damaged, or they contradict each other.
     """
-    shards = [_read(study) for study in studies]
+    shards = [read_study(study).require_undamaged() for study in studies]
     _merged_config(shards)  # refused before anything is written
     _merged_rows(shards)
     require_writable_folder(folder, "--out")
     with Store.create(folder) as store:
         if store.value("config") is not None:
-            shards.insert(0, _read(folder))
+            shards.insert(0, read_study(folder).require_undamaged())
         config, rows = _merged_config(shards), _merged_rows(shards)
         remove_unfinished(folder / "weights")
         for shard in shards:
@@ -64,32 +51,8 @@ def merge_stores(studies: Iterable[Path], folder: Path) -> int:
     return len(rows)
 
 
-def _read(study: Path) -> _Shard:
-    """What a store says, where it is whole.
-
-    Raises:
-        StoreError: where it is not.
-    """
-    path = find_store(study)
-    with Store.open(path) as store:
-        text, rows = store.value("config"), store.rows()
-        damaged = store.damaged
-    if damaged or text is None:
-        what = f"{damaged} of its rows are damaged" if damaged else "what it studies is not known"
-        message = (
-            f"{path} cannot be merged: {what}; `digitspan study` with its options and --out "
-            f"{path.parent} mends it"
-        )
-        raise StoreError(message)
-    return _Shard(path, StudyConfig.from_words(json.loads(text)), rows)
-
-
-def _merged_config(shards: list[_Shard]) -> StudyConfig:
-    """The study that covers what the shards cover.
-
-    Raises:
-        StoreError: where they differ in anything else.
-    """
+def _merged_config(shards: list[Study]) -> StudyConfig:
+    """The study that covers what the shards cover."""
     first = shards[0]
     settings = [dataclasses.asdict(shard.config) for shard in shards]
     for shard, other in zip(shards, settings, strict=True):
@@ -108,12 +71,8 @@ def _merged_config(shards: list[_Shard]) -> StudyConfig:
     return StudyConfig.from_words(covered, first.config)
 
 
-def _merged_rows(shards: list[_Shard]) -> dict[str, Row]:
-    """The rows of all, by key; of a run that several have, the first one's.
-
-    Raises:
-        StoreError: where two contradict each other.
-    """
+def _merged_rows(shards: list[Study]) -> dict[str, Row]:
+    """The rows of all, by key; of a run that several have, the first one's."""
     rows: dict[str, Row] = {}
     source: dict[str, Path] = {}
     for shard in shards:
@@ -132,26 +91,14 @@ def _merged_rows(shards: list[_Shard]) -> dict[str, Row]:
     return rows
 
 
-def _copy_weights(shard: _Shard, folder: Path) -> None:
-    """Copy the weights of a shard's runs, as far as it has kept them.
-
-    Raises:
-        StoreError: where a file is not what its row says.
-    """
+def _copy_weights(shard: Study, folder: Path) -> None:
+    """Copy the weights of a shard's runs, as far as it has kept them."""
+    if shard.folder == folder:
+        return
     for key, row in shard.rows.items():
-        source, target = weights_path(shard.path.parent, key), weights_path(folder, key)
-        content = None
-        with contextlib.suppress(FileNotFoundError):  # those of tuning runs are not kept
-            content = source.read_bytes()
-        if content is None or source == target:
-            continue
-        if sha256(content) != row.record.weights_sha256:
-            message = (
-                f"{source} is damaged: it is not what its row in {STORE_NAME} says; remove it to "
-                f"merge without it"
-            )
-            raise StoreError(message)
-        write_whole(target, content)
+        weights = shard.weights(row.record)
+        if weights is not None:
+            write_whole(weights_path(folder, key), weights)
 
 
 def _shown(value: object) -> str:

@@ -15,10 +15,9 @@ import signal
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 
 from digitspan.errors import DigitspanError, UsageError
 from digitspan.files import remove_unfinished, require_writable_folder
@@ -28,11 +27,11 @@ from digitspan.runs.record import RunRecord
 from digitspan.study.config import StudyConfig
 from digitspan.study.crew.cluster import Cluster
 from digitspan.study.crew.pool import Pool
-from digitspan.study.crew.worker import Message, Spread, WorkerOptions, refusal
+from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, refusal
 from digitspan.study.grid import Job, next_jobs
 from digitspan.study.store import Row, Store, Timing
 
-__all__ = ["Crew", "Interrupted", "Progress", "check_study", "run_study"]
+__all__ = ["Crew", "Interrupted", "StudyObserver", "check_study", "run_study"]
 
 MOST_DEATHS = {"worker": 3, "node": 10}
 """Workers, and machines of a cluster, that may die under a run before it is recorded as crashed.
@@ -45,20 +44,15 @@ MAX_RUNS = 1_000_000
 
 
 class Interrupted(DigitspanError):
-    """The study was interrupted; what is finished is kept.
-
-    Args:
-        signal_number: SIGINT or SIGTERM.
-        message: the sentence.
-    """
+    """The study was interrupted by SIGINT or SIGTERM; what is finished is kept."""
 
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
         self.exit_status = 128 + signal_number
 
 
-class Progress(Protocol):
-    """Whoever wants to be told how a study gets on."""
+class StudyObserver:
+    """Is told how a study gets on; this one does nothing with it."""
 
     def planned(self, done: int, missing: list[Job]) -> None:
         """So many runs of the plan are done; these are still missing."""
@@ -69,38 +63,22 @@ class Progress(Protocol):
     def finished(self, record: RunRecord, seconds: float) -> None:
         """A run has got its row."""
 
-    def spread(self, spread: Spread, retries: int) -> None:
+    def cluster(self, status: ClusterStatus, retries: int) -> None:
         """How a cluster stands, and how many runs were begun again."""
 
     def warn(self, message: str) -> None:
         """Something worth a sentence happened; the study goes on."""
 
 
-class Crew(Protocol):
-    """Whoever trains. Entered before the first run; leaving it leaves no process behind."""
-
-    spread: Spread | None
-    """How a cluster stands; None on one machine."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exception: object) -> None: ...
-
-    def room(self) -> bool:
-        """Whether another run can be given now."""
-
-    def give(self, job: Job) -> None:
-        """Hand over a run; what comes of it is said by `wait`."""
-
-    def wait(self, wake_up: Connection) -> Iterable[tuple[Job, Message]]:
-        """What workers said of their runs, once one of them or `wake_up` has said something."""
-
-    def kill(self) -> None:
-        """End all processes at once."""
+Crew = Pool | Cluster
+"""Whoever trains. Entered before the first run; leaving it leaves no process behind."""
 
 
-def check_study(config: StudyConfig) -> None:
+def check_study(config: StudyConfig) -> list[RunConfig]:
     """Refuse a study that is far too large, before anything is written.
+
+    Returns:
+        The shortest run of each cell and encoding: what the cell must be able to read.
 
     Raises:
         UsageError: with the size it would take.
@@ -111,11 +89,11 @@ def check_study(config: StudyConfig) -> None:
     if runs > MAX_RUNS:
         message = f"the grid has {runs:,} runs, more than {MAX_RUNS:,}; choose fewer --seeds"
         raise UsageError(message)
-    largest: dict[str, Job] = {}
-    for job in next_jobs(dataclasses.replace(config, seeds=1, adaptive=False), {}):
-        largest.setdefault(job.condition.cell, job)
-    for job in largest.values():
-        check_size(job.config)
+    longest_first = next_jobs(dataclasses.replace(config, seeds=1, adaptive=False), {})
+    for run in {job.config.cell: job.config for job in reversed(longest_first)}.values():
+        check_size(run)
+    shortest = {(job.config.cell, job.config.encoding): job.config for job in longest_first}
+    return list(shortest.values())
 
 
 def run_study(
@@ -126,7 +104,7 @@ def run_study(
     device: str = "cpu",
     cluster: str | None = None,
     durable: bool = False,
-    progress: Progress,
+    progress: StudyObserver,
 ) -> dict[str, Row]:
     """Run what is missing of a study, and give all its rows.
 
@@ -174,7 +152,7 @@ class _Study:
         store: Store,
         rows: dict[str, Row],
         crew: Crew,
-        progress: Progress,
+        progress: StudyObserver,
     ) -> None:
         self.config, self.store, self.rows = config, store, rows
         self.crew, self.progress = crew, progress
@@ -192,8 +170,8 @@ class _Study:
             for job, message in self.crew.wait(self._wake_up):
                 self._take(job, message)
             self.stop_if_interrupted()
-            if self.crew.spread is not None:
-                self.progress.spread(self.crew.spread, self.deaths.total())
+            if self.crew.status is not None:
+                self.progress.cluster(self.crew.status, self.deaths.total())
 
     def interrupt(self, number: int) -> None:
         """Called at a signal: at the second one, end at once."""

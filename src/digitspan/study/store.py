@@ -8,14 +8,11 @@ says is left out and counted.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
 import shutil
 import sqlite3
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
@@ -24,8 +21,9 @@ from digitspan import __version__
 from digitspan.errors import DigitspanError, StoreError, UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import CurvePoint, RunRecord
+from digitspan.study.lock import lock_study
 
-__all__ = ["STORE_NAME", "Row", "Store", "Timing", "find_store", "folder_of", "weights_path"]
+__all__ = ["STORE_NAME", "Row", "Store", "Timing", "find_store", "weights_path"]
 
 STORE_NAME = "study.db"
 """The store's name in a study's folder."""
@@ -67,13 +65,7 @@ class Row(NamedTuple):
 
 
 class Store:
-    """A study's rows. Use `Store.create` to write and `Store.open` to read.
-
-    Args:
-        path: the file.
-        connection: to it.
-        lock: the locked file, for whoever writes.
-    """
+    """A study's rows. Use `Store.create` to write and `Store.open` to read."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: IO[str] | None) -> None:
         self.path = path
@@ -84,11 +76,9 @@ class Store:
 
     @classmethod
     def create(cls, folder: Path, *, durable: bool = False) -> Self:
-        """Open a study's store to write, making it where it is not there.
+        """Open the store in a study's folder to write, making it where it is not there.
 
-        Args:
-            folder: the study's folder, which exists.
-            durable: wait for the disk at every row, so that not even a power cut loses one.
+        With `durable` every row waits for the disk, so that not even a power cut loses one.
 
         Raises:
             StoreError: where another process writes to it, or it is not a store of ours.
@@ -96,7 +86,7 @@ class Store:
         """
         path = folder / STORE_NAME
         with contextlib.ExitStack() as opened:
-            lock = opened.enter_context(_lock(folder))
+            lock = opened.enter_context(lock_study(folder))
             connection = _connect(f"{path.resolve().as_uri()}?mode=rwc", path)
             opened.callback(connection.close)
             with _sentences(path):
@@ -176,11 +166,7 @@ class Store:
         self._connection.execute(query, (*columns, _digest(*columns)))
 
     def rows(self, *, curves: bool = True) -> dict[str, Row]:
-        """All rows that are whole, by key, sorted; `damaged` counts the others.
-
-        Args:
-            curves: read the curves too (they are most of a store).
-        """
+        """All undamaged rows, by key, sorted; `damaged` counts the others."""
         rows: dict[str, Row] = {}
         self.damaged = 0
         expected = self._whole_rows()  # first: whoever writes meanwhile only adds
@@ -222,11 +208,6 @@ class Store:
         except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError, OverflowError, MemoryError):
             # A page is damaged: how much is behind it is not known, but that something is.
             self.damaged += 1
-
-
-def folder_of(study: Path) -> Path:
-    """The folder of a study, given it or the store in it."""
-    return study if study.is_dir() else study.parent
 
 
 def weights_path(folder: Path, key: str) -> Path:
@@ -376,76 +357,3 @@ def _free_bytes(path: Path) -> str:
         return f"{shutil.disk_usage(path.parent).free:,}"
     except OSError:
         return "few"
-
-
-def _lock(folder: Path) -> IO[str]:
-    """Lock a study's folder for this process; the system lifts the lock when the process ends.
-
-    Raises:
-        StoreError: naming the process that holds it.
-        DigitspanError: where the disk is full.
-    """
-    path = folder / ".lock"
-    try:
-        file = path.open("a+", encoding="utf-8")
-    except OSError as error:
-        raise _not_locked(path, error) from error
-    try:
-        _lock_file(file)
-    except OSError as error:
-        holder = _holder(file)
-        file.close()
-        if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-            raise _not_locked(path, error) from error
-        message = (
-            f"the study in {folder} is being run by {holder}; wait for it to end, stop it, or "
-            f"choose another --out"
-        )
-        raise StoreError(message) from error
-    # Who holds it is for information only: where the disk takes no more, nobody is named.
-    with contextlib.suppress(OSError):
-        os.ftruncate(file.fileno(), 0)
-        os.write(file.fileno(), f"process {os.getpid()} since {_now()}".encode())
-    return file
-
-
-def _holder(file: IO[str]) -> str:
-    """Who holds a lock, as it has written there itself."""
-    for _ in range(10):
-        time.sleep(0.1)  # it may have got the lock only just now, and be about to write its name
-        file.seek(0)
-        if name := file.read().strip():
-            return name
-    return "another process"
-
-
-def _not_locked(path: Path, error: OSError) -> DigitspanError:
-    """What is said where a lock cannot be had for another reason than that it is held."""
-    message = f"cannot lock {path} ({error.strerror or error}); free some space or choose another"
-    return DigitspanError(f"{message} --out")
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S")
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock_file(file: IO[str]) -> None:
-        """Lock a byte far behind the text, so that others can still read who holds the lock."""
-        file.seek(2**20)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock_file(file: IO[str]) -> None:
-        """Lock the file as a whole; others can still read who holds the lock."""
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def environments(rows: Mapping[str, Row]) -> list[Mapping[str, str]]:
-    """The different environments that a study's rows come from."""
-    different = {json.dumps(dict(row.record.environment), sort_keys=True) for row in rows.values()}
-    return [json.loads(text) for text in sorted(different)]

@@ -163,12 +163,7 @@ ByRole = dict[str, dict[Condition, list[Row]]]
 
 
 def summarise(config: StudyConfig, rows: Mapping[str, Row]) -> Summary:
-    """Group a study's rows by what they are for, and measure.
-
-    Args:
-        config: the study's configuration.
-        rows: by key; those that the configuration does not ask for are left out.
-    """
+    """Group the rows (by key) that a study asks for by what they are for, and measure."""
     jobs = plan(config, {key: row.record for key, row in rows.items()})
     by_role: ByRole = defaultdict(lambda: defaultdict(list))
     for job in jobs:

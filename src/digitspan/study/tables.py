@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from rich.console import JustifyMethod
 from rich.table import Table
 
 from digitspan.cells import start_title, title
@@ -17,16 +18,12 @@ from digitspan.runs.record import RunRecord
 from digitspan.study.grid import CLIMBED
 from digitspan.study.span import Span
 from digitspan.study.store import Row
-from digitspan.study.summary import (
-    LengthSummary,
-    SpanSummary,
-    Summary,
-    interquartile_mean,
-)
+from digitspan.study.summary import LengthSummary, SpanSummary, Summary, interquartile_mean
 from digitspan.tasks import CHANCE, TASKS
 
 __all__ = [
     "ISOTONIC",
+    "add_columns",
     "compared_table",
     "controls_table",
     "document",
@@ -53,10 +50,9 @@ def spans_table(summary: Summary) -> Table:
     table = Table(
         title=f"Memory span S50, the length T half the runs solve in {steps} steps{grown}"
     )
-    for heading in ("cell", "encoding", "start", "rate"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("S50 [95 %]", "lapse", "guaranteed", "mean", "seeds", "runs", "time"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    add_columns(table, "cell", "encoding", "start", "rate")
+    numbers = ("S50 [95 %]", "lapse", "guaranteed", "mean", "seeds", "runs", "time")
+    add_columns(table, *numbers, justify="right")
     table.add_column("how the runs ended")
     for row in summary.spans:
         condition, span = row.condition, row.span
@@ -79,14 +75,16 @@ def spans_table(summary: Summary) -> Table:
     return table
 
 
+def add_columns(table: Table, *headings: str, justify: JustifyMethod = "left") -> None:
+    """Add columns that are not wrapped."""
+    for heading in headings:
+        table.add_column(heading, justify=justify, no_wrap=True)
+
+
 def span_text(span: Span, lengths: Sequence[int]) -> str:
     """The span with its interval: `14.1 [12.0, 16.5]`, `>= 40`, `14.0 [8.1, >= 40] *`.
 
     An end of the interval beyond the lengths tried is open; the star says isotonic.
-
-    Args:
-        span: what was measured.
-        lengths: the lengths tried.
     """
     flag = " *" if span.method == "isotonic" else ""
     if span.bound:
@@ -104,10 +102,8 @@ def _digits(length: float) -> str:
 def lengths_table(summary: Summary) -> Table:
     """Median accuracy and memory, by condition and length."""
     table = Table(title="By length: runs solved, median accuracy, median memory, median steps")
-    for heading in ("cell", "encoding", "start", "rule"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("T", "rate", "solved", "accuracy", "bits", "steps"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    add_columns(table, "cell", "encoding", "start", "rule")
+    add_columns(table, "T", "rate", "solved", "accuracy", "bits", "steps", justify="right")
     for row in summary.spans:
         for index, length in enumerate(row.lengths):
             c = row.condition
@@ -116,30 +112,22 @@ def lengths_table(summary: Summary) -> Table:
                 *(names if index == 0 else [""] * 4),
                 str(length.length),
                 f"{length.learning_rate:g}",
-                f"{length.solved}/{len(length.records)}",
+                _solved(length),
                 _percent(length.accuracies),
-                f"{np.median(length.bits):.2f}" if len(length.bits) else "-",
+                _bits(length),
                 _steps(length),
             )
     return table
 
 
 def records_table(summary: Summary, holds: Sequence[str] = ()) -> Table:
-    """How far each condition was brought, of a study that climbs from length to length.
-
-    Args:
-        summary: what the study found.
-        holds: how far each condition's networks hold, in words, where they were asked.
-    """
+    """How far each condition was brought, and (in words) how far its networks hold."""
     share = f"{100 * CLIMBED:.0f} %"
     steps = f"{summary.config.train_steps:,}"
     table = Table(title=f"Records: the longest T that {share} of the seeds solve in {steps} steps")
-    for heading in ("cell", "start", "rate"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("longest T", "solved", "steps", "next T", "solved there", "grown to", "time"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    if holds:
-        table.add_column("holds", justify="right", no_wrap=True)
+    add_columns(table, "cell", "start", "rate")
+    numbers = ("longest T", "solved", "steps", "next T", "solved there", "grown to", "time")
+    add_columns(table, *numbers, *(["holds"] if holds else []), justify="right")
     for index, row in enumerate(summary.spans):
         far = [found for found in row.lengths if found.solved >= CLIMBED * len(found.records)]
         after = [found for found in row.lengths if found not in far]
@@ -148,10 +136,10 @@ def records_table(summary: Summary, holds: Sequence[str] = ()) -> Table:
             start_title(row.condition.initialisation),
             row.condition.rate,
             f"{far[-1].length:,}" if far else "none",
-            f"{far[-1].solved}/{len(far[-1].records)}" if far else "",
+            _solved(far[-1]) if far else "",
             _steps(far[-1]) if far else "",
             f"{after[0].length:,}" if after else "not tried",
-            f"{after[0].solved}/{len(after[0].records)}" if after else "",
+            _solved(after[0]) if after else "",
             ", ".join(f"{record.grown_to:,}" for record in after[0].records) if after else "",
             duration(row.seconds),
             *holds[index : index + 1],
@@ -163,17 +151,15 @@ def compared_table(summary: Summary) -> Table:
     """Question 1.4: optimisers at the shortest length."""
     length = summary.compared[0][1].length
     table = Table(title=f"Optimisers at T = {length} (Question 1.4)")
-    for heading in ("cell", "encoding", "optimiser"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("rate", "solved", "accuracy", "steps"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    add_columns(table, "cell", "encoding", "optimiser")
+    add_columns(table, "rate", "solved", "accuracy", "steps", justify="right")
     for condition, found in summary.compared:
         table.add_row(
             title(condition.cell),
             condition.encoding,
             condition.optimizer,
             condition.rate,
-            f"{found.solved}/{len(found.records)}",
+            _solved(found),
             _percent(found.accuracies),
             _steps(found),
         )
@@ -183,10 +169,8 @@ def compared_table(summary: Summary) -> Table:
 def controls_table(summary: Summary) -> Table:
     """The controls: networks that must not need memory, or must not have it."""
     table = Table(title="Controls: recurrent weights frozen, and weights guessed at random")
-    for heading in ("cell", "encoding", "trained"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("T", "solved", "median accuracy", "median bits"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    add_columns(table, "cell", "encoding", "trained")
+    add_columns(table, "T", "solved", "median accuracy", "median bits", justify="right")
     for control in summary.controls:
         for length in control.lengths:
             table.add_row(
@@ -194,9 +178,9 @@ def controls_table(summary: Summary) -> Table:
                 control.condition.encoding,
                 {"none": "nothing (guessed)"}.get(control.condition.trained, "read-out only"),
                 str(length.length),
-                f"{length.solved}/{len(length.records)}",
+                _solved(length),
                 _percent(length.accuracies),
-                f"{np.median(length.bits):.2f}" if len(length.bits) else "-",
+                _bits(length),
             )
     return table
 
@@ -240,12 +224,7 @@ def remarks(summary: Summary) -> list[str]:
 
 
 def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:
-    """Everything as one JSON document.
-
-    Args:
-        summary: what was found.
-        rows: the study's rows, for the list of runs.
-    """
+    """What a study found, and all its runs, as one JSON document."""
     mask = summary.mask
     return {
         "study": json.loads(summary.config.canonical),
@@ -282,12 +261,7 @@ def spans_csv(summary: Summary) -> str:
 
 
 def rows_csv(rows: Iterable[Row], *, timing: bool = False) -> str:
-    """A study's rows as CSV: the same text for the same runs, however they came about.
-
-    Args:
-        rows: sorted by key.
-        timing: also what differs from one time to the next.
-    """
+    """Rows as CSV; without their timing the same text for the same runs."""
     return _csv(
         [run_document(row.record) | (row.timing._asdict() if timing else {}) for row in rows]
     )
@@ -314,14 +288,9 @@ def duration(seconds: float) -> str:
 
 
 def _names(row: SpanSummary) -> dict[str, str]:
-    c = row.condition
-    return {
-        "cell": c.cell,
-        "encoding": c.encoding,
-        "initialisation": c.initialisation,
-        "rate": c.rate,
-        "optimizer": c.optimizer,
-    }
+    names = row.condition._asdict()
+    del names["trained"]  # "all" in every span
+    return names
 
 
 def _span_document(row: SpanSummary) -> dict[str, Any]:
@@ -360,6 +329,14 @@ def _median_steps(found: LengthSummary) -> float | None:
     """Median steps of the solved runs; None where none was solved."""
     steps = [record.steps for record in found.records if record.solved]
     return float(np.median(steps)) if steps else None
+
+
+def _solved(found: LengthSummary) -> str:
+    return f"{found.solved}/{len(found.records)}"
+
+
+def _bits(found: LengthSummary) -> str:
+    return f"{np.median(found.bits):.2f}" if len(found.bits) else "-"
 
 
 def _steps(found: LengthSummary) -> str:

@@ -70,14 +70,7 @@ def draw_batches(
 def draw_training(
     length: int, count: int, generator: torch.Generator, device: torch.device | str = "cpu"
 ) -> Questions:
-    """Random palindromes of the training part, shape (B, T - 1) and (B,), with B = `count`.
-
-    Args:
-        length: T.
-        count: B.
-        generator: decides what is drawn; it lives on the device.
-        device: where they are drawn.
-    """
+    """Random palindromes of the training part, shape (B, T - 1) and (B,), with B = `count`."""
     if length <= ENUMERATED_UP_TO:
         halves = _listed_part(length, TRAINING).to(device)
         rows = torch.randint(len(halves), (count,), generator=generator, device=device)
@@ -123,7 +116,7 @@ def held_out(length: int, part: str) -> HeldOut:
 
 
 def very_long(length: int, count: int, first: int, stop: int) -> Tensor:
-    """Digits `first` to `stop` - 1 of fixed palindromes of any length, (B, `stop` - `first`).
+    """Digits `first` to `stop` - 1, counted from 0, of `count` fixed palindromes, (B, any number).
 
     Each digit is a hash of its palindrome and its place, so that a piece can be had without the
     rest. Every first digit occurs equally often where `count` is a multiple of ten.
@@ -131,12 +124,6 @@ def very_long(length: int, count: int, first: int, stop: int) -> Tensor:
     >>> whole = very_long(9, 20, 0, 9)
     >>> bool((whole == whole.flip(1)).all()), bool((whole[:, 2:5] == very_long(9, 20, 2, 5)).all())
     (True, True)
-
-    Args:
-        length: T.
-        count: B.
-        first: the place of the first digit wanted, counted from 0.
-        stop: the place after the last one.
     """
     places = torch.arange(first, stop)
     places = torch.minimum(places, length - 1 - places)  # mirrored
@@ -168,18 +155,16 @@ def _draw_distinct(
         drawn = torch.randint(NUM_CLASSES, shape, generator=generator, dtype=torch.uint8)
         drawn[:, 0] = digit
         kept = torch.cat([kept, drawn[part_of(drawn) == part]])
-        _, first_seen = _unique_rows(_hash(kept))
-        kept = kept[first_seen]
+        kept = kept[_first_places(_hash(kept))]
     return kept[:count]
 
 
-def _unique_rows(keys: Tensor) -> tuple[Tensor, Tensor]:
-    """The different keys (B,) in order of first appearance, and where each first appears."""
+def _first_places(keys: Tensor) -> Tensor:
+    """Where each of the different keys (B,) first appears, in order."""
     _, inverse = torch.unique(keys, return_inverse=True)
-    first_seen = torch.full((int(inverse.max()) + 1,), len(keys))
-    first_seen.scatter_reduce_(0, inverse, torch.arange(len(keys)), reduce="amin")
-    first_seen = first_seen.sort().values
-    return keys[first_seen], first_seen
+    first = torch.full((int(inverse.max()) + 1,), len(keys))
+    first.scatter_reduce_(0, inverse, torch.arange(len(keys)), reduce="amin")
+    return first.sort().values
 
 
 @functools.lru_cache(maxsize=32)

@@ -25,13 +25,20 @@ from digitspan.tasks.seeds import seed_of
 from digitspan.training.fused import FusedForm, Packed, Unrolled, answer, differentiate, fused_form
 from digitspan.training.optimizers import Optimizer
 
-__all__ = ["Group", "StepResult", "Trainer", "answer_in_pieces", "build_network", "load_network"]
+__all__ = [
+    "StepResult",
+    "Trainer",
+    "TrainerGroup",
+    "answer_in_pieces",
+    "build_network",
+    "load_network",
+]
 
 _AT_ONCE = 500
 """Palindromes evaluated in one piece: bounds the memory of an evaluation."""
 
 _MAY_DIFFER = ("seed", "initialisation", "learning_rate")
-"""In what the networks of a group may differ."""
+"""Settings that may differ within a group."""
 
 
 class StepResult(NamedTuple):
@@ -44,12 +51,11 @@ class StepResult(NamedTuple):
 
 
 def build_network(config: RunConfig, *, guess: int = 0) -> nn.Module:
-    """The network of a run, at its start, on the CPU.
+    """The network of a run with its initial weights, on the CPU.
 
     Args:
         config: of the run.
-        guess: which of the run's starts: 0 is the one that training begins with; random guessing
-            goes on to 1, 2 and so on.
+        guess: which initial weights: training begins with 0, random guessing goes on to 1, 2, ...
     """
     names = ["init", config.cell, config.initialisation, config.length, config.seed]
     seed = seed_of(*names, *(["guess", guess] if guess else []))
@@ -72,13 +78,7 @@ def load_network(config: RunConfig, weights: bytes) -> torch.nn.Module:
 
 
 class Trainer:
-    """One network with its optimiser.
-
-    Args:
-        config: what is trained and how.
-        device: where.
-        dtype: of the weights and of all that is computed.
-    """
+    """One network with its optimiser."""
 
     def __init__(
         self,
@@ -116,18 +116,15 @@ class Trainer:
         self.method.load_optimizer_state(state["optimizer"])
 
 
-class Group:
+class TrainerGroup:
     """Networks of one shape that are trained at once, each exactly as if alone.
 
     Each has its own batches, learning rate, clipping and optimiser state. Every trainer stays
     whole: it can answer, be saved, or leave; the rest is then a new group. The sheet's two
     networks become one batch of matrices, others are trained one after another.
 
-    Args:
-        trainers: on one device, alike in all but the seed, the start and the learning rate.
-
     Raises:
-        UsageError: where they are not alike.
+        UsageError: where they differ in more than seed, initialisation and learning rate.
     """
 
     def __init__(self, trainers: Sequence[Trainer]) -> None:
@@ -299,11 +296,7 @@ def _torch_optimizer(config: RunConfig, parameters: list[nn.Parameter]) -> torch
 
 
 def _check_alike(configs: Sequence[RunConfig]) -> None:
-    """Refuse configurations that cannot be trained at once.
-
-    Raises:
-        UsageError: naming what differs.
-    """
+    """Refuse configurations that cannot be trained at once."""
     for field in dataclasses.fields(RunConfig):
         values = {getattr(config, field.name) for config in configs}
         if field.name not in _MAY_DIFFER and len(values) > 1:

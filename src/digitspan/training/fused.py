@@ -23,15 +23,7 @@ from torch import Tensor, nn
 from digitspan.part1.lstm import LSTM
 from digitspan.part1.vanilla_rnn import VanillaRNN
 
-__all__ = [
-    "FusedForm",
-    "Packed",
-    "Sizes",
-    "Unrolled",
-    "answer",
-    "differentiate",
-    "fused_form",
-]
+__all__ = ["FusedForm", "Packed", "Sizes", "Unrolled", "answer", "differentiate", "fused_form"]
 
 _COLUMNS_IN = 16
 """W is padded to a multiple of so many columns: products into odd widths are a quarter slower."""
@@ -77,12 +69,7 @@ class Sizes(NamedTuple):
 
 
 class Packed:
-    """The parameters of R networks, or their gradients: one row each, and views into the rows.
-
-    Args:
-        flat: the rows, shape (R, P).
-        sizes: of each network.
-    """
+    """The parameters of R networks, or their gradients: rows (R, P), and views into them."""
 
     def __init__(self, flat: Tensor, sizes: Sizes) -> None:
         self.flat, self.sizes = flat, sizes
@@ -119,10 +106,7 @@ class Packed:
 class Unrolled(abc.ABC):
     """The buffers of R networks that read S digits of B palindromes, and the steps through them.
 
-    Args:
-        sizes: of each network.
-        shape: R, B, S.
-        like: a tensor of the type and on the device wanted.
+    Their shape is (R, B, S); they are of the type and on the device of `like`.
     """
 
     def __init__(self, sizes: Sizes, shape: tuple[int, ...], like: Tensor) -> None:
@@ -262,12 +246,7 @@ class FusedForm(NamedTuple):
     """The class of their buffers."""
 
     def unroll(self, shape: tuple[int, ...], like: Tensor) -> Unrolled:
-        """Buffers for R networks that read S digits of B palindromes.
-
-        Args:
-            shape: R, B, S.
-            like: a tensor of the type and on the device wanted.
-        """
+        """Buffers of the shape (R, B, S), of the type and on the device of `like`."""
         return self.unrolled(self.sizes, shape, like)
 
 

@@ -40,13 +40,7 @@ class Optimizer(NamedTuple):
 
     @classmethod
     def start(cls, name: str, rate: float, weights: Tensor) -> Self:
-        """The optimiser of one network before its first step.
-
-        Args:
-            name: one of `NUM_MOMENTS`.
-            rate: the learning rate.
-            weights: w, shape (1, P).
-        """
+        """The optimiser of one network before its first step; its weights w, shape (1, P)."""
         moments = weights.new_zeros(NUM_MOMENTS[name], *weights.shape)
         return cls(name, weights.new_full((1, 1), rate), moments, weights.new_zeros(1, 1))
 

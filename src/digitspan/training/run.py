@@ -26,14 +26,10 @@ from digitspan.tasks import NUM_CLASSES, TASKS
 from digitspan.tasks.palindrome import HELD_OUT_FROM
 from digitspan.tasks.questions import HeldOut, Questions
 from digitspan.tasks.seeds import seed_of
-from digitspan.training.engine import Group, StepResult, Trainer, build_network
+from digitspan.training.engine import StepResult, Trainer, TrainerGroup, build_network
 from digitspan.training.machine import environment, one_thread
 
-__all__ = [
-    "Finished",
-    "train",
-    "train_together",
-]
+__all__ = ["Finished", "train", "train_together"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +37,7 @@ EVALUATE_EVERY = 50
 """Training steps between two evaluations."""
 
 DIVERGED_LOSS = 1e3
-"""nats: who guesses has 2.3; a network this certain of wrong digits has lost its weights."""
+"""nats: guessing has 2.3; a network this certain of wrong digits has lost its weights."""
 
 PLATEAU_STEPS, PLATEAU_SHARE = 500, 0.3
 """A plateau lasts 500 steps or 30 % of the budget, whichever is more."""
@@ -49,19 +45,18 @@ PLATEAU_STEPS, PLATEAU_SHARE = 500, 0.3
 SHORTEST, GROWTH = 5, 1.3
 """A curriculum begins at this length, and goes on to the next one by this factor."""
 
-HELD_LOSS = 0.05
-"""nats: below this loss of a batch a network holds the present length and goes on to the next."""
+LEARNED_LOSS = 0.05
+"""nats: below this loss of a batch a curriculum's length is learned, and grows."""
 
 SHORTER_SHARE = 0.5
-"""So many of a curriculum's batches are shorter than the present length: a network that has seen
-one length alone can answer by counting, and is lost at the next (Zaremba and Sutskever 2014,
-"Learning to execute", mix lengths for the same reason)."""
+"""Share of a curriculum's batches that are shorter than its present length: a network that saw
+one length alone can answer by counting (Zaremba and Sutskever 2014, "Learning to execute")."""
 
 NUM_MASKED = 1_000
 """Test palindromes that are asked again with x_1 replaced."""
 
 CHECKPOINT_SECONDS = 20.0
-"""At least this long between two checkpoints on disk, so that they cost next to nothing."""
+"""Least time between two checkpoints on disk, so that they cost next to nothing."""
 
 
 class Finished(NamedTuple):
@@ -96,7 +91,7 @@ def train(
     """
     with one_thread():
         try:
-            run = _Run(config, torch.device(device), checkpoint)
+            run = _Training(config, torch.device(device), checkpoint)
         except (MemoryError, RuntimeError) as error:
             return Finished(RunRecord.crashed(config, _out_of_memory(error), "oom"), b"")
         return _train(run, on_evaluation)
@@ -112,24 +107,20 @@ def train_together(
 
     Equal to it but for the order of sums in matrix products. One that has ended leaves the others.
 
-    Args:
-        configs: alike in all but the seed, the start and the learning rate; no curriculum.
-        device: where.
-        on_evaluation: told about every evaluation.
-
     Raises:
-        UsageError: where they are not alike or grow, or a cell of one's own cannot be found.
+        UsageError: where they differ in more than seed, initialisation and learning rate, or have
+            a curriculum, or a cell of one's own cannot be found.
     """
     if len(configs) > 1 and any(config.curriculum for config in configs):
         message = "networks whose length grows are of different lengths; train them one by one"
         raise UsageError(message)
     with one_thread():
-        runs = [_Run(config, torch.device(device), None) for config in configs]
+        runs = [_Training(config, torch.device(device), None) for config in configs]
         _go_on(runs, on_evaluation)
         return [run.finish(run.test()) for run in runs]
 
 
-def _train(run: _Run, on_evaluation: Callable[[CurvePoint], None]) -> Finished:
+def _train(run: _Training, on_evaluation: Callable[[CurvePoint], None]) -> Finished:
     """Bring a run to its end, whatever end that is."""
     checkpoint, note = run.checkpoint, ""
     try:
@@ -169,8 +160,8 @@ class _Tested(NamedTuple):
     """How many of these were asked."""
 
 
-class _Run:
-    """A run on its way: the trainer, the data's generator, the curve."""
+class _Training:
+    """A run under way: the trainer, the data's generator, the curve."""
 
     def __init__(self, config: RunConfig, device: torch.device, checkpoint: Path | None) -> None:
         self.config = config
@@ -236,7 +227,7 @@ class _Run:
             self.end_state = "diverged"
             return
         self.clipped += result.grad_norm > self.config.max_grad_norm
-        if length == self.length < self.config.length and result.loss < HELD_LOSS:
+        if length == self.length < self.config.length and result.loss < LEARNED_LOSS:
             self.length = min(math.ceil(GROWTH * self.length), self.config.length)
             self.waiting.clear()  # they are of the length before; an evaluation comes next
 
@@ -266,11 +257,8 @@ class _Run:
         # Fewer than 50 steps lie between two where the length has grown, or the budget ends.
         before = [point for point in here if point.step == self.step - EVALUATE_EVERY]
         last_two = [point.validation_accuracy for point in [*before, here[-1]]]
-        if (
-            self.length == self.config.length
-            and len(last_two) == 2
-            and (min(last_two) >= SOLVED_ACCURACY)
-        ):
+        whole = self.length == self.config.length
+        if whole and len(last_two) == 2 and min(last_two) >= SOLVED_ACCURACY:
             self.end_state = "solved"
         elif not loss < DIVERGED_LOSS:
             self.end_state = "diverged"
@@ -290,12 +278,7 @@ class _Run:
         return _Tested(counts, test.exhaustive, *masked)
 
     def finish(self, test: _Tested | None, note: str = "") -> Finished:
-        """Write the record.
-
-        Args:
-            test: what came of the test; None where the memory did not suffice for one.
-            note: what went wrong.
-        """
+        """The record and the weights; `test` is None where the memory did not suffice for one."""
         config = self.config
         tested = 0 if test is None else int(test.counts.sum())
         apart = TASKS[config.task].keeps_apart
@@ -389,10 +372,12 @@ class _Run:
         self.end_state = state["end_state"]
 
 
-def _go_on(runs: Sequence[_Run], on_evaluation: Callable[[RunConfig, CurvePoint], None]) -> None:
+def _go_on(
+    runs: Sequence[_Training], on_evaluation: Callable[[RunConfig, CurvePoint], None]
+) -> None:
     """Train runs together, evaluating every 50 steps, until each has reached its end."""
     while active := [run for run in runs if not run.end_state]:
-        group = Group([run.trainer for run in active])  # without those that have ended
+        group = TrainerGroup([run.trainer for run in active])  # without those that have ended
         while not any(run.end_state for run in active):
             if not active[0].waiting:
                 for run in active:
@@ -407,7 +392,9 @@ def _go_on(runs: Sequence[_Run], on_evaluation: Callable[[RunConfig, CurvePoint]
 
 
 def _evaluate(
-    runs: Sequence[_Run], group: Group, on_evaluation: Callable[[RunConfig, CurvePoint], None]
+    runs: Sequence[_Training],
+    group: TrainerGroup,
+    on_evaluation: Callable[[RunConfig, CurvePoint], None],
 ) -> None:
     """Evaluate those that have not diverged, and keep what they need to go on from here."""
     answers = group.logits(runs[0].validation.questions.inputs)
@@ -436,7 +423,7 @@ def _last_improvement(curve: list[CurvePoint]) -> int:
 
 def _confusion(targets: Tensor, predicted: Tensor) -> np.ndarray:
     """How often each digit (rows) was answered by each class (columns), shape (K, K)."""
-    counts = np.zeros((10, 10), dtype=np.int64)
+    counts = np.zeros((NUM_CLASSES, NUM_CLASSES), dtype=np.int64)
     np.add.at(counts, (targets.cpu().numpy(), predicted.cpu().numpy()), 1)
     return counts
 
@@ -447,11 +434,7 @@ def _on(part: HeldOut, device: torch.device) -> HeldOut:
 
 
 def _out_of_memory(error: MemoryError | RuntimeError) -> str:
-    """The first line of an error that says that the memory did not suffice.
-
-    Raises:
-        RuntimeError: the error itself, where it says something else.
-    """
+    """The first line of an error that says that the memory did not suffice."""
     words = "can't allocate memory"  # torch says so in words alone on the CPU
     if not isinstance(error, MemoryError | torch.OutOfMemoryError) and words not in str(error):
         raise error

@@ -166,8 +166,9 @@ def break_weights(folder):
 
 
 def make_other_cell(folder):
-    text = (folder / "config.json").read_text()
-    (folder / "config.json").write_text(text.replace('"lstm"', '"mine:Cell"'))
+    for name in ("config.json", "record.json"):
+        text = (folder / name).read_text()
+        (folder / name).write_text(text.replace('"lstm"', '"mine:Cell"'))
 
 
 REFUSED_FOLDERS = {

@@ -32,7 +32,7 @@ from digitspan.runs.record import RunRecord
 from digitspan.study.crew import cluster as cluster_module
 from digitspan.study.crew.cluster import Cluster
 from digitspan.study.crew.ray_driver import make_task
-from digitspan.study.crew.worker import Spread, WorkerOptions
+from digitspan.study.crew.worker import ClusterStatus, WorkerOptions
 from digitspan.training.run import train
 
 try:
@@ -492,7 +492,7 @@ def test_cluster_that_says_nothing_more_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(cluster_module, "SILENCE_SECONDS", 0.2)
     crew = cluster_at("local")
     (crew._pipe, _), (wake_up, _) = ends = Pipe(), Pipe()
-    crew.spread = Spread(nodes=1, slots=1, running=1)
+    crew.status = ClusterStatus(nodes=1, slots=1, running=1)
     with pytest.raises(DigitspanError, match="its head is gone; all finished runs") as caught:
         list(crew.wait(wake_up))
     assert caught.value.exit_status == 1

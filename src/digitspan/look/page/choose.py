@@ -14,8 +14,8 @@ from digitspan.errors import UsageError
 from digitspan.look.page import equations_of, known_cells
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
-from digitspan.study.kept_runs import KeptRun, can_show, is_study, named_run, rows_of, weights_of
-from digitspan.study.store import Row, folder_of
+from digitspan.study.reading import SavedRun, Study, is_study, read_saved_run, read_study
+from digitspan.study.store import weights_path
 
 __all__ = ["Chosen", "Curve", "StudyCurves", "choose"]
 
@@ -44,7 +44,7 @@ class StudyCurves(NamedTuple):
 class Chosen(NamedTuple):
     """What a page shows."""
 
-    runs: tuple[KeptRun, ...]
+    runs: tuple[SavedRun, ...]
     """The networks on the page, the one or two on show first."""
     show: int
     """How many of them are on show: 1 or 2."""
@@ -52,7 +52,7 @@ class Chosen(NamedTuple):
     """Why these, in a sentence; empty where they were named one by one."""
     study: StudyCurves | None
     """The study that they belong to."""
-    seeds: tuple[KeptRun, ...] = ()
+    seeds: tuple[SavedRun, ...] = ()
     """Further runs of the study like those on show, with other seeds."""
 
 
@@ -70,8 +70,8 @@ def choose(names: Sequence[str], *, for_page: bool = True) -> Chosen:
         message = f"at most two runs can be seen side by side; got {len(names)}; name two of them"
         raise UsageError(message)
     if len(names) == 1 and is_study(Path(names[0])):
-        return _of_study(Path(names[0]), for_page)
-    runs = tuple(named_run(name) for name in names)
+        return _of_study(read_study(Path(names[0])), for_page)
+    runs = tuple(read_saved_run(name) for name in names)
     for run in runs:
         _check_task(run.config)
         if for_page:
@@ -79,10 +79,9 @@ def choose(names: Sequence[str], *, for_page: bool = True) -> Chosen:
     of_study = next((run for run in runs if run.study is not None), None)
     if of_study is None or of_study.study is None:
         return Chosen(runs, len(runs), "", None)
-    folder, config = of_study.study, of_study.config
-    rows = rows_of(folder)
-    curves = _curves(folder, rows, config, config.learning_rate)
-    return Chosen(runs, len(runs), "", curves, _seeds(folder, rows, runs))
+    study, config = of_study.study, of_study.config
+    curves = _curves(study, config, config.learning_rate)
+    return Chosen(runs, len(runs), "", curves, _seeds(study, runs))
 
 
 def _check_task(config: RunConfig) -> None:
@@ -126,21 +125,20 @@ def _can_follow(cell: str, for_page: bool) -> bool:
         return False
 
 
-def _of_study(study: Path, for_page: bool) -> Chosen:
+def _of_study(study: Study, for_page: bool) -> Chosen:
     """The longest length where one of two cells was solved and the other not; else both.
 
     Raises:
         UsageError: where no finished run has weights to look at.
     """
-    rows = rows_of(study)
     kept = [
         row.record
-        for row in rows.values()
-        if can_show(study, row.record) and _can_follow(row.record.config.cell, for_page)
+        for row in study.rows.values()
+        if _can_show(study, row.record) and _can_follow(row.record.config.cell, for_page)
     ]
     if not kept:
         message = (
-            f"{study} has no finished run that can be looked into (on palindromes, of "
+            f"{study.folder} has no finished run that can be looked into (on palindromes, of "
             f"{', '.join(known_cells())}, with its weights); `digitspan study` goes on with it"
         )
         raise UsageError(message)
@@ -157,9 +155,19 @@ def _of_study(study: Path, for_page: bool) -> Chosen:
     ]
     others.sort(key=lambda group: abs(group[0].config.length - length))
     shown = [_shown(group) for group in [*first, *others][:MOST_NETWORKS]]
-    runs = tuple(KeptRun(r.config, r, weights_of(study, r), study) for r in shown)
-    curves = _curves(study, rows, runs[0].config, None)
-    return Chosen(runs, len(first), about, curves, _seeds(study, rows, runs[: len(first)]))
+    runs = tuple(study.saved_run(record) for record in shown)
+    curves = _curves(study, runs[0].config, None)
+    return Chosen(runs, len(first), about, curves, _seeds(study, runs[: len(first)]))
+
+
+def _can_show(study: Study, record: RunRecord) -> bool:
+    """Whether a run of a study is one to show: everything trained, its weights kept."""
+    return (
+        record.config.task == "palindrome"
+        and record.config.trained == "all"
+        and record.accuracy is not None
+        and weights_path(study.folder, record.config.key).is_file()
+    )
 
 
 Group = list[RunRecord]
@@ -258,37 +266,34 @@ def _shown(group: Group) -> RunRecord:
     return next((record for record in group if record.solved), group[0])
 
 
-def _seeds(study: Path, rows: Mapping[str, Row], runs: Sequence[KeptRun]) -> tuple[KeptRun, ...]:
+def _seeds(study: Study, runs: Sequence[SavedRun]) -> tuple[SavedRun, ...]:
     """Further runs of a study that differ from some runs in nothing but the seed."""
     alike = {dataclasses.replace(run.config, seed=0) for run in runs}
     shown = {run.config for run in runs}
     return tuple(
-        KeptRun(record.config, record, weights_of(study, record), study)
-        for record in (row.record for row in rows.values())
+        study.saved_run(record)
+        for record in (row.record for row in study.rows.values())
         if record.config not in shown
         and dataclasses.replace(record.config, seed=0) in alike
-        and can_show(study, record)
+        and _can_show(study, record)
     )
 
 
-def _curves(
-    study: Path, rows: Mapping[str, Row], like: RunConfig, rate: float | None
-) -> StudyCurves:
+def _curves(study: Study, like: RunConfig, rate: float | None) -> StudyCurves:
     """Accuracy by length under a run's encoding and start, cells of one's own beside.
 
     Args:
-        study: where it is.
-        rows: its rows.
+        study: the study.
         like: the run.
         rate: the learning rate; None takes the best one at each length.
     """
     start = like.initialisation
     if start == "own":
-        there = {row.record.config.initialisation for row in rows.values()}
+        there = {row.record.config.initialisation for row in study.rows.values()}
         start = next(name for name in INITIALISATIONS if name in there)  # "own" is the last
     records = [
         row.record
-        for row in rows.values()
+        for row in study.rows.values()
         if row.record.accuracy is not None
         and row.record.config.trained == "all"
         and row.record.config.seed < 1_000_000  # tuning runs and controls begin there
@@ -302,6 +307,6 @@ def _curves(
     order = [*CELLS, *sorted(set(by_cell) - set(CELLS))]
     curves = tuple(Curve(cell, tuple(by_cell[cell])) for cell in order if cell in by_cell)
     rule = "each length at its best learning rate" if rate is None else f"learning rate {rate:g}"
-    name = folder_of(study).name
+    name = study.folder.name
     caption = f"Study {name}: {like.encoding} digits, {start_title(start)} start, {rule}."
     return StudyCurves(curves, caption)

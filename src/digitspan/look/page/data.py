@@ -12,7 +12,7 @@ import safetensors.numpy
 from digitspan.cells import title
 from digitspan.look.page.choose import Chosen, Curve, StudyCurves
 from digitspan.look.probe import trace
-from digitspan.study.kept_runs import KeptRun
+from digitspan.study.reading import SavedRun
 from digitspan.tasks import CHANCE
 from digitspan.tasks.palindrome import HELD_OUT_FROM, held_out
 from digitspan.training.engine import load_network
@@ -29,7 +29,7 @@ _FIRST_DIGITS = (6, 3, 8, 1, 9, 4, 7, 2, 5, 0)
 """The order in which first digits come up; the sheet's own palindrome begins with 6."""
 
 
-def document(chosen: Chosen, why: Callable[[KeptRun], str]) -> dict[str, Any]:
+def document(chosen: Chosen, why: Callable[[SavedRun], str]) -> dict[str, Any]:
     """Everything that the page shows, as plain values.
 
     Args:
@@ -47,7 +47,7 @@ def document(chosen: Chosen, why: Callable[[KeptRun], str]) -> dict[str, Any]:
     }
 
 
-def _network(run: KeptRun, why: str) -> dict[str, Any]:
+def _network(run: SavedRun, why: str) -> dict[str, Any]:
     """One network; its weights as little-endian float32 in base64."""
     config = run.config
     return {
@@ -69,7 +69,7 @@ def _network(run: KeptRun, why: str) -> dict[str, Any]:
     }
 
 
-def _asked(run: KeptRun) -> dict[str, Any] | None:
+def _asked(run: SavedRun) -> dict[str, Any] | None:
     """What PyTorch answers to some digits, for the page to compare its own equations with.
 
     Raises:
@@ -82,7 +82,7 @@ def _asked(run: KeptRun) -> dict[str, Any] | None:
     return {"digits": list(_FIRST_DIGITS), "probabilities": seen.probabilities.tolist()}
 
 
-def _summary(run: KeptRun) -> str:
+def _summary(run: SavedRun) -> str:
     """How a run ended, in a line."""
     config, record = run.config, run.record
     what = f"Trained at T = {config.length}, {config.encoding} digits, {config.hidden_size} units"

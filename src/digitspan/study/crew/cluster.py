@@ -21,8 +21,8 @@ from typing import Self
 from digitspan.errors import DigitspanError, UsageError
 from digitspan.files import write_whole
 from digitspan.study.crew.pool import begin_process
-from digitspan.study.crew.ray_driver import LOCAL, carry
-from digitspan.study.crew.worker import Message, Spread, WorkerOptions, refusal, request
+from digitspan.study.crew.ray_driver import LOCAL, drive
+from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, refusal, request
 from digitspan.study.grid import Job
 from digitspan.study.store import weights_path
 
@@ -44,12 +44,7 @@ AHEAD = 2
 
 
 class Cluster:
-    """The nodes of a Ray cluster.
-
-    Args:
-        address: HOST:PORT of its head; `LOCAL` to begin one on this machine.
-        options: what does not change from run to run.
-        most: how many runs it may train at a time.
+    """The nodes of a Ray cluster, which train at most `most` runs at a time.
 
     Raises:
         UsageError: where Ray is not installed or nothing listens at the address.
@@ -60,21 +55,20 @@ class Cluster:
         if address != LOCAL:
             _require_listener(address)
         self.address, self.options, self.most = address, options, most
-        self.spread: Spread | None = None
+        self.status: ClusterStatus | None = None
         self._connecting = False
         self._given: dict[str, Job] = {}
         self._process: SpawnProcess | None = None
         self._pipe: Connection
 
     def __enter__(self) -> Self:
-        """Ray is begun when there are runs for it."""
-        return self
+        return self  # Ray is begun when there are runs for it
 
     def __exit__(self, *exception: object) -> None:
         """Leave the cluster: its tasks end with their driver."""
         if self._process is not None:
             self._pipe.close()
-            if self.spread is not None or not self._connecting:  # else it has nothing to leave
+            if self.status is not None or not self._connecting:  # else it has nothing to leave
                 self._process.join(STOP_SECONDS)
             self._process.kill()
             self._process.join()
@@ -88,8 +82,8 @@ class Cluster:
         """Whether another run can be given now; not before the cluster has answered."""
         if self._process is None:
             about = (self.options, self.address, self.most)
-            self._process, self._pipe = begin_process(carry, *about)
-        return self.spread is not None and len(self._given) < AHEAD * self.spread.slots
+            self._process, self._pipe = begin_process(drive, *about)
+        return self.status is not None and len(self._given) < AHEAD * self.status.slots
 
     def give(self, job: Job) -> None:
         """Hand over a run."""
@@ -119,7 +113,7 @@ class Cluster:
                 continue
             if "nodes" in message:
                 running = min(len(self._given), message["slots"])
-                self.spread = Spread(message["nodes"], message["slots"], running)
+                self.status = ClusterStatus(message["nodes"], message["slots"], running)
                 continue
             job = self._given.pop(message.pop("key"))
             if weights:
@@ -128,13 +122,13 @@ class Cluster:
 
     def _patience(self) -> float:
         """How long the next word may take, in seconds."""
-        if self.spread is not None:
+        if self.status is not None:
             return SILENCE_SECONDS
         return CONNECT_SECONDS if self._connecting else BEGIN_SECONDS
 
     def _silent(self) -> DigitspanError:
         """What is said of a cluster that says nothing more, or never did."""
-        if self.spread is not None:
+        if self.status is not None:
             message = (
                 "the cluster does not answer any more, its head is gone; all finished runs are "
                 "kept; begin it again and call again to go on"
@@ -151,11 +145,7 @@ class Cluster:
 
 
 def _require_ray() -> None:
-    """Refuse to go on without a Ray that is new enough; does not import it.
-
-    Raises:
-        UsageError: with the command that installs it.
-    """
+    """Refuse to go on without a Ray that is new enough; does not import it."""
     wanted = ".".join(map(str, OLDEST_RAY))
     install = '`pip install "digitspan[cluster]"` installs it'
     try:
@@ -169,11 +159,7 @@ def _require_ray() -> None:
 
 
 def _require_listener(address: str) -> None:
-    """Refuse an address where nobody listens.
-
-    Raises:
-        UsageError: where it is none, or none that answers.
-    """
+    """Refuse an address where nobody listens."""
     host, _, port = address.rpartition(":")
     if not host or not (port.isascii() and port.isdigit() and int(port[:9]) < 2**16):
         message = f"--address must be HOST:PORT, such as 10.0.0.1:6379; got {address[:80]!r}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -17,31 +18,25 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Self
 
-from digitspan.study.crew.worker import Message, Spread, WorkerOptions, request, work
+from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, request, work
 from digitspan.study.grid import Job
 
-__all__ = ["STOP_SECONDS", "Pool", "begin_process"]
+__all__ = ["STOP_SECONDS", "Pool", "begin_process", "usable_cores"]
 
 STOP_SECONDS = 1.2
 """How long workers may take to keep their checkpoints at an interrupt."""
 
 
 class Pool:
-    """The processes.
+    """At most `size` worker processes, begun when there are runs for them."""
 
-    Args:
-        options: what does not change from run to run.
-        size: how many there are at most.
-    """
-
-    spread: Spread | None = None
+    status: ClusterStatus | None = None
 
     def __init__(self, options: WorkerOptions, size: int) -> None:
         self.options, self.size = options, size
         self.workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
-        """Workers are begun when there are runs for them."""
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -133,6 +128,13 @@ def begin_process(target: Any, *arguments: object) -> tuple[SpawnProcess, Connec
         process.start()
     theirs.close()
     return process, ours
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Carries runs to the nodes of a Ray cluster and what comes of them back; no store, no decisions.
+"""Drives a Ray cluster: hands runs to its nodes and their results back; no store, no decisions.
 
 It is a process of its own, between the study and the cluster (cluster.py says why). Every task is
 one run, tried once: whether it is tried again is for the study to say.
@@ -17,7 +17,7 @@ from typing import Any
 from digitspan import __version__
 from digitspan.study.crew.worker import Message, WorkerOptions
 
-__all__ = ["LOCAL", "carry", "gpu_share", "slots"]
+__all__ = ["LOCAL", "drive", "gpu_share", "slots"]
 
 LOCAL = "local"
 """In the place of an address: begin a cluster on this machine."""
@@ -25,24 +25,18 @@ LOCAL = "local"
 TRAINER = "digitspan.study.crew.worker"
 """The module whose `train_run` the nodes call."""
 
-STANDING_SECONDS = 1.0
-"""How often it is said how the cluster stands."""
+STATUS_SECONDS = 1.0
+"""Seconds between status reports."""
 
 Resources = Mapping[str, float]
 """What a node has, as Ray counts it: "CPU", "GPU"."""
 
 
-def carry(pipe: Connection, options: WorkerOptions, address: str, most: int) -> None:
-    """Give what comes through the pipe to the cluster, until the pipe closes.
+def drive(pipe: Connection, options: WorkerOptions, address: str, most: int) -> None:
+    """Give what comes through the pipe to the cluster at an address, until the pipe closes.
 
     In: what `request` makes. Out: messages with their run's "key", and whether its "weights"
     follow; and `{"connecting": true}` once, `{"nodes": n, "slots": n}` every second.
-
-    Args:
-        pipe: to the study.
-        options: what does not change from run to run.
-        address: HOST:PORT, or `LOCAL`.
-        most: how many runs may be trained at a time.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "3")  # tries to connect, a second each
@@ -66,14 +60,14 @@ def carry(pipe: Connection, options: WorkerOptions, address: str, most: int) -> 
         pipe.send_bytes(json.dumps({"refused": message, "exit_status": 2}).encode())
         return
     try:
-        _Carrier(pipe, options, most).run()
+        _Driver(pipe, options, most).run()
     except (EOFError, OSError):
         pass  # the study has ended
     finally:
         ray.shutdown()
 
 
-class _Carrier:
+class _Driver:
     """The runs under way."""
 
     def __init__(self, pipe: Connection, options: WorkerOptions, most: int) -> None:
@@ -92,12 +86,12 @@ class _Carrier:
         self.keys: dict[Any, str] = {}
 
     def run(self) -> None:
-        """Carry, until the pipe closes."""
+        """Hand runs out and results back, until the pipe closes."""
         import ray
 
         said = 0.0
         while True:
-            if time.monotonic() - said >= STANDING_SECONDS:
+            if time.monotonic() - said >= STATUS_SECONDS:
                 nodes, said = _nodes(), time.monotonic()
                 free = min(self.most, slots(nodes, self.share))
                 self.say({"nodes": len(nodes), "slots": free})

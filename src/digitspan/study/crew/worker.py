@@ -27,15 +27,7 @@ from digitspan.runs.record import CurvePoint
 from digitspan.study.grid import Job
 from digitspan.study.store import weights_path
 
-__all__ = [
-    "Message",
-    "Spread",
-    "WorkerOptions",
-    "refusal",
-    "request",
-    "train_run",
-    "work",
-]
+__all__ = ["ClusterStatus", "Message", "WorkerOptions", "refusal", "request", "train_run", "work"]
 
 Message = dict[str, Any]
 """What is said of a run, as JSON: `{"step": n}` after evaluations, and at its end one of
@@ -47,8 +39,8 @@ Message = dict[str, Any]
 """
 
 
-class Spread(NamedTuple):
-    """How a cluster stands."""
+class ClusterStatus(NamedTuple):
+    """How much of a cluster is there."""
 
     nodes: int
     """Machines that are there."""
@@ -76,14 +68,7 @@ def refusal(message: Message) -> DigitspanError:
 
 
 def work(pipe: Connection, options: WorkerOptions) -> None:
-    """Train what comes through the pipe until it closes.
-
-    In: what `request` makes. Out: messages.
-
-    Args:
-        pipe: to the study's driver.
-        options: what does not change from run to run.
-    """
+    """Train what comes through the pipe until it closes. In: `request`s; out: messages."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; it sends SIGTERM
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
@@ -127,25 +112,14 @@ def train_run(
     checkpoint: Path | None = None,
     on_evaluation: Callable[[CurvePoint], None] = lambda point: None,
 ) -> Message:
-    """Train one run; what is said at its end, whatever end that is.
-
-    Args:
-        config: what is trained.
-        device: a name for `find_device`.
-        keep: is given the weights.
-        checkpoint: see `train`.
-        on_evaluation: see `train`.
-    """
+    """Train one run and give `keep` its weights; what is said at its end, whatever end that is."""
     from digitspan.training.machine import find_device
     from digitspan.training.run import train
 
     start = time.monotonic()
     try:
         finished = train(
-            config,
-            device=find_device(device),
-            checkpoint=checkpoint,
-            on_evaluation=on_evaluation,
+            config, device=find_device(device), checkpoint=checkpoint, on_evaluation=on_evaluation
         )
         keep(finished.weights)
     except DigitspanError as error:

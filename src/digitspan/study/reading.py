@@ -1,0 +1,164 @@
+"""Reads a study: its configuration, its rows and the weights of its runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from digitspan.errors import StoreError, UsageError
+from digitspan.runs.config import RunConfig
+from digitspan.runs.folder import CONFIG, WEIGHTS, read_config, read_record
+from digitspan.runs.record import RunRecord
+from digitspan.runs.weights import read_weights
+from digitspan.study.config import StudyConfig
+from digitspan.study.store import STORE_NAME, Row, Store, weights_path
+
+__all__ = ["SavedRun", "Study", "is_study", "read_saved_run", "read_study"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What a study's folder held when it was read."""
+
+    path: Path
+    """The store."""
+    rows: Mapping[str, Row]
+    """Its undamaged rows, by key."""
+    damaged: int
+    """How many rows were left out, because their hash does not match."""
+    settings: str | None
+    """The configuration as JSON; None where it is missing or damaged."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the store, the figures and the weights."""
+        return self.path.parent
+
+    @functools.cached_property
+    def config(self) -> StudyConfig:
+        """What the study asks for.
+
+        Raises:
+            StoreError: where the store does not say.
+        """
+        if self.settings is None:
+            message = (
+                f"{self.path} does not say what study it is (the entry is missing or damaged); "
+                f"run `digitspan study` on it again with the same options"
+            )
+            raise StoreError(message)
+        return StudyConfig.from_words(json.loads(self.settings))
+
+    def require_undamaged(self) -> Study:
+        """This study, unless rows of it are damaged.
+
+        Raises:
+            StoreError: with their number, and the command that does their runs again.
+        """
+        if self.damaged:
+            message = (
+                f"{self.damaged} rows of {self.path} are damaged; `digitspan study` with its "
+                f"options and --out {self.folder} does their runs again"
+            )
+            raise StoreError(message)
+        return self
+
+    def weights(self, record: RunRecord) -> bytes | None:
+        """The weights that the study keeps of a run; None where it keeps none.
+
+        Raises:
+            UsageError: where they are damaged.
+        """
+        return read_weights(weights_path(self.folder, record.config.key), record)
+
+    def saved_run(self, record: RunRecord) -> SavedRun:
+        """A run of the study with its weights.
+
+        Raises:
+            UsageError: where it keeps none (tuning runs), or they are damaged.
+        """
+        weights = self.weights(record)
+        if weights is None:
+            path = weights_path(self.folder, record.config.key)
+            message = (
+                f"{self.folder} keeps no weights of the run {record.config.key} "
+                f"({record.config.run_id}): expected {path}; choose a final run, tuning runs keep "
+                f"none"
+            )
+            raise UsageError(message)
+        return SavedRun(record, weights, self)
+
+
+class SavedRun(NamedTuple):
+    """A finished run with its weights."""
+
+    record: RunRecord
+    """How it ended."""
+    weights: bytes
+    """The network's weights as a safetensors file."""
+    study: Study | None
+    """The study it belongs to; None for a single run."""
+
+    @property
+    def config(self) -> RunConfig:
+        """What was run."""
+        return self.record.config
+
+
+def is_study(path: Path) -> bool:
+    """Whether this is a study's folder, or its store."""
+    return path.is_file() or (path / STORE_NAME).is_file()
+
+
+def read_study(path: Path, *, curves: bool = True) -> Study:
+    """Read a study, given its folder or the store in it; the curves are most of what there is.
+
+    Raises:
+        UsageError: where there is no study.
+        StoreError: where the file is not a store of ours.
+    """
+    with Store.open(path) as store:
+        settings, rows = store.value("config"), store.rows(curves=curves)
+        return Study(store.path, rows, store.damaged, settings)
+
+
+def read_saved_run(name: str) -> SavedRun:
+    """The run in a folder, or the run of a study that `STUDY:KEY` names.
+
+    Raises:
+        UsageError: where there is none, or its weights are missing or damaged.
+    """
+    folder, _, key = name.rpartition(":")
+    if (Path(name) / CONFIG).is_file():
+        return _of_folder(Path(name))
+    if not folder or not is_study(Path(folder)):
+        message = (
+            f"no run at {name[:200]!r}: expected a run's folder with {CONFIG} in it, a study's "
+            f"folder, or STUDY:KEY; `digitspan train` and `digitspan study` make them"
+        )
+        raise UsageError(message)
+    study = read_study(Path(folder))
+    if key not in study.rows:
+        message = (
+            f"no run {key[:80]!r} among the {len(study.rows)} of {folder}; the keys are the first "
+            f"column of `digitspan export {folder}`"
+        )
+        raise UsageError(message)
+    return study.saved_run(study.rows[key].record)
+
+
+def _of_folder(folder: Path) -> SavedRun:
+    """A run that `digitspan train` has kept."""
+    finished = read_record(folder) if read_config(folder) else None
+    weights = read_weights(folder / WEIGHTS, finished[0]) if finished else None
+    if finished is None or weights is None:
+        message = (
+            f"the run in {folder} is not finished: it has no {WEIGHTS} yet; "
+            f"`digitspan train` with the same options goes on with it"
+        )
+        raise UsageError(message)
+    return SavedRun(finished[0], weights, None)
