@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import inspect
 import io
 import json
 import os
@@ -23,6 +24,7 @@ from digitspan.handin.answers import QUESTIONS, built_in
 from digitspan.handin.assemble import build
 from digitspan.handin.proofread import missing_from_pdf, pages_of
 from digitspan.handin.sheet_rules import POINTS, broken_rules
+from digitspan.look import bptt
 
 PART1 = Path(digitspan.__file__).parent / "part1"
 
@@ -132,10 +134,14 @@ def test_the_derivation_was_checked_on_a_real_network(notebook):
     printed = "".join(
         output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ())
     )
-    distances = re.findall(r"dL/dW_(?:ph|hh|hx)\s+(\S+)", printed)
-    assert len(distances) == 6
+    distances = re.findall(r"dL/d(?:W_ph|W_hh|W_hx|b_h|b_p)\s+(\S+)", printed)
+    assert len(distances) == 10
     assert max(map(float, distances)) < 1e-9
     assert "LSTM against torch.nn.LSTM" in printed
+
+
+def test_the_derivation_is_that_of_the_package(notebook):
+    assert inspect.getsource(bptt.rnn_backward) in f"{code_of(notebook)}\n"
 
 
 def test_the_figures_gradients_are_those_of_the_probe(files):
@@ -151,7 +157,7 @@ def test_the_notebook_imports_only_what_the_sheet_has(notebook):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module.split(".")[0])
-    assert names == {"csv", "math", "matplotlib", "numpy", "torch", "part1"}
+    assert names == {"csv", "math", "typing", "matplotlib", "numpy", "torch", "part1"}
 
 
 def test_nothing_in_it_tells_when_or_where_it_was_made(files, author):

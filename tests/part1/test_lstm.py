@@ -52,6 +52,17 @@ def test_one_step_goes_from_state_to_state():
     assert (state.hidden.item(), state.cell.item()) == pytest.approx(expected, rel=1e-14)
 
 
+def test_gates_are_those_of_the_step():
+    network = LSTM(4, 1, 1, 2, initialisation=numbered)
+    state = LSTMState(hidden=torch.tensor([[0.5]]), cell=torch.tensor([[-0.75]]))
+    gates = network.gates(torch.tensor([[3.0]]), state)
+    before = {gate: W_X[gate] * 3 + W_H[gate] * 0.5 + B[gate] for gate in "gifo"}
+    assert list(gates) == ["g", "i", "f", "o"]
+    assert gates["g"].item() == pytest.approx(math.tanh(before["g"]), rel=1e-14)  # (4)
+    for gate in "ifo":  # (5), (6), (7)
+        assert gates[gate].item() == pytest.approx(1 / (1 + math.exp(-before[gate])), rel=1e-14)
+
+
 def test_first_state_is_zero():
     state = LSTM(3, 2, 5, 4).initial_state(3)
     assert state.hidden.shape == state.cell.shape == (3, 5)

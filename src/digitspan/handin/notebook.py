@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.resources
+import inspect
 import os
 import re
 import subprocess
@@ -21,6 +22,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 from digitspan.errors import DigitspanError, UsageError, one_of
 from digitspan.handin.answers import Answer, fill, template
+from digitspan.look import bptt
 
 __all__ = ["as_text", "make_notebook", "part1_files", "run_notebook"]
 
@@ -120,8 +122,12 @@ def _filled(source: str, answers: Mapping[str, Answer], values: Mapping[str, str
             raise UsageError(message)
         return f"```python\n{files[name].decode().rstrip()}\n```"
 
+    def derivation(match: re.Match[str]) -> str:
+        return inspect.getsource(getattr(bptt, match.group(1))).rstrip()
+
     text = fill(re.sub(r"<<answer ([\w.]+)>>", answer, source), values, TEMPLATE)
-    return re.sub(r"<<code ([\w.]+)>>", code, text)
+    text = re.sub(r"<<code ([\w.]+)>>", code, text)
+    return re.sub(r"<<bptt (\w+)>>", derivation, text)
 
 
 def _run_to_the_end(work: Coroutine[Any, Any, object]) -> None:

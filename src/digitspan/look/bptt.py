@@ -1,11 +1,42 @@
 """Question 1.1 as code: back-propagation through time, derived by hand, term by term.
 
 Nothing here uses automatic differentiation. It is written to be read beside the sheet, not to be
-fast: `digitspan.training.fused` is the fast form, and both are tested equal to autograd.
+fast: `digitspan.training.fused` is the fast form, and both are tested equal to autograd. The
+notebook of a hand-in shows and runs `rnn_backward` as it stands here.
 
 Notation: the digits x(1) ... x(S) are read, S = T - 1, and the loss (3) looks at the last step
 alone. A row of a tensor is one palindrome of the batch, and the loss is the mean over the batch,
 so dL/dp below carries a factor 1/B. `d_x` stands for dL/dx.
+
+The vanilla RNN, with the pre-activation a(t) = W_hx x(t) + W_hh h(t-1) + b_h, so that (1) is
+h(t) = tanh(a(t)):
+
+The read-out. Cross-entropy (3) after softmax has the gradient d_p = y-hat - y. p = W_ph h(S) + b_p
+(2) is linear, so
+
+    dL/dW_ph = (y-hat - y) h(S)^T                   (A)   one term: no sum over time
+    dL/dh(S) = W_ph^T (y-hat - y)
+
+The step. tanh' = 1 - tanh^2, so h(t) depends on h(t-1) through the Jacobian
+
+    J(t) = dh(t)/dh(t-1) = diag(1 - h(t)^2) W_hh
+
+and by the chain rule, one factor a step,
+
+    dL/dh(t) = J(t+1)^T J(t+2)^T ... J(S)^T dL/dh(S)      (B)   the product of Jacobians
+
+The recurrent weights. W_hh is used at every step, so its gradient is a sum over all of them, each
+term with the part of the loss's gradient that reaches its step:
+
+    d_a(t)   = dL/dh(t) * (1 - h(t)^2)
+    dL/dW_hh = sum over t of d_a(t) h(t-1)^T              (C)   the sum over time steps
+    dL/dW_hx = sum over t of d_a(t) x(t)^T                (D)
+    dL/db_h  = sum over t of d_a(t)
+
+So dL/dW_ph needs the last state alone, dL/dW_hh all of the past. In its terms the product has
+S - t factors: where these shrink (largest singular value below 1) the terms of early steps vanish
+exponentially and what was read there cannot be learned; where they stretch (spectral radius above
+1) the terms can explode.
 """
 
 from __future__ import annotations
@@ -13,17 +44,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from digitspan.part1.lstm import LSTM, LSTMState
-from digitspan.part1.vanilla_rnn import RNNState, VanillaRNN
+from digitspan.part1.vanilla_rnn import VanillaRNN
 
 __all__ = [
     "JacobianSizes",
     "LSTMBackward",
-    "LSTMGradients",
     "RNNBackward",
-    "RNNGradients",
     "jacobian_sizes",
     "lstm_backward",
     "lstm_jacobian",
@@ -32,153 +60,122 @@ __all__ = [
 ]
 
 
-class RNNGradients(NamedTuple):
-    """dL/dW for every parameter of `VanillaRNN`, by the parameter's name and with its shape."""
-
-    W_hx: Tensor
-    """Sum over t of d_a(t)^T x(t), shape (N, D)."""
-    W_hh: Tensor
-    """Sum over t of d_a(t)^T h(t-1), shape (N, N)."""
-    b_h: Tensor
-    """Sum over t of d_a(t), shape (N,)."""
-    W_ph: Tensor
-    """d_p^T h(S): the last step alone, no sum over time; shape (K, N)."""
-    b_p: Tensor
-    """d_p, shape (K,)."""
-
-
 class RNNBackward(NamedTuple):
-    """What comes back through a vanilla RNN."""
+    """What comes back through a vanilla RNN; dL/dW by the parameter's name, with its shape."""
 
-    loss: Tensor
+    loss: torch.Tensor
     """L, equation (3), mean over the batch, shape ()."""
-    gradients: RNNGradients
-    """By parameter."""
-    d_h: Tensor
+    W_hx: torch.Tensor
+    W_hh: torch.Tensor
+    b_h: torch.Tensor
+    W_ph: torch.Tensor
+    b_p: torch.Tensor
+    h: torch.Tensor
+    """h(t) for t = 0 ... S, shape (S + 1, B, N)."""
+    d_h: torch.Tensor
     """dL/dh(t) for t = 1 ... S, shape (S, B, N)."""
-    gradient_norms: Tensor
-    """||dL/dh(t)|| of the whole batch for t = 1 ... S, shape (S,)."""
-    terms: Tensor
+    terms: torch.Tensor
     """The terms d_a(t)^T h(t-1) whose sum over t is dL/dW_hh, shape (S, N, N)."""
 
+    @property
+    def gradient_norms(self) -> torch.Tensor:
+        """||dL/dh(t)|| of the whole batch for t = 1 ... S, shape (S,)."""
+        return self.d_h.flatten(1).norm(dim=1)
 
-class LSTMGradients(NamedTuple):
-    """dL/dW for every parameter of `LSTM`, by the parameter's name and with its shape.
+
+class LSTMBackward(NamedTuple):
+    """What comes back through an LSTM; dL/dW by the parameter's name, with its shape.
 
     For each gate a of g, i, f, o: W_ax is the sum over t of d_a(t)^T x(t), shape (N, D); W_ah that
     of d_a(t)^T h(t-1), shape (N, N); b_a that of d_a(t), shape (N,).
     """
 
-    W_gx: Tensor
-    W_gh: Tensor
-    b_g: Tensor
-    W_ix: Tensor
-    W_ih: Tensor
-    b_i: Tensor
-    W_fx: Tensor
-    W_fh: Tensor
-    b_f: Tensor
-    W_ox: Tensor
-    W_oh: Tensor
-    b_o: Tensor
-    W_ph: Tensor
-    b_p: Tensor
-
-
-class LSTMBackward(NamedTuple):
-    """What comes back through an LSTM."""
-
-    loss: Tensor
+    loss: torch.Tensor
     """L, equation (3), mean over the batch, shape ()."""
-    gradients: LSTMGradients
-    """By parameter."""
-    d_h: Tensor
+    W_gx: torch.Tensor
+    W_gh: torch.Tensor
+    b_g: torch.Tensor
+    W_ix: torch.Tensor
+    W_ih: torch.Tensor
+    b_i: torch.Tensor
+    W_fx: torch.Tensor
+    W_fh: torch.Tensor
+    b_f: torch.Tensor
+    W_ox: torch.Tensor
+    W_oh: torch.Tensor
+    b_o: torch.Tensor
+    W_ph: torch.Tensor
+    b_p: torch.Tensor
+    d_h: torch.Tensor
     """dL/dh(t) for t = 1 ... S: all that reaches h(t), shape (S, B, N)."""
-    d_c: Tensor
+    d_c: torch.Tensor
     """dL/dc(t) for t = 1 ... S, shape (S, B, N)."""
-    gradient_norms: Tensor
-    """||dL/dh(t)|| of the whole batch for t = 1 ... S, shape (S,)."""
-    cell_gradient_norms: Tensor
-    """||dL/dc(t)|| of the whole batch for t = 1 ... S, shape (S,)."""
-    terms: Tensor
+    terms: torch.Tensor
     """The terms of the sums for W_gh, W_ih, W_fh, W_oh, in this order, shape (S, 4, N, N)."""
+
+    @property
+    def gradient_norms(self) -> torch.Tensor:
+        """||dL/dh(t)|| of the whole batch for t = 1 ... S, shape (S,)."""
+        return self.d_h.flatten(1).norm(dim=1)
+
+    @property
+    def cell_gradient_norms(self) -> torch.Tensor:
+        """||dL/dc(t)|| of the whole batch for t = 1 ... S, shape (S,)."""
+        return self.d_c.flatten(1).norm(dim=1)
 
 
 class JacobianSizes(NamedTuple):
     """How much the Jacobian of one step stretches, for each palindrome."""
 
-    spectral_radius: Tensor
+    spectral_radius: torch.Tensor
     """The largest |eigenvalue|: growth a step if the same step is done again and again, (B,)."""
-    largest_singular_value: Tensor
+    largest_singular_value: torch.Tensor
     """The most that this one step can stretch any gradient, shape (B,)."""
 
 
 @torch.no_grad()
-def rnn_backward(network: VanillaRNN, inputs: Tensor, targets: Tensor) -> RNNBackward:
-    """The gradients of the vanilla RNN, derived by hand from equations (1) to (3).
-
-    With the pre-activation a(t) = W_hx x(t) + W_hh h(t-1) + b_h, so that (1) is h(t) = tanh(a(t)):
-
-    The read-out. Cross-entropy (3) after softmax has the gradient d_p = y-hat - y. p = W_ph h(S)
-    + b_p (2) is linear, so
-
-        dL/dW_ph = (y-hat - y) h(S)^T                   one term: no sum over time
-        dL/dh(S) = W_ph^T (y-hat - y)
-
-    The step. tanh' = 1 - tanh^2, so h(t) depends on h(t-1) through the Jacobian
-
-        J(t) = dh(t)/dh(t-1) = diag(1 - h(t)^2) W_hh
-
-    and by the chain rule, one factor a step,
-
-        dL/dh(t) = J(t+1)^T J(t+2)^T ... J(S)^T dL/dh(S)         the product of Jacobians
-
-    The recurrent weights. W_hh is used at every step, so its gradient is a sum over all of them,
-    each term with the part of the loss's gradient that reaches its step:
-
-        d_a(t)   = dL/dh(t) * (1 - h(t)^2)
-        dL/dW_hh = sum over t of d_a(t) h(t-1)^T                 the sum over time steps
-        dL/dW_hx = sum over t of d_a(t) x(t)^T
-        dL/db_h  = sum over t of d_a(t)
-
-    So dL/dW_ph needs the last state alone, dL/dW_hh all of the past. In its terms the product has
-    S - t factors: where these shrink (largest singular value below 1) the terms of early steps
-    vanish exponentially and what was read there cannot be learned; where they stretch (spectral
-    radius above 1) the terms can explode.
+def rnn_backward(network: VanillaRNN, inputs: torch.Tensor, targets: torch.Tensor) -> RNNBackward:
+    """The gradients of the vanilla RNN, (A) to (D), without automatic differentiation.
 
     Args:
         network: the network, with n = N units.
         inputs: encoded digits x(1) ... x(S), shape (B, S, D), S >= 1.
         targets: the digit to predict, shape (B,), int64.
     """
-    hidden = [network.initial_state(len(inputs)).hidden]  # h(0) ... h(S), (B, N)
+    states = [network.initial_state(len(inputs))]
     for x in inputs.unbind(dim=1):
-        hidden.append(network.step(x, RNNState(hidden[-1])).hidden)  # (1)
-    loss, d_p = _loss(network.read_out(RNNState(hidden[-1])), targets)  # (2), (3)
+        states.append(network.step(x, states[-1]))  # (1)
+    h = [state.hidden for state in states]  # h(0) ... h(S), (B, N) each
+    p = network.read_out(states[-1])  # (2)
+    y = torch.eye(p.shape[1]).to(p)[targets]  # (B, K)
+    loss = -(y * torch.log_softmax(p, dim=1)).sum(dim=1).mean()  # (3)
 
+    d_p = (torch.softmax(p, dim=1) - y) / len(targets)  # (y-hat - y) / B
     d_h = d_p @ network.W_ph  # dL/dh(S), (B, N)
     reaching, d_pre, terms = [], [], []
     for t in range(inputs.shape[1], 0, -1):
-        d_a = d_h * (1 - hidden[t] ** 2)  # d_a(t), (B, N)
-        reaching.append(d_h)
-        d_pre.append(d_a)
-        terms.append(d_a.T @ hidden[t - 1])  # (N, N)
-        J = rnn_jacobian(network, hidden[t])  # J(t), (B, N, N)
-        d_h = torch.einsum("bij,bi->bj", J, d_h)  # dL/dh(t-1) = J(t)^T d_h
+        d_a = d_h * (1 - h[t] ** 2)  # d_a(t), (B, N)
+        reaching.insert(0, d_h)
+        d_pre.insert(0, d_a)
+        terms.insert(0, d_a.T @ h[t - 1])  # a term of (C), (N, N)
+        d_h = d_a @ network.W_hh  # dL/dh(t-1) = J(t)^T dL/dh(t), (B)
 
-    d_h, d_a = _in_order(reaching), _in_order(d_pre)  # (S, B, N)
-    gradients = RNNGradients(
-        W_hx=torch.einsum("tbn,btd->nd", d_a, inputs),
-        W_hh=torch.stack(terms).sum(dim=0),
+    d_a = torch.stack(d_pre)  # (S, B, N)
+    return RNNBackward(
+        loss,
+        W_hx=torch.einsum("tbn,btd->nd", d_a, inputs),  # (D)
+        W_hh=torch.stack(terms).sum(dim=0),  # (C)
         b_h=d_a.sum(dim=(0, 1)),
-        W_ph=d_p.T @ hidden[-1],
+        W_ph=d_p.T @ h[-1],  # (A)
         b_p=d_p.sum(dim=0),
+        h=torch.stack(h),
+        d_h=torch.stack(reaching),
+        terms=torch.stack(terms),
     )
-    return RNNBackward(loss, gradients, d_h, _norms(d_h), _in_order(terms))
 
 
 @torch.no_grad()
-def lstm_backward(network: LSTM, inputs: Tensor, targets: Tensor) -> LSTMBackward:
+def lstm_backward(network: LSTM, inputs: torch.Tensor, targets: torch.Tensor) -> LSTMBackward:
     """The gradients of the LSTM, derived by hand from equations (3) to (10).
 
     The read-out (10) is that of the RNN: d_p = y-hat - y and dL/dh(S) = W_ph^T d_p. Through a step
@@ -208,40 +205,43 @@ def lstm_backward(network: LSTM, inputs: Tensor, targets: Tensor) -> LSTMBackwar
     states = [network.initial_state(len(inputs))]  # h, c at 0 ... S
     for x in inputs.unbind(dim=1):
         states.append(network.step(x, states[-1]))  # (4) to (9)
-    loss, d_p = _loss(network.read_out(states[-1]), targets)  # (10), (3)
+    p = network.read_out(states[-1])  # (10)
+    y = torch.eye(p.shape[1]).to(p)[targets]  # (B, K)
+    loss = -(y * torch.log_softmax(p, dim=1)).sum(dim=1).mean()  # (3)
 
+    d_p = (torch.softmax(p, dim=1) - y) / len(targets)  # (y-hat - y) / B
     d_h = d_p @ network.W_ph  # dL/dh(S), (B, N)
     d_c_later = torch.zeros_like(d_h)  # d_c(t+1) * f(t+1)
     reaching, cell_reaching, d_gates, terms = [], [], [], []
     for t in range(inputs.shape[1], 0, -1):
         before = states[t - 1]
-        g, i, f, o = _gates(network, inputs[:, t - 1], before)  # (B, N) each
+        g, i, f, o = network.gates(inputs[:, t - 1], before).values()  # (B, N) each
         tanh_c = torch.tanh(states[t].cell)
         d_c = d_h * o * (1 - tanh_c**2) + d_c_later  # through (9)
         d_o = d_h * tanh_c * o * (1 - o)  # through (9), (7)
         d_g = d_c * i * (1 - g**2)  # through (8), (4)
         d_i = d_c * g * i * (1 - i)  # through (8), (5)
         d_f = d_c * before.cell * f * (1 - f)  # through (8), (6)
-        reaching.append(d_h)
-        cell_reaching.append(d_c)
-        d_gates.append(torch.stack([d_g, d_i, d_f, d_o]))  # (4, B, N)
-        terms.append(d_gates[-1].mT @ before.hidden)  # (4, N, N)
+        reaching.insert(0, d_h)
+        cell_reaching.insert(0, d_c)
+        d_gates.insert(0, torch.stack([d_g, d_i, d_f, d_o]))  # (4, B, N)
+        terms.insert(0, d_gates[0].mT @ before.hidden)  # (4, N, N)
         d_c_later = d_c * f  # through (8), c to c
         d_h = d_g @ network.W_gh + d_i @ network.W_ih  # through (4), (5)
         d_h = d_h + d_f @ network.W_fh + d_o @ network.W_oh  # and (6), (7): dL/dh(t-1)
 
-    d_h, d_c, d_a = _in_order(reaching), _in_order(cell_reaching), _in_order(d_gates)
+    d_a = torch.stack(d_gates)  # (S, 4, B, N)
     W_ax = torch.einsum("tgbn,btd->gnd", d_a, inputs)  # (4, N, D)
     W_ah = torch.stack(terms).sum(dim=0)  # (4, N, N)
     b_a = d_a.sum(dim=(0, 2))  # (4, N)
     by_gate = [tensor for gate in zip(W_ax, W_ah, b_a, strict=True) for tensor in gate]
     read_out = [d_p.T @ states[-1].hidden, d_p.sum(dim=0)]
-    gradients = LSTMGradients._make([*by_gate, *read_out])
-    return LSTMBackward(loss, gradients, d_h, d_c, _norms(d_h), _norms(d_c), _in_order(terms))
+    rest = [torch.stack(steps) for steps in (reaching, cell_reaching, terms)]
+    return LSTMBackward._make([loss, *by_gate, *read_out, *rest])
 
 
 @torch.no_grad()
-def rnn_jacobian(network: VanillaRNN, hidden: Tensor) -> Tensor:
+def rnn_jacobian(network: VanillaRNN, hidden: torch.Tensor) -> torch.Tensor:
     """J(t) = dh(t)/dh(t-1) = diag(1 - h(t)^2) W_hh, from (1); shape (B, N, N).
 
     Args:
@@ -252,7 +252,7 @@ def rnn_jacobian(network: VanillaRNN, hidden: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def lstm_jacobian(network: LSTM, x: Tensor, before: LSTMState) -> Tensor:
+def lstm_jacobian(network: LSTM, x: torch.Tensor, before: LSTMState) -> torch.Tensor:
     """J(t) = d(h(t), c(t)) / d(h(t-1), c(t-1)), from (4) to (9); shape (B, 2N, 2N).
 
     The rows are h(t), then c(t); the columns h(t-1), then c(t-1). With D_x the diagonal matrix of
@@ -268,10 +268,10 @@ def lstm_jacobian(network: LSTM, x: Tensor, before: LSTMState) -> Tensor:
         x: x(t), encoded, shape (B, D).
         before: h(t-1) and c(t-1), shape (B, N) each.
     """
-    g, i, f, o = _gates(network, x, before)
+    g, i, f, o = network.gates(x, before).values()
     tanh_c = torch.tanh(network.step(x, before).cell)
 
-    def rows(diagonal: Tensor, matrix: Tensor) -> Tensor:
+    def rows(diagonal: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
         return diagonal.unsqueeze(-1) * matrix  # (B, N, N)
 
     c_c = torch.diag_embed(f)
@@ -286,7 +286,7 @@ def lstm_jacobian(network: LSTM, x: Tensor, before: LSTMState) -> Tensor:
 
 
 @torch.no_grad()
-def jacobian_sizes(jacobians: Tensor) -> JacobianSizes:
+def jacobian_sizes(jacobians: torch.Tensor) -> JacobianSizes:
     """The spectral radius and the largest singular value of Jacobians, shape (B, M, M).
 
     >>> import torch
@@ -296,32 +296,3 @@ def jacobian_sizes(jacobians: Tensor) -> JacobianSizes:
     """
     radius = torch.linalg.eigvals(jacobians).abs().amax(dim=-1)
     return JacobianSizes(radius, torch.linalg.matrix_norm(jacobians, ord=2))
-
-
-def _loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Equation (3), mean over the batch, and d_p = (y-hat - y) / B, shape (B, K)."""
-    log_probabilities = logits - logits.logsumexp(dim=1, keepdim=True)  # log y-hat
-    y = torch.nn.functional.one_hot(targets, logits.shape[1]).to(logits)
-    loss = -(y * log_probabilities).sum(dim=1).mean()
-    return loss, (log_probabilities.exp() - y) / len(targets)
-
-
-def _gates(network: LSTM, x: Tensor, state: LSTMState) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """g, i, f, o of one step, (4) to (7), shape (B, N) each: `step` keeps them to itself."""
-    h = state.hidden
-    g = torch.tanh(x @ network.W_gx.T + h @ network.W_gh.T + network.b_g)  # (4)
-    i = torch.sigmoid(x @ network.W_ix.T + h @ network.W_ih.T + network.b_i)  # (5)
-    f = torch.sigmoid(x @ network.W_fx.T + h @ network.W_fh.T + network.b_f)  # (6)
-    o = torch.sigmoid(x @ network.W_ox.T + h @ network.W_oh.T + network.b_o)  # (7)
-    return g, i, f, o
-
-
-def _in_order(backwards: list[Tensor]) -> Tensor:
-    """Tensors collected from the last step to the first, stacked from the first to the last."""
-    return torch.stack(backwards[::-1])
-
-
-def _norms(d: Tensor) -> Tensor:
-    """The norm of each step's gradient, over the whole batch; (S, B, N) to (S,)."""
-    norms: Tensor = torch.linalg.vector_norm(d, dim=(1, 2))
-    return norms

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from digitspan.errors import UsageError
-from digitspan.part1.lstm import LSTM
 from digitspan.tasks import NUM_CLASSES
 from digitspan.tasks.questions import encode
 
@@ -143,25 +142,10 @@ def record(
 
 
 def _gates(network: Any, x: Tensor, state: Any) -> Mapping[str, Tensor]:
-    """The gates in this step, (B, N) each, where the network has a method that tells them.
-
-    The sheet's LSTM keeps them to itself: tanh or sigmoid of W_kx x(t) + W_kh h(t-1) + b_k,
-    equations (4) to (7).
-    """
-    if not isinstance(network, LSTM):
-        # A method: a layer may well be called "gates".
-        told = inspect.ismethod(getattr(network, "gates", None))
-        return network.gates(x, state) if told else {}
-    h, found = state.hidden, {}
-    for k, squash in (
-        ("g", torch.tanh),
-        ("i", torch.sigmoid),
-        ("f", torch.sigmoid),
-        ("o", torch.sigmoid),
-    ):
-        W_x, W_h, b = (network.get_parameter(name) for name in (f"W_{k}x", f"W_{k}h", f"b_{k}"))
-        found[k] = squash(x @ W_x.T + h @ W_h.T + b)
-    return found
+    """The gates in this step, (B, N) each, where the network has a method that tells them."""
+    # A method: a layer may well be called "gates".
+    told = inspect.ismethod(getattr(network, "gates", None))
+    return network.gates(x, state) if told else {}
 
 
 def _stacked(steps: list[Tensor]) -> np.ndarray:

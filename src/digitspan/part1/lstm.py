@@ -95,13 +95,19 @@ class LSTM(nn.Module):
         zeros = self.W_gh.new_zeros(batch_size, self.num_hidden)
         return LSTMState(zeros, zeros)
 
-    def step(self, x: torch.Tensor, state: LSTMState) -> LSTMState:
-        """One time step: equations (4) to (9) for inputs x(t), shape (B, D)."""
-        h, c = state                                                       # (B, N) each
+    def gates(self, x: torch.Tensor, state: LSTMState) -> dict[str, torch.Tensor]:
+        """The gates that read x(t), shape (B, D), by symbol, (B, N) each: equations (4) to (7)."""
+        h = state.hidden                                                   # (B, N)
         g = torch.tanh(x @ self.W_gx.T + h @ self.W_gh.T + self.b_g)       # (4)
         i = torch.sigmoid(x @ self.W_ix.T + h @ self.W_ih.T + self.b_i)    # (5)
         f = torch.sigmoid(x @ self.W_fx.T + h @ self.W_fh.T + self.b_f)    # (6)
         o = torch.sigmoid(x @ self.W_ox.T + h @ self.W_oh.T + self.b_o)    # (7)
+        return {"g": g, "i": i, "f": f, "o": o}
+
+    def step(self, x: torch.Tensor, state: LSTMState) -> LSTMState:
+        """One time step: equations (4) to (9) for inputs x(t), shape (B, D)."""
+        c = state.cell                                                     # (B, N)
+        g, i, f, o = self.gates(x, state).values()
         c = g * i + c * f                                                  # (8)
         h = torch.tanh(c) * o                                              # (9)
         return LSTMState(h, c)
