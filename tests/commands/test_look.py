@@ -64,7 +64,7 @@ def test_figures_instead_of_a_page(folder, tmp_path, monkeypatch, capsys):
         return ["gates.svg"]
 
     drawn = []
-    monkeypatch.setattr(trace_info, "write_inside_figures", write)
+    monkeypatch.setattr(trace_info, "write_trace_figures", write)
     monkeypatch.chdir(tmp_path)
     figures = tmp_path / "figures"
     assert call(folder, "--figures", figures) == 0

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from studies import made_up_rows
 
-from digitspan.figures import drawing
+from digitspan.figures import drawing, palette
 from digitspan.figures import info as info_of
 from digitspan.study.config import StudyConfig, quick, sheet
 from digitspan.study.summary import summarise
@@ -118,7 +118,7 @@ def test_all_figures_are_written_as_svg_and_png(written):
 def test_the_same_rows_give_the_same_bytes(summary, tmp_path):
     info = info_of.accuracy_by_length_info(summary)
     for folder in ("a", "b"):
-        drawing.save(drawing.draw_by_length(info), tmp_path / folder, "figure")
+        palette.save(drawing.draw_by_length(info), tmp_path / folder, "figure")
     for name in ("figure.svg", "figure.png"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 

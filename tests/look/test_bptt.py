@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 MAKE = {"rnn": rnn, "lstm": lstm}
 BACKWARD = {"rnn": rnn_backward, "lstm": lstm_backward}
-STEPS = {"loss", "h", "d_h", "d_c", "terms"}  # what comes back besides dL/dW
+STEPS = {"loss", "h", "d_h", "d_c", "gradient_norms", "cell_gradient_norms", "terms"}
 
 # Beyond T = 30 or a recurrent gain of 2 the order of a sum alone moves the digits: the gradient is
 # then a small difference of large terms.

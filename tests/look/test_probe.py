@@ -8,7 +8,7 @@ from torch import nn
 from digitspan.cells import CELLS
 from digitspan.cells.recurrent import HiddenState
 from digitspan.errors import UsageError
-from digitspan.look.probe import record, trace
+from digitspan.look.probe import trace, trace_batch
 from digitspan.runs.config import RunConfig
 from digitspan.tasks.questions import encode
 from digitspan.training.engine import build_network
@@ -156,7 +156,7 @@ def test_target_is_the_first_digit_unless_another_is_asked_for():
 def test_rows_do_not_mix():
     network = network_of("lstm")
     rows = np.array([DIGITS, DIGITS[::-1]])
-    together = record(network, rows, rows[:, 0])
+    together = trace_batch(network, rows, rows[:, 0])
     for b, row in enumerate(rows):
         alone = trace(network, row)
         np.testing.assert_allclose(

@@ -12,7 +12,7 @@ from digitspan.look.trace_info import (
     gates_info,
     gradient_flow_info,
     memory_info,
-    write_inside_figures,
+    write_trace_figures,
 )
 from digitspan.tasks.palindrome import held_out
 from digitspan.training.engine import load_network
@@ -110,7 +110,7 @@ def test_figures_are_drawn_from_their_numbers(runs):
 
 def test_figures_are_written(tmp_path, runs, monkeypatch):
     monkeypatch.setattr(trace_info, "FLOW_LENGTH", 8)
-    names = write_inside_figures(runs[1:2], tmp_path)
+    names = write_trace_figures(runs[1:2], tmp_path)
     stems = ("gradient-flow", "gates", "memory")
     assert names == [f"{stem}.{suffix}" for stem in stems for suffix in ("svg", "png")]
     assert {file.name for file in tmp_path.iterdir()} == set(names)
@@ -120,7 +120,7 @@ def test_figures_are_written(tmp_path, runs, monkeypatch):
 def test_no_gates_are_drawn_where_there_are_none(tmp_path, runs, monkeypatch):
     monkeypatch.setattr(trace_info, "FLOW_LENGTH", 8)
     monkeypatch.setattr(trace_info, "save", lambda figure, folder, stem: [stem])
-    assert write_inside_figures(runs[:1], tmp_path) == ["gradient-flow", "memory"]
+    assert write_trace_figures(runs[:1], tmp_path) == ["gradient-flow", "memory"]
 
 
 @pytest.mark.parametrize(

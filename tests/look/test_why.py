@@ -10,7 +10,7 @@ from studies import made_up_record, made_up_rows
 
 from digitspan.cli import main
 from digitspan.files import sha256
-from digitspan.look.why import Inside, look_inside, why_not_solved, why_sentence
+from digitspan.look.why import TraceSummary, summarise_trace, why_not_solved, why_sentence
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import CurvePoint, RunRecord
 from digitspan.study.config import StudyConfig
@@ -19,7 +19,7 @@ from digitspan.training.engine import build_network
 
 CONFIG = RunConfig(cell="rnn", length=20, hidden_size=16)
 STOOD_STILL = made_up_record(CONFIG, solved=False)
-HEALTHY = Inside(first_norm=0.1, last_norm=0.4, saturated=0.1)
+HEALTHY = TraceSummary(first_norm=0.1, last_norm=0.4, saturated=0.1)
 
 
 def curve(*accuracies, losses=None):
@@ -37,14 +37,14 @@ def changed(**fields):
 CASES = {
     "vanish": (
         STOOD_STILL,
-        Inside(2e-9, 0.4, 0.1),
+        TraceSummary(2e-9, 0.4, 0.1),
         "Gradients vanish: ||dL/dh|| is 2e-09 at step 1 against 0.4 at step 19, 5e-09 of it, so "
         "training hardly hears of the first digit; it stood still at 2.30 nats (guessing is "
         "2.30).",
     ),
     "explode through time": (
         STOOD_STILL,
-        Inside(4e4, 0.4, 0.1),
+        TraceSummary(4e4, 0.4, 0.1),
         "Gradients explode through time: ||dL/dh|| is 4e+04 at step 1 against 0.4 at step 19, "
         "1e+05 times it; it stood still at 2.30 nats (guessing is 2.30).",
     ),
@@ -55,14 +55,14 @@ CASES = {
     ),
     "clipped at an ordinary norm": (
         changed(config=dataclasses.replace(CONFIG, max_grad_norm=0.01), clipped_share=1.0),
-        Inside(2e-9, 0.4, 0.1),
+        TraceSummary(2e-9, 0.4, 0.1),
         "Gradients vanish: ||dL/dh|| is 2e-09 at step 1 against 0.4 at step 19, 5e-09 of it, so "
         "training hardly hears of the first digit; it stood still at 2.30 nats (guessing is "
         "2.30).",
     ),
     "saturated": (
         STOOD_STILL,
-        Inside(0.1, 0.4, 0.93),
+        TraceSummary(0.1, 0.4, 0.93),
         "The state is saturated: 93 % of the state is beyond 0.95 in size, where tanh passes "
         "little on; it stood still at 2.30 nats (guessing is 2.30).",
     ),
@@ -127,7 +127,7 @@ def weights_of(config, gain):
 @pytest.mark.parametrize(("cell", "beyond"), [("rnn", 0.9), ("lstm", 0.02)])
 def test_what_is_measured_is_what_the_network_does(cell, beyond):
     config = dataclasses.replace(CONFIG, cell=cell)
-    small, large = (look_inside(config, weights_of(config, gain)) for gain in (0.1, 100.0))
+    small, large = (summarise_trace(config, weights_of(config, gain)) for gain in (0.1, 100.0))
     assert small.ratio < 1e-6  # W_hh is far below one: the gradient vanishes
     assert small.saturated == 0
     assert large.saturated > beyond
@@ -136,7 +136,7 @@ def test_what_is_measured_is_what_the_network_does(cell, beyond):
 @pytest.mark.parametrize("cell", ["relu-rnn", "mingru"])
 def test_state_without_bounds_is_not_saturated(cell):
     config = dataclasses.replace(CONFIG, cell=cell)
-    inside = look_inside(config, weights_of(config, 6.0))
+    inside = summarise_trace(config, weights_of(config, 6.0))
     assert inside.saturated is None
     sentence = why_sentence(changed(), inside._replace(first_norm=1.0, last_norm=1.0))
     assert sentence.startswith("No single cause stands out: ||dL/dh|| is 1 at step 1")
@@ -148,7 +148,7 @@ def test_vanishing_network_is_said_to_vanish():
 
 
 def test_network_that_is_not_finite_is_not_measured():
-    assert look_inside(CONFIG, weights_of(CONFIG, float("nan"))) is None
+    assert summarise_trace(CONFIG, weights_of(CONFIG, float("nan"))) is None
 
 
 SHORT = ["--length", "8", "--train-steps", "100", "--hidden-size", "8", "--batch-size", "16"]

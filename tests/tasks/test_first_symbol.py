@@ -10,7 +10,7 @@ from studies import made_up_rows
 from digitspan.cli import main
 from digitspan.errors import ConfigError, UsageError
 from digitspan.figures.info import accuracy_by_length_info, bits_by_length_info
-from digitspan.look.why import look_inside
+from digitspan.look.why import summarise_trace
 from digitspan.runs.config import RunConfig
 from digitspan.study.config import StudyConfig
 from digitspan.study.store import Store
@@ -140,9 +140,9 @@ def test_network_is_looked_into_at_the_task_that_it_was_trained_on(monkeypatch):
         asked.append((digits, targets, input_size))
         raise UsageError("seen")
 
-    monkeypatch.setattr("digitspan.look.why.record_states", record)
+    monkeypatch.setattr("digitspan.look.why.trace_batch", record)
     weights = safetensors.torch.save(build_network(config).state_dict())
-    assert look_inside(config, weights) is None
+    assert summarise_trace(config, weights) is None
     ((digits, targets, input_size),) = asked
     assert input_size == 54
     assert (digits[:, 0] == BEGIN).all()

@@ -80,13 +80,13 @@ def _write_page(chosen: Chosen, file: Path, *, show: bool) -> int:
 
 
 def _write_figures(chosen: Chosen, folder: Path) -> int:
-    from digitspan.look.trace_info import write_inside_figures
+    from digitspan.look.trace_info import write_trace_figures
 
     require_writable_folder(folder, "--figures")
     shown, others = (
         [(kept.config, kept.weights) for kept in runs]
         for runs in (chosen.runs[: chosen.show], chosen.seeds)
     )
-    names = write_inside_figures(shown, folder, seeds=others)
+    names = write_trace_figures(shown, folder, seeds=others)
     print(f"{folder}: {', '.join(names)}")
     return 0

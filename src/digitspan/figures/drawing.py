@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,7 @@ from digitspan.figures.info import (
     span_by_rate_info,
     steps_to_solve_info,
 )
-from digitspan.files import write_whole
+from digitspan.figures.palette import STYLE, add_caption, draw_level, look, save
 from digitspan.study.span import Span, fitted_share
 from digitspan.study.summary import Summary
 
@@ -37,26 +35,8 @@ __all__ = [
     "draw_optimizers",
     "draw_solved_share",
     "draw_span_by_rate",
-    "save",
     "write_study_figures",
 ]
-
-_COLOURS = ("#c1440e", "#0b4f8a", "#2e7d32", "#6a1b9a", "#8a6d00", "#00838f")
-_MARKERS = ("o", "s", "^", "D", "v", "P")
-_LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
-_QUIET = "#777777"
-
-_STYLE: Any = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "svg.hashsalt": "digitspan",  # the same numbers give the same file
-}
 
 
 def draw_by_length(info: ByLength) -> Figure:
@@ -64,17 +44,16 @@ def draw_by_length(info: ByLength) -> Figure:
     figure, axes = _figure(len(info.panels), info.caption)
     for panel, ax in zip(info.panels, axes, strict=True):
         for index, series in enumerate(panel.series):
-            look = _look(series.place)
+            style = look(series.place)
             ax.plot(
-                *_dots(series, index, len(panel.series)), look["marker"], color=look["color"],
+                *_dots(series, index, len(panel.series)), style["marker"], color=style["color"],
                 alpha=0.45, markersize=3.5, markeredgewidth=0,
             )  # fmt: skip
-            ax.plot(series.lengths, series.medians, label=f"{series.label}, median", **look)
+            ax.plot(series.lengths, series.medians, label=f"{series.label}, median", **style)
             if info.log and info.reference:
                 _mark_unsolved(ax, series, info.reference[0])
         if info.reference:
-            level, name = info.reference
-            ax.axhline(level, color=_QUIET, linestyle=(0, (4, 3)), linewidth=1, label=name)
+            draw_level(ax, *info.reference)
         if info.log:
             ax.set_yscale("log")
         _length_axis(ax, [t for series in panel.series for t in series.lengths], panel.title)
@@ -89,12 +68,12 @@ def draw_solved_share(info: SolvedShare) -> Figure:
     figure, axes = _figure(len(info.panels), info.caption)
     for (name, shares), ax in zip(info.panels, axes, strict=True):
         for index, share in enumerate(shares):
-            look = _look(share.place)
+            style = look(share.place)
             x = np.array([_spread(t, index, len(shares), 1)[0] for t in share.lengths])
             errors = [share.shares - share.low, share.high - share.shares]
             ax.errorbar(
-                x, share.shares, np.clip(errors, 0, None), fmt=look["marker"],
-                color=look["color"], markersize=4, linewidth=1, capsize=2, label=share.label,
+                x, share.shares, np.clip(errors, 0, None), fmt=style["marker"],
+                color=style["color"], markersize=4, linewidth=1, capsize=2, label=share.label,
             )  # fmt: skip
             grid = np.geomspace(min(share.lengths), max(share.lengths), 200)
             if share.span.method == "logistic":
@@ -102,7 +81,7 @@ def draw_solved_share(info: SolvedShare) -> Figure:
                     np.log(grid), np.log(share.span.s50), share.span.width, share.span.lapse
                 )
                 if not share.span.bound:
-                    ax.plot(grid, fit, color=look["color"], linestyle=look["linestyle"], lw=1.2)
+                    ax.plot(grid, fit, color=style["color"], linestyle=style["linestyle"], lw=1.2)
             _mark_span(ax, share)
         _length_axis(ax, [t for share in shares for t in share.lengths], name)
         ax.set_ylim(-0.03, 1.03)
@@ -115,19 +94,19 @@ def draw_span_by_rate(info: SpanByRate) -> Figure:
     figure, axes = _figure(len(info.panels), info.caption)
     for (name, cells), ax in zip(info.panels, axes, strict=True):
         for index, series in enumerate(cells):
-            look = _look(series.place)
+            style = look(series.place)
             s50 = np.array([span.s50 for span in series.spans])
             ends = [_ends(span, series.reach) for span in series.spans]
             low, high = np.array(ends).T
             x = series.rates * (1 + 0.05 * (index - (len(cells) - 1) / 2))
             bars = np.clip([s50 - low, high - s50], 0, None)
-            ax.errorbar(x, s50, bars, capsize=2, label=series.label, **look)
+            ax.errorbar(x, s50, bars, capsize=2, label=series.label, **style)
             for rate, span in zip(x, series.spans, strict=True):
                 low_end, high_end = _ends(span, series.reach)
                 if span.s50_high is None:
-                    _arrow(ax, (rate, high_end), (0, 14), look["color"])
+                    _arrow(ax, (rate, high_end), (0, 14), style["color"])
                 if span.s50_low is None:
-                    _arrow(ax, (rate, low_end), (0, -14), look["color"])
+                    _arrow(ax, (rate, low_end), (0, -14), style["color"])
         ax.set_xscale("log")
         ax.set_yscale("log")
         _plain_ticks(ax.yaxis)
@@ -142,14 +121,14 @@ def draw_optimizers(info: Curves) -> Figure:
     figure, axes = _figure(len(info.panels), info.caption)
     for (name, optimizers), ax in zip(info.panels, axes, strict=True):
         for index, (label, curves) in enumerate(optimizers):
-            look = _look(index)
+            style = look(index)
             for seed, (steps, losses) in enumerate(curves):
                 ax.plot(
-                    steps, losses, color=look["color"], linestyle=look["linestyle"],
-                    marker=look["marker"], markevery=[-1], markersize=4, linewidth=1.1,
+                    steps, losses, color=style["color"], linestyle=style["linestyle"],
+                    marker=style["marker"], markevery=[-1], markersize=4, linewidth=1.1,
                     label=label if seed == 0 else None,
                 )  # fmt: skip
-        ax.axhline(np.log(10), color=_QUIET, linestyle=(0, (4, 3)), linewidth=1, label="guessing")
+        draw_level(ax, np.log(10), "guessing")
         ax.set_xscale("log")
         ax.set_yscale("log")
         _plain_ticks(ax.xaxis)
@@ -173,7 +152,7 @@ def write_study_figures(summary: Summary, folder: Path) -> list[str]:
     Raises:
         DigitspanError: where the disk is full.
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         drawn = {
             "accuracy-by-length": draw_by_length(accuracy_by_length_info(summary)),
             "solved-share": draw_solved_share(solved_share_info(summary)),
@@ -187,25 +166,6 @@ def write_study_figures(summary: Summary, folder: Path) -> list[str]:
         return [name for stem, figure in drawn.items() for name in save(figure, folder, stem)]
 
 
-def save(figure: Figure, folder: Path, stem: str) -> list[str]:
-    """Write a figure as SVG and PNG; the same figure gives the same bytes.
-
-    Raises:
-        DigitspanError: where the disk is full.
-    """
-    names = []
-    with mpl.rc_context(_STYLE):
-        figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out: neither file need do it again
-    for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
-        buffer = io.BytesIO()
-        with mpl.rc_context(_STYLE):
-            figure.savefig(buffer, format=suffix, dpi=150, metadata=metadata)
-        names.append(f"{stem}.{suffix}")
-        write_whole(folder / names[-1], buffer.getvalue())
-    return names
-
-
 def _figure(panels: int, caption: str) -> tuple[Figure, list[Axes]]:
     """A figure of some panels side by side, at most three a row, its caption below."""
     columns = min(panels, 3)
@@ -215,21 +175,8 @@ def _figure(panels: int, caption: str) -> tuple[Figure, list[Axes]]:
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten().tolist()
     for ax in axes[panels:]:
         ax.set_visible(False)
-    figure.supxlabel(
-        textwrap.fill(caption, int(width * 16)), fontsize=8, x=0.02, ha="left", color="#333333"
-    )
+    add_caption(figure, caption)
     return figure, axes[:panels]
-
-
-def _look(index: int) -> dict[str, Any]:
-    """Colour, marker and line of the cell at one place: readable in grey by the latter two."""
-    return {
-        "color": _COLOURS[index % len(_COLOURS)],
-        "marker": _MARKERS[index % len(_MARKERS)],
-        "linestyle": _LINES[index % len(_LINES)],
-        "linewidth": 1.6,
-        "markersize": 5,
-    }
 
 
 def _spread(length: int, index: int, of: int, count: int) -> np.ndarray:
@@ -285,7 +232,7 @@ def _mark_unsolved(ax: Axes, series: Series, budget: float) -> None:
     height = budget * (1.25 + 0.35 * series.place)
     for length, count in zip(series.lengths, series.unsolved, strict=True):
         if count:
-            colour = _look(series.place)["color"]
+            colour = look(series.place)["color"]
             ax.plot([length], [height], "x", color=colour, markersize=5)
             ax.annotate(
                 str(count), (length, height), xytext=(4, -1), textcoords="offset points",
@@ -295,17 +242,17 @@ def _mark_unsolved(ax: Axes, series: Series, budget: float) -> None:
 
 def _mark_span(ax: Axes, share: Share) -> None:
     """S50 and its interval at the height of half the curve; an arrow where an end is open."""
-    look, span = _look(share.place), share.span
+    style, span = look(share.place), share.span
     height = (1 - span.lapse) / 2 if span.method == "logistic" else 0.5
     low, high = _ends(span, (min(share.lengths), max(share.lengths)))
-    ax.plot([low, high], [height] * 2, color=look["color"], lw=3, alpha=0.6)
+    ax.plot([low, high], [height] * 2, color=style["color"], lw=3, alpha=0.6)
     if span.s50_high is None:
-        _arrow(ax, (high, height), (14, 0), look["color"])
+        _arrow(ax, (high, height), (14, 0), style["color"])
     if span.s50_low is None:
-        _arrow(ax, (low, height), (-14, 0), look["color"])
+        _arrow(ax, (low, height), (-14, 0), style["color"])
     if not span.bound:
         ax.plot(
-            [span.s50], [height], look["marker"], color=look["color"], markersize=9,
+            [span.s50], [height], style["marker"], color=style["color"], markersize=9,
             markeredgecolor="white",
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ import torch
 
 from digitspan.figures.info import optimizers_info
 from digitspan.handin.material import Kept, Material
-from digitspan.look.probe import record, trace
+from digitspan.look.probe import trace, trace_batch
 from digitspan.tasks.palindrome import mirror
 from digitspan.tasks.seeds import seed_of
 from digitspan.training.engine import build_network, load_network
@@ -55,7 +55,7 @@ def look_into(material: Material) -> Traces:
         for state, network in _networks(kept).items():
             for name, value in network.state_dict().items():
                 arrays[f"weights/{cell}/{state}/{name}"] = value.numpy()
-            seen = record(
+            seen = trace_batch(
                 network, digits[:, :-1], digits[:, -1], input_size=kept.record.config.input_size
             )
             for part, norms in seen.gradient_norms.items():
@@ -113,7 +113,7 @@ def _checked(kept: Kept) -> dict[str, np.ndarray]:
     digits = _palindromes(CHECKED_LENGTH, 1)
     arrays = {"checked/digits": digits[0]}
     for state, network in _networks(kept).items():
-        seen = record(
+        seen = trace_batch(
             network, digits[:, :-1], digits[:, -1], input_size=kept.record.config.input_size
         )
         arrays[f"checked/norms/{state}"] = seen.gradient_norms["hidden"][0]

@@ -74,13 +74,10 @@ class RNNBackward(NamedTuple):
     """h(t) for t = 0 ... S, shape (S + 1, B, N)."""
     d_h: torch.Tensor
     """dL/dh(t) for t = 1 ... S, shape (S, B, N)."""
+    gradient_norms: torch.Tensor
+    """||dL/dh(t)|| of the whole batch for t = 1 ... S, shape (S,)."""
     terms: torch.Tensor
     """The terms d_a(t)^T h(t-1) whose sum over t is dL/dW_hh, shape (S, N, N)."""
-
-    @property
-    def gradient_norms(self) -> torch.Tensor:
-        """||dL/dh(t)|| of the whole batch for t = 1 ... S, shape (S,)."""
-        return self.d_h.flatten(1).norm(dim=1)
 
 
 class LSTMBackward(NamedTuple):
@@ -110,18 +107,12 @@ class LSTMBackward(NamedTuple):
     """dL/dh(t) for t = 1 ... S: all that reaches h(t), shape (S, B, N)."""
     d_c: torch.Tensor
     """dL/dc(t) for t = 1 ... S, shape (S, B, N)."""
+    gradient_norms: torch.Tensor
+    """||dL/dh(t)|| of the whole batch for t = 1 ... S, shape (S,)."""
+    cell_gradient_norms: torch.Tensor
+    """||dL/dc(t)|| of the whole batch for t = 1 ... S, shape (S,)."""
     terms: torch.Tensor
     """The terms of the sums for W_gh, W_ih, W_fh, W_oh, in this order, shape (S, 4, N, N)."""
-
-    @property
-    def gradient_norms(self) -> torch.Tensor:
-        """||dL/dh(t)|| of the whole batch for t = 1 ... S, shape (S,)."""
-        return self.d_h.flatten(1).norm(dim=1)
-
-    @property
-    def cell_gradient_norms(self) -> torch.Tensor:
-        """||dL/dc(t)|| of the whole batch for t = 1 ... S, shape (S,)."""
-        return self.d_c.flatten(1).norm(dim=1)
 
 
 class JacobianSizes(NamedTuple):
@@ -155,12 +146,12 @@ def rnn_backward(network: VanillaRNN, inputs: torch.Tensor, targets: torch.Tenso
     reaching, d_pre, terms = [], [], []
     for t in range(inputs.shape[1], 0, -1):
         d_a = d_h * (1 - h[t] ** 2)  # d_a(t), (B, N)
-        reaching.insert(0, d_h)
-        d_pre.insert(0, d_a)
-        terms.insert(0, d_a.T @ h[t - 1])  # a term of (C), (N, N)
+        reaching.append(d_h)
+        d_pre.append(d_a)
+        terms.append(d_a.T @ h[t - 1])  # a term of (C), (N, N)
         d_h = d_a @ network.W_hh  # dL/dh(t-1) = J(t)^T dL/dh(t), (B)
 
-    d_a = torch.stack(d_pre)  # (S, B, N)
+    d_a, d_h = torch.stack(d_pre[::-1]), torch.stack(reaching[::-1])  # (S, B, N) each
     return RNNBackward(
         loss,
         W_hx=torch.einsum("tbn,btd->nd", d_a, inputs),  # (D)
@@ -169,8 +160,9 @@ def rnn_backward(network: VanillaRNN, inputs: torch.Tensor, targets: torch.Tenso
         W_ph=d_p.T @ h[-1],  # (A)
         b_p=d_p.sum(dim=0),
         h=torch.stack(h),
-        d_h=torch.stack(reaching),
-        terms=torch.stack(terms),
+        d_h=d_h,
+        gradient_norms=d_h.flatten(1).norm(dim=1),
+        terms=torch.stack(terms[::-1]),
     )
 
 
@@ -222,22 +214,25 @@ def lstm_backward(network: LSTM, inputs: torch.Tensor, targets: torch.Tensor) ->
         d_g = d_c * i * (1 - g**2)  # through (8), (4)
         d_i = d_c * g * i * (1 - i)  # through (8), (5)
         d_f = d_c * before.cell * f * (1 - f)  # through (8), (6)
-        reaching.insert(0, d_h)
-        cell_reaching.insert(0, d_c)
-        d_gates.insert(0, torch.stack([d_g, d_i, d_f, d_o]))  # (4, B, N)
-        terms.insert(0, d_gates[0].mT @ before.hidden)  # (4, N, N)
+        reaching.append(d_h)
+        cell_reaching.append(d_c)
+        d_gates.append(torch.stack([d_g, d_i, d_f, d_o]))  # (4, B, N)
+        terms.append(d_gates[-1].mT @ before.hidden)  # (4, N, N)
         d_c_later = d_c * f  # through (8), c to c
         d_h = d_g @ network.W_gh + d_i @ network.W_ih  # through (4), (5)
         d_h = d_h + d_f @ network.W_fh + d_o @ network.W_oh  # and (6), (7): dL/dh(t-1)
 
-    d_a = torch.stack(d_gates)  # (S, 4, B, N)
+    d_a = torch.stack(d_gates[::-1])  # (S, 4, B, N)
     W_ax = torch.einsum("tgbn,btd->gnd", d_a, inputs)  # (4, N, D)
     W_ah = torch.stack(terms).sum(dim=0)  # (4, N, N)
     b_a = d_a.sum(dim=(0, 2))  # (4, N)
     by_gate = [tensor for gate in zip(W_ax, W_ah, b_a, strict=True) for tensor in gate]
     read_out = [d_p.T @ states[-1].hidden, d_p.sum(dim=0)]
-    rest = [torch.stack(steps) for steps in (reaching, cell_reaching, terms)]
-    return LSTMBackward._make([loss, *by_gate, *read_out, *rest])
+    d_h, d_c = torch.stack(reaching[::-1]), torch.stack(cell_reaching[::-1])  # (S, B, N) each
+    norms = [d_h.flatten(1).norm(dim=1), d_c.flatten(1).norm(dim=1)]
+    return LSTMBackward._make(
+        [loss, *by_gate, *read_out, d_h, d_c, *norms, torch.stack(terms[::-1])]
+    )
 
 
 @torch.no_grad()

@@ -12,18 +12,22 @@ import torch
 from torch import Tensor, nn
 
 from digitspan.errors import UsageError
-from digitspan.tasks import NUM_CLASSES
+from digitspan.runs.config import RunConfig
+from digitspan.tasks import NUM_CLASSES, TASKS
 from digitspan.tasks.questions import encode
 
-__all__ = ["Recording", "Trace", "record", "trace"]
+__all__ = ["Trace", "held_out_rows", "trace", "trace_batch"]
 
 
 class Trace(NamedTuple):
-    """What happens inside a network while it reads L digits; all values in float64."""
+    """What happens inside a network while it reads L digits; all values in float64.
+
+    The shapes are those of one row of digits; of a batch, B stands before each.
+    """
 
     digits: np.ndarray
     """x(1) ... x(L), the digits read, shape (L,), int64."""
-    target: int
+    target: np.ndarray
     """The digit that the loss asks for after the last one; a palindrome ends as it began: x(1)."""
     states: Mapping[str, np.ndarray]
     """The state after each step by its field's name, such as "hidden" and "cell", (L, N) each."""
@@ -37,26 +41,13 @@ class Trace(NamedTuple):
     @property
     def probabilities(self) -> np.ndarray:
         """y-hat(t) = softmax(p(t)), shape (L, K)."""
-        odds = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
-        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+        odds = np.exp(self.logits - self.logits.max(axis=-1, keepdims=True))
+        return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
 
     @property
     def predictions(self) -> np.ndarray:
         """The most probable digit after each step, shape (L,)."""
-        return np.asarray(self.logits.argmax(axis=1))
-
-
-class Recording(NamedTuple):
-    """What `trace` shows of one row of digits, for B rows at once."""
-
-    states: Mapping[str, np.ndarray]
-    """As in a `Trace`, (B, L, N) each."""
-    gates: Mapping[str, np.ndarray]
-    """As in a `Trace`, (B, L, N) each."""
-    logits: np.ndarray
-    """As in a `Trace`, shape (B, L, K)."""
-    gradient_norms: Mapping[str, np.ndarray]
-    """As in a `Trace`, each row of its own loss, (B, L) each."""
+        return np.asarray(self.logits.argmax(axis=-1))
 
 
 def trace(
@@ -72,7 +63,7 @@ def trace(
     >>> from digitspan.training.engine import build_network
     >>> network = build_network(RunConfig(cell="lstm", length=6, hidden_size=4))
     >>> seen = trace(network, [3, 1, 4, 4, 1])
-    >>> seen.target, list(seen.states), seen.gates["f"].shape, seen.logits.shape
+    >>> int(seen.target), list(seen.states), seen.gates["f"].shape, seen.logits.shape
     (3, ['hidden', 'cell'], (5, 4), (5, 10))
 
     Args:
@@ -86,11 +77,11 @@ def trace(
         UsageError: where these are no digits, or the network cannot be looked into.
     """
     read = _checked(digits)
-    asked = int(read[0]) if target is None else int(_checked([target])[0])
-    found = record(network, read[None], np.array([asked]), input_size=input_size)
+    asked = read[:1] if target is None else _checked([target])
+    found = trace_batch(network, read[None], asked, input_size=input_size)
     return Trace(
         digits=read,
-        target=asked,
+        target=asked[0],
         states={name: values[0] for name, values in found.states.items()},
         gates={name: values[0] for name, values in found.gates.items()},
         logits=found.logits[0],
@@ -98,9 +89,27 @@ def trace(
     )
 
 
-def record(
+def held_out_rows(
+    config: RunConfig, part: str, count: int, *, length: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Digits (B, L) and targets (B,) of some held-out questions of a run's task.
+
+    Args:
+        config: the run.
+        part: "validation" or "test".
+        count: B at most.
+        length: T, by default the run's own.
+    """
+    held_out = TASKS[config.task].load().held_out
+    inputs, targets = held_out(length or config.length, part).questions
+    # They are sorted by target: evenly spaced ones have every target as often.
+    rows = np.linspace(0, len(targets) - 1, min(count, len(targets))).round().astype(int)
+    return inputs.numpy()[rows], targets.numpy()[rows]
+
+
+def trace_batch(
     network: nn.Module, digits: np.ndarray, targets: np.ndarray, *, input_size: int | None = None
-) -> Recording:
+) -> Trace:
     """Step a float64 copy of a network through B rows of L digits, and back.
 
     Args:
@@ -133,7 +142,9 @@ def record(
     nodes = [getattr(state, name) for name in names for state in states]
     gradients = torch.autograd.grad(loss, nodes, materialize_grads=True)
     norms = _stacked([gradient.norm(dim=1) for gradient in gradients])  # (B, states * L)
-    return Recording(
+    return Trace(
+        digits,
+        targets,
         states={name: _stacked([getattr(state, name) for state in states]) for name in names},
         gates={name: _stacked([found[name] for found in gates]) for name in gates[0]},
         logits=_stacked(logits),

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from digitspan.cells import title
-from digitspan.look.probe import record
-from digitspan.look.trace_drawing import draw_gates, draw_gradient_flow, draw_memory, save
+from digitspan.figures.palette import save
+from digitspan.look.probe import held_out_rows, trace_batch
+from digitspan.look.trace_drawing import draw_gates, draw_gradient_flow, draw_memory
 from digitspan.runs.config import RunConfig
 from digitspan.statistics import memory_bits
 from digitspan.tasks import NUM_CLASSES
-from digitspan.tasks.palindrome import draw_training, held_out
+from digitspan.tasks.palindrome import draw_training
 from digitspan.tasks.questions import encode
 from digitspan.tasks.seeds import seed_of
 from digitspan.training.engine import build_network, load_network
@@ -32,7 +33,7 @@ __all__ = [
     "gates_info",
     "gradient_flow_info",
     "memory_info",
-    "write_inside_figures",
+    "write_trace_figures",
 ]
 
 FLOW_LENGTH = 100
@@ -188,7 +189,7 @@ def memory_info(runs: Sequence[Run]) -> Memory:
         fitted = draw_training(
             config.length, NUM_FITTED, torch.Generator().manual_seed(seed_of("read-out"))
         )
-        inputs, targets = _some(config.length, "test", NUM_TESTED)
+        inputs, targets = map(torch.from_numpy, held_out_rows(config, "test", NUM_TESTED))
         network = load_network(config, weights)
         fit_states = _states(network, fitted.inputs, config)
         test_states = _states(network, inputs, config)
@@ -207,7 +208,7 @@ def memory_info(runs: Sequence[Run]) -> Memory:
     return Memory(tuple(series), caption)
 
 
-def write_inside_figures(
+def write_trace_figures(
     runs: Sequence[Run], folder: Path, *, seeds: Sequence[Run] = ()
 ) -> list[str]:
     """Write gradient-flow, gates and memory as SVG and PNG, and give their names.
@@ -230,23 +231,16 @@ def write_inside_figures(
 
 def _norms(network: torch.nn.Module, length: int, config: RunConfig) -> np.ndarray:
     """||dL/dh(t)||, geometric mean over some palindromes, shape (T - 1,)."""
-    inputs, targets = _some(length, "validation", NUM_PALINDROMES)
-    seen = record(network, inputs.numpy(), targets.numpy(), input_size=config.input_size)
+    rows = held_out_rows(config, "validation", NUM_PALINDROMES, length=length)
+    seen = trace_batch(network, *rows, input_size=config.input_size)
     norms = np.maximum(next(iter(seen.gradient_norms.values())), np.finfo(float).tiny)
     return np.asarray(np.exp(np.log(norms).mean(axis=0)))
 
 
 def _gates(network: torch.nn.Module, config: RunConfig) -> Mapping[str, np.ndarray]:
     """The gates on some palindromes, (B, T - 1, N) each."""
-    inputs, targets = _some(config.length, "test", NUM_PALINDROMES)
-    return record(network, inputs.numpy(), targets.numpy(), input_size=config.input_size).gates
-
-
-def _some(length: int, part: str, count: int) -> tuple[Tensor, Tensor]:
-    """Inputs (B, T - 1) and targets (B,) of held-out palindromes, every first digit as often."""
-    inputs, targets = held_out(length, part).questions
-    rows = torch.linspace(0, len(targets) - 1, min(count, len(targets))).round().long()
-    return inputs[rows], targets[rows]
+    rows = held_out_rows(config, "test", NUM_PALINDROMES)
+    return trace_batch(network, *rows, input_size=config.input_size).gates
 
 
 @torch.no_grad()

@@ -8,20 +8,19 @@ from typing import NamedTuple
 import numpy as np
 
 from digitspan.errors import UsageError
-from digitspan.look.probe import record as record_states
+from digitspan.look.probe import held_out_rows, trace_batch
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
-from digitspan.tasks import TASKS
 from digitspan.training.engine import load_network
 from digitspan.training.run import DIVERGED_LOSS
 
-__all__ = ["Inside", "look_inside", "why_not_solved", "why_sentence"]
+__all__ = ["TraceSummary", "summarise_trace", "why_not_solved", "why_sentence"]
 
 NUM_PALINDROMES = 30
 """Validation palindromes over which the gradients and the state are averaged."""
 
 VANISHED, EXPLODED = 1e-3, 1e3
-"""The gradient at step 1 over the one at the last step, beyond which one says so."""
+"""Ratios of the first step's gradient to the last one's that we call vanished or exploded."""
 
 OFTEN_CLIPPED = 0.3
 """A run whose gradients are clipped in more of its steps than this explodes in training."""
@@ -37,7 +36,7 @@ LOST = 0.2
 """A validation accuracy this far above chance that did not last was learned and lost again."""
 
 
-class Inside(NamedTuple):
+class TraceSummary(NamedTuple):
     """What the trained network shows on some palindromes of its length."""
 
     first_norm: float
@@ -63,39 +62,34 @@ def why_not_solved(record: RunRecord, weights: bytes | None) -> str:
     """
     if record.solved:
         return ""
-    return why_sentence(record, None if weights is None else look_inside(record.config, weights))
+    trace = None if weights is None else summarise_trace(record.config, weights)
+    return why_sentence(record, trace)
 
 
-def look_inside(config: RunConfig, weights: bytes) -> Inside | None:
+def summarise_trace(config: RunConfig, weights: bytes) -> TraceSummary | None:
     """Measure a trained network; None where its cell cannot be looked into or is not finite."""
-    inputs, targets = TASKS[config.task].load().held_out(config.length, "validation").questions
-    # They are sorted by first digit: evenly spaced ones have every first digit.
-    rows = np.linspace(0, len(targets) - 1, min(NUM_PALINDROMES, len(targets))).round().astype(int)
+    digits, targets = held_out_rows(config, "validation", NUM_PALINDROMES)
     try:
-        seen = record_states(
-            load_network(config, weights),
-            inputs.numpy()[rows],
-            targets.numpy()[rows],
-            input_size=config.input_size,
-        )
+        network = load_network(config, weights)
+        trace = trace_batch(network, digits, targets, input_size=config.input_size)
     except UsageError:
         return None
-    name = next(iter(seen.states))
-    norms = np.maximum(seen.gradient_norms[name], np.finfo(float).tiny)
+    name = next(iter(trace.states))
+    norms = np.maximum(trace.gradient_norms[name], np.finfo(float).tiny)
     if not np.isfinite(norms).all():
         return None
     first, last = np.exp(np.log(norms[:, [0, -1]]).mean(axis=0))
-    sizes = np.abs(seen.states[name])
+    sizes = np.abs(trace.states[name])
     saturated = float((sizes > SATURATED).mean()) if sizes.max() <= 1 else None
-    return Inside(float(first), float(last), saturated)
+    return TraceSummary(float(first), float(last), saturated)
 
 
-def why_sentence(record: RunRecord, inside: Inside | None) -> str:
+def why_sentence(record: RunRecord, seen: TraceSummary | None) -> str:
     """The sentence from the measured facts; the strongest of them is told.
 
     Args:
         record: how the run ended.
-        inside: what its network shows; None where it could not be looked into.
+        seen: what its network shows; None where it could not be looked into.
     """
     if record.end_state in ("crashed", "oom"):
         what = "It crashed" if record.end_state == "crashed" else "It ran out of memory"
@@ -118,7 +112,7 @@ def why_sentence(record: RunRecord, inside: Inside | None) -> str:
             f"Gradients explode: {100 * clipped:.0f} % of the training steps had to be clipped to "
             f"norm {record.config.max_grad_norm:g}."
         )
-    return _standing_still(record, inside)
+    return _standing_still(record, seen)
 
 
 def _still_learning(record: RunRecord) -> str:
@@ -151,30 +145,30 @@ def _learned_and_lost(record: RunRecord) -> str:
     )
 
 
-def _standing_still(record: RunRecord, inside: Inside | None) -> str:
+def _standing_still(record: RunRecord, seen: TraceSummary | None) -> str:
     """A plateau, and what the network shows of its cause."""
     loss = record.curve[-1].validation_loss if record.curve else math.nan
     guessing = -math.log(record.config.chance)
     still = f"it stood still at {loss:.2f} nats (guessing is {guessing:.2f})"
-    if inside is None:
+    if seen is None:
         clipped = 100 * (record.clipped_share or 0.0)
         return f"No cause was measured: {still}, with {clipped:.0f} % of its steps clipped."
     steps = record.config.length - 1
     norms = (
-        f"||dL/dh|| is {inside.first_norm:.2g} at step 1 against {inside.last_norm:.2g} at step "
+        f"||dL/dh|| is {seen.first_norm:.2g} at step 1 against {seen.last_norm:.2g} at step "
         f"{steps}"
     )
-    share = inside.saturated or 0.0
+    share = seen.saturated or 0.0
     saturated = f"{100 * share:.0f} % of the state is beyond {SATURATED} in size"
-    if inside.ratio < VANISHED:
+    if seen.ratio < VANISHED:
         return (
-            f"Gradients vanish: {norms}, {inside.ratio:.0e} of it, so training hardly hears of "
+            f"Gradients vanish: {norms}, {seen.ratio:.0e} of it, so training hardly hears of "
             f"the first digit; {still}."
         )
-    if inside.ratio > EXPLODED:
-        return f"Gradients explode through time: {norms}, {inside.ratio:.0e} times it; {still}."
+    if seen.ratio > EXPLODED:
+        return f"Gradients explode through time: {norms}, {seen.ratio:.0e} times it; {still}."
     if share > 0.5:
         return f"The state is saturated: {saturated}, where tanh passes little on; {still}."
-    if inside.saturated is None:
+    if seen.saturated is None:
         return f"No single cause stands out: {norms}; {still}."
     return f"No single cause stands out: {norms}, {saturated}; {still}."

@@ -1,0 +1,85 @@
+"""The one palette: colours, markers and lines of all figures, their style, and how one is saved.
+
+The hand-in's notebook and the page draw outside this package, with matplotlib and JavaScript of
+their own; a test holds their colours equal to these.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from digitspan.files import write_whole
+
+__all__ = ["COLOURS", "GREY", "STYLE", "add_caption", "draw_level", "look", "save"]
+
+COLOURS = ("#c1440e", "#0b4f8a", "#2e7d32", "#6a1b9a", "#8a6d00", "#00838f")
+"""By a cell's place: vermilion, blue, green, violet, ochre, teal."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P")
+LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+
+GREY = "#777777"
+"""What is only there to compare with."""
+
+GRID = "#e4e4e4"
+
+STYLE: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "svg.hashsalt": "digitspan",  # the same numbers give the same file
+}
+"""Matplotlib's settings, for `matplotlib.rc_context`."""
+
+
+def look(place: int) -> dict[str, Any]:
+    """Colour, marker and line of the cell at one place: the latter two tell it in grey."""
+    return {
+        "color": COLOURS[place % len(COLOURS)],
+        "marker": MARKERS[place % len(MARKERS)],
+        "linestyle": LINES[place % len(LINES)],
+        "linewidth": 1.6,
+        "markersize": 5,
+    }
+
+
+def draw_level(ax: Axes, level: float, name: str) -> None:
+    """A dashed level to compare with, under its name in the legend."""
+    ax.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1, label=name)
+
+
+def add_caption(figure: Figure, caption: str) -> None:
+    """Set a caption below a figure."""
+    text = textwrap.fill(caption, int(figure.get_figwidth() * 16))
+    figure.supxlabel(text, fontsize=8, x=0.02, ha="left", color="#333333")
+
+
+def save(figure: Figure, folder: Path, stem: str) -> list[str]:
+    """Write a figure as SVG and PNG, and give their names; the same figure gives the same bytes.
+
+    Raises:
+        DigitspanError: where the disk is full.
+    """
+    names = []
+    with mpl.rc_context(STYLE):
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out: neither file need do it again
+    for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+        buffer = io.BytesIO()
+        with mpl.rc_context(STYLE):
+            figure.savefig(buffer, format=suffix, dpi=150, metadata=metadata)
+        names.append(f"{stem}.{suffix}")
+        write_whole(folder / names[-1], buffer.getvalue())
+    return names
