@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 from studies import made_up_rows
 
-from digitspan.handin import claims, doubts, optimizer_choice
+from digitspan.handin import claims, limits, optimizer_choice
 from digitspan.handin.material import Material, _duels
 from digitspan.handin.wording import joined, power, span_words
 from digitspan.study.config import quick, sheet
@@ -17,9 +16,8 @@ from digitspan.study.summary import summarise
 
 def material_of(config, rule):
     """What a study of made-up rows would be, without its networks."""
-    rows = made_up_rows(config, rule)
-    summary = summarise(config, rows)
-    return Material(Path("results/x"), config, rows, summary, _duels(summary), {})
+    summary = summarise(config, made_up_rows(config, rule))
+    return Material(summary, _duels(summary), {})
 
 
 def up_to(rnn, lstm):
@@ -125,12 +123,12 @@ def test_the_best_rates_are_those_of_the_figure():
 
 def test_controls_are_told_where_there_are_some():
     material = material_of(dataclasses.replace(sheet(), seeds=2), up_to(10, 10))
-    assert "Networks of which only the read-out was trained solved" in doubts.controls(material)
-    assert "which is chance" in doubts.controls(material)
+    assert "Networks of which only the read-out was trained solved" in limits.controls(material)
+    assert "which is chance" in limits.controls(material)
 
 
 def test_limits_name_the_seeds_and_the_note(config):
-    found = doubts.limits(material_of(config, up_to(10, 10)))
+    found = limits.limits(material_of(config, up_to(10, 10)))
     assert "runs at a length is 8" in found
     assert "begins at 68 %" in found
     assert "quick look" in found

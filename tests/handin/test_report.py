@@ -123,11 +123,11 @@ def test_the_numbers_are_those_of_the_rows(files, material, text):
 
 
 def test_the_networks_looked_into_are_solved_runs_near_20(material, text):
-    lengths = {cell: kept.record.config.length for cell, kept in material.networks.items()}
+    lengths = {cell: kept.config.length for cell, kept in material.networks.items()}
     assert lengths == {"rnn": 10, "lstm": 20}
     for kept in material.networks.values():
         assert kept.record.solved
-        assert kept.record.config.run_id in text
+        assert kept.config.run_id in text
 
 
 def test_the_derivation_was_checked_on_a_real_network(notebook):

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import time
 from pathlib import Path
-from typing import Self
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from digitspan.commands.options import path, require_torch, sigterm_exits
+from digitspan.commands.progress import Progress
 from digitspan.errors import UsageError
 from digitspan.files import require_writable_folder, write_whole
 
@@ -92,13 +88,14 @@ def run(options: argparse.Namespace) -> int:
 
     material = read_material(options.study)
     require_torch()
-    with sigterm_exits(), _Stages() as stages:
-        stages.begin("starting")
+    with sigterm_exits(), Progress() as progress:
+        stages = _Stages(progress)
         from digitspan.handin.assemble import build
 
-        content = build(material, author, answers, stages.begin, stages.cells)
-        stages.begin("writing")
+        content = build(material, author, answers, stages.next, stages.cells)
+        stages.next("writing")
         write_whole(target, content)
+        stages.end()
     print(target)
     return 0
 
@@ -121,44 +118,25 @@ def _require_extra() -> None:
 
 
 class _Stages:
-    """What is being done, and how long each stage took, on standard error."""
+    """The stages one after the other; at the end of each, how long it took."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TimeElapsedColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-            transient=True,
-        )
-        self._task: TaskID | None = None
-        self._stage = ""
-        self._since = 0.0
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._end()
-        self._bar.stop()
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.begin("starting")
 
     def begin(self, stage: str) -> None:
-        """A stage begins, and the one before it ends."""
-        self._end()
-        self._stage, self._since = stage, time.monotonic()
-        self._task = self._bar.add_task(stage, total=None)
+        """A stage begins."""
+        self._stage, self._task = stage, self._progress.task(stage, unit="cells", logged=False)
+
+    def next(self, stage: str) -> None:
+        """A stage has ended, and the next one begins."""
+        self.end()
+        self.begin(stage)
 
     def cells(self, done: int, of: int) -> None:
         """So many of the notebook's cells are done."""
-        if self._task is not None:
-            self._bar.update(self._task, completed=done, total=of)
+        self._task.update(done, total=of)
 
-    def _end(self) -> None:
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-            self._task = None
-            seconds = time.monotonic() - self._since
-            self._console.print(f"{self._stage}: {seconds:.1f} s", highlight=False)
+    def end(self) -> None:
+        """The last stage has ended."""
+        self._progress.say(f"{self._stage}: {self._task.end():.1f} s")

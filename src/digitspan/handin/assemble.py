@@ -11,11 +11,11 @@ from digitspan.handin.answers import Answer
 from digitspan.handin.author import Author
 from digitspan.handin.bundle import as_zip, files_of, readme
 from digitspan.handin.material import Material
+from digitspan.handin.measurements import measure
 from digitspan.handin.notebook import as_text, make_notebook, run_notebook
 from digitspan.handin.pdf import check_answer, compile_pdf, to_typst
 from digitspan.handin.proofread import missing_from_pdf, pages_of
 from digitspan.handin.sheet_rules import check_rules
-from digitspan.handin.traces import look_into
 from digitspan.handin.values import facts
 
 __all__ = ["STAGES", "build"]
@@ -58,9 +58,9 @@ def build(
             check_answer(answer, scratch)
 
         on_stage(STAGES[0])
-        traces = look_into(material)
-        notebook = make_notebook(answers, facts(material, traces, author))
-        files = files_of(material, traces)
+        measured = measure(material)
+        notebook = make_notebook(answers, facts(material, measured, author))
+        files = files_of(material, measured)
         for path, content in files.items():
             (work / path).parent.mkdir(parents=True, exist_ok=True)
             (work / path).write_bytes(content)

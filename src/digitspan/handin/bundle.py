@@ -9,10 +9,9 @@ from collections.abc import Mapping
 
 from digitspan.handin.author import Author
 from digitspan.handin.material import Duel, Material
+from digitspan.handin.measurements import Measurements, as_npz
 from digitspan.handin.notebook import part1_files
-from digitspan.handin.traces import Traces, as_npz
 from digitspan.study.grid import TUNED
-from digitspan.study.store import Row
 from digitspan.study.tables import run_document
 
 __all__ = ["as_zip", "files_of", "readme"]
@@ -21,11 +20,11 @@ _FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """The one date that all files carry: the same files give the same ZIP."""
 
 
-def files_of(material: Material, traces: Traces) -> dict[str, bytes]:
+def files_of(material: Material, measured: Measurements) -> dict[str, bytes]:
     """What the notebook needs beside it: the code, the rows and the traces."""
     return {
         "rows.csv": _rows(material).encode(),
-        "traces.npz": as_npz(traces.arrays),
+        "traces.npz": as_npz(measured.arrays),
     } | {f"part1/{name}": content for name, content in part1_files().items()}
 
 
@@ -50,15 +49,14 @@ def as_zip(files: Mapping[str, bytes]) -> bytes:
 def _rows(material: Material) -> str:
     """The runs that the report shows, one line a run and purpose, as CSV."""
     documents = [
-        {"role": "final", "rule": _rule(duel)} | _document(material.rows[record.config.key])
+        {"role": "final", "rule": _rule(duel)} | run_document(record)
         for duel in material.duels
         for row in duel.sides
         for length in row.lengths
         for record in length.records
     ]
     documents += [
-        {"role": "compared", "rule": f"rate {condition.rate}"}
-        | _document(material.rows[record.config.key])
+        {"role": "compared", "rule": f"rate {condition.rate}"} | run_document(record)
         for condition, found in material.summary.compared
         for record in found.records
     ]
@@ -71,10 +69,6 @@ def _rows(material: Material) -> str:
 
 def _rule(duel: Duel) -> str:
     return "tuned rate" if duel.rule == TUNED else f"rate {duel.rule}"
-
-
-def _document(row: Row) -> dict[str, object]:
-    return run_document(row.record)
 
 
 _README = """\

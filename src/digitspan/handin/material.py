@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from digitspan.cells import title
-from digitspan.errors import StoreError, UsageError
-from digitspan.files import sha256
+from digitspan.errors import UsageError
 from digitspan.runs.config import OPTIMIZERS
 from digitspan.runs.record import RunRecord
 from digitspan.study.compare import Comparison, compare_spans, outcomes_of
 from digitspan.study.config import StudyConfig
-from digitspan.study.store import Row, Store, weights_path
+from digitspan.study.reading import SavedRun, Study, read_study
 from digitspan.study.summary import SpanSummary, Summary, summarise
 
-__all__ = ["CELLS_ASKED", "Duel", "Kept", "Material", "read_material"]
+__all__ = ["CELLS_ASKED", "Duel", "Material", "read_material"]
 
 CELLS_ASKED = ("rnn", "lstm")
 """The cells that the sheet asks for."""
@@ -50,33 +48,24 @@ class Duel(NamedTuple):
 
     @property
     def setting(self) -> tuple[str, str]:
-        """Encoding and start."""
+        """Encoding and initialisation."""
         return self.rnn.condition.encoding, self.rnn.condition.initialisation
-
-
-class Kept(NamedTuple):
-    """A run whose network the study keeps."""
-
-    record: RunRecord
-    weights: bytes
-    """A safetensors file."""
 
 
 class Material(NamedTuple):
     """Everything that the report says something about."""
 
-    folder: Path
-    """The study's."""
-    config: StudyConfig
-    """What was asked for."""
-    rows: Mapping[str, Row]
-    """Its rows, by key."""
     summary: Summary
-    """What they show."""
+    """What the rows of the study show."""
     duels: tuple[Duel, ...]
     """Both networks under each condition, the sheet's own encoding first."""
-    networks: Mapping[str, Kept]
+    networks: Mapping[str, SavedRun]
     """By cell: the network that is looked into."""
+
+    @property
+    def config(self) -> StudyConfig:
+        """What the study was asked for."""
+        return self.summary.config
 
 
 def read_material(study: Path) -> Material:
@@ -88,29 +77,28 @@ def read_material(study: Path) -> Material:
     Raises:
         UsageError: naming what is missing, and the command that makes it.
     """
-    with Store.open(study) as store:
-        rows, text, folder = store.rows(), store.value("config"), store.path.parent
-        if text is None or store.damaged:
-            problem = "does not say what study it is" if text is None else "has damaged rows"
-            message = f"{store.path} {problem}; run `digitspan study` on it again"
-            raise StoreError(message)
-    config = StudyConfig.from_words(json.loads(text))
-    summary = summarise(config, rows)
-    _check(config, summary, folder)
+    found = read_study(study)
+    found.require_undamaged()
+    summary = summarise(found.config, found.rows)
+    _check(summary, found.folder)
     duels = _duels(summary)
     if not duels:
-        message = f"{folder} has the two networks under no common condition; {_sheet(folder)}"
+        message = (
+            f"{found.folder} has the two networks under no common condition; "
+            f"{_sheet(found.folder)}"
+        )
         raise UsageError(message)
-    networks = {cell: _network(folder, duels, cell) for cell in CELLS_ASKED}
-    return Material(folder, config, rows, summary, duels, networks)
+    networks = {cell: _network(found, duels, cell) for cell in CELLS_ASKED}
+    return Material(summary, duels, networks)
 
 
-def _check(config: StudyConfig, summary: Summary, folder: Path) -> None:
+def _check(summary: Summary, folder: Path) -> None:
     """Refuse a study that some question cannot be answered from.
 
     Raises:
         UsageError: naming what is missing, and the command that makes it.
     """
+    config = summary.config
     if config.task != "palindrome":
         message = (
             f"{folder} is of the task {config.task}, the sheet asks palindromes; {_sheet(folder)}"
@@ -162,48 +150,31 @@ def _duels(summary: Summary) -> tuple[Duel, ...]:
     return tuple(sorted(duels, key=lambda duel: duel.setting[0] != "scalar"))
 
 
-def _network(folder: Path, duels: tuple[Duel, ...], cell: str) -> Kept:
-    """The network of a cell that is looked into, of the first duel's encoding and start.
+def _network(study: Study, duels: tuple[Duel, ...], cell: str) -> SavedRun:
+    """The network of a cell that is looked into, of the first duel's encoding and initialisation.
 
     A solved run, its length the nearest to 20; where none was solved, the most accurate one.
 
     Raises:
-        UsageError: where the study does not keep its weights, or not the ones it measured.
+        UsageError: where the study does not keep its weights, or they are damaged.
     """
     setting = duels[0].setting
     rows = [getattr(duel, cell) for duel in duels if duel.setting == setting]
     records = [record for row in rows for record in row.records if record.weights_sha256]
     if not records:
-        message = f"{folder} keeps no network of the {title(cell)}; {_sheet(folder)}"
+        message = f"{study.folder} keeps no network of the {title(cell)}; {_sheet(study.folder)}"
         raise UsageError(message)
-    record = min(records, key=_remoteness)
-    path = weights_path(folder, record.config.key)
-    try:
-        weights = path.read_bytes()
-    except OSError as error:
-        message = (
-            f"the network of {record.config.run_id} is not there ({path}: "
-            f"{error.strerror or error}), and Questions 1.1 and 1.5 look into it; {_sheet(folder)}"
-        )
-        raise UsageError(message) from error
-    if sha256(weights) != record.weights_sha256:
-        message = (
-            f"{path} is not the network that the study measured (its SHA-256 differs); restore "
-            f"it, or {_sheet(folder)}"
-        )
-        raise UsageError(message)
-    return Kept(record, weights)
+    return study.saved_run(min(records, key=_remoteness))
 
 
-def _remoteness(record: RunRecord) -> tuple[object, ...]:
+def _remoteness(record: RunRecord) -> tuple[float, ...]:
     """How far a run is from a solved one at T = 20: the smallest is chosen."""
     config = record.config
     distance = round(abs(math.log(config.length / LOOKED_INTO_AT)), 9)
-    if record.solved:
-        return 0, 0.0, distance, -config.length, config.learning_rate, config.seed
+    accuracy = 0.0 if record.solved else record.accuracy or 0.0
     return (
-        1,
-        -(record.accuracy or 0.0),
+        not record.solved,
+        -accuracy,
         distance,
         -config.length,
         config.learning_rate,

@@ -7,7 +7,7 @@ import numpy as np
 from digitspan.cells import title
 from digitspan.handin.claims import ahead, where, winner
 from digitspan.handin.material import Duel, Material
-from digitspan.handin.traces import PROBE_LENGTH, Traces
+from digitspan.handin.measurements import PROBE_LENGTH, Measurements
 from digitspan.handin.wording import joined, percent, power, rate_words, span_words
 from digitspan.study.compare import compare_spans, outcomes_of
 from digitspan.study.summary import SpanSummary
@@ -28,7 +28,7 @@ def looked_into(material: Material) -> str:
     """Which networks of the study are looked into."""
     parts = []
     for cell, kept in material.networks.items():
-        config, record = kept.record.config, kept.record
+        config, record = kept.config, kept.record
         how = (
             "solved" if record.solved else f"not solved, accuracy {percent(record.accuracy or 0)}"
         )
@@ -43,9 +43,9 @@ def looked_into(material: Material) -> str:
     )
 
 
-def gradients(material: Material, traces: Traces) -> str:
+def gradients(material: Material, measured: Measurements) -> str:
     """How the gradient falls, measured: before training and after."""
-    fall, drop = traces.fall, traces.drop
+    fall, drop = measured.fall, measured.drop
     before = (
         f"**Before training**, the gradient that reaches the first digit of a palindrome of "
         f"length {PROBE_LENGTH} is {power(drop['rnn', 'untrained', 'hidden'])} of the one at the "
@@ -60,19 +60,19 @@ def gradients(material: Material, traces: Traces) -> str:
         f"({fall['lstm', 'trained', 'hidden']:.2f} a step; "
         f"{fall['lstm', 'trained', 'cell']:.2f} in its cell)."
     )
-    changes = [_change(traces, cell) for cell in ("rnn", "lstm")]
+    changes = [_change(measured, cell) for cell in ("rnn", "lstm")]
     return f"{before} {after} {' '.join(changes)}"
 
 
-def singular_values(material: Material, traces: Traces) -> str:
+def singular_values(material: Material, measured: Measurements) -> str:
     """What the bound (E) says of the RNN's own matrix."""
-    before, after = traces.singular["untrained"], traces.singular["trained"]
+    before, after = measured.singular["untrained"], measured.singular["trained"]
     if before < 1:
         start = "is below 1, so (E) leaves the gradient no choice but to vanish"
     else:
         start = (
             "is above 1, so (E) alone would allow an explosion; that the gradient "
-            f"{'vanishes' if traces.fall['rnn', 'untrained', 'hidden'] < 1 else 'grows'} is "
+            f"{'vanishes' if measured.fall['rnn', 'untrained', 'hidden'] < 1 else 'grows'} is "
             "measured, not implied: the bound takes the worst direction in every step"
         )
     return (
@@ -81,9 +81,9 @@ def singular_values(material: Material, traces: Traces) -> str:
     )
 
 
-def gates(material: Material, traces: Traces) -> str:
+def gates(material: Material, measured: Measurements) -> str:
     """What the gates do in the trained network, measured."""
-    arrays = traces.arrays
+    arrays = measured.arrays
     means = {gate: arrays[f"gates/{gate}"] for gate in "ifo"}
     forget = means["f"].mean(axis=0)
     first, rest = means["i"][0].mean(), means["i"][1:].mean()
@@ -100,11 +100,11 @@ def gates(material: Material, traces: Traces) -> str:
     )
 
 
-def mechanism(material: Material, traces: Traces) -> str:
+def mechanism(material: Material, measured: Measurements) -> str:
     """Whether the gates do in the trained network what the design promises."""
-    rnn, hidden = (traces.fall[cell, "trained", "hidden"] for cell in ("rnn", "lstm"))
-    cell = traces.fall["lstm", "trained", "cell"]
-    forget = traces.forget["trained"]
+    rnn, hidden = (measured.fall[cell, "trained", "hidden"] for cell in ("rnn", "lstm"))
+    cell = measured.fall["lstm", "trained", "cell"]
+    forget = measured.forget["trained"]
     away = {name: abs(np.log(factor)) for name, factor in (("rnn", rnn), ("cell", cell))}
     if max(away.values()) < NEAR_ONE:
         seen = (
@@ -115,7 +115,7 @@ def mechanism(material: Material, traces: Traces) -> str:
         seen = "the longer path through the cell is there, as the design promises"
     else:
         seen = "in these two networks the cell is **not** the longer path"
-    lengths = {name: kept.record.config.length for name, kept in material.networks.items()}
+    lengths = {name: kept.config.length for name, kept in material.networks.items()}
     fair = ""
     if lengths["rnn"] != lengths["lstm"]:
         fair = (
@@ -131,11 +131,11 @@ def mechanism(material: Material, traces: Traces) -> str:
     )
 
 
-def start(material: Material, traces: Traces) -> str:
+def start(material: Material, measured: Measurements) -> str:
     """What the start of the weights means for the two, and whether the rows agree."""
     config = material.networks["lstm"].record.config
-    forget = float(traces.forget["untrained"].mean())
-    rnn, lstm = (traces.fall[cell, "untrained", "hidden"] for cell in ("rnn", "lstm"))
+    forget = float(measured.forget["untrained"].mean())
+    rnn, lstm = (measured.fall[cell, "untrained", "hidden"] for cell in ("rnn", "lstm"))
     longer = "lstm" if lstm > rnn + NEARLY_EQUAL else "rnn" if rnn > lstm + NEARLY_EQUAL else ""
     which = f"it is the {title(longer)} that starts with the longer reach" if longer else (
         "they start with about the same reach"
@@ -211,9 +211,9 @@ def _change_of_span(first: SpanSummary, second: SpanSummary) -> str:
     return ahead(ratio, first.span)
 
 
-def _change(traces: Traces, cell: str) -> str:
+def _change(measured: Measurements, cell: str) -> str:
     """What training has done to the fall of the gradient in one network."""
-    before, after = (traces.fall[cell, state, "hidden"] for state in ("untrained", "trained"))
+    before, after = (measured.fall[cell, state, "hidden"] for state in ("untrained", "trained"))
     if abs(after - before) < NEARLY_EQUAL:
         return f"Training has left the {title(cell)}'s factor about as it was."
     towards = "nearer to" if abs(np.log(after)) < abs(np.log(before)) else "further from"

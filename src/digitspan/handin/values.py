@@ -7,11 +7,11 @@ import re
 import numpy as np
 
 from digitspan.cells import title
-from digitspan.handin import claims, doubts, optimizer_choice, reasons
+from digitspan.handin import claims, limits, optimizer_choice, reasons
 from digitspan.handin.author import Author
 from digitspan.handin.material import CELLS_ASKED, Duel, Material
+from digitspan.handin.measurements import CHECKED_LENGTH, PROBE_COUNT, PROBE_LENGTH, Measurements
 from digitspan.handin.optimizer_choice import NAMES
-from digitspan.handin.traces import CHECKED_LENGTH, PROBE_COUNT, PROBE_LENGTH, Traces
 from digitspan.handin.wording import digits_of, joined, percent, solved_words, steps_words, table
 from digitspan.study.grid import TUNED
 from digitspan.study.summary import LengthSummary
@@ -23,13 +23,13 @@ FIGURES = ("gradients", "rnn", "optimizers", "gates", "both")
 """The notebook's figures in their order."""
 
 
-def facts(material: Material, traces: Traces, author: Author) -> dict[str, str]:
+def facts(material: Material, measured: Measurements, author: Author) -> dict[str, str]:
     """Everything that the answers and the notebook may ask for, by name."""
     values = (
         _about(material, author)
         | _networks(material)
         | _tables(material)
-        | _sentences(material, traces)
+        | _sentences(material, measured)
         | {f"figure_{name}": f"Figure {n}" for n, name in enumerate(FIGURES, start=1)}
     )
     return {name: _held_together(text) for name, text in values.items()}
@@ -96,27 +96,27 @@ def _tables(material: Material) -> dict[str, str]:
     }
 
 
-def _sentences(material: Material, traces: Traces) -> dict[str, str]:
-    digits = "".join(map(str, traces.arrays["gates/digits"]))
+def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
+    digits = "".join(map(str, measured.arrays["gates/digits"]))
     return {
         "networks_looked_into": reasons.looked_into(material),
-        "gradients_measured": reasons.gradients(material, traces),
-        "singular_values": reasons.singular_values(material, traces),
-        "gates_measured": reasons.gates(material, traces),
+        "gradients_measured": reasons.gradients(material, measured),
+        "singular_values": reasons.singular_values(material, measured),
+        "gates_measured": reasons.gates(material, measured),
         "gates_palindrome": digits,
         "rnn_sanity": claims.sanity(material, "rnn"),
         "lstm_sanity": claims.sanity(material, "lstm"),
         "rnn_by_rule": claims.by_rule(material, "rnn"),
         "rnn_against_sheet": claims.rnn_against_sheet(material),
-        "controls": doubts.controls(material),
+        "controls": limits.controls(material),
         "optimizers_how": optimizer_choice.how(material),
         "optimizers_verdict": optimizer_choice.verdict(material),
         "verdict": claims.verdict(material),
         "comparison_by_rule": claims.comparison(material),
-        "reasons": reasons.mechanism(material, traces),
-        "reasons_start": reasons.start(material, traces),
+        "reasons": reasons.mechanism(material, measured),
+        "reasons_start": reasons.start(material, measured),
         "reasons_rate": reasons.rates(material),
-        "limits": doubts.limits(material),
+        "limits": limits.limits(material),
     }
 
 

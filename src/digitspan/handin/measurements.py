@@ -10,13 +10,14 @@ import numpy as np
 import torch
 
 from digitspan.figures.info import optimizers_info
-from digitspan.handin.material import Kept, Material
+from digitspan.handin.material import Material
 from digitspan.look.probe import trace, trace_batch
+from digitspan.study.reading import SavedRun
 from digitspan.tasks.palindrome import mirror
 from digitspan.tasks.seeds import seed_of
 from digitspan.training.engine import build_network, load_network
 
-__all__ = ["Traces", "as_npz", "look_into"]
+__all__ = ["Measurements", "as_npz", "measure"]
 
 PROBE_LENGTH = 100
 """T of the palindromes that gradients are followed through."""
@@ -28,7 +29,7 @@ CHECKED_LENGTH = 20
 """T of the palindrome for which the derivation is compared with autograd."""
 
 
-class Traces(NamedTuple):
+class Measurements(NamedTuple):
     """What was seen in the networks that were looked into."""
 
     arrays: Mapping[str, np.ndarray]
@@ -44,7 +45,7 @@ class Traces(NamedTuple):
     """Largest singular value of the RNN's W_hh, "untrained" and "trained"."""
 
 
-def look_into(material: Material) -> Traces:
+def measure(material: Material) -> Measurements:
     """Follow palindromes through the networks of a study, before training and after."""
     torch.set_num_threads(1)  # the same sums in the same order on every run
     arrays: dict[str, np.ndarray] = {}
@@ -56,7 +57,7 @@ def look_into(material: Material) -> Traces:
             for name, value in network.state_dict().items():
                 arrays[f"weights/{cell}/{state}/{name}"] = value.numpy()
             seen = trace_batch(
-                network, digits[:, :-1], digits[:, -1], input_size=kept.record.config.input_size
+                network, digits[:, :-1], digits[:, -1], input_size=kept.config.input_size
             )
             for part, norms in seen.gradient_norms.items():
                 arrays[f"norms/{cell}/{state}/{part}"] = norms
@@ -69,7 +70,7 @@ def look_into(material: Material) -> Traces:
                 )
     arrays |= _checked(material.networks["rnn"]) | _gates(material.networks["lstm"])
     arrays |= _curves(material)
-    return Traces(arrays, fall, drop, forget, singular)
+    return Measurements(arrays, fall, drop, forget, singular)
 
 
 def as_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -79,9 +80,9 @@ def as_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def _networks(kept: Kept) -> dict[str, torch.nn.Module]:
+def _networks(kept: SavedRun) -> dict[str, torch.nn.Module]:
     """A run's network as it started, and as it ended."""
-    config = kept.record.config
+    config = kept.config
     return {
         "untrained": build_network(config),
         "trained": load_network(config, kept.weights),
@@ -108,21 +109,21 @@ def _fall(norms: np.ndarray) -> tuple[float, float]:
     return float(factor), float(medians[0] / medians[-1]) if medians[-1] else 1.0
 
 
-def _checked(kept: Kept) -> dict[str, np.ndarray]:
+def _checked(kept: SavedRun) -> dict[str, np.ndarray]:
     """The palindrome for which the derivation is checked, and the norms that the probe has."""
     digits = _palindromes(CHECKED_LENGTH, 1)
     arrays = {"checked/digits": digits[0]}
     for state, network in _networks(kept).items():
         seen = trace_batch(
-            network, digits[:, :-1], digits[:, -1], input_size=kept.record.config.input_size
+            network, digits[:, :-1], digits[:, -1], input_size=kept.config.input_size
         )
         arrays[f"checked/norms/{state}"] = seen.gradient_norms["hidden"][0]
     return arrays
 
 
-def _gates(kept: Kept) -> dict[str, np.ndarray]:
+def _gates(kept: SavedRun) -> dict[str, np.ndarray]:
     """The four gates while the trained LSTM reads one palindrome of the length it learned."""
-    config = kept.record.config
+    config = kept.config
     digits = _palindromes(config.length, 1)[0]
     seen = trace(load_network(config, kept.weights), digits[:-1], input_size=config.input_size)
     gates = {f"gates/{name}": gate.astype(np.float32) for name, gate in seen.gates.items()}
