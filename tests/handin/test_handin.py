@@ -105,9 +105,7 @@ def test_networks_that_are_gone_or_changed_are_named(study, tmp_path):
     copy = shutil.copytree(study, tmp_path / "copy")
     for path in (copy / "weights").iterdir():
         path.write_bytes(path.read_bytes()[:-1] + b"\x01")
-    with pytest.raises(
-        UsageError, match="is damaged: its SHA-256 is not the one in the run's record"
-    ):
+    with pytest.raises(UsageError, match="is damaged: its SHA-256 is not the one in"):
         for_test(copy, tmp_path / "out")
     shutil.rmtree(copy / "weights")
     with pytest.raises(UsageError, match=r"keeps no weights of the run .*rnn-T010-.*: expected "):

@@ -57,7 +57,7 @@ def test_gates(runs):
         assert mean.shape == (8,)
         assert (info.low[name] <= mean).all()
         assert (mean <= info.high[name]).all()
-        assert not np.allclose(mean, info.start[name])  # it was "trained": its gain is 2
+        assert not np.allclose(mean, info.untrained[name])  # it was "trained": its gain is 2
     assert gates_info(*runs[0]) is None
 
 

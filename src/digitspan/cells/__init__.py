@@ -1,4 +1,4 @@
-"""The cells and their starts by name: the one registry. It does not import torch.
+"""The cells and their initialisations by name: the one registry. It does not import torch.
 
 A cell is one file and one line here. Study, check, look, figures, docs and tests read this
 registry and nothing else; a cell of one's own is named `module:Class` instead.
@@ -16,7 +16,7 @@ __all__ = [
     "Cell",
     "check_cell",
     "check_initialisation",
-    "start_title",
+    "initialisation_title",
     "title",
 ]
 
@@ -30,11 +30,11 @@ class Cell(NamedTuple):
     """Where it is in this package, `module:make`; called with the sizes, as a class of one's own
     is: `make(input_size=, hidden_size=, num_classes=)`."""
     initialisations: tuple[str, ...]
-    """The starts that make sense for it, by name."""
+    """The names of the initialisations that make sense for it."""
     gates: int
     """Blocks of n rows in its step, for estimates of memory and time."""
     chrono: tuple[str, ...] = ()
-    """Biases that the start "chrono" sets to log U(1, T - 1); after a minus, to its negative."""
+    """Biases that "chrono" sets to log U(1, T - 1); after a minus, to its negative."""
 
 
 _PLAIN = ("uniform", "normal", "orthogonal", "identity")
@@ -75,10 +75,10 @@ def check_cell(name: str) -> None:
 
 
 def check_initialisation(cell: str, initialisation: str) -> None:
-    """Refuse a start that is unknown, or that does not fit the cell.
+    """Refuse an initialisation that is unknown, or that does not fit the cell.
 
     Raises:
-        ConfigError: which lists the starts that fit.
+        ConfigError: which lists those that fit.
     """
     fitting = CELLS[cell].initialisations if cell in CELLS else ("own",)
     if initialisation not in fitting:
@@ -90,6 +90,6 @@ def title(cell: str) -> str:
     return CELLS[cell].title if cell in CELLS else cell.partition(":")[2]
 
 
-def start_title(initialisation: str) -> str:
-    """The start in tables and figures; one that knows T says so: a condition of its own."""
+def initialisation_title(initialisation: str) -> str:
+    """The initialisation in tables and figures; one that knows T says so."""
     return f"{initialisation} (knows T)" if initialisation == "chrono" else initialisation

@@ -1,4 +1,4 @@
-"""Networks from names: a cell's class is found, built, and filled with its start."""
+"""Networks from names: a cell's class is found, built, and filled with its initialisation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build(
     length: int,
     generator: torch.Generator,
 ) -> nn.Module:
-    """A network of a registered cell or of a class of one's own, filled with its start.
+    """A network of a registered cell or of a class of one's own, filled with its initialisation.
 
     Args:
         cell: a name of `CELLS`, or `module:Class`.
@@ -35,8 +35,8 @@ def build(
         hidden_size: n.
         num_classes: K.
         initialisation: a name of `INITIALISATIONS`.
-        length: T, which only the start "chrono" asks for.
-        generator: decides the start, whatever it is.
+        length: T, which only "chrono" asks for.
+        generator: decides the initialisation, whatever it is.
 
     Raises:
         UsageError: where the module or the class is not there.
@@ -64,12 +64,12 @@ def initialise(
     length: int,
     generator: torch.Generator,
 ) -> None:
-    """Fill a network's parameters in place with one of the starts of `INITIALISATIONS`.
+    """Fill a network's parameters in place by one of `INITIALISATIONS`.
 
     Args:
         network: of a registered cell, whose biases begin with b_.
         cell: its name.
-        initialisation: the name of the start, one that fits the cell.
+        initialisation: the name of one that fits the cell.
         length: T, which only "chrono" asks for.
         generator: decides what is drawn.
     """

@@ -1,4 +1,4 @@
-"""What recurrent cells share: their parameters' start, the loop through time, and the read-out."""
+"""What recurrent cells share: initialisation, the loop through time, and the read-out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vanilla recurrent network with ReLU in place of tanh; started at the identity, the IRNN."""
+"""The vanilla recurrent network with ReLU in place of tanh; initialised by the identity, IRNN."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ReLURNN(RecurrentNetwork[HiddenState]):
     h(t) = max(0, W_hx x(t) + W_hh h(t-1) + b_h)
 
     with h(0) = 0. Source: A Simple Way to Initialize Recurrent Networks of Rectified Linear Units,
-    Le, Jaitly and Hinton 2015, arXiv 1504.00941, whose IRNN is this network with the start
+    Le, Jaitly and Hinton 2015, arXiv 1504.00941, whose IRNN is this network initialised by
     "identity", W_hh = I and b_h = 0. Deviation: there the other weights start from a Gaussian.
     """
 

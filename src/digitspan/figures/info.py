@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from digitspan.cells import start_title, title
+from digitspan.cells import initialisation_title, title
 from digitspan.study.grid import TUNED, Condition
 from digitspan.study.span import Span
 from digitspan.study.summary import LengthSummary, SpanSummary, Summary
@@ -39,7 +39,7 @@ class Series(NamedTuple):
     label: str
     """The cell's name."""
     place: int
-    """The cell\'s place in the study: decides its colour, marker and line."""
+    """The cell's place in the study: decides its colour, marker and line."""
     lengths: tuple[int, ...]
     """T, L of them."""
     values: tuple[np.ndarray, ...]
@@ -54,7 +54,7 @@ class Panel(NamedTuple):
     """What is compared within one condition."""
 
     title: str
-    """Encoding, start and learning rate."""
+    """Encoding, initialisation and learning rate."""
     series: tuple[Series, ...]
     """One a cell."""
 
@@ -80,7 +80,7 @@ class Share(NamedTuple):
     label: str
     """The cell's name."""
     place: int
-    """The cell\'s place in the study: decides its colour, marker and line."""
+    """The cell's place in the study: decides its colour, marker and line."""
     lengths: tuple[int, ...]
     """T, L of them."""
     shares: np.ndarray
@@ -108,7 +108,7 @@ class RateSeries(NamedTuple):
     label: str
     """The cell's name."""
     place: int
-    """The cell\'s place in the study: decides its colour, marker and line."""
+    """The cell's place in the study: decides its colour, marker and line."""
     rates: np.ndarray
     """Learning rates, shape (R,)."""
     spans: tuple[Span, ...]
@@ -121,7 +121,7 @@ class SpanByRate(NamedTuple):
     """S50 against the learning rate."""
 
     panels: tuple[tuple[str, tuple[RateSeries, ...]], ...]
-    """Title and series, one an encoding and start."""
+    """Title and series, one an encoding and initialisation."""
     caption: str
     """What the figure shows, in words."""
 
@@ -216,7 +216,7 @@ def span_by_rate_info(summary: Summary) -> SpanByRate | None:
     groups: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for found in summary.rates:
         c = found.condition
-        groups[f"{c.encoding}, {start_title(c.initialisation)} start"][c.cell].append(found)
+        groups[_setting(c)][c.cell].append(found)
     panels = tuple(
         (
             name,
@@ -277,13 +277,17 @@ def optimizers_info(summary: Summary) -> Curves | None:
     return Curves(tuple(panels), caption)
 
 
+def _setting(condition: Condition) -> str:
+    return f"{condition.encoding}, {initialisation_title(condition.initialisation)} start"
+
+
 def _by_condition(summary: Summary) -> list[tuple[str, list[SpanSummary]]]:
-    """The rows of the table of spans, those of one encoding, start and rate together."""
+    """The rows of the table of spans, those of one encoding, initialisation and rate together."""
     groups: dict[str, list[SpanSummary]] = defaultdict(list)
     for row in summary.spans:
         c = row.condition
         rate = "tuned rate" if c.rate == TUNED else f"rate {c.rate}"
-        groups[f"{c.encoding}, {start_title(c.initialisation)} start, {rate}"].append(row)
+        groups[f"{_setting(c)}, {rate}"].append(row)
     return list(groups.items())
 
 

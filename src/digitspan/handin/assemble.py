@@ -16,7 +16,7 @@ from digitspan.handin.notebook import as_text, make_notebook, run_notebook
 from digitspan.handin.pdf import check_answer, compile_pdf, to_typst
 from digitspan.handin.proofread import missing_from_pdf, pages_of
 from digitspan.handin.sheet_rules import check_rules
-from digitspan.handin.values import facts
+from digitspan.handin.values import values_of
 
 __all__ = ["STAGES", "build"]
 
@@ -59,7 +59,7 @@ def build(
 
         on_stage(STAGES[0])
         measured = measure(material)
-        notebook = make_notebook(answers, facts(material, measured, author))
+        notebook = make_notebook(answers, values_of(material, measured, author))
         files = files_of(material, measured)
         for path, content in files.items():
             (work / path).parent.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,7 @@ def limits(material: Material) -> str:
         )
     sentences.append(
         f"Everything holds for n = {config.hidden_size} units, {NAMES[config.optimizer]} and the "
-        f"start {joined(config.initialisation, 'or')}; how the weights start is known to matter "
+        f"initialisation {joined(config.initialisation, 'or')}; it is known to matter "
         f"much (Le, Jaitly and Hinton 2015; Jozefowicz, Zaremba and Sutskever 2015)."
     )
     if config.note:

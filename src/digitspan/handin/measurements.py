@@ -56,9 +56,7 @@ def measure(material: Material) -> Measurements:
         for state, network in _networks(kept).items():
             for name, value in network.state_dict().items():
                 arrays[f"weights/{cell}/{state}/{name}"] = value.numpy()
-            seen = trace_batch(
-                network, digits[:, :-1], digits[:, -1], input_size=kept.config.input_size
-            )
+            seen = trace_batch(network, digits[:, :-1], digits[:, -1])
             for part, norms in seen.gradient_norms.items():
                 arrays[f"norms/{cell}/{state}/{part}"] = norms
                 fall[cell, state, part], drop[cell, state, part] = _fall(norms)
@@ -114,9 +112,7 @@ def _checked(kept: SavedRun) -> dict[str, np.ndarray]:
     digits = _palindromes(CHECKED_LENGTH, 1)
     arrays = {"checked/digits": digits[0]}
     for state, network in _networks(kept).items():
-        seen = trace_batch(
-            network, digits[:, :-1], digits[:, -1], input_size=kept.config.input_size
-        )
+        seen = trace_batch(network, digits[:, :-1], digits[:, -1])
         arrays[f"checked/norms/{state}"] = seen.gradient_norms["hidden"][0]
     return arrays
 
@@ -125,7 +121,7 @@ def _gates(kept: SavedRun) -> dict[str, np.ndarray]:
     """The four gates while the trained LSTM reads one palindrome of the length it learned."""
     config = kept.config
     digits = _palindromes(config.length, 1)[0]
-    seen = trace(load_network(config, kept.weights), digits[:-1], input_size=config.input_size)
+    seen = trace(load_network(config, kept.weights), digits[:-1])
     gates = {f"gates/{name}": gate.astype(np.float32) for name, gate in seen.gates.items()}
     return {"gates/digits": digits} | gates
 

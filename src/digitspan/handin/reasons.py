@@ -12,7 +12,15 @@ from digitspan.handin.wording import joined, percent, power, rate_words, span_wo
 from digitspan.study.compare import compare_spans, outcomes_of
 from digitspan.study.summary import SpanSummary
 
-__all__ = ["gates", "gradients", "looked_into", "mechanism", "rates", "singular_values", "start"]
+__all__ = [
+    "gates",
+    "gradients",
+    "initialisation",
+    "looked_into",
+    "mechanism",
+    "rates",
+    "singular_values",
+]
 
 OPEN, SHUT = 0.9, 0.1
 """A gate is called open above the one and shut below the other."""
@@ -39,7 +47,7 @@ def looked_into(material: Material) -> str:
     return (
         f"Two networks of the study are looked into: {joined(parts)}. They are the solved runs "
         f"nearest to T = 20, or the most accurate ones where none was solved; before training, "
-        f"the same networks as they started."
+        f"the same networks as they were initialised."
     )
 
 
@@ -68,16 +76,16 @@ def singular_values(material: Material, measured: Measurements) -> str:
     """What the bound (E) says of the RNN's own matrix."""
     before, after = measured.singular["untrained"], measured.singular["trained"]
     if before < 1:
-        start = "is below 1, so (E) leaves the gradient no choice but to vanish"
+        verdict = "is below 1, so (E) leaves the gradient no choice but to vanish"
     else:
-        start = (
+        verdict = (
             "is above 1, so (E) alone would allow an explosion; that the gradient "
             f"{'vanishes' if measured.fall['rnn', 'untrained', 'hidden'] < 1 else 'grows'} is "
             "measured, not implied: the bound takes the worst direction in every step"
         )
     return (
         f"The largest singular value of $\\mathbf{{W}}_{{hh}}$ is {before:.2f} before training. "
-        f"It {start}. After training it is {after:.2f}."
+        f"It {verdict}. After training it is {after:.2f}."
     )
 
 
@@ -131,8 +139,8 @@ def mechanism(material: Material, measured: Measurements) -> str:
     )
 
 
-def start(material: Material, measured: Measurements) -> str:
-    """What the start of the weights means for the two, and whether the rows agree."""
+def initialisation(material: Material, measured: Measurements) -> str:
+    """What the initialisation means for the two, and whether the rows agree."""
     config = material.networks["lstm"].record.config
     forget = float(measured.forget["untrained"].mean())
     rnn, lstm = (measured.fall[cell, "untrained", "hidden"] for cell in ("rnn", "lstm"))
@@ -141,7 +149,7 @@ def start(material: Material, measured: Measurements) -> str:
         "they start with about the same reach"
     )  # fmt: skip
     return (
-        f"A forget gate near 1 is not given, it has to be learned. With the start used here "
+        f"A forget gate near 1 is not given, it has to be learned. With the initialisation used "
         f"({config.initialisation}) the mean forget gate is {forget:.2f}, so that what is written "
         f"into the cell is down to {power(forget**20)} of itself after 20 steps. Measured before "
         f"training, the gradient changes by {rnn:.2f} a step in the RNN and by {lstm:.2f} in the "
@@ -231,7 +239,7 @@ def _agreement(material: Material, longer: str) -> str:
     """Whether the network that starts with the longer reach is the one that remembers longer."""
     results = {where(duel, material): winner(duel) for duel in material.duels}
     if not longer:
-        return "The start does not explain a difference between them."
+        return "The initialisation does not explain a difference between them."
     other = "rnn" if longer == "lstm" else "lstm"
     same = [name for name, result in results.items() if result == longer]
     against = [name for name, result in results.items() if result == other]
@@ -240,7 +248,7 @@ def _agreement(material: Material, longer: str) -> str:
         sentences.append(f"This agrees with the runs with {joined(same)}, where it is ahead.")
     if against:
         sentences.append(
-            f"With {joined(against)} the {title(other)} is ahead all the same, so the start does "
-            f"not decide it: the {title(other)} has overcome it in training."
+            f"With {joined(against)} the {title(other)} is ahead all the same, so the "
+            f"initialisation does not decide it: the {title(other)} has overcome it in training."
         )
     return " ".join(sentences) or "The spans measured do not show it clearly."

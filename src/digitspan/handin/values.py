@@ -17,13 +17,13 @@ from digitspan.study.grid import TUNED
 from digitspan.study.summary import LengthSummary
 from digitspan.tasks import NUM_CLASSES
 
-__all__ = ["facts"]
+__all__ = ["values_of"]
 
 FIGURES = ("gradients", "rnn", "optimizers", "gates", "both")
 """The notebook's figures in their order."""
 
 
-def facts(material: Material, measured: Measurements, author: Author) -> dict[str, str]:
+def values_of(material: Material, measured: Measurements, author: Author) -> dict[str, str]:
     """Everything that the answers and the notebook may ask for, by name."""
     values = (
         _about(material, author)
@@ -114,7 +114,7 @@ def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
         "verdict": claims.verdict(material),
         "comparison_by_rule": claims.comparison(material),
         "reasons": reasons.mechanism(material, measured),
-        "reasons_start": reasons.start(material, measured),
+        "reasons_start": reasons.initialisation(material, measured),
         "reasons_rate": reasons.rates(material),
         "limits": limits.limits(material),
     }

@@ -61,7 +61,7 @@ def draw_gates(info: Gates) -> Figure:
         steps, low = np.arange(1, len(mean) + 1), info.low[name]
         ax.fill_between(steps, low, info.high[name], color=COLOURS[1], alpha=0.18, linewidth=0)
         ax.plot(steps, mean, color=COLOURS[1], linewidth=1.8, label="trained")
-        ax.plot(steps, info.start[name], "--", color=GREY, linewidth=1.2, label="start")
+        ax.plot(steps, info.untrained[name], "--", color=GREY, linewidth=1.2, label="start")
         ax.set_ylim(-1.03 if low.min() < 0 else -0.03, 1.03)
         ax.set_title(_gate_title(info.cell, name), fontsize=9)
     panels[0].legend(fontsize=8)

@@ -40,7 +40,7 @@ FLOW_LENGTH = 100
 """T of the palindromes through which the gradient is followed."""
 
 UNTRAINED_SEEDS = 5
-"""Networks at their start, for each cell."""
+"""Untrained networks of each cell."""
 
 NUM_PALINDROMES = 10
 """Palindromes over which a norm or a gate is averaged."""
@@ -60,7 +60,7 @@ class FlowSeries(NamedTuple):
     cell: str
     """The cell's name in the registry."""
     trained: bool
-    """Whether these are trained networks; else they are at their start."""
+    """Whether these are trained networks; else they are untrained."""
     norms: np.ndarray
     """||dL/dh(t)||, geometric mean over the palindromes, shape (S, T - 1): a row a network."""
 
@@ -87,7 +87,7 @@ class Gates(NamedTuple):
     """Their 10 % quantiles over units and palindromes, (T - 1,) each."""
     high: Mapping[str, np.ndarray]
     """Their 90 % quantiles, (T - 1,) each."""
-    start: Mapping[str, np.ndarray]
+    untrained: Mapping[str, np.ndarray]
     """The means of the same network before it was trained, (T - 1,) each."""
     caption: str
     """What the figure shows, in words."""
@@ -118,12 +118,12 @@ class Memory(NamedTuple):
 def gradient_flow_info(
     runs: Sequence[Run], *, length: int, untrained_seeds: int = UNTRAINED_SEEDS
 ) -> GradientFlow:
-    """Follow the gradient through networks as they start and as they were trained.
+    """Follow the gradient through untrained networks and trained ones.
 
     Args:
         runs: trained networks; those of one cell are its seeds.
         length: T of the palindromes they are asked, whatever they were trained at.
-        untrained_seeds: networks of each cell at their start.
+        untrained_seeds: untrained networks of each cell.
     """
     by_cell: dict[str, list[Run]] = defaultdict(list)
     for config, weights in runs:
@@ -131,14 +131,14 @@ def gradient_flow_info(
     series = []
     for cell, found in by_cell.items():
         config = found[0][0]
-        starts = [
+        untrained = [
             build_network(dataclasses.replace(config, seed=seed))
             for seed in range(untrained_seeds)
         ]
         trained = [load_network(*run) for run in found]
         at = ", ".join(str(t) for t in sorted({c.length for c, _ in found}))
         for networks, label in (
-            (starts, f"{title(cell)}, untrained"),
+            (untrained, f"{title(cell)}, untrained"),
             (trained, f"{title(cell)}, trained at T = {at}"),
         ):
             norms = np.stack([_norms(network, length, config) for network in networks])
@@ -158,7 +158,7 @@ def gates_info(config: RunConfig, weights: bytes) -> Gates | None:
     trained = _gates(load_network(config, weights), config)
     if not trained:
         return None
-    start = _gates(build_network(config), config)
+    untrained = _gates(build_network(config), config)
     caption = (
         f"The gates of {config.run_id} over {NUM_PALINDROMES} held-out palindromes of length "
         f"T = {config.length}: mean over all units, and the band that holds 80 % of them; dashed: "
@@ -169,7 +169,7 @@ def gates_info(config: RunConfig, weights: bytes) -> Gates | None:
         means={name: values.mean(axis=(0, 2)) for name, values in trained.items()},
         low={name: np.quantile(values, 0.1, axis=(0, 2)) for name, values in trained.items()},
         high={name: np.quantile(values, 0.9, axis=(0, 2)) for name, values in trained.items()},
-        start={name: values.mean(axis=(0, 2)) for name, values in start.items()},
+        untrained={name: values.mean(axis=(0, 2)) for name, values in untrained.items()},
         caption=caption,
     )
 

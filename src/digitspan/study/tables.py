@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import JustifyMethod
 from rich.table import Table
 
-from digitspan.cells import start_title, title
+from digitspan.cells import initialisation_title, title
 from digitspan.runs.record import RunRecord
 from digitspan.study.grid import CLIMBED
 from digitspan.study.span import Span
@@ -61,7 +61,7 @@ def spans_table(summary: Summary) -> Table:
         table.add_row(
             title(condition.cell),
             condition.encoding,
-            start_title(condition.initialisation),
+            initialisation_title(condition.initialisation),
             condition.rate,
             span_text(row.span, [found.length for found in row.lengths]),
             f"{100 * span.lapse:.0f} %",
@@ -107,7 +107,7 @@ def lengths_table(summary: Summary) -> Table:
     for row in summary.spans:
         for index, length in enumerate(row.lengths):
             c = row.condition
-            names = (title(c.cell), c.encoding, start_title(c.initialisation), c.rate)
+            names = (title(c.cell), c.encoding, initialisation_title(c.initialisation), c.rate)
             table.add_row(
                 *(names if index == 0 else [""] * 4),
                 str(length.length),
@@ -133,7 +133,7 @@ def records_table(summary: Summary, holds: Sequence[str] = ()) -> Table:
         after = [found for found in row.lengths if found not in far]
         table.add_row(
             title(row.condition.cell),
-            start_title(row.condition.initialisation),
+            initialisation_title(row.condition.initialisation),
             row.condition.rate,
             f"{far[-1].length:,}" if far else "none",
             _solved(far[-1]) if far else "",

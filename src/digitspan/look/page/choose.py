@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from digitspan.cells import CELLS, INITIALISATIONS, start_title, title
+from digitspan.cells import CELLS, INITIALISATIONS, initialisation_title, title
 from digitspan.errors import UsageError
 from digitspan.look.page import equations_of, known_cells
 from digitspan.runs.config import RunConfig
@@ -73,9 +73,7 @@ def choose(names: Sequence[str], *, for_page: bool = True) -> Chosen:
         return _of_study(read_study(Path(names[0])), for_page)
     runs = tuple(read_saved_run(name) for name in names)
     for run in runs:
-        _check_task(run.config)
-        if for_page:
-            _check_known(run.config)
+        _check(run.config, for_page=for_page)
     of_study = next((run for run in runs if run.study is not None), None)
     if of_study is None or of_study.study is None:
         return Chosen(runs, len(runs), "", None)
@@ -84,24 +82,16 @@ def choose(names: Sequence[str], *, for_page: bool = True) -> Chosen:
     return Chosen(runs, len(runs), "", curves, _seeds(study, runs))
 
 
-def _check_task(config: RunConfig) -> None:
-    """Refuse a network that was trained on something else than palindromes.
+def _check(config: RunConfig, *, for_page: bool) -> None:
+    """Refuse a network that was not trained on palindromes, or that the page cannot step.
 
     Raises:
-        UsageError: saying on what.
+        UsageError: naming its task, or the cells that the page has.
     """
     if config.task != "palindrome":
         message = f"the page shows palindromes; {config.run_id} is of the task {config.task}"
         raise UsageError(message)
-
-
-def _check_known(config: RunConfig) -> None:
-    """Refuse a cell whose equations the page does not have.
-
-    Raises:
-        UsageError: naming what it has.
-    """
-    if equations_of(config.cell) is None:
+    if for_page and equations_of(config.cell) is None:
         module = config.cell.partition(":")[0].rpartition(".")[2]
         message = (
             f"the page cannot step the cell {config.cell!r}: it has the equations of "
@@ -144,20 +134,22 @@ def _of_study(study: Study, for_page: bool) -> Chosen:
         raise UsageError(message)
     best = _best(kept)
     first = _telling_pair(best)
-    about = _about(first)
-    encoding, starts = first[0][0].config.encoding, {g[0].config.initialisation for g in first}
+    config = first[0][0].config
     cells = {group[0].config.cell for group in first}
-    length = first[0][0].config.length
+    initialisations = {group[0].config.initialisation for group in first}
     others = [
         group
-        for (cell, e, s, t), group in best.items()
-        if e == encoding and s in starts and t != length and (cell in cells or len(cells) == 1)
+        for (cell, encoding, initialisation, length), group in best.items()
+        if encoding == config.encoding
+        and initialisation in initialisations
+        and length != config.length
+        and (cell in cells or len(cells) == 1)
     ]
-    others.sort(key=lambda group: abs(group[0].config.length - length))
+    others.sort(key=lambda group: abs(group[0].config.length - config.length))
     shown = [_shown(group) for group in [*first, *others][:MOST_NETWORKS]]
     runs = tuple(study.saved_run(record) for record in shown)
-    curves = _curves(study, runs[0].config, None)
-    return Chosen(runs, len(first), about, curves, _seeds(study, runs[: len(first)]))
+    seeds = _seeds(study, runs[: len(first)])
+    return Chosen(runs, len(first), _about(first), _curves(study, runs[0].config, None), seeds)
 
 
 def _can_show(study: Study, record: RunRecord) -> bool:
@@ -170,51 +162,50 @@ def _can_show(study: Study, record: RunRecord) -> bool:
     )
 
 
-Group = list[RunRecord]
+Seeds = list[RunRecord]
 """Runs of one cell at one length and one learning rate, by seed."""
 
-Condition = tuple[str, str, str, int]
-"""Cell, encoding, start and length."""
+Setting = tuple[str, str, str, int]
+"""Cell, encoding, initialisation and length."""
 
 
-def _best(records: Sequence[RunRecord]) -> dict[Condition, Group]:
+def _best(records: Sequence[RunRecord]) -> dict[Setting, Seeds]:
     """The runs of every condition at its best rate and optimiser: most solved, then accuracy."""
-    tried: dict[Condition, dict[tuple[float, str], Group]] = defaultdict(lambda: defaultdict(list))
+    tried: dict[Setting, dict[tuple[float, str], Seeds]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         c = record.config
         condition = (c.cell, c.encoding, c.initialisation, c.length)
         tried[condition][c.learning_rate, c.optimizer].append(record)
-    best: dict[Condition, Group] = {}
+    best: dict[Setting, Seeds] = {}
     for condition, by_rate in tried.items():
-        group: Group = max(by_rate.values(), key=_merit)
+        group: Seeds = max(by_rate.values(), key=_merit)
         best[condition] = sorted(group, key=lambda record: record.config.seed)
     return best
 
 
-def _merit(group: Group) -> tuple[float, float]:
+def _merit(group: Seeds) -> tuple[float, float]:
     """Solved share, then mean accuracy."""
     return _solved_share(group), sum(r.accuracy or 0 for r in group) / len(group)
 
 
-def _solved_share(group: Group) -> float:
+def _solved_share(group: Seeds) -> float:
     return sum(record.solved for record in group) / len(group)
 
 
-def _pairs(best: Mapping[Condition, Group]) -> Iterator[tuple[Group, Group]]:
-    """Two cells under the same encoding and start at the same length, in the registry's order.
+def _pairs(best: Mapping[Setting, Seeds]) -> Iterator[tuple[Seeds, Seeds]]:
+    """Two cells under one encoding and initialisation at one length, in the registry's order.
 
-    A cell of one's own, which has but its own start, stands beside any.
+    A cell of one's own, which has but its own initialisation, stands beside any.
     """
     order = [*CELLS, *sorted({condition[0] for condition in best} - set(CELLS))]
     conditions = sorted(best, key=lambda c: (order.index(c[0]), *c[1:]))
     for one, other in combinations(conditions, 2):
-        (cell, encoding, start, length), (cell2, encoding2, start2, length2) = one, other
-        same_start = start == start2 or "own" in (start, start2)
-        if cell != cell2 and (encoding, length) == (encoding2, length2) and same_start:
+        same = one[1::2] == other[1::2]  # encoding and length
+        if one[0] != other[0] and same and (one[2] == other[2] or "own" in (one[2], other[2])):
             yield best[one], best[other]
 
 
-def _telling_pair(best: Mapping[Condition, Group]) -> tuple[Group, ...]:
+def _telling_pair(best: Mapping[Setting, Seeds]) -> tuple[Seeds, ...]:
     """Two cells at the longest length that one of them solves; one cell where there is only one.
 
     A cell is solved at a length where one of its runs is. Where pairs tell as much, it is the one
@@ -224,7 +215,7 @@ def _telling_pair(best: Mapping[Condition, Group]) -> tuple[Group, ...]:
     if not pairs:
         return (max(best.values(), key=lambda g: (_solved_share(g) > 0, g[0].config.length)),)
 
-    def telling(pair: tuple[Group, Group]) -> tuple[int, float, bool]:
+    def telling(pair: tuple[Seeds, Seeds]) -> tuple[int, float, bool]:
         solved = [_solved_share(group) > 0 for group in pair]
         length = pair[0][0].config.length
         own = any(group[0].config.cell not in CELLS for group in pair)
@@ -236,7 +227,7 @@ def _telling_pair(best: Mapping[Condition, Group]) -> tuple[Group, ...]:
     return max(pairs, key=telling)
 
 
-def _about(groups: Sequence[Group]) -> str:
+def _about(groups: Sequence[Seeds]) -> str:
     """Why these networks are shown."""
     length = groups[0][0].config.length
     counts = ", ".join(
@@ -261,7 +252,7 @@ def _about(groups: Sequence[Group]) -> str:
     return f"{which}. Solved: {counts}, each at its best learning rate ({rates})."
 
 
-def _shown(group: Group) -> RunRecord:
+def _shown(group: Seeds) -> RunRecord:
     """The first run that was solved; the first one where none was."""
     return next((record for record in group if record.solved), group[0])
 
@@ -280,17 +271,18 @@ def _seeds(study: Study, runs: Sequence[SavedRun]) -> tuple[SavedRun, ...]:
 
 
 def _curves(study: Study, like: RunConfig, rate: float | None) -> StudyCurves:
-    """Accuracy by length under a run's encoding and start, cells of one's own beside.
+    """Accuracy by length under a run's encoding and initialisation, cells of one's own beside.
 
     Args:
         study: the study.
         like: the run.
         rate: the learning rate; None takes the best one at each length.
     """
-    start = like.initialisation
-    if start == "own":
+    initialisation = like.initialisation
+    if initialisation == "own":
         there = {row.record.config.initialisation for row in study.rows.values()}
-        start = next(name for name in INITIALISATIONS if name in there)  # "own" is the last
+        # "own" is the last of them.
+        initialisation = next(name for name in INITIALISATIONS if name in there)
     records = [
         row.record
         for row in study.rows.values()
@@ -298,7 +290,7 @@ def _curves(study: Study, like: RunConfig, rate: float | None) -> StudyCurves:
         and row.record.config.trained == "all"
         and row.record.config.seed < 1_000_000  # tuning runs and controls begin there
         and row.record.config.encoding == like.encoding
-        and row.record.config.initialisation in (start, "own")
+        and row.record.config.initialisation in (initialisation, "own")
         and (rate is None or row.record.config.learning_rate == rate)
     ]
     by_cell: dict[str, list[RunRecord]] = defaultdict(list)
@@ -307,6 +299,8 @@ def _curves(study: Study, like: RunConfig, rate: float | None) -> StudyCurves:
     order = [*CELLS, *sorted(set(by_cell) - set(CELLS))]
     curves = tuple(Curve(cell, tuple(by_cell[cell])) for cell in order if cell in by_cell)
     rule = "each length at its best learning rate" if rate is None else f"learning rate {rate:g}"
-    name = study.folder.name
-    caption = f"Study {name}: {like.encoding} digits, {start_title(start)} start, {rule}."
+    caption = (
+        f"Study {study.folder.name}: {like.encoding} digits, "
+        f"{initialisation_title(initialisation)} initialisation, {rule}."
+    )
     return StudyCurves(curves, caption)
