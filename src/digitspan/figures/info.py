@@ -25,11 +25,13 @@ __all__ = [
     "SolvedShare",
     "SpanByRate",
     "accuracy_by_length_info",
+    "best_rates",
     "bits_by_length_info",
     "optimizers_info",
     "solved_share_info",
     "span_by_rate_info",
     "steps_to_solve_info",
+    "tested_words",
 ]
 
 
@@ -138,8 +140,9 @@ class Curves(NamedTuple):
 def accuracy_by_length_info(summary: Summary) -> ByLength:
     """Accuracy on the test palindromes against T, in percent; every seed a value."""
     caption = (
-        f"Accuracy on {_tested(summary)} palindromes against the palindrome's length T. Every dot "
-        f"is one training run, lines join the medians; the dashed line is chance. {_how(summary)}"
+        f"Accuracy on {tested_words(summary)} palindromes against the palindrome's length T. "
+        f"Every dot is one training run, lines join the medians; the dashed line is chance. "
+        f"{_how(summary)}"
     )
     return ByLength(
         _panels(summary, lambda length: 100 * length.accuracies),
@@ -245,28 +248,35 @@ def span_by_rate_info(summary: Summary) -> SpanByRate | None:
     return SpanByRate(panels, caption)
 
 
-def optimizers_info(summary: Summary) -> Curves | None:
-    """Question 1.4: loss against step, each optimiser at its best rate; None without such runs.
+def best_rates(summary: Summary) -> dict[tuple[str, str], list[tuple[Condition, LengthSummary]]]:
+    """Question 1.4: by cell and encoding, each optimiser at its best rate.
 
     The best rate of an optimiser is the one whose runs have the lowest median of the mean
     validation loss over their evaluations, the last one held to the end of the budget.
     """
+    tried: dict[tuple[str, str], dict[str, list[tuple[Condition, LengthSummary]]]] = {}
+    for condition, found in summary.compared:
+        optimizers = tried.setdefault((condition.cell, condition.encoding), {})
+        optimizers.setdefault(condition.optimizer, []).append((condition, found))
+    return {
+        place: [min(rates, key=lambda rate: _mean_loss(summary, rate[1])) for rates in by.values()]
+        for place, by in tried.items()
+    }
+
+
+def optimizers_info(summary: Summary) -> Curves | None:
+    """Question 1.4: loss against step, each optimiser at its best rate; None without such runs."""
     if not summary.compared:
         return None
-    groups: dict[str, dict[str, list[tuple[Condition, LengthSummary]]]] = defaultdict(
-        lambda: defaultdict(list)
+    chosen = best_rates(summary)
+    several = len({encoding for _, encoding in chosen}) > 1
+    panels = tuple(
+        (
+            title(cell) + (f", {encoding}" if several else ""),
+            tuple((f"{c.optimizer}, rate {c.rate}", _loss_curves(found)) for c, found in best),
+        )
+        for (cell, encoding), best in chosen.items()
     )
-    several = len({condition.encoding for condition, _ in summary.compared}) > 1
-    for condition, found in summary.compared:
-        name = title(condition.cell) + (f", {condition.encoding}" if several else "")
-        groups[name][condition.optimizer].append((condition, found))
-    panels = []
-    for name, optimizers in groups.items():
-        lines = []
-        for optimizer, tried in optimizers.items():
-            condition, found = min(tried, key=lambda entry: _mean_loss(summary, entry[1]))
-            lines.append((f"{optimizer}, rate {condition.rate}", _loss_curves(found)))
-        panels.append((name, tuple(lines)))
     rates = sorted({float(condition.rate) for condition, _ in summary.compared})
     length = summary.compared[0][1].length
     caption = (
@@ -274,7 +284,7 @@ def optimizers_info(summary: Summary) -> Curves | None:
         f"of the rates {', '.join(f'{rate:g}' for rate in rates)}; every line is one seed and "
         f"ends where the run ended; the dashed line is guessing, ln 10. {_how(summary)}"
     )
-    return Curves(tuple(panels), caption)
+    return Curves(panels, caption)
 
 
 def _setting(condition: Condition) -> str:
@@ -323,7 +333,7 @@ def _solving_steps(length: LengthSummary) -> np.ndarray:
     return np.array([record.steps for record in length.records if record.solved], dtype=float)
 
 
-def _tested(summary: Summary) -> str:
+def tested_words(summary: Summary) -> str:
     """How many palindromes were asked: "up to 10,000 held-out"."""
     records = [record for row in summary.spans for record in row.records]
     most = max((record.tested for record in records), default=0)
@@ -346,9 +356,9 @@ def _how(summary: Summary) -> str:
 def _mean_loss(summary: Summary, found: LengthSummary) -> float:
     """How far an optimiser came and how fast: mean loss over the whole budget, median of runs."""
     means = []
-    for _, losses in ((curve[0], curve[1]) for curve in _loss_curves(found)):
-        rest = summary.config.train_steps // 50 - len(losses)
-        means.append((losses.sum() + max(rest, 0) * losses[-1]) / (len(losses) + max(rest, 0)))
+    for _, losses in _loss_curves(found):
+        rest = max(summary.config.train_steps // 50 - len(losses), 0)
+        means.append((losses.sum() + rest * losses[-1]) / (len(losses) + rest))
     return float(np.median(means)) if means else np.inf
 
 

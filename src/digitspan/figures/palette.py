@@ -1,7 +1,7 @@
 """The one palette: colours, markers and lines of all figures, their style, and how one is saved.
 
 The hand-in's notebook and the page draw outside this package, with matplotlib and JavaScript of
-their own; a test holds their colours equal to these.
+their own; tests/figures/test_palette.py holds their colours equal to these.
 """
 
 from __future__ import annotations
@@ -17,7 +17,18 @@ from matplotlib.figure import Figure
 
 from digitspan.files import write_whole
 
-__all__ = ["COLOURS", "GREY", "STYLE", "add_caption", "draw_level", "look", "save"]
+__all__ = [
+    "COLOURS",
+    "GREY",
+    "GRID",
+    "LINES",
+    "MARKERS",
+    "STYLE",
+    "add_caption",
+    "draw_level",
+    "look",
+    "save",
+]
 
 COLOURS = ("#c1440e", "#0b4f8a", "#2e7d32", "#6a1b9a", "#8a6d00", "#00838f")
 """By a cell's place: vermilion, blue, green, violet, ochre, teal."""

@@ -39,7 +39,7 @@ NEAR_PERFECT = 0.99
 
 
 def where(duel: Duel, material: Material) -> str:
-    """The condition in words: the rate, and encoding and initialisation where there are several."""
+    """The condition in words: the rate; encoding and initialisation where there are several."""
     words = rate_words(duel.rule)
     if len({other.setting for other in material.duels}) > 1:
         words += f" ({duel.setting[0]} digits, {duel.setting[1]} initialisation)"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from digitspan.cells import title
-from digitspan.figures.info import optimizers_info
+from digitspan.figures.info import best_rates
 from digitspan.handin.material import CELLS_ASKED, Material
 from digitspan.handin.wording import joined, solved_words, steps_words, table
 from digitspan.study.grid import Condition
@@ -37,21 +37,12 @@ class Best(NamedTuple):
 
 def best_of_each(material: Material) -> dict[tuple[str, str], list[Best]]:
     """By cell and encoding, each optimiser at the best of its rates, as the figure draws it."""
-    info = optimizers_info(material.summary)
-    drawn = {
-        (panel, label) for panel, lines in (info.panels if info else ()) for label, _ in lines
-    }
-    several = len({condition.encoding for condition, _ in material.summary.compared}) > 1
-    chosen: dict[tuple[str, str], list[Best]] = {}
-    for condition, found in material.summary.compared:
-        panel = title(condition.cell) + (f", {condition.encoding}" if several else "")
-        if (panel, f"{condition.optimizer}, rate {condition.rate}") in drawn:
-            place = condition.cell, condition.encoding
-            chosen.setdefault(place, []).append(Best(condition, found))
     order = list(NAMES)
     return {
-        place: sorted(bests, key=lambda best: order.index(best.condition.optimizer))
-        for place, bests in chosen.items()
+        place: sorted(
+            (Best(*best) for best in bests), key=lambda best: order.index(best.condition.optimizer)
+        )
+        for place, bests in best_rates(material.summary).items()
         if place[0] in CELLS_ASKED
     }
 

@@ -7,6 +7,7 @@ import re
 import numpy as np
 
 from digitspan.cells import title
+from digitspan.figures.info import tested_words
 from digitspan.handin import claims, limits, optimizer_choice, reasons
 from digitspan.handin.author import Author
 from digitspan.handin.material import CELLS_ASKED, Duel, Material
@@ -56,7 +57,7 @@ def _about(material: Material, author: Author) -> dict[str, str]:
         "study_note": note,
         "how_measured": _how_measured(material),
         "how_short": _how_short(material),
-        "tested": _tested(material),
+        "tested": tested_words(material.summary),
     }
 
 
@@ -200,8 +201,8 @@ def _how_measured(material: Material) -> str:
         f"clipped to the norm {config.max_grad_norm:g}, for at most {config.train_steps:,} steps. "
         f"It is *solved*, and stops, when two evaluations in a row, 50 steps apart, reach 99 % on "
         f"up to 500 validation palindromes; it also stops when their loss has long stood still. "
-        f"Its accuracy is then measured once, on {_tested(material)} palindromes. There are "
-        f"{_seeds(material)} a length, and every one is a dot in <<figure_rnn>>."
+        f"Its accuracy is then measured once, on {tested_words(material.summary)} palindromes. "
+        f"There are {_seeds(material)} a length, and every one is a dot in <<figure_rnn>>."
     )
 
 
@@ -218,11 +219,3 @@ def _seeds(material: Material) -> str:
     numbers = [number for duel in material.duels for row in duel.sides for number in row.seeds]
     low, high = min(numbers), max(numbers)
     return f"{low} seeds" if low == high else f"{low} to {high} seeds"
-
-
-def _tested(material: Material) -> str:
-    """How many palindromes were asked at the end, and whether they were kept out of training."""
-    records = [r for duel in material.duels for row in duel.sides for r in row.records if r.tested]
-    most = max((record.tested for record in records), default=0)
-    held_out = " held-out" if all(record.held_out for record in records) else ""
-    return f"up to {most:,}{held_out}"

@@ -124,7 +124,7 @@ def test_what_ifs_are_what_they_say(open_page, runs, clamp, cut):
     digits = digits_of(12)
     line = "".join(map(str, digits))
     for index in (2, 3):
-        config, _, weights, _ = runs[index]
+        config, weights = runs[index].config, runs[index].weights
         with torch.no_grad():
             network = load_network(config, weights).double()
             expected = what_if(network, digits, config.input_size, clamp=clamp, cut=cut)
@@ -142,9 +142,9 @@ def test_distances_are_those_of_the_whole_states(open_page, runs):
     digits = digits_of(12)
     other = np.concatenate([[(digits[0] + 5) % 10], digits[1:]])
     lines = ["".join(map(str, row)) for row in (digits, other)]
-    for index, (config, _, weights, _) in enumerate(runs):
+    for index, run in enumerate(runs):
         found = page.evaluate("([k, a, b]) => digitspan.distances(k, a, b)", [index, *lines])
-        network = load_network(config, weights)
+        network = load_network(run.config, run.weights)
         one, two = trace(network, digits), trace(network, other)
         apart = [one.states[name] - two.states[name] for name in one.states]
         expected = np.sqrt((np.concatenate(apart, axis=1) ** 2).sum(axis=1))

@@ -45,9 +45,7 @@ function drawChart(host, chart) {
     "aria-label": chart.description,
   });
   for (const { value, label } of scale.ticks) {
-    const y = scale.place(value);
-    picture.append(draw("line", { x1: GUTTER, x2: width - MARGIN, y1: y, y2: y, class: "grid" }));
-    picture.append(draw("text", { x: GUTTER - 8, y: y + 4, class: "tick" }, label));
+    drawTick(picture, scale.place(value), label, width);
   }
   const { column } = axis;
   picture.append(
@@ -124,6 +122,12 @@ function drawNames(picture, lines, axis, scale, top, bottom) {
       ),
     );
   });
+}
+
+/** A line across a picture at a height, its label left of it. */
+function drawTick(picture, y, label, width) {
+  picture.append(draw("line", { x1: GUTTER, x2: width - MARGIN, y1: y, y2: y, class: "grid" }));
+  picture.append(draw("text", { x: GUTTER - 8, y: y + 4, class: "tick" }, label));
 }
 
 /** A dashed level with its name at its right end, or at its left one. */

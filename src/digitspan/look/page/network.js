@@ -6,7 +6,7 @@
  * @property {Record<string, {symbol: string, equation: string}>} states
  * @property {Record<string, {name: string, least: number, equation: string}>} gates
  * @property {(w: any, x: Vector, state: State, operations: any) => State} step
- * @property {(w: any, state: State, operations: any) => Vector} readOut
+ * @property {(w: any, state: State, operations: any) => Vector} [readOut] W_ph h(t) + b_p by default
  *
  * @typedef {Record<string, Vector>} State
  *
@@ -115,7 +115,7 @@ function follow(network, digits, whatIf = asTrained(), withGradient = true) {
       operations,
     );
     steps.push(state);
-    logits.push(cell.readOut(network.weights, state, operations));
+    logits.push((cell.readOut ?? readHidden)(network.weights, state, operations));
   }
   const target = digits[0];
   const loss = tape.crossEntropy(logits.at(-1), target);
@@ -137,6 +137,9 @@ function follow(network, digits, whatIf = asTrained(), withGradient = true) {
       : {},
   };
 }
+
+/** p(t) = W_ph h(t) + b_p, the read-out of every cell that brings none of its own. */
+const readHidden = (w, { hidden: h }, { dot, plus }) => plus(dot(w.W_ph, h), w.b_p);
 
 /**
  * Whether the equations in JavaScript answer as PyTorch does, as far as that is known.

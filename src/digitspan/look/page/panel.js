@@ -85,27 +85,43 @@ function legend(slots, states) {
     const own = states.filter((name) => name in CELLS[slot.network.cell].states);
     if (own.length === 0) return [make("span", {}, swatch(slot), slot.title)];
     return own.map((name) => {
-      const look = name === "hidden" ? slot.letter : `${slot.letter} thin`;
-      return make(
-        "span",
-        {},
-        swatch(slot, look),
-        `${slot.title}, ${CELLS[slot.network.cell].states[name].symbol}(t)`,
-      );
+      const { symbol } = CELLS[slot.network.cell].states[name];
+      return make("span", {}, swatch(slot, lookOf(slot, name)), `${slot.title}, ${symbol}(t)`);
     });
   });
   return make("span", { class: "legend" }, ...entries);
 }
 
+/** What a line of one state of a network looks like. @param {Slot} slot @param {string} state */
+const lookOf = (slot, state) => (state === "hidden" ? slot.letter : `${slot.letter} thin`);
+
+/**
+ * A host for a picture over the steps; pressing on it takes a step in hand.
+ * @param {App} app
+ * @param {string} [kind] "chart" or "canvas"
+ */
+function stepsHost(app, kind = "chart") {
+  const host = make("div", { class: kind });
+  pickable(host, (x, _, width) => app.pick(timeAxis(width, app.digits.length).at(x)));
+  return host;
+}
+
+/** A line of controls. @param {...(Node | string)} children */
+const controlLine = (...children) => make("p", { class: "controls" }, ...children);
+
+/**
+ * Findings, a paragraph each, below a picture.
+ * @param {HTMLElement} host
+ * @param {string[]} findings
+ */
+const showFindings = (host, findings) =>
+  host.replaceChildren(...findings.map((text) => make("p", {}, text)));
+
 /** The colours of a map from -most to most. @param {number} most */
 function scaleLegend(most) {
   const text = most === 1 ? "1" : String(Number(most.toPrecision(2)));
-  const beyond = most === 1 ? "" : " and beyond";
-  return make(
-    "span",
-    { class: "scale", "aria-hidden": "true" },
-    `−${text}`,
-    make("i"),
-    `${text}${beyond}`,
-  );
+  const colours = make("i");
+  colours.style.background = `linear-gradient(90deg, ${CIVIDIS.join(", ")})`;
+  const end = most === 1 ? text : `${text} and beyond`;
+  return make("span", { class: "scale", "aria-hidden": "true" }, `−${text}`, colours, end);
 }

@@ -17,20 +17,14 @@ function buildVerdicts(app) {
       make("div", { class: "answer" }, said, sentence),
       make("div", { class: "distribution" }, bars, after),
       make("p", { class: "facts" }, network.summary, " ", make("code", {}, network.name)),
-      ...(agrees(network)
-        ? []
-        : [
-            make(
-              "p",
-              { class: "facts" },
-              make("b", {}, "Do not trust this page. "),
-              `The equations of ${network.cell} in JavaScript answer otherwise than PyTorch.`,
-            ),
-          ]),
-      ...(network.why
-        ? [make("p", { class: "facts" }, make("b", {}, "Why it was not solved. "), network.why)]
-        : []),
     );
+    const remark = (title, text) =>
+      card.append(make("p", { class: "facts" }, make("b", {}, title), text));
+    if (!agrees(network)) {
+      const text = `The equations of ${network.cell} in JavaScript answer otherwise than PyTorch.`;
+      remark("Do not trust this page. ", text);
+    }
+    if (network.why) remark("Why it was not solved. ", network.why);
     return { card, said, sentence, bars, after };
   });
   const element = make(

@@ -27,8 +27,4 @@ CELLS.gru = {
     h = plus(times(z, h), times(oneMinus(z), candidate));
     return { hidden: h };
   },
-
-  readOut(w, { hidden: h }, { dot, plus }) {
-    return plus(dot(w.W_ph, h), w.b_p);
-  },
 };

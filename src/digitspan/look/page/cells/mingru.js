@@ -21,8 +21,4 @@ CELLS.mingru = {
     h = plus(times(oneMinus(z), h), times(z, candidate));
     return { hidden: h };
   },
-
-  readOut(w, { hidden: h }, { dot, plus }) {
-    return plus(dot(w.W_ph, h), w.b_p);
-  },
 };

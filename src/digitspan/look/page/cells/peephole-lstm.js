@@ -33,8 +33,4 @@ CELLS["peephole-lstm"] = {
     h = times(tanh(c), o);
     return { hidden: h, cell: c };
   },
-
-  readOut(w, { hidden: h }, { dot, plus }) {
-    return plus(dot(w.W_ph, h), w.b_p);
-  },
 };

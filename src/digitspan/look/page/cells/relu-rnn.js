@@ -10,8 +10,4 @@ CELLS["relu-rnn"] = {
     h = relu(plus(dot(w.W_hx, x), dot(w.W_hh, h), w.b_h));
     return { hidden: h };
   },
-
-  readOut(w, { hidden: h }, { dot, plus }) {
-    return plus(dot(w.W_ph, h), w.b_p);
-  },
 };

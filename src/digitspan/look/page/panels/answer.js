@@ -14,8 +14,7 @@ PANELS.push({
 
   build(section, app) {
     this.parts = sideBySide(section, app.slots, (slot) => {
-      const host = make("div", { class: "canvas" });
-      pickable(host, (x, _, width) => app.pick(timeAxis(width, app.digits.length).at(x)));
+      const host = stepsHost(app, "canvas");
       const path = make("p", { class: "finding" });
       return { host, path, children: [host, path] };
     });

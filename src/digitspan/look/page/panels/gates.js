@@ -27,13 +27,8 @@ PANELS.push({
       };
     });
     for (const slot of without) {
-      section.append(
-        make(
-          "p",
-          { class: "finding" },
-          `${slot.title}: it has no gates. Every step writes its whole state anew.`,
-        ),
-      );
+      const text = `${slot.title}: it has no gates. Every step writes its whole state anew.`;
+      section.append(make("p", { class: "finding" }, text));
     }
   },
 
@@ -50,8 +45,7 @@ PANELS.push({
 
 /** One gate's chart with its clamp. */
 function buildGate(app, slot, name, gate) {
-  const host = make("div", { class: "chart" });
-  pickable(host, (x, _, width) => app.pick(timeAxis(width, app.digits.length).at(x)));
+  const host = stepsHost(app);
   const group = `clamp-${slot.letter}-${name}`;
   const radios = [
     [undefined, "free"],

@@ -17,30 +17,17 @@ PANELS.push({
       onchange: () => app.show({ relative: relative.checked }),
     });
     relative.checked = app.relative;
-    this.host = make("div", { class: "chart" });
-    pickable(this.host, (x, _, width) => app.pick(timeAxis(width, app.digits.length).at(x)));
+    this.host = stepsHost(app);
     this.finding = make("div", { class: "finding" });
     section.append(
-      make(
-        "p",
-        { class: "controls" },
-        make(
-          "label",
-          {},
-          relative,
-          " relative to the last step: all curves begin at 1 on the right",
-        ),
+      controlLine(
+        make("label", {}, relative, " relative to the last step: all curves begin at 1 on the right"),
       ),
       make(
         "figure",
         {},
         this.host,
-        make(
-          "figcaption",
-          {},
-          "‖∂L/∂s(t)‖ for the states s: ",
-          legend(app.slots, statesOf(app.slots)),
-        ),
+        make("figcaption", {}, "‖∂L/∂s(t)‖ for the states s: ", legend(app.slots, statesOf(app.slots))),
         this.finding,
       ),
     );
@@ -52,18 +39,14 @@ PANELS.push({
       for (const [name, norms] of Object.entries(slot.trace.gradientNorms)) {
         const last = norms[norms.length - 1];
         const values = app.relative && last > 0 ? norms.map((x) => x / last) : norms;
-        const isHidden = name === "hidden";
-        lines.push({
-          values,
-          look: isHidden ? slot.letter : `${slot.letter} thin`,
-          label: isHidden ? slot.title : "",
-        });
+        const label = name === "hidden" ? slot.title : "";
+        lines.push({ values, look: lookOf(slot, name), label });
       }
     }
     const findings = app.slots.map(
       (slot) => `${slot.title}: ${describeGradient(slot.trace.gradientNorms.hidden)}.`,
     );
-    this.finding.replaceChildren(...findings.map((text) => make("p", {}, text)));
+    showFindings(this.finding, findings);
     drawChart(this.host, {
       digits: app.digits,
       step: app.step,

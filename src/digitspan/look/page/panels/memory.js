@@ -16,14 +16,11 @@ PANELS.push({
       id: "other",
       onchange: () => app.change({ other: Number(this.choice.value) }),
     });
-    this.host = make("div", { class: "chart" });
-    pickable(this.host, (x, _, width) => app.pick(timeAxis(width, app.digits.length).at(x)));
+    this.host = stepsHost(app);
     this.finding = make("div", { class: "finding" });
     this.from = make("span");
     section.append(
-      make(
-        "p",
-        { class: "controls" },
+      controlLine(
         make("label", { for: "other" }, "Change the first digit from ", this.from, " to"),
         " ",
         this.choice,
@@ -62,7 +59,7 @@ PANELS.push({
       label: slot.title,
     }));
     const findings = app.slots.map((slot) => describeMemory(slot, app.other));
-    this.finding.replaceChildren(...findings.map((text) => make("p", {}, text)));
+    showFindings(this.finding, findings);
     drawChart(this.host, {
       digits: app.digits,
       step: app.step,

@@ -22,15 +22,7 @@ PANELS.push({
     const sort = make("select", { id: "sort", onchange: () => app.show({ sort: sort.value }) });
     for (const [name, text] of Object.entries(ORDERS))
       sort.append(make("option", { value: name }, text));
-    section.append(
-      make(
-        "p",
-        { class: "controls" },
-        make("label", { for: "sort" }, "Sort the units by"),
-        " ",
-        sort,
-      ),
-    );
+    section.append(controlLine(make("label", { for: "sort" }, "Sort the units by"), " ", sort));
     this.parts = sideBySide(section, app.slots, (slot, k) => buildUnits(app, slot, k));
   },
 
@@ -73,25 +65,10 @@ function buildUnits(app, slot, k) {
   });
   const reading = make("p", { class: "finding reading" });
   const maps = make("div");
-  const followed = make("div", { class: "chart" });
-  const controls = make(
-    "p",
-    { class: "controls" },
-    make("label", { for: unit.id }, "Follow unit"),
-    " ",
-    unit,
-    " ",
-    cut,
-  );
-  const part = {
-    unit,
-    cut,
-    maps,
-    followed,
-    reading,
-    order: [],
-    children: [maps, controls, followed, reading],
-  };
+  const followed = stepsHost(app);
+  const label = make("label", { for: unit.id }, "Follow unit");
+  const children = [maps, controlLine(label, " ", unit, " ", cut), followed, reading];
+  const part = { unit, cut, maps, followed, reading, order: [], children };
   pickable(maps, (x, y, width) => {
     const host = [...maps.children].find(
       (child) =>
@@ -108,7 +85,6 @@ function buildUnits(app, slot, k) {
     if (row >= 0 && row < part.order.length) app.follow(k, part.order[row]);
     app.pick(timeAxis(width, app.digits.length).at(x));
   });
-  pickable(followed, (x, _, width) => app.pick(timeAxis(width, app.digits.length).at(x)));
   return part;
 }
 
@@ -225,10 +201,7 @@ function drawUnit(part, app, slot) {
     step: app.step,
     height: 84,
     range: [-most, most],
-    lines: names.map((name) => ({
-      values: of(name),
-      look: name === "hidden" ? slot.letter : `${slot.letter} thin`,
-    })),
+    lines: names.map((name) => ({ values: of(name), look: lookOf(slot, name) })),
     description: `Unit ${slot.unit + 1} over time. ${part.reading.textContent}`,
   });
 }

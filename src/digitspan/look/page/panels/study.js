@@ -52,18 +52,7 @@ PANELS.push({
       "aria-label": describeStudy(study, lengths),
     });
     for (const share of [0, 0.5, 1]) {
-      picture.append(
-        draw("line", {
-          x1: GUTTER,
-          x2: width - MARGIN,
-          y1: y(share),
-          y2: y(share),
-          class: "grid",
-        }),
-      );
-      picture.append(
-        draw("text", { x: GUTTER - 8, y: y(share) + 4, class: "tick" }, `${100 * share} %`),
-      );
+      drawTick(picture, y(share), `${100 * share} %`, width);
     }
     drawReference(picture, { value: study.chance, label: "guessing" }, { place: y }, width, true);
     for (const length of lengths)
