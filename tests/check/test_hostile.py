@@ -12,7 +12,8 @@ from digitspan.check.course_rules import Rules
 from digitspan.check.hand_in import Children, check_class
 from digitspan.check.reading.hand_ins import HandIn, Tree
 from digitspan.check.reading.source import read_sources
-from digitspan.check.sandbox.process import LEVELS, MOST_STOLEN, Limits, best_level
+from digitspan.check.sandbox.isolation import LEVELS, Limits, best_level
+from digitspan.check.sandbox.process import MOST_STOLEN
 
 SECONDS = 4.0
 needs_isolation = pytest.mark.skipif(

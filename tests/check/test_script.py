@@ -6,7 +6,7 @@ from check.bank import lstm
 from digitspan.check.hand_in import Children
 from digitspan.check.reading.hand_ins import HandIn, Tree
 from digitspan.check.reading.source import read_sources
-from digitspan.check.sandbox.process import Limits
+from digitspan.check.sandbox.isolation import Limits
 from digitspan.check.script import check_training
 
 SCRIPT = """\

@@ -15,7 +15,7 @@ from digitspan.check.course import Settings, check_many
 from digitspan.check.course_rules import read_rules
 from digitspan.check.findings import Report
 from digitspan.check.reading.hand_ins import find_hand_ins
-from digitspan.check.sandbox.process import LEVELS, Limits, require_level
+from digitspan.check.sandbox.isolation import LEVELS, Limits, require_level
 from digitspan.check.table import as_csv, as_table, lines_of
 from digitspan.commands.options import add_json, path, print_json, require_torch, sigterm_exits
 

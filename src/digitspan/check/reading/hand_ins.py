@@ -14,7 +14,7 @@ from digitspan.check.reading.archive import (
     read_folder,
     read_inner_archive,
 )
-from digitspan.check.reading.source import Source, candidates, read_sources
+from digitspan.check.reading.source import Source, read_sources
 from digitspan.errors import UsageError
 
 __all__ = ["HandIn", "Tree", "find_hand_ins", "inner_archives", "read_hand_in"]
@@ -92,14 +92,14 @@ def find_hand_ins(paths: list[Path]) -> list[Path]:
             message = f"PATH must be a ZIP or a folder; there is no {str(path)[:200]!r}"
             raise UsageError(message)
         if path.is_dir():
-            inside = _inside(path)
-            if not inside:
+            several = _hand_ins_of(path)
+            if not several:
                 message = (
                     f"PATH must hold hand-ins: a ZIP, Python files or notebooks; there are none "
                     f"in {str(path)[:200]!r}"
                 )
                 raise UsageError(message)
-            found += inside
+            found += several
         elif path.suffix.lower() == ".zip":
             found.append(path)
         else:
@@ -121,7 +121,7 @@ def read_hand_in(path: Path) -> HandIn:
     return HandIn(path, is_archive, files, read_sources(files), "")
 
 
-def _inside(folder: Path) -> list[Path]:
+def _hand_ins_of(folder: Path) -> list[Path]:
     """The hand-ins of a folder: itself, or each of those that lie in it."""
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     archives = [entry for entry in entries if entry.suffix.lower() == ".zip" and entry.is_file()]
@@ -134,11 +134,11 @@ def _inside(folder: Path) -> list[Path]:
         many = list(archives)
         for entry in folders:
             if entry in with_code or _has_archive(entry):
-                many += _inside(entry)
+                many += _hand_ins_of(entry)
         return sorted(many)
     if len(with_code) == 1:
-        inside = _inside(with_code[0])
-        return [folder] if len(inside) == 1 else inside
+        several = _hand_ins_of(with_code[0])
+        return [folder] if len(several) == 1 else several
     return []
 
 
@@ -150,8 +150,3 @@ def _has_code(folder: Path) -> bool:
 def _has_archive(folder: Path) -> bool:
     """Whether there is a ZIP directly in it, or one folder further down."""
     return any(folder.glob("*.zip")) or any(folder.glob("*/*.zip"))
-
-
-def has_network(hand_in: HandIn) -> bool:
-    """Whether any class in it may be one of the two networks."""
-    return any(candidates(hand_in.sources, kind) for kind in ("rnn", "lstm"))

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from digitspan.check.sandbox.child.loading import STAND_INS
-from digitspan.check.sandbox.process import ChildRefused
 
 __all__ = [
     "Candidate",
     "Source",
     "candidates",
     "known_library",
-    "nowhere",
+    "line_at",
     "numbers_in",
     "read_sources",
     "ready_made_calls",
@@ -228,11 +227,9 @@ def known_library(module: str) -> bool:
     return first in STAND_INS or first in sys.stdlib_module_names or first in ("torch", "numpy")
 
 
-def nowhere(error: ChildRefused) -> str:
-    """What is to be added about a module that is not there."""
-    if error.type != "ModuleNotFoundError":
-        return "."
-    return "; it is neither in the hand-in nor a library that is known here."
+def line_at(text: str, position: int) -> int:
+    """The number of the line, from 1, in which a position of a text lies."""
+    return text.count("\n", 0, position) + 1
 
 
 def told_longer(sources: list[Source], class_name: str) -> bool:
@@ -293,7 +290,7 @@ def _source(name: str, path: str, text: str) -> Source:
     except SyntaxError as error:
         conflict = _CONFLICT.search(text)
         if conflict:
-            line = text[: conflict.start()].count("\n") + 1
+            line = line_at(text, conflict.start())
             return Source(name, path, text, None, "a merge conflict was left in it", line)
         return Source(
             name, path, text, None, f"it is not Python 3: {error.msg}", error.lineno or 0

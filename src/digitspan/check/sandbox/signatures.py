@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["Plan", "Signature", "constructions", "feeds", "plans", "role_of"]
+__all__ = ["Plan", "Signature", "call_forms", "constructions", "plans", "role_of"]
 
 
 class Signature(NamedTuple):
@@ -67,8 +67,8 @@ def constructions(signature: Signature, plan: Plan) -> Iterator[dict[str, Any]]:
                 yield values
 
 
-def feeds(signature: Signature, plan: Plan, hidden: int) -> Iterator[dict[str, Any]]:
-    """Ways to feed digits to forward, in a network of so many hidden units."""
+def call_forms(signature: Signature, plan: Plan, hidden: int) -> Iterator[dict[str, Any]]:
+    """Ways to call forward with digits, in a network of so many hidden units."""
     required = [
         p
         for p in signature.forward

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from .channel import Channel
-from .compiler import fill_new_memory, leave_compiler_alone
 from .loading import StandIns, load_class, signature_of
 from .monitor import OnCPU, Printed, describe, operations_called, ready_made_modules
 from .networks import Entry, build, entries_of, feed, set_entries
@@ -27,7 +26,7 @@ __all__ = ["serve"]
 Answer = tuple[dict[str, Any], bytes]
 
 
-class Child:
+class Responder:
     """Holds the hand-in's class and network between two questions."""
 
     def __init__(self) -> None:
@@ -93,7 +92,7 @@ class Child:
         self.fresh = question.get("fresh", False)
         chosen = question["tensors"]
         answers = []
-        form = ""
+        form = "", ""
         with torch.set_grad_enabled(question.get("grad", True)):
             for setting in values:
                 with self.watched():
@@ -132,7 +131,7 @@ class Child:
             missing = torch.full(entry.tensor.shape, float("nan"))
             flat = (missing if grad is None else grad).detach().double().reshape(-1)
             parts.append(flat if places is None else flat[places])
-        return {"follows": answer.requires_grad}, torch.cat(parts).numpy().tobytes()
+        return {}, torch.cat(parts).numpy().tobytes()
 
     def habits(self, question: dict[str, Any], payload: bytes) -> Answer:
         """What a call does besides: what it prints, keeps, and which operations it calls."""
@@ -155,7 +154,7 @@ class Child:
     def train(self, question: dict[str, Any], payload: bytes) -> Answer:
         """Run the training script for a few steps and tell what it did, in order."""
         torch.set_default_dtype(torch.float32)
-        fill_new_memory(False)
+        torch.use_deterministic_algorithms(False)
         with self.mode:
             return trace_script(question["file"], question["options"], question["steps"]), b""
 
@@ -183,8 +182,7 @@ def serve() -> None:
     os.environ.update(HOME=os.getcwd(), MPLBACKEND="Agg")
     torch.set_num_threads(1)
     # New memory holds NaN instead of what happened to lie there: reading it shows.
-    fill_new_memory(True)
-    leave_compiler_alone()
+    torch.use_deterministic_algorithms(True, warn_only=True)
     stand_ins = StandIns()
     sys.meta_path.append(stand_ins)
     name = "torch.utils.tensorboard"  # needs more than is installed here, and writes files
@@ -195,23 +193,22 @@ def serve() -> None:
     # What is there now is left alone by the collector, and not counted when tensors are.
     gc.collect()
     gc.freeze()
-    child = Child()
-    child.mode.install()
-    child.printed.install()
+    responder = Responder()
+    responder.mode.install()
+    responder.printed.install()
     while True:
         try:
             question, payload = channel.receive()
         except EOFError:
             break
-        do: Callable[[dict[str, Any], bytes], Answer] = getattr(child, question["do"])
-        child.cuda = child.cuda or bool(child.mode.asked)
-        child.mode.asked.clear()
-        before = child.printed.characters
+        do: Callable[[dict[str, Any], bytes], Answer] = getattr(responder, question["do"])
+        responder.cuda = responder.cuda or bool(responder.mode.asked)
+        responder.mode.asked.clear()
         try:
             header, data = do(question, payload)
         except BaseException as error:
             header, data = {"error": describe(error)}, b""
-        header.update(cuda=list(child.mode.asked), characters=child.printed.characters - before)
+        header["cuda"] = responder.mode.asked
         channel.send(header, data)
 
 
