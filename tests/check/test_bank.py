@@ -9,7 +9,7 @@ from check.honest import HONEST as _  # noqa: F401  fills the bank
 
 from digitspan.check.course_rules import Rules
 from digitspan.check.hand_in import Children, check_class
-from digitspan.check.reading.hand_ins import HandIn, Tree
+from digitspan.check.reading.hand_ins import HandIn, written_out
 from digitspan.check.reading.source import read_sources
 from digitspan.check.sandbox.isolation import Limits
 
@@ -40,7 +40,7 @@ def children(tmp_path_factory):
     files = {f"{case.name}/net.py": case.source.encode() for case in MUTANTS + HONEST}
     hand_in = HandIn(tmp_path_factory.getbasetemp(), False, files, read_sources(files), "")
     limits = Limits(seconds=3000)
-    with Tree(hand_in) as tree, Children(tree, "limited", limits) as children:
+    with written_out(hand_in) as tree, Children(tree, "limited", limits) as children:
         yield children
 
 

@@ -4,7 +4,7 @@ import pytest
 from check.bank import lstm
 
 from digitspan.check.hand_in import Children
-from digitspan.check.reading.hand_ins import HandIn, Tree
+from digitspan.check.reading.hand_ins import HandIn, written_out
 from digitspan.check.reading.source import read_sources
 from digitspan.check.sandbox.isolation import Limits
 from digitspan.check.script import check_training
@@ -110,7 +110,7 @@ def trained(tmp_path_factory):
         files[f"train_{number}.py"] = changed(pairs).encode()
     hand_in = HandIn(tmp_path_factory.getbasetemp(), False, files, read_sources(files), "")
     scripts = {source.name: source for source in hand_in.sources}
-    with Tree(hand_in) as tree, Children(tree, "limited", Limits(seconds=600)) as children:
+    with written_out(hand_in) as tree, Children(tree, "limited", Limits(seconds=600)) as children:
 
         def check(name):
             number = list(CASES).index(name)

@@ -135,7 +135,7 @@ _FAULTS = {
     "initial state": {
         "state-starts-at-ones": "The initial state is filled with ones, expected zeros: h(0) = 0.",
         "state-not-at-zero": "There is {what} {state}(0) not at zero, expected zeros.",
-        "state-never-set": "The initial state {state}(0) is never set: it holds whatever lay in "
+        "state-never-set": "The initial state {state}(0) is never set: it holds whatever was in "
         "memory, expected zeros.",
         "state-kept-between-batches": "The state is kept from one batch to the next: the second "
         "call with the same digits gives another answer; expected h(0) = 0 at the start of every "
@@ -154,13 +154,13 @@ _FAULTS = {
         "(2), expected (4) to (10) with four gates and a cell state.",
     },
     "memory": {
-        "tensors-pile-up": "Each call keeps more tensors than the one before, as a list that "
-        "grows with every forward does: a long training runs out of memory.",
+        "tensors-pile-up": "Each call keeps more tensors than the one before, like a list that "
+        "grows with every forward: a long training runs out of memory.",
     },
     "missing": {
         "class-missing": "There is no class {name}: expected it in part1/{path}, with a method "
         "forward.",
-        "code-missing": "There is neither a .py file nor a notebook in it.",
+        "code-missing": "There is no .py file and no notebook in it.",
         "script-missing": "There is no training script: expected part1/train.py.",
     },
     "name": {
@@ -168,7 +168,7 @@ _FAULTS = {
         "pdf-name": "The PDF is called {name}, expected Surname-Matriculation.pdf.",
     },
     "no answer": {
-        "timeout": "timeout: the code does not come to an end within its time.",
+        "timeout": "timeout: the code does not finish in time.",
         "out-of-memory": "out of memory: the code asks for more than it may have.",
         "too-much-output": "too much output: the code prints or writes more than it may.",
         "no-answer": "no answer: the code ended the process instead of answering.",
@@ -210,11 +210,11 @@ _FAULTS = {
     "parameter": {
         "asks-for-no-gradient": "{tensor} asks for no gradient (requires_grad=False), so it is "
         "never trained; expected torch.nn.Parameter.",
-        "not-a-parameter": "{tensor} is no Parameter of the module, so it is never trained; "
+        "not-a-parameter": "{tensor} is not a Parameter of the module, so it is never trained; "
         "expected torch.nn.Parameter.",
     },
     "pdf": {
-        "pdf-missing": "There is no PDF in it: expected the report, Surname-Matriculation.pdf.",
+        "pdf-missing": "There is no PDF: expected the report, Surname-Matriculation.pdf.",
         "pdf-damaged": "The PDF cannot be read: {error}.",
         "pdf-without-text": "The PDF has hardly any text in it: a scan cannot be searched or "
         "copied.",
@@ -243,9 +243,9 @@ _FAULTS = {
     },
     "ready-made": {
         "ready-made-layer": "torch.nn.{layer} (or its functional twin) is used; the sheet asks "
-        "for matrix products of one's own.",
+        "for your own matrix products.",
         "ready-made-layer-called": "The network uses torch.nn.{layer} or its functional twin when "
-        "it runs; the sheet asks for matrix products of one's own.",
+        "it runs; the sheet asks for your own matrix products.",
     },
     "result": {
         "several-results": "forward returns several things instead of one tensor: expected the "
@@ -256,7 +256,7 @@ _FAULTS = {
         "cannot-be-fed": "{name} does not run on a batch of digits, in whatever layout{reason}",
         "fails-on-some-digits": "The network runs on some digits and fails on others: {error}",
         "second-call-fails": "The second call fails: {error}",
-        "not-a-module": "{name} is no torch.nn.Module, so it has no parameters to train.",
+        "not-a-module": "{name} is not a torch.nn.Module, so it has no parameters to train.",
         "script-fails": "The training script stops {when}: {error}",
         "script-not-python": "{path} cannot be run: {error}.",
         "script-wrong-encoding": "{path} cannot be run: {error}; expected UTF-8.",
@@ -292,10 +292,10 @@ _FAULTS = {
 _REMARKS = {
     "accuracy": {
         "accuracy-of-the-training-batch": "The accuracy is that of the batch that was just "
-        "trained on; fresh palindromes would say more.",
+        "trained on; accuracy on fresh palindromes would say more.",
     },
     "caches": {
-        "caches-handed-in": "{count} files are caches or of the system, and do not belong into a "
+        "caches-handed-in": "{count} files are caches or system files, and do not belong in a "
         "hand-in.",
     },
     "clip": {
@@ -358,17 +358,17 @@ _REMARKS = {
         "script-takes-no-step": "The training script took no step of an optimiser here.",
     },
     "seed": {
-        "no-seed": "No seed is set: the numbers of the report cannot be had again.",
+        "no-seed": "No seed is set: the numbers of the report cannot be reproduced.",
     },
     "softmax": {
-        "log-softmax-in-forward": "forward returns log_softmax(p): harmless, for softmax of it is "
-        "the same; with it belongs the loss NLLLoss.",
+        "log-softmax-in-forward": "forward returns log_softmax(p): harmless, as its softmax is "
+        "the same; the loss that goes with it is NLLLoss.",
         "softmax-undone-by-the-script": "forward returns softmax(p); the training script takes "
         "care of it.",
     },
     "start": {
-        "start-value-missing": "{tensors} never given a start value: what lies in memory is "
-        "taken, and may be anything.",
+        "start-value-missing": "{tensors} never given a start value: whatever was in memory is "
+        "used.",
     },
     "step interface": {
         "one-step-a-call": "forward takes one step a call; the loop over time is outside.",

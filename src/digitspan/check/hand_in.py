@@ -14,7 +14,7 @@ from digitspan.check.course_rules import Rules
 from digitspan.check.findings import NETWORKS, Findings, Report, Section
 from digitspan.check.network.identify import check_network
 from digitspan.check.package import check_package
-from digitspan.check.reading.hand_ins import HandIn, Tree, read_hand_in
+from digitspan.check.reading.hand_ins import HandIn, read_hand_in, written_out
 from digitspan.check.reading.source import (
     Candidate,
     candidates,
@@ -58,7 +58,7 @@ def check_hand_in(path: Path, level: str, limits: Limits, rules: Rules) -> Repor
         classes = dict.fromkeys(NETWORKS, Section(decided=False))
         training = Section(decided=False)
     else:
-        with Tree(hand_in) as tree, Children(tree, level, limits) as children:
+        with written_out(hand_in) as tree, Children(tree, level, limits) as children:
             script = script_of(hand_in.sources)
             alone = {name: check_class(children, hand_in, name, rules) for name in NETWORKS}
             trained = check_training(children.usable(), script)

@@ -284,9 +284,7 @@ def _source(name: str, path: str, text: str) -> Source:
     """A source with its syntax tree."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return Source(name, path, text, ast.parse(text), "", 0)
+        return Source(name, path, text, _parsed(text), "", 0)
     except SyntaxError as error:
         conflict = _CONFLICT.search(text)
         if conflict:
@@ -357,12 +355,17 @@ _OTHER_LANGUAGE = re.compile(
 def _is_python(text: str) -> bool:
     """Whether a text is Python 3."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
+        _parsed(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
+
+
+def _parsed(text: str) -> ast.Module:
+    """The syntax tree of a text, without the warnings about it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
 
 
 _WANTED = {

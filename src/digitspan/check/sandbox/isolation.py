@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import digitspan
 from digitspan.errors import UsageError
 
 __all__ = ["LEVELS", "START_SECONDS", "Limits", "best_level", "require_level", "start_behind_wall"]
@@ -84,7 +85,7 @@ def start_behind_wall(
         limits: what the child may use.
     """
     user = _ordinary_user()
-    for path in [program, *program.rglob("*")]:
+    for path in (program, *program.rglob("*"), hand_in, *hand_in.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     python = [sys.executable, "-I", "-B", "-c", _START, *_limit_words(limits, user)]
     if level == "limited":
@@ -119,19 +120,7 @@ def _bubblewrap_works() -> bool:
     """Whether bubblewrap is here and allowed to make a sandbox with our Python in it."""
     if shutil.which("bwrap") is None:
         return False
-    command = [*_walls(), "--", sys.executable, "-I", "-c", "pass"]
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            timeout=20,
-            env=_environment(),
-            check=False,
-            **_as_user(_ordinary_user()),
-        )
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return done.returncode == 0
+    return _works([*_walls(), "--", sys.executable, "-I", "-c", "pass"], _ordinary_user())
 
 
 def _walls() -> list[str]:
@@ -152,7 +141,7 @@ def _walls() -> list[str]:
             command += ["--symlink", os.readlink(folder), folder]
         else:
             command += ["--ro-bind-try", folder, folder]
-    package = Path(__file__).resolve().parents[2]
+    package = Path(digitspan.__file__).resolve().parent
     if any(package.is_relative_to(folder) for folder in folders):
         command += ["--tmpfs", str(package)]
     return [*command, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
@@ -195,19 +184,17 @@ def _ordinary_user() -> int | None:
     nobody = 65534
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return None
+    return nobody if _works([sys.executable, "-I", "-c", "import numpy"], nobody) else None
+
+
+def _works(command: list[str], user: int | None) -> bool:
+    """Whether a command, run as a child would be, ends without an error."""
+    rest: dict[str, Any] = {"env": _environment(), "cwd": "/", **_as_user(user)}
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", "import numpy"],
-            capture_output=True,
-            timeout=30,
-            env=_environment(),
-            cwd="/",
-            check=False,
-            **_as_user(nobody),
-        )
+        done = subprocess.run(command, capture_output=True, timeout=30, check=False, **rest)
     except (OSError, subprocess.SubprocessError):
-        return None
-    return nobody if done.returncode == 0 else None
+        return False
+    return done.returncode == 0
 
 
 def _tasks_of(user: int) -> int:

@@ -226,12 +226,11 @@ class ChildProcess:
 
     def _lost(self, code: str) -> ChildLost:
         """End the child, and say why it is given up."""
-        self.lost = True
         self._kill()
         return ChildLost(code)
 
     def end(self) -> None:
-        """End the child, from whichever thread."""
+        """End the child and everything in its session, from whichever thread."""
         self.lost = True
         process = self._process
         if process is not None:
@@ -239,18 +238,15 @@ class ChildProcess:
                 os.killpg(process.pid, signal.SIGKILL)
 
     def _kill(self) -> None:
-        """End the child and everything in its session."""
-        process = self._process
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
+        """End the child and wait for its end."""
+        self.end()
+        process, self._process = self._process, None
+        if process is not None:
+            process.wait()
+            for stream in (process.stdin, process.stdout):
                 with contextlib.suppress(OSError):
-                    stream.close()
-        self._process = None
+                    if stream is not None:
+                        stream.close()
 
 
 def end_all() -> None:

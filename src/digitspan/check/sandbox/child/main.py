@@ -89,23 +89,21 @@ class Responder:
     def run(self, question: dict[str, Any], payload: bytes) -> Answer:
         """Answers to the same digits under many settings of the numbers, shape (R, B, K)."""
         digits, values = _unpack(question, payload)
-        self.fresh = question.get("fresh", False)
-        chosen = question["tensors"]
+        self.fresh = question["fresh"]
         answers = []
         form = "", ""
-        with torch.set_grad_enabled(question.get("grad", True)):
+        with torch.set_grad_enabled(question["grad"]):
             for setting in values:
                 with self.watched():
-                    if self.fresh:
-                        self._rebuild()
-                    set_entries([self.entries[i] for i in chosen], setting, question["kept"])
-                    for _ in range(question.get("repeats", 1)):
+                    chosen = self._set(question, setting, rebuild=self.fresh)
+                    for _ in range(question["repeats"]):
                         answer, form = feed(self.network, digits, question["how"])
                 answers.append(answer.detach().double().numpy().copy())
-        dtypes = {answer.dtype, *(self.entries[i].tensor.dtype for i in chosen)}
+        dtypes = {answer.dtype, *(entry.tensor.dtype for entry in chosen)}
         single = bool(dtypes & {torch.float32, torch.float16, torch.bfloat16})
         shape = [len(answers), *answers[0].shape]
-        return {"shape": shape, "form": form, "single": single}, _bytes(answers)
+        data = np.stack(answers).astype(np.float64).tobytes()
+        return {"shape": shape, "form": form, "single": single}, data
 
     def gradient(self, question: dict[str, Any], payload: bytes) -> Answer:
         """The gradient of a weighted sum of the answers, shape (P,); NaN where there is none."""
@@ -113,15 +111,11 @@ class Responder:
         weights = torch.as_tensor(
             np.frombuffer(bytes.fromhex(question["weights"]), dtype=np.float64).copy()
         )
-        chosen = [self.entries[i] for i in question["tensors"]]
         with torch.enable_grad(), self.watched():
-            if self.fresh:
-                self._rebuild()
-                chosen = [self.entries[i] for i in question["tensors"]]
-            set_entries(chosen, values[0], question["kept"])
+            chosen = self._set(question, values[0], rebuild=self.fresh)
             for entry in chosen:
                 entry.tensor.grad = None
-            for _ in range(question.get("repeats", 1)):
+            for _ in range(question["repeats"]):
                 answer, _ = feed(self.network, digits, question["how"])
                 if answer.requires_grad:
                     (answer.double().reshape(-1) * weights).sum().backward()
@@ -139,17 +133,15 @@ class Responder:
         how = question["how"]
         before = self.printed.characters
         with self.watched():
-            self._rebuild()
-            chosen = [self.entries[i] for i in question["tensors"]]
-            set_entries(chosen, values[0], question["kept"])
+            self._set(question, values[0], rebuild=True)
             feed(self.network, digits, how)
             printed = self.printed.characters - before
             called = operations_called(lambda: feed(self.network, digits, how))
-            kept = []
+            alive = []
             for _ in range(4):
                 feed(self.network, digits, how)
-                kept.append(_tensors_alive())
-        return {"printed": printed, "called": called[:500], "tensors_alive": kept}, b""
+                alive.append(_tensors_alive())
+        return {"printed": printed, "called": called[:500], "tensors_alive": alive}, b""
 
     def train(self, question: dict[str, Any], payload: bytes) -> Answer:
         """Run the training script for a few steps and tell what it did, in order."""
@@ -170,6 +162,16 @@ class Responder:
         """Construct the network again."""
         self.network = build(self.network_class, self.arguments)
         self.entries = entries_of(self.network)
+
+    def _set(
+        self, question: dict[str, Any], values: torch.Tensor, *, rebuild: bool
+    ) -> list[Entry]:
+        """Write numbers into the tensors that are asked for; returns these."""
+        if rebuild:
+            self._rebuild()
+        chosen = [self.entries[i] for i in question["tensors"]]
+        set_entries(chosen, values, question["kept"])
+        return chosen
 
 
 def serve() -> None:
@@ -228,8 +230,3 @@ def _unpack(question: dict[str, Any], payload: bytes) -> tuple[torch.Tensor, tor
         torch.as_tensor(digits.reshape(batch, steps).copy()),
         torch.as_tensor(values.reshape(settings, -1).copy()),
     )
-
-
-def _bytes(answers: list[Any]) -> bytes:
-    """Answers of the same shape, one after the other."""
-    return np.stack(answers).astype(np.float64).tobytes()

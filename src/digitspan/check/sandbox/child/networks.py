@@ -66,9 +66,7 @@ def entries_of(network: Any) -> list[Entry]:
     return found
 
 
-def set_entries(
-    entries: list[Entry], values: torch.Tensor, kept: list[list[int] | None] | None = None
-) -> None:
+def set_entries(entries: list[Entry], values: torch.Tensor, kept: list[list[int] | None]) -> None:
     """Write numbers, shape (P,), into the tensors, one after the other.
 
     Args:
@@ -78,7 +76,7 @@ def set_entries(
     """
     start = 0
     with torch.no_grad():
-        for entry, places in zip(entries, kept or [None] * len(entries), strict=True):
+        for entry, places in zip(entries, kept, strict=True):
             count = entry.tensor.numel() if places is None else len(places)
             part = values[start : start + count]
             if places is not None:
@@ -120,19 +118,11 @@ def _feed_steps(
     result: Any = None
     for t in range(digits.shape[1]):
         x = encoded[:, t]
-        if how["axes"] == "B":
-            x = x.squeeze(-1)
-        elif how["axes"] == "DB":
-            x = x.T
-        elif how["axes"] == "1BD":
-            x = x.unsqueeze(0)
-        elif how["axes"] == "B1D":
-            x = x.unsqueeze(1)
-        result = network(x, *states)
+        orders = {"BD": x, "B": x.reshape(-1), "DB": x.T, "1BD": x[None], "B1D": x[:, None]}
+        result = network(orders[how["axes"]], *states)
         if states:
             states = _next_states(result, digits.shape[0], how)
-    answer, form = _answer(result, digits.shape[0], 1, how["classes"], tuple_is_fine=bool(states))
-    return answer, form
+    return _answer(result, digits.shape[0], 1, how["classes"], tuple_is_fine=bool(states))
 
 
 def _next_states(result: Any, batch: int, how: dict[str, Any]) -> list[Any]:
@@ -153,22 +143,15 @@ def _next_states(result: Any, batch: int, how: dict[str, Any]) -> list[Any]:
 
 def _states(network: Any, batch: int, how: dict[str, Any]) -> list[Any]:
     """The states before the first digit: zeros, in the shapes asked for."""
-    hidden = how.get("hidden", 0)
-    shapes = {
-        "BN": (batch, hidden),
-        "NB": (hidden, batch),
-        "1N": (1, hidden),
-        "N": (hidden,),
-        "1BN": (1, batch, hidden),
-    }
+    sizes = {"B": batch, "N": how["hidden"], "1": 1}
     states: list[Any] = []
-    for kind in how.get("states") or []:
+    for kind in how["states"]:
         if kind == "none":
             states.append(None)
         elif kind.isdigit():
             states.append(int(kind))
         else:
-            states.append(torch.zeros(shapes[kind]))
+            states.append(torch.zeros([sizes[axis] for axis in kind]))
     return [tuple(states)] if how.get("grouped") and states else states
 
 
