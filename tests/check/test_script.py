@@ -62,6 +62,7 @@ WRONG = {
     "Adam": ([("RMSprop", "Adam")], "The optimiser is Adam"),
     "never filled in": ([(BACKWARD, ""), (STEP, "")], "never calls backward()"),
     "name error": ([("criterion(", "criterian(")], "NameError"),
+    "backward twice": ([(BACKWARD, BACKWARD + BACKWARD)], "backward through the graph"),
 }
 ODD = {
     "cuda without asking": (

@@ -253,7 +253,7 @@ _FAULTS = {
     },
     "runs": {
         "cannot-be-constructed": "{name} cannot be constructed{reason}",
-        "cannot-be-fed": "{name} does not run on a batch of digits, in whatever layout{reason}",
+        "cannot-be-fed": "{name} does not run on a batch of digits, in any layout{reason}",
         "fails-on-some-digits": "The network runs on some digits and fails on others: {error}",
         "second-call-fails": "The second call fails: {error}",
         "not-a-module": "{name} is not a torch.nn.Module, so it has no parameters to train.",

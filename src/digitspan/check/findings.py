@@ -1,4 +1,4 @@
-"""What a check finds, and how it is told: findings, verdicts, and the shape of the JSON."""
+"""What a check finds: findings, verdicts, and the shape of the JSON."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ from digitspan.check.reading.hand_ins import HandIn, read_hand_in, written_out
 from digitspan.check.reading.source import (
     Candidate,
     candidates,
+    given_full_length,
     known_library,
     numbers_in,
     ready_made_calls,
     resets_between_batches,
     script_of,
-    told_longer,
     works_when_imported,
 )
 from digitspan.check.sandbox.isolation import Limits
@@ -122,7 +122,7 @@ def check_class(children: Children, hand_in: HandIn, name: str, rules: Rules) ->
     child.cuda.clear()
     try:
         options = list(plans(numbers_in(candidate)))
-        if told_longer(hand_in.sources, candidate.name):
+        if given_full_length(hand_in.sources, candidate.name):
             options = [*(dataclasses.replace(plan, longer=1) for plan in options), *options]
         decided = _run_checks(child, candidate, kind, findings, rules, options)
     except ChildLost as lost:
@@ -338,7 +338,7 @@ def _ruled(section: Section, rules: Rules) -> Section:
 
 
 def _parameters(header: dict[str, Any], name: str) -> list[list[Any]]:
-    """The parameters that the child told of, where they have the right form."""
+    """The parameters that the child listed, where they have the right form."""
     listed = header.get(name)
     if not isinstance(listed, list):
         return []

@@ -82,11 +82,11 @@ class _View(NamedTuple):
     faults: list[Fault]
     """What is wrong with this way."""
     arrangement: int = 0
-    """Of the remote."""
+    """Of the network's numbers, where only some of its units are looked at."""
     table: str = ""
     """The tensor that digits are looked up in before they enter; empty: none."""
     free: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
-    """Which of the remote's numbers the network has, where the table's are held."""
+    """Which of all numbers this one has, where those of a table are fixed."""
 
 
 def _identify(remote: RemoteNetwork, behaviour: Behaviour, kind: str) -> Verified:
@@ -120,7 +120,7 @@ def _identify(remote: RemoteNetwork, behaviour: Behaviour, kind: str) -> Verifie
 def _verified(
     remote: RemoteNetwork, view: _View, roles: Roles, faults: list[Fault], kind: str
 ) -> Verified:
-    """What was found, told for all numbers of the remote."""
+    """What was found, for all numbers of the network."""
     remote.arrange(view.arrangement)
     if view.free is not None:
         of = np.full(remote.count, -1)

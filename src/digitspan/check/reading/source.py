@@ -16,6 +16,7 @@ __all__ = [
     "Candidate",
     "Source",
     "candidates",
+    "given_full_length",
     "known_library",
     "line_at",
     "numbers_in",
@@ -23,7 +24,6 @@ __all__ = [
     "ready_made_calls",
     "resets_between_batches",
     "script_of",
-    "told_longer",
     "works_when_imported",
 ]
 
@@ -232,7 +232,7 @@ def line_at(text: str, position: int) -> int:
     return text.count("\n", 0, position) + 1
 
 
-def told_longer(sources: list[Source], class_name: str) -> bool:
+def given_full_length(sources: list[Source], class_name: str) -> bool:
     """Whether a class is constructed with a length of one more, T instead of the T - 1 digits fed.
 
     That is, its first argument, or one called like a length, is `... + 1`, directly or by a name.

@@ -226,14 +226,14 @@ class RemoteNetwork:
 
 
 def hidden_size(tensors: list[Tensor], plan: Plan) -> int:
-    """N: what the constructor was told, or the size that is written into the code.
+    """N: what the constructor was given, or the size that is written into the code.
 
     That is the smallest with which the length of every axis can be explained.
     """
     axes = {size for tensor in tensors for size in tensor.shape}
-    told = plan.hidden
-    if axes & {told, 2 * told, 3 * told, 4 * told}:
-        return told
+    given = plan.hidden
+    if axes & {given, 2 * given, 3 * given, 4 * given}:
+        return given
     known = {1, 10, plan.batch, plan.steps, plan.inputs}
     for size in sorted(axes):
         explained = known | {size * gates for gates in (1, 2, 3, 4)}
@@ -241,7 +241,7 @@ def hidden_size(tensors: list[Tensor], plan: Plan) -> int:
         if size > 1 and axes <= explained and any(size in tensor.shape for tensor in tensors):
             if size not in known or (size, size) in {tensor.shape for tensor in tensors}:
                 return size
-    return told
+    return given
 
 
 def _few_units(tensor: Tensor, hidden: int, units: int, state_first: bool) -> Tensor:

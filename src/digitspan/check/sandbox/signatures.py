@@ -28,13 +28,13 @@ class Plan:
     hidden: int
     """N."""
     inputs: int
-    """D, as the constructor is told."""
+    """D, as the constructor is given it."""
     steps: int = 5
     """Digits fed, T - 1."""
     classes: int = 10
     """K."""
     longer: int = 0
-    """How much more than `steps` the constructor is told as the length."""
+    """How much more than `steps` the constructor is given as the length."""
 
 
 def plans(written: list[int]) -> Iterator[Plan]:
