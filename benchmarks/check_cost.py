@@ -20,7 +20,7 @@ from pathlib import Path
 import digitspan.part1
 from digitspan.check.course import Settings, check_many
 from digitspan.check.course_rules import read_rules
-from digitspan.check.sandbox.process import Limits, require_level
+from digitspan.check.sandbox.isolation import Limits, require_level
 
 PART1 = Path(digitspan.part1.__file__).parent
 FAULT = ("c = g * i + c * f", "c = g * i")

@@ -443,11 +443,11 @@ def plant_gradients() -> None:
             ),
         ),
     )
-    wrong("rnn-no-parameter", "rnn", source, "is no Parameter")
+    wrong("rnn-no-parameter", "rnn", source, "is not a Parameter")
     source = lstm("separate", replace=(
         ("nn.Parameter(torch.randn(num_hidden, num_hidden) * 0.1)",
          "(nn.Parameter(torch.randn(num_hidden, num_hidden)) * 0.1)"),))  # fmt: skip
-    wrong("lstm-wrapped", "lstm", source, "is no Parameter")
+    wrong("lstm-wrapped", "lstm", source, "is not a Parameter")
     frozen = (("torch.randn(num_hidden, num_hidden) * 0.1)",
                "torch.randn(num_hidden, num_hidden) * 0.1, requires_grad=False)"),)  # fmt: skip
     wrong("rnn-frozen", "rnn", rnn("separate", replace=frozen), "asks for no gradient")

@@ -165,6 +165,7 @@ ESCAPES = {
     "command lines": "1 / any('pytest' in open(f'/proc/{{p}}/cmdline').read() for p in "
     "os.listdir('/proc') if p.isdigit())",
     "the equations": "import digitspan.check.network.equations",
+    "the sheet's own code": "import digitspan.part1.lstm",
     "passwords": "open('/etc/shadow').read()",
     "write outside": "open('{folder}/written', 'w').write('x')",
     "write into the system": "open('/usr/written', 'w').write('x')",

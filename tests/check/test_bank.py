@@ -9,9 +9,9 @@ from check.honest import HONEST as _  # noqa: F401  fills the bank
 
 from digitspan.check.course_rules import Rules
 from digitspan.check.hand_in import Children, check_class
-from digitspan.check.reading.hand_ins import HandIn, Tree
+from digitspan.check.reading.hand_ins import HandIn, written_out
 from digitspan.check.reading.source import read_sources
-from digitspan.check.sandbox.process import Limits
+from digitspan.check.sandbox.isolation import Limits
 
 CLASSES = {"rnn": "VanillaRNN", "lstm": "LSTM"}
 NO_RULES = Rules({}, frozenset())
@@ -40,7 +40,7 @@ def children(tmp_path_factory):
     files = {f"{case.name}/net.py": case.source.encode() for case in MUTANTS + HONEST}
     hand_in = HandIn(tmp_path_factory.getbasetemp(), False, files, read_sources(files), "")
     limits = Limits(seconds=3000)
-    with Tree(hand_in) as tree, Children(tree, "limited", limits) as children:
+    with written_out(hand_in) as tree, Children(tree, "limited", limits) as children:
         yield children
 
 
@@ -78,3 +78,10 @@ def test_honest_network_has_no_fault(children, case):
     assert case.says in " ".join(finding.message for finding in section.findings)
     if not case.says:
         assert section.findings == ()
+
+
+@pytest.mark.parametrize("case", marked(MUTANTS + HONEST, FAST_MUTANTS[::6] + HONEST[:1]))
+def test_verdict_hangs_on_no_sentence(children, case, no_sentences):
+    section = checked(children, case)
+    assert section.verdict == ("pass" if case in HONEST else "fail")
+    assert {finding.message for finding in section.findings} <= {"word"}

@@ -13,7 +13,7 @@ from check.bank import HEADER, SIGNATURE, lstm, rnn
 import digitspan.part1.lstm
 from digitspan.check import course
 from digitspan.check.findings import Finding, Report, Section
-from digitspan.check.sandbox.process import Limits, best_level
+from digitspan.check.sandbox.isolation import Limits, best_level
 from digitspan.check.table import as_csv
 from digitspan.commands.check import add_options, run
 from digitspan.errors import UsageError
@@ -164,7 +164,7 @@ def test_fault_of_ours_is_no_verdict(tmp_path, monkeypatch):
 
 
 def test_csv_is_no_formula():
-    finding = Finding("bias", "fault", "lstm.py", 3, "wrong")
+    finding = Finding("bias-missing", "bias", "fault", "lstm.py", 3, "wrong")
     section = Section((finding,))
     report = Report(
         "=evil()", "limited", {"VanillaRNN": section, "LSTM": section}, section, section
@@ -175,7 +175,7 @@ def test_csv_is_no_formula():
 
 
 def test_isolation_that_the_machine_cannot_give_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("digitspan.check.sandbox.process._bubblewrap_works", lambda: False)
+    monkeypatch.setattr("digitspan.check.sandbox.isolation._bubblewrap_works", lambda: False)
     with pytest.raises(UsageError, match="needs bubblewrap"):
         check(folder_of(tmp_path / "h", lstm="x = 1"), "--isolation", "isolated")
 

@@ -10,9 +10,10 @@ from check.hostile import ANSWERS, ESCAPES, FLOODS, FORGERIES, LOOPS, MARKER, tr
 
 from digitspan.check.course_rules import Rules
 from digitspan.check.hand_in import Children, check_class
-from digitspan.check.reading.hand_ins import HandIn, Tree
+from digitspan.check.reading.hand_ins import HandIn, written_out
 from digitspan.check.reading.source import read_sources
-from digitspan.check.sandbox.process import LEVELS, MOST_STOLEN, Limits, best_level
+from digitspan.check.sandbox.isolation import LEVELS, Limits, best_level
+from digitspan.check.sandbox.process import MOST_STOLEN
 
 SECONDS = 4.0
 needs_isolation = pytest.mark.skipif(
@@ -24,7 +25,7 @@ def checked(source, level, seconds=SECONDS):
     """The section of a hostile lstm.py, and the seconds from the child's start to its end."""
     files = {"part1/lstm.py": source.encode()}
     hand_in = HandIn(None, False, files, read_sources(files), "")
-    with Tree(hand_in) as tree, Children(tree, level, Limits(seconds=seconds)) as children:
+    with written_out(hand_in) as tree, Children(tree, level, Limits(seconds=seconds)) as children:
         children.usable()
         start = time.monotonic()
         section = check_class(children, hand_in, "LSTM", Rules({}, frozenset()))

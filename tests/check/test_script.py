@@ -4,9 +4,9 @@ import pytest
 from check.bank import lstm
 
 from digitspan.check.hand_in import Children
-from digitspan.check.reading.hand_ins import HandIn, Tree
+from digitspan.check.reading.hand_ins import HandIn, written_out
 from digitspan.check.reading.source import read_sources
-from digitspan.check.sandbox.process import Limits
+from digitspan.check.sandbox.isolation import Limits
 from digitspan.check.script import check_training
 
 SCRIPT = """\
@@ -62,6 +62,7 @@ WRONG = {
     "Adam": ([("RMSprop", "Adam")], "The optimiser is Adam"),
     "never filled in": ([(BACKWARD, ""), (STEP, "")], "never calls backward()"),
     "name error": ([("criterion(", "criterian(")], "NameError"),
+    "backward twice": ([(BACKWARD, BACKWARD + BACKWARD)], "backward through the graph"),
 }
 ODD = {
     "cuda without asking": (
@@ -110,7 +111,7 @@ def trained(tmp_path_factory):
         files[f"train_{number}.py"] = changed(pairs).encode()
     hand_in = HandIn(tmp_path_factory.getbasetemp(), False, files, read_sources(files), "")
     scripts = {source.name: source for source in hand_in.sources}
-    with Tree(hand_in) as tree, Children(tree, "limited", Limits(seconds=600)) as children:
+    with written_out(hand_in) as tree, Children(tree, "limited", Limits(seconds=600)) as children:
 
         def check(name):
             number = list(CASES).index(name)

@@ -7,9 +7,10 @@ from check.whole import WHOLE, zipped
 
 from digitspan.check.course_rules import Rules
 from digitspan.check.hand_in import check_hand_in
-from digitspan.check.sandbox.process import Limits, best_level
+from digitspan.check.sandbox.isolation import Limits, best_level
 
 FAST = ("loops over names", "a notebook alone")
+FAST_WORDLESS = ("softmax inside, its logarithm outside", "a state reset by the script")
 
 
 def write(folder, files):
@@ -39,15 +40,23 @@ def assert_says(section, expected):
         assert section.findings == (), text
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in WHOLE],
-)
+def checked(name, folder):
+    """The report on one of the hand-ins, as a ZIP."""
+    path = folder / "Doe-123456.zip"
+    path.write_bytes(zipped(WHOLE[name].files))
+    return check_hand_in(path, best_level(), Limits(), Rules({}, frozenset()))
+
+
+def names(fast):
+    """The names as parameters; all but a few are slow."""
+    marked = [pytest.param(n, marks=[] if n in fast else [pytest.mark.slow]) for n in WHOLE]
+    return pytest.mark.parametrize("name", marked)
+
+
+@names(FAST)
 def test_whole_hand_in_is_judged_by_what_is_true_of_it(name, tmp_path):
     whole = WHOLE[name]
-    path = tmp_path / "Doe-123456.zip"
-    path.write_bytes(zipped(whole.files))
-    report = check_hand_in(path, best_level(), Limits(), Rules({}, frozenset()))
+    report = checked(name, tmp_path)
     for section, expected in (
         (report.classes["VanillaRNN"], whole.rnn),
         (report.classes["LSTM"], whole.lstm),
@@ -55,4 +64,14 @@ def test_whole_hand_in_is_judged_by_what_is_true_of_it(name, tmp_path):
     ):
         assert_says(section, expected)
     assert whole.package in said(report.package)
-    assert Path(report.hand_in) == path
+    assert Path(report.hand_in) == tmp_path / "Doe-123456.zip"
+
+
+@names(FAST_WORDLESS)
+def test_verdicts_hang_on_no_sentence(name, tmp_path, no_sentences):
+    whole = WHOLE[name]
+    report = checked(name, tmp_path)
+    expected = [words.partition(" ")[0] for words in (whole.rnn, whole.lstm, whole.training)]
+    sections = [*report.classes.values(), report.training]
+    assert [section.verdict for section in sections] == expected
+    assert {f.message for section in sections for f in section.findings} <= {"word"}

@@ -302,7 +302,7 @@ WHOLE["type hints in one file"] = Whole(
         ),
         "__MACOSX/assignment_2_Jane Doe/part1/._networks.py": b"\0\5\x16\7",
     },
-    package="caches or of the system",
+    package="caches or system files",
 )
 
 # Everything in one script that works at module level, sizes from a global config.
@@ -493,7 +493,7 @@ WHOLE["a ZIP in a ZIP"] = Whole(
             {**COURSE, "part1/vanilla_rnn.py": LOOP_RNN, "part1/lstm.py": LIST_LSTM}
         )
     },
-    lstm="fail is no Parameter of the module",
+    lstm="fail is not a Parameter of the module",
     package="ZIP inside the ZIP",
 )
 

@@ -5,13 +5,8 @@ from __future__ import annotations
 import pytest
 
 from digitspan.errors import UsageError
-from digitspan.handin.answers import (
-    QUESTIONS,
-    built_in,
-    fill,
-    read_answers,
-    write_answers,
-)
+from digitspan.handin.answers import built_in, fill, read_answers, write_answers
+from digitspan.sheet.questions import PARTS
 
 
 @pytest.fixture
@@ -80,7 +75,7 @@ def test_dollars_are_formulas_or_nothing(folder, text, read):
 def test_answers_are_not_written_over_others(folder):
     with pytest.raises(UsageError, match=r"1\.1\.md is there already"):
         write_answers(folder)
-    assert len(write_answers(folder, overwrite=True)) == len(QUESTIONS)
+    assert len(write_answers(folder, overwrite=True)) == len(PARTS)
 
 
 def test_an_unknown_value_is_named_with_the_nearest_one():

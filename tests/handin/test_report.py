@@ -20,11 +20,12 @@ import numpy as np
 import pytest
 
 import digitspan
-from digitspan.handin.answers import QUESTIONS, built_in
+from digitspan.handin.answers import built_in
 from digitspan.handin.assemble import build
 from digitspan.handin.proofread import missing_from_pdf, pages_of
-from digitspan.handin.sheet_rules import POINTS, broken_rules
+from digitspan.handin.sheet_rules import broken_rules
 from digitspan.look import bptt
+from digitspan.sheet.questions import PARTS, POINTS
 
 PART1 = Path(digitspan.__file__).parent / "part1"
 
@@ -251,6 +252,6 @@ def test_own_words_stand_in_the_report(material, author):
     with zipfile.ZipFile(io.BytesIO(build(material, author, own))) as archive:
         pages = pages_of(archive.read(f"{author.stem}.pdf"))
     text = re.sub(r"\s+", " ", " ".join(pages))
-    for question in QUESTIONS:
+    for question in PARTS:
         assert f"Own words on {question}, S50 10." in text
     assert "Figure 5." in text

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from digitspan import __version__
 from digitspan.check.course_rules import Rules
-from digitspan.check.findings import Finding, Report, Section
+from digitspan.check.findings import NETWORKS, Finding, Findings, Report, Section
 from digitspan.check.hand_in import check_hand_in
 from digitspan.check.reading.archive import ArchiveRefused, read_folder
-from digitspan.check.sandbox.process import Limits, end_all
+from digitspan.check.sandbox.isolation import Limits
+from digitspan.check.sandbox.process import end_all
 from digitspan.check.table import as_csv
 from digitspan.files import require_writable_folder, write_whole
 
@@ -51,7 +52,7 @@ def check_many(
         KeyboardInterrupt: after ending what runs; what is finished is kept.
         UsageError: where `settings.out` cannot be written.
     """
-    kept = _Kept(settings.out)
+    kept = _ReportStore(settings.out)
     reports: dict[Path, Report] = {}
     waiting: dict[Future[Report], tuple[Path, str]] = {}
     stop = threading.Event()
@@ -97,17 +98,14 @@ def _checked(path: Path, settings: Settings) -> Report:
     try:
         return check_hand_in(path, settings.level, settings.limits, settings.rules)
     except Exception as error:
-        message = (
-            f"The check itself broke on this hand-in ({type(error).__name__}: "
-            f"{str(error)[:150]}); a person has to look."
-        )
-        finding = Finding("no answer", "remark", "", 0, message)
-        unknown = Section((finding,), decided=False)
-        classes = {"VanillaRNN": unknown, "LSTM": unknown}
+        findings = Findings()
+        findings.add("check-broke", error=f"{type(error).__name__}: {str(error)[:150]}")
+        unknown = findings.section(decided=False)
+        classes = dict.fromkeys(NETWORKS, unknown)
         return Report(str(path), settings.level, classes, unknown, unknown)
 
 
-class _Kept:
+class _ReportStore:
     """Reports kept on disk, one line each, so that an interrupted check goes on.
 
     Args:

@@ -20,11 +20,11 @@ from digitspan.errors import UsageError, one_of
 __all__ = ["RULES", "Rules", "read_rules"]
 
 RULES = {
-    "accuracy": "the accuracy is measured on palindromes that were not just trained on",
-    "absolute path": "files are found relative to the hand-in",
+    "absolute path": "files are named by paths relative to the hand-in",
+    "accuracy": "accuracy is measured on palindromes that were not just trained on",
     "archive": "the ZIP can be read",
     "bias": "one bias a unit in every gate, one a class in the read-out",
-    "caches": "no caches and system files in the hand-in",
+    "caches": "no caches or system files in the hand-in",
     "cell state": "equation (8)",
     "clip": "gradients are clipped between backward() and step()",
     "conflict": "no merge-conflict markers",
@@ -36,7 +36,7 @@ RULES = {
     "import": "the file can be imported",
     "initial state": "h(0) = 0",
     "kind": "the RNN is an RNN, the LSTM an LSTM",
-    "memory": "a call keeps nothing",
+    "memory": "forward must not accumulate tensors between calls",
     "missing": "everything that was asked for is there",
     "name": "ZIP and PDF are called Surname-Matriculation",
     "no answer": "the code answers within its limits",
@@ -50,7 +50,7 @@ RULES = {
     "print": "forward does not print",
     "questions": "the number of every question occurs in the report",
     "read-out": "equations (2) and (10)",
-    "reading": "all T - 1 digits are read",
+    "reading": "all T - 1 digits are read, as they are",
     "ready-made": "no torch.nn.RNN, LSTM, GRU, Linear, Embedding",
     "result": "forward returns one tensor of logits",
     "runs": "the network can be built and fed, the script run",

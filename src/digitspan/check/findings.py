@@ -1,9 +1,11 @@
-"""What a check finds, and how it is told: findings, verdicts, and the shape of the JSON."""
+"""What a check finds: findings, verdicts, and the shape of the JSON."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any, NamedTuple
+
+from digitspan.check.codes import CODES
 
 __all__ = ["NETWORKS", "Finding", "Findings", "Report", "Section"]
 
@@ -14,10 +16,12 @@ NETWORKS = ("VanillaRNN", "LSTM")
 class Finding(NamedTuple):
     """One thing that a check found."""
 
+    code: str
+    """What it is, one of `codes.CODES`: decisions use this, never the message."""
     rule: str
     """The name of the rule, under which it can be switched off."""
     severity: str
-    """How bad: "fault" or "remark"."""
+    """"fault" or "remark"."""
     file: str
     """Inside the hand-in; empty where it is about none."""
     line: int
@@ -27,7 +31,7 @@ class Finding(NamedTuple):
 
 
 class Findings:
-    """Collects findings about one file, at most one of a kind.
+    """Collects findings about one file, each once.
 
     Args:
         file: inside the hand-in.
@@ -39,22 +43,41 @@ class Findings:
         self.line = line
         self.found: list[Finding] = []
 
-    def fault(self, rule: str, message: str, file: str = "", line: int = 0) -> None:
-        """Something is wrong."""
-        self._add(rule, "fault", message, file, line)
+    def add(self, code: str, file: str = "", line: int = 0, **words: object) -> None:
+        """Add a finding.
 
-    def remark(self, rule: str, message: str, file: str = "", line: int = 0) -> None:
-        """Something is odd, and no fault."""
-        self._add(rule, "remark", message, file, line)
-
-    def _add(self, rule: str, severity: str, message: str, file: str, line: int) -> None:
-        finding = Finding(rule, severity, file or self.file, line or self.line, message)
+        Args:
+            code: one of `codes.CODES`.
+            file: inside the hand-in, where it is another than this collection's.
+            line: likewise.
+            words: what to fill into the code's sentence.
+        """
+        rule, severity, message = CODES[code]
+        place = file or self.file, line or self.line
+        finding = Finding(code, rule, severity, *place, message.format(**words))
         if finding not in self.found:
             self.found.append(finding)
+
+    def replace(self, code: str, other: str, **words: object) -> None:
+        """Put other findings in the place of those with a code."""
+        old, self.found = self.found, []
+        for finding in old:
+            if finding.code == code:
+                self.add(other, finding.file, finding.line, **words)
+            else:
+                self.found.append(finding)
+
+    def has(self, code: str) -> bool:
+        """Whether there is a finding with this code."""
+        return any(finding.code == code for finding in self.found)
 
     def faults(self) -> int:
         """How many faults."""
         return sum(finding.severity == "fault" for finding in self.found)
+
+    def section(self, *, decided: bool = True) -> Section:
+        """What was found so far."""
+        return Section(tuple(self.found), decided)
 
 
 @dataclasses.dataclass(frozen=True)

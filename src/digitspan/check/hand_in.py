@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +14,32 @@ from digitspan.check.course_rules import Rules
 from digitspan.check.findings import NETWORKS, Findings, Report, Section
 from digitspan.check.network.identify import check_network
 from digitspan.check.package import check_package
-from digitspan.check.reading.hand_ins import HandIn, Tree, read_hand_in
+from digitspan.check.reading.hand_ins import HandIn, read_hand_in, written_out
 from digitspan.check.reading.source import (
     Candidate,
     candidates,
+    given_full_length,
     known_library,
-    nowhere,
     numbers_in,
     ready_made_calls,
     resets_between_batches,
     script_of,
-    told_longer,
     works_when_imported,
 )
-from digitspan.check.sandbox.process import Child, ChildLost, ChildRefused, Limits
-from digitspan.check.sandbox.remote_network import Built, Subject, build_and_feed, digits_for
+from digitspan.check.sandbox.isolation import Limits
+from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
+from digitspan.check.sandbox.remote_network import (
+    Built,
+    RemoteNetwork,
+    build_and_feed,
+    digits_for,
+)
 from digitspan.check.sandbox.signatures import Plan, Signature, plans
 from digitspan.check.script import Trained, check_training
 
 __all__ = ["Children", "check_class", "check_hand_in"]
 
 _KINDS = {"VanillaRNN": "rnn", "LSTM": "lstm"}
-_CUDA = (
-    "CUDA is asked for without asking whether there is any: on a computer without it the code "
-    "stops; expected the device that the constructor is given, or torch.cuda.is_available()."
-)
-_LOST = {
-    "timeout": "timeout: the code does not come to an end within its time",
-    "out of memory": "out of memory: the code asks for more than it may have",
-    "too much output": "too much output: the code prints or writes more than it may",
-    "no answer": "no answer: the code ended the process instead of answering",
-}
 
 
 def check_hand_in(path: Path, level: str, limits: Limits, rules: Rules) -> Report:
@@ -60,20 +54,17 @@ def check_hand_in(path: Path, level: str, limits: Limits, rules: Rules) -> Repor
     hand_in = read_hand_in(path)
     package = check_package(hand_in)
     classes: dict[str, Section] = {}
-    trained: Trained | None = None
     if hand_in.refused:
         classes = dict.fromkeys(NETWORKS, Section(decided=False))
         training = Section(decided=False)
     else:
-        with Tree(hand_in) as tree, Children(tree, level, limits) as children:
+        with written_out(hand_in) as tree, Children(tree, level, limits) as children:
             script = script_of(hand_in.sources)
-            later: dict[str, Section] = {}
-            for name in NETWORKS:
-                later[name] = check_class(children, hand_in, name, rules)
+            alone = {name: check_class(children, hand_in, name, rules) for name in NETWORKS}
             trained = check_training(children.usable(), script)
             classes = {
-                name: _reconsider(section, trained, children, hand_in, name, rules)
-                for name, section in later.items()
+                name: _reconsider(section, trained, hand_in, name)
+                for name, section in alone.items()
             }
             training = trained.section
     return Report(
@@ -91,7 +82,7 @@ class Children:
     def __init__(self, tree: Path, level: str, limits: Limits) -> None:
         self._tree, self._level, self._limits = tree, level, limits
         self._stack = contextlib.ExitStack()
-        self._child: Child | None = None
+        self._child: ChildProcess | None = None
         self._started = 0
 
     def __enter__(self) -> Children:
@@ -100,14 +91,16 @@ class Children:
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
-    def usable(self) -> Child | None:
+    def usable(self) -> ChildProcess | None:
         """A child that answers; None where too many were lost."""
         if self._child is None or self._child.lost:
             self._stack.close()
             if self._started == 3:
                 return None
             self._started += 1
-            self._child = self._stack.enter_context(Child(self._tree, self._level, self._limits))
+            self._child = self._stack.enter_context(
+                ChildProcess(self._tree, self._level, self._limits)
+            )
         return self._child
 
 
@@ -120,37 +113,31 @@ def check_class(children: Children, hand_in: HandIn, name: str, rules: Rules) ->
     candidate = found[0]
     findings = Findings(candidate.source.name, candidate.line)
     if not candidate.filled:
-        findings.fault(
-            "template",
-            f"{candidate.name} was never filled in: forward is still the template's, and computes "
-            f"nothing.",
-        )
-        return Section(tuple(findings.found))
+        findings.add("class-not-filled-in", name=candidate.name)
+        return findings.section()
     child = children.usable()
     if child is None:
-        findings.fault("no answer", f"{_LOST['no answer']}.")
-        return Section(tuple(findings.found))
+        findings.add("no-answer")
+        return findings.section()
     child.cuda.clear()
     try:
         options = list(plans(numbers_in(candidate)))
-        if told_longer(hand_in.sources, candidate.name):
+        if given_full_length(hand_in.sources, candidate.name):
             options = [*(dataclasses.replace(plan, longer=1) for plan in options), *options]
         decided = _run_checks(child, candidate, kind, findings, rules, options)
     except ChildLost as lost:
-        findings.fault("no answer", f"{_LOST[lost.reason]}.")
+        findings.add(lost.code)
         decided = True
     except ChildRefused as error:
-        message = f"The network runs on some digits and fails on others: {error}"
-        findings.fault("runs", message, error.file, error.line)
+        findings.add("fails-on-some-digits", *error.place, error=error)
         decided = True
     for place in sorted(child.cuda)[:1]:
-        file, _, line = place.rpartition(":")
-        findings.fault("cuda", _CUDA, file, int(line) if line.isdigit() else 0)
-    return Section(tuple(findings.found), decided)
+        findings.add("cuda-without-asking", *place)
+    return findings.section(decided=decided)
 
 
 def _run_checks(
-    child: Child,
+    child: ChildProcess,
     candidate: Candidate,
     kind: str,
     findings: Findings,
@@ -158,47 +145,34 @@ def _run_checks(
     options: list[Plan],
 ) -> bool:
     """Import, build, feed and examine a class; returns whether it could be decided."""
-    _tell_ready_made(candidate, findings, rules)
+    layers = _check_ready_made(candidate, findings, rules)
     signature = _load(child, candidate, findings)
     if signature is None:
         return findings.faults() > 0
     built = build_and_feed(child, signature, options)
-    if built.subject is None:
-        return _tell_failure(built, candidate, findings)
-    subject = built.subject
-    if subject.plan.batch == subject.plan.hidden:
-        findings.remark(
-            "runs",
-            "The class only runs where the batch size equals the number of hidden units: the axes "
-            "of a state or a bias are exchanged, or both sizes are written into the code.",
-        )
-    if subject.how["interface"] == "step":
-        findings.remark(
-            "step interface", "forward takes one step a call; the loop over time is outside."
-        )
-    decided = check_network(subject, kind, findings)
-    _tell_habits(subject, findings, rules)
+    remote = built.remote
+    if remote is None:
+        _explain_failure(built, candidate, findings)
+        return True
+    if remote.plan.batch == remote.plan.hidden:
+        findings.add("only-where-batch-equals-hidden")
+    if remote.how["interface"] == "step":
+        findings.add("one-step-a-call")
+    decided = check_network(remote, kind, findings)
+    layers |= rules.allowed
+    for layer in sorted(_check_calls(remote, findings) - layers):
+        findings.add("ready-made-layer-called", layer=layer)
     return decided
 
 
-def _load(child: Child, candidate: Candidate, findings: Findings) -> Signature | None:
+def _load(child: ChildProcess, candidate: Candidate, findings: Findings) -> Signature | None:
     """Import a class, in full or its definitions only."""
     source = candidate.source
     works = not source.notebook and works_when_imported(source)
     if works:
-        findings.remark(
-            "import",
-            'The file trains as soon as it is imported: expected if __name__ == "__main__" '
-            "around it; its classes alone were checked.",
-            source.name,
-        )
+        findings.add("trains-when-imported", source.name)
     if source.error:
-        findings.fault(
-            "import",
-            f"The file cannot be imported: {source.error}; expected UTF-8.",
-            source.name,
-            source.line,
-        )
+        findings.add("wrong-encoding", source.name, source.line, error=source.error)
     question = {
         "do": "load",
         "file": source.path,
@@ -215,130 +189,89 @@ def _load(child: Child, candidate: Candidate, findings: Findings) -> Signature |
     skipped = header.get("skipped")
     for problem in skipped if isinstance(skipped, list) else []:
         if isinstance(problem, dict):
-            _tell_import(ChildRefused(problem, []), findings)
+            _check_import(ChildRefused(problem), findings)
     if not header.get("module"):
-        findings.fault(
-            "runs", f"{candidate.name} is no torch.nn.Module, so it has no parameters to train."
-        )
+        findings.add("not-a-module", name=candidate.name)
     return Signature(_parameters(header, "constructor"), _parameters(header, "forward"))
 
 
 def _load_definitions(
-    child: Child, question: dict[str, Any], error: ChildRefused, findings: Findings
+    child: ChildProcess, question: dict[str, Any], error: ChildRefused, findings: Findings
 ) -> dict[str, Any] | None:
     """Import what a file defines, where running all of it fails."""
     if error.type == "SystemExit":
-        findings.fault(
-            "import",
-            "no answer: the file ends the process when it is imported (exit); expected that "
-            "importing it does no more than define its classes.",
-            error.file,
-            error.line,
-        )
+        findings.add("exits-when-imported", *error.place)
         return None
     try:
         header, _ = child.ask({**question, "definitions_only": True})
     except ChildRefused as second:
         header = {}
         # What stops the class itself says more than what stopped the lines before it.
-        error = error if _is_import(error) else second
+        error = error if error.of_import else second
     library = error.missing.partition(".")[0]
     if library in _OTHER_FRAMEWORKS and not header.get("module"):
-        findings.remark(
-            "import",
-            f"It is written for {library}; only PyTorch can be checked.",
-            error.file,
-            error.line,
-        )
+        findings.add("other-framework", *error.place, library=library)
         return None
-    if header and _tell_import(error, findings):
-        return header
-    if header:
-        findings.remark(
-            "import",
-            f"The file does not run as a whole when it is imported ({error}); its class alone was "
-            f"checked.",
-            error.file,
-            error.line,
-        )
-        return header
-    findings.fault("import", f"The file cannot be imported: {error}", error.file, error.line)
-    return None
+    if not header:
+        findings.add("cannot-be-imported", *error.place, error=error)
+        return None
+    if not _check_import(error, findings):
+        findings.add("stops-when-imported", *error.place, error=error)
+    return header
 
 
 _OTHER_FRAMEWORKS = ("tensorflow", "keras", "jax", "theano", "mxnet", "flax", "chainer")
 
 
-def _is_import(error: ChildRefused) -> bool:
-    """Whether an import failed."""
-    return error.type in ("ModuleNotFoundError", "ImportError")
-
-
-def _tell_import(error: ChildRefused, findings: Findings) -> bool:
-    """Tell a module that is nowhere; returns whether it is one.
+def _check_import(error: ChildRefused, findings: Findings) -> bool:
+    """Report a module that cannot be found anywhere; returns whether it is one.
 
     What a library lacks, or a library that is missing, may be so on this computer alone.
     """
     library = error.missing.partition(".")[0]
-    if not _is_import(error) or library in _OTHER_FRAMEWORKS or known_library(error.missing):
+    if not error.of_import or library in _OTHER_FRAMEWORKS or known_library(error.missing):
         return False
-    findings.fault(
-        "import", f"The file cannot be imported: {error}{nowhere(error)}", error.file, error.line
-    )
+    if error.type == "ModuleNotFoundError":
+        findings.add("module-not-found", *error.place, error=error)
+    else:
+        findings.add("cannot-be-imported", *error.place, error=f"{error}.")
     return True
 
 
-def _tell_failure(built: Built, candidate: Candidate, findings: Findings) -> bool:
+def _explain_failure(built: Built, candidate: Candidate, findings: Findings) -> None:
     """A class that cannot be built or fed."""
     error = built.problem
-    if error is not None and re.search("CUDA|cuda|accelerator", error.message):
-        findings.fault("cuda", _CUDA, error.file, error.line)
-        return True
-    reason = f": {error}" if error is not None else ""
-    file, line = (error.file, error.line) if error is not None else ("", 0)
-    if not built.constructed:
-        findings.fault("runs", f"{candidate.name} cannot be constructed{reason}", file, line)
-    else:
-        findings.fault(
-            "runs",
-            f"{candidate.name} does not run on a batch of digits, in whatever layout{reason}",
-            file,
-            line,
-        )
-    return True
-
-
-def _tell_habits(subject: Subject, findings: Findings, rules: Rules) -> None:
-    """What a call does besides computing."""
-    values = subject.random_values(np.random.default_rng(5))
-    digits = digits_for(subject.plan)
-    try:
-        subject.ask(values, digits, grad=False)
-    except ChildRefused as error:
-        findings.fault(
-            "no_grad",
-            f"The network does not run under torch.no_grad(), as for testing: {error}",
-            error.file,
-            error.line,
-        )
-    try:
-        habits = subject.habits(values, digits)
-    except ChildRefused as error:
-        findings.fault("runs", f"The second call fails: {error}", error.file, error.line)
+    place = error.place if error else ("", 0)
+    if error and error.cause == "cuda":
+        findings.add("cuda-without-asking", *place)
         return
+    code = "cannot-be-fed" if built.constructed else "cannot-be-constructed"
+    findings.add(code, *place, name=candidate.name, reason=f": {error}" if error else "")
+
+
+def _check_calls(remote: RemoteNetwork, findings: Findings) -> set[str]:
+    """What a call does besides computing; returns the layers of torch that it uses."""
+    values = remote.random_values(np.random.default_rng(5))
+    digits = digits_for(remote.plan)
+    try:
+        remote.ask(values, digits, grad=False)
+    except ChildRefused as error:
+        findings.add("fails-under-no-grad", *error.place, error=error)
+    try:
+        habits = remote.habits(values, digits)
+    except ChildRefused as error:
+        findings.add("second-call-fails", *error.place, error=error)
+        return set()
     if isinstance(habits.get("printed"), int) and habits["printed"] > 0:
-        findings.remark("print", "forward prints something at every call.")
+        findings.add("prints")
     alive = habits.get("tensors_alive")
     if isinstance(alive, list) and all(isinstance(count, int) for count in alive):
         grown = [later - earlier for earlier, later in itertools.pairwise(alive)]
         if grown and min(grown) > 0:
-            findings.fault(
-                "memory",
-                "Each call keeps more tensors than the one before, as a list that grows with "
-                "every forward does: a long training runs out of memory.",
-            )
-    called = [str(name) for name in habits.get("called", []) if isinstance(name, str)]
-    _tell_called(called, subject.ready_made, findings, rules)
+            findings.add("tensors-pile-up")
+    called = {name for name in habits.get("called", []) if isinstance(name, str)}
+    layers = {layer for name, layer in _OPERATIONS.items() if name in called}
+    return layers | {name.removesuffix("Cell") for name in remote.ready_made}
 
 
 _OPERATIONS = {
@@ -348,36 +281,17 @@ _OPERATIONS = {
 }  # fmt: skip
 
 
-def _tell_called(called: list[str], modules: list[str], findings: Findings, rules: Rules) -> None:
-    """Torch's own layers that were made or really called."""
-    names = {_OPERATIONS[name] for name in called if name in _OPERATIONS}
-    names |= {name.removesuffix("Cell") for name in modules}
-    told = " ".join(finding.message for finding in findings.found)
-    for name in sorted(names - rules.allowed):
-        if f"torch.nn.{name}" not in told:
-            findings.fault(
-                "ready-made",
-                f"The network uses torch.nn.{name} or its functional twin when it runs; the sheet "
-                f"asks for matrix products of one's own.",
-            )
-
-
-def _tell_ready_made(candidate: Candidate, findings: Findings, rules: Rules) -> None:
-    """Torch's own layers by the syntax tree."""
-    told = set()
+def _check_ready_made(candidate: Candidate, findings: Findings, rules: Rules) -> set[str]:
+    """Torch's own layers by the syntax tree; returns those that were found."""
+    found: set[str] = set()
     for name, line in ready_made_calls(candidate.source, candidate.name):
         layer = {"linear": "Linear", "embedding": "Embedding", "lstm": "LSTM", "gru": "GRU",
                  "lstm_cell": "LSTM", "gru_cell": "GRU"}.get(name, name)  # fmt: skip
         layer = "RNN" if layer.startswith("rnn_") else layer.removesuffix("Cell")
-        if layer in rules.allowed or layer in told:
-            continue
-        told.add(layer)
-        findings.fault(
-            "ready-made",
-            f"torch.nn.{layer} (or its functional twin) is used; the sheet asks for matrix "
-            f"products of one's own.",
-            line=line,
-        )
+        if layer not in rules.allowed | found:
+            found.add(layer)
+            findings.add("ready-made-layer", line=line, layer=layer)
+    return found
 
 
 def _missing(hand_in: HandIn, name: str) -> Section:
@@ -385,61 +299,31 @@ def _missing(hand_in: HandIn, name: str) -> Section:
     findings = Findings()
     file = "vanilla_rnn.py" if name == "VanillaRNN" else "lstm.py"
     for source in hand_in.sources:
-        if source.tree is None and (
-            source.name.rsplit("/", 1)[-1].lower() == file or f"class {name}" in source.text
-        ):
-            findings.fault(
-                "import",
-                f"{source.name} cannot be imported: {source.error}.",
-                source.name,
-                source.line,
-            )
-            return Section(tuple(findings.found))
-    findings.fault(
-        "missing", f"There is no class {name}: expected it in part1/{file}, with a method forward."
-    )
-    return Section(tuple(findings.found))
+        named = source.name.rsplit("/", 1)[-1].lower() == file or f"class {name}" in source.text
+        if source.tree is None and named:
+            place = source.name, source.line
+            findings.add("not-python", *place, path=source.name, error=source.error)
+            return findings.section()
+    findings.add("class-missing", name=name, path=file)
+    return findings.section()
 
 
-def _reconsider(
-    section: Section,
-    trained: Trained,
-    children: Children,
-    hand_in: HandIn,
-    name: str,
-    rules: Rules,
-) -> Section:
+def _reconsider(section: Section, trained: Trained, hand_in: HandIn, name: str) -> Section:
     """Look again at what only the training script can say."""
-    findings = list(section.findings)
-    kept = [
-        f for f in findings if f.rule == "initial state" and "kept from one batch" in f.message
-    ]
-    reset = _resets(hand_in, name) if kept else ""
-    if reset:
-        findings = [
-            f._replace(
-                severity="remark",
-                message=f"The state is kept from one batch to the next until {reset} is called or "
-                f"set, as the training script does for every batch.",
+    findings = Findings()
+    findings.found = list(section.findings)
+    if findings.has("state-kept-between-batches"):
+        reset = _resets(hand_in, name)
+        if reset:
+            findings.replace(
+                "state-kept-between-batches", "state-reset-by-the-script", reset=reset
             )
-            if f in kept
-            else f
-            for f in findings
-            if f.rule != "memory"  # what grows is the history of a state that is never reset here
-        ]
-    softmax = [f for f in findings if f.rule == "softmax" and "softmax again" in f.message]
-    if softmax and trained.losses and trained.losses.isdisjoint({"probabilities"}):
+            # What grows is the history of a state that is never reset here.
+            findings.found = [f for f in findings.found if f.code != "tensors-pile-up"]
+    if trained.losses and "probabilities" not in trained.losses:
         # The script takes the logarithm itself, or another loss: nothing is applied twice.
-        findings = [
-            f._replace(
-                severity="remark",
-                message="forward returns softmax(p); the training script takes care of it.",
-            )
-            if f in softmax
-            else f
-            for f in findings
-        ]
-    return Section(tuple(findings), section.decided)
+        findings.replace("softmax-in-forward", "softmax-undone-by-the-script")
+    return findings.section(decided=section.decided)
 
 
 def _resets(hand_in: HandIn, name: str) -> str:
@@ -454,7 +338,7 @@ def _ruled(section: Section, rules: Rules) -> Section:
 
 
 def _parameters(header: dict[str, Any], name: str) -> list[list[Any]]:
-    """The parameters that the child told of, where they have the right form."""
+    """The parameters that the child listed, where they have the right form."""
     listed = header.get(name)
     if not isinstance(listed, list):
         return []

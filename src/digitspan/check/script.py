@@ -7,8 +7,8 @@ import re
 from typing import Any, NamedTuple
 
 from digitspan.check.findings import Findings, Section
-from digitspan.check.reading.source import Source, known_library, nowhere
-from digitspan.check.sandbox.process import Child, ChildLost, ChildRefused
+from digitspan.check.reading.source import Source, known_library, line_at
+from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
 from digitspan.check.sandbox.signatures import role_of
 
 __all__ = ["Trained", "check_training"]
@@ -25,11 +25,9 @@ class Trained(NamedTuple):
     section: Section
     losses: set[str]
     """What the loss was given: "logits", "probabilities", ..."""
-    lengths: list[tuple[int, int]]
-    """For each call of a network: the length it was told, the length of what it was fed."""
 
 
-def check_training(child: Child | None, script: Source | None) -> Trained:
+def check_training(child: ChildProcess | None, script: Source | None) -> Trained:
     """Run the training script for a few steps and judge what it did.
 
     Args:
@@ -38,21 +36,17 @@ def check_training(child: Child | None, script: Source | None) -> Trained:
     """
     findings = Findings(script.name if script else "")
     if script is None:
-        findings.fault("missing", "There is no training script: expected part1/train.py.")
-        return Trained(Section(tuple(findings.found)), set(), [])
+        findings.add("script-missing")
+        return Trained(findings.section(), set())
+    place = script.name, script.line
     if script.tree is None:
-        findings.fault("runs", f"{script.name} cannot be run: {script.error}.", line=script.line)
-        return Trained(Section(tuple(findings.found)), set(), [])
+        findings.add("script-not-python", *place, path=script.name, error=script.error)
+        return Trained(findings.section(), set())
     if script.error:
-        message = f"{script.name} cannot be run: {script.error}; expected UTF-8."
-        findings.fault("runs", message, line=script.line)
+        findings.add("script-wrong-encoding", *place, path=script.name, error=script.error)
     if not _calls(script.tree, "backward"):
-        findings.fault(
-            "template",
-            "The training script was never filled in: it never calls backward(), so nothing is "
-            "trained.",
-        )
-        return Trained(Section(tuple(findings.found)), set(), [])
+        findings.add("script-not-filled-in")
+        return Trained(findings.section(), set())
     trace: dict[str, Any] = {}
     if child is not None:
         child.cuda.clear()
@@ -61,147 +55,105 @@ def check_training(child: Child | None, script: Source | None) -> Trained:
                         "steps": STEPS}  # fmt: skip
             trace, _ = child.ask(question, seconds=SECONDS)
         except ChildLost as lost:
-            findings.remark("runs", f"The training script did not get through {STEPS} steps: "
-                            f"{lost.reason}.")  # fmt: skip
+            findings.add("script-lost", steps=STEPS, reason=lost)
         except ChildRefused as error:
-            findings.remark("runs", f"The training script could not be run: {error}.")
+            findings.add("script-could-not-be-run", error=error)
     for place in sorted(child.cuda if child else [])[:1]:
-        file, _, number = place.rpartition(":")
-        findings.remark(
-            "cuda",
-            "CUDA is asked for without asking whether there is any: on a computer without it the "
-            "script stops.",
-            file,
-            int(number) if number.isdigit() else 0,
-        )
+        findings.add("script-cuda-without-asking", *place)
     if trace.get("course_dataset") is True:
-        findings.remark(
-            "missing",
-            "The course's dataset.py is not in the hand-in; one like it was put in its place.",
-        )
+        findings.add("dataset-missing")
     events = _events(trace)
-    steps = sum(event[0] == "step" for event in events)
-    _tell_static(script, events, findings)
-    whole = True
-    if trace:
-        whole = _tell_error(trace, steps, findings)
-    if steps == 0:
-        return Trained(Section(tuple(findings.found), decided=False), _losses(events), [])
-    _tell_order(events, findings)
-    _tell_choices(trace, events, findings)
-    return Trained(Section(tuple(findings.found), whole), _losses(events), _lengths(trace))
+    steps = sum(event.name == "step" for event in events)
+    _check_text(script, events, findings)
+    whole = _check_error(trace, steps, findings) if trace else True
+    if steps:
+        _check_order(events, findings)
+        _check_optimizer(trace, findings)
+    losses = {str(event.details.get("given")) for event in events if event.name == "loss"}
+    return Trained(findings.section(decided=whole and steps > 0), losses)
 
 
-def _tell_order(events: list[list[Any]], findings: Findings) -> None:
+class _Event(NamedTuple):
+    """Something that the script did."""
+
+    name: str
+    file: str
+    line: int
+    details: dict[str, Any]
+
+
+def _check_order(events: list[_Event], findings: Findings) -> None:
     """The order of zero_grad, forward, backward, clip, step."""
-    cycles: list[list[list[Any]]] = [[]]
+    cycles: list[list[_Event]] = [[]]
     for event in events:
         cycles[-1].append(event)
-        if event[0] == "step":
+        if event.name == "step":
             cycles.append([])
     # What stands before the first step is set-up too; what follows the last is the next round.
-    whole = [cycle for cycle in cycles[1:-1] if cycle] or cycles[:1]
-    cycle = whole[-1]
-    names = [event[0].removeprefix("deprecated ") for event in cycle]
-    backward = max((i for i, name in enumerate(names) if name == "backward"), default=None)
-    if backward is None:
-        findings.fault("order", "step() is called without backward(): the weights never change.")
+    cycle = ([cycle for cycle in cycles[1:-1] if cycle] or cycles[:1])[-1]
+    names = [event.name for event in cycle]
+    step = cycle[-1]
+    if "backward" not in names:
+        findings.add("step-without-backward")
         return
-    _tell_zero_grad(cycle, names, backward, findings)
-    clips = [i for i, name in enumerate(names) if name == "clip"]
-    step_line = cycle[-1][2]
-    if not clips:
-        findings.remark(
-            "clip", "Gradients are not clipped: the template clips their norm between backward() "
-            "and step().",
-        )  # fmt: skip
-    elif all(i < backward for i in clips):
-        _, file, line, _ = cycle[clips[-1]]
-        where = "after step()" if line > step_line or clips[0] == 0 else "before backward()"
-        if where == "after step()" and line < cycle[backward][2] and line < step_line:
-            where = "before backward()"
-        findings.fault(
-            "clip",
-            f"Gradients are clipped {where}, where it does nothing: expected backward(), then "
-            f"clipping, then step().",
-            file,
-            line,
-        )
-
-
-def _tell_zero_grad(
-    cycle: list[list[Any]], names: list[str], backward: int, findings: Findings
-) -> None:
-    """zero_grad that is missing or erases the gradients."""
+    last_backward = len(names) - 1 - names[::-1].index("backward")
+    backward = cycle[last_backward]
     zeros = [i for i, name in enumerate(names) if name == "zero_grad"]
     if not zeros:
-        findings.fault(
-            "zero_grad",
-            "zero_grad() is never called: the gradients of all batches add up; expected it once a "
-            "step, before backward().",
-            cycle[-1][1],
-            cycle[-1][2],
+        findings.add("zero-grad-missing", step.file, step.line)
+    elif zeros[-1] > last_backward:
+        late = cycle[zeros[-1]]
+        findings.add("zero-grad-too-late", late.file, late.line)
+    clips = [i for i, name in enumerate(names) if name == "clip"]
+    if not clips:
+        findings.add("gradients-not-clipped")
+    elif clips[-1] < last_backward:
+        clip = cycle[clips[-1]]
+        after = clip.line > step.line or (
+            clips[0] == 0 and clip.line >= min(backward.line, step.line)
         )
-    elif any(i > backward for i in zeros):
-        _, file, line, _ = cycle[max(zeros)]
-        findings.fault(
-            "zero_grad",
-            "zero_grad() stands between backward() and step(): it erases the gradients that "
-            "step() needs.",
-            file,
-            line,
-        )
+        code = "clipped-after-step" if after else "clipped-before-backward"
+        findings.add(code, clip.file, clip.line)
 
 
-def _tell_choices(trace: dict[str, Any], events: list[list[Any]], findings: Findings) -> None:
-    """The optimiser, the seed, names that are no more."""
-    optimizers = [str(name)[:40] for name in trace.get("optimizers", []) if isinstance(name, str)]
+def _check_optimizer(trace: dict[str, Any], findings: Findings) -> None:
+    """RMSprop, as the sheet asks."""
+    optimizers = [name[:40] for name in trace.get("optimizers", []) if isinstance(name, str)]
     if optimizers and not any("RMS" in name.upper() for name in optimizers):
-        findings.fault(
-            "optimiser", f"The optimiser is {optimizers[0]}, expected RMSprop, as the sheet asks."
-        )
+        findings.add("not-rmsprop", name=optimizers[0])
 
 
-def _tell_static(script: Source, events: list[list[Any]], findings: Findings) -> None:
+def _check_text(script: Source, events: list[_Event], findings: Findings) -> None:
     """What the text of the script shows."""
-    seeds = {"seed", "numpy seed", "python seed"}
-    seeded = any(event[0] in seeds for event in events)
+    seeded = any(event.name == "seed" for event in events)
     if not seeded and not re.search(r"manual_seed|seed_everything|random\.seed", script.text):
-        findings.remark("seed", "No seed is set: the numbers of the report cannot be had again.")
+        findings.add("no-seed")
     deprecated = re.search(r"\bclip_grad_norm\b(?!_)", script.text)
     if deprecated:
-        line = script.text[: deprecated.start()].count("\n") + 1
+        line = line_at(script.text, deprecated.start())
         if not script.text.splitlines()[line - 1].lstrip().startswith("#"):
-            findings.remark(
-                "clip", "clip_grad_norm is deprecated, and gone from newer PyTorch: the name is "
-                "clip_grad_norm_.", line=line,
-            )  # fmt: skip
+            findings.add("clip-deprecated", line=line)
     evaluates = r"no_grad|\.eval\(\)|valid|val_|test_(loader|data|set|acc)|evaluat|eval_|held"
     if re.search(r"acc", script.text, re.IGNORECASE) and not re.search(evaluates, script.text):
-        findings.remark(
-            "accuracy",
-            "The accuracy is that of the batch that was just trained on; fresh palindromes would "
-            "say more.",
-        )
+        findings.add("accuracy-of-the-training-batch")
 
 
-def _tell_error(trace: dict[str, Any], steps: int, findings: Findings) -> bool:
+def _check_error(trace: dict[str, Any], steps: int, findings: Findings) -> bool:
     """A script that stopped with an error; returns whether it got through without."""
     error = trace.get("script_error")
     if not isinstance(error, dict):
         if steps == 0:
-            findings.remark("runs", "The training script took no step of an optimiser here.")
+            findings.add("script-takes-no-step")
         return True
-    problem = ChildRefused(error, [])
+    problem = ChildRefused(error)
     when = "before its first step" if steps == 0 else f"after {steps} of its steps"
-    message = f"The training script stops {when}: {problem}"
-    missing = problem.type in ("ModuleNotFoundError", "ImportError")
-    if missing and not known_library(problem.missing):
-        findings.fault("import", f"{message}{nowhere(problem)}", problem.file, problem.line)
-    elif problem.type in _OWN_ERRORS or "backward through the graph" in problem.message:
-        findings.fault("runs", message, problem.file, problem.line)
-    else:
-        findings.remark("runs", message, problem.file, problem.line)
+    code = "script-stops"
+    if problem.of_import and not known_library(problem.missing):
+        found = problem.type == "ImportError"
+        code = "script-cannot-import" if found else "script-module-not-found"
+    elif problem.type in _OWN_ERRORS or problem.cause == "graph":
+        code = "script-fails"
+    findings.add(code, *problem.place, when=when, error=problem)
     return False
 
 
@@ -209,42 +161,19 @@ _OWN_ERRORS = ("NameError", "UnboundLocalError", "SyntaxError", "IndentationErro
 """Errors that a script makes on any computer."""
 
 
-def _events(trace: dict[str, Any]) -> list[list[Any]]:
+def _events(trace: dict[str, Any]) -> list[_Event]:
     """The events of a trace that have the right form."""
     events = trace.get("events")
     if not isinstance(events, list):
         return []
     return [
-        [str(event[0])[:40], str(event[1])[:200], event[2], event[3]]
+        _Event(str(event[0])[:40], str(event[1])[:200], event[2], event[3])
         for event in events
         if isinstance(event, list)
         and len(event) == 4
         and isinstance(event[2], int)
         and isinstance(event[3], dict)
     ]
-
-
-def _losses(events: list[list[Any]]) -> set[str]:
-    """What the cross-entropy was given."""
-    return {str(event[3].get("given")) for event in events if event[0] == "loss"}
-
-
-def _lengths(trace: dict[str, Any]) -> list[tuple[int, int]]:
-    """The lengths that networks were told and fed."""
-    found = []
-    for network in trace.get("networks", []):
-        if not isinstance(network, dict) or not isinstance(network.get("sizes"), dict):
-            continue
-        told = [
-            value
-            for name, value in network["sizes"].items()
-            if isinstance(value, int) and re.search(r"seq|len", str(name))
-        ]
-        shapes = network.get("shapes")
-        if told and isinstance(shapes, list) and shapes and isinstance(shapes[0], list):
-            sizes = [size for size in shapes[0] if isinstance(size, int)]
-            found += [(told[0], size) for size in sizes]
-    return found
 
 
 def _options(script: Source) -> list[str]:

@@ -32,12 +32,11 @@ def as_csv(reports: Iterable[Report]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for report in reports:
-        found = [finding for _, section in sections_of(report) for finding in section.findings]
-        faults = [finding for finding in found if finding.severity == "fault"]
+        faults, remarks = (_findings(report, severity) for severity in ("fault", "remark"))
         verdicts = [section.verdict for _, section in sections_of(report)]
         reasons = " | ".join(_line(finding) for finding in faults)
-        row = [report.hand_in, report.isolation, *verdicts, len(faults), len(found) - len(faults)]
-        writer.writerow([_plain(cell) for cell in (*row, reasons)])
+        row = [report.hand_in, report.isolation, *verdicts, len(faults), len(remarks), reasons]
+        writer.writerow(map(_plain, row))
     return text.getvalue()
 
 
@@ -49,12 +48,7 @@ def as_table(reports: Iterable[Report]) -> Table:
     table.add_column("first fault", overflow="fold")
     for report in reports:
         verdicts = [_coloured(section.verdict) for _, section in sections_of(report)]
-        faults = [
-            finding
-            for _, section in sections_of(report)
-            for finding in section.findings
-            if finding.severity == "fault"
-        ]
+        faults = _findings(report, "fault")
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         reason = f"{faults[0].message}{more}" if faults else ""
         table.add_row(escape(report.hand_in), *verdicts, escape(reason))
@@ -78,6 +72,12 @@ def lines_of(report: Report) -> list[str]:
 def sections_of(report: Report) -> list[tuple[str, Section]]:
     """The sections of a report, in the order of the table."""
     return [*report.classes.items(), ("training", report.training), ("package", report.package)]
+
+
+def _findings(report: Report, severity: str) -> list[Finding]:
+    """A report's findings of one severity."""
+    found = [finding for _, section in sections_of(report) for finding in section.findings]
+    return [finding for finding in found if finding.severity == severity]
 
 
 def _line(finding: Finding) -> str:

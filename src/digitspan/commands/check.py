@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,7 +16,7 @@ from digitspan.check.course import Settings, check_many
 from digitspan.check.course_rules import read_rules
 from digitspan.check.findings import Report
 from digitspan.check.reading.hand_ins import find_hand_ins
-from digitspan.check.sandbox.process import LEVELS, Limits, require_level
+from digitspan.check.sandbox.isolation import LEVELS, Limits, require_level
 from digitspan.check.table import as_csv, as_table, lines_of
 from digitspan.commands.options import add_json, path, print_json, require_torch, sigterm_exits
 
@@ -46,14 +47,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--time-limit",
-        type=_seconds,
+        type=_number(float, 1, 3600, " seconds"),
         default=Limits().seconds,
         metavar="SECONDS",
         help=f"for the code of one hand-in (default: {Limits().seconds:g})",
     )
     parser.add_argument(
         "--jobs",
-        type=_count,
+        type=_number(int, 1, 256),
         default=max(1, min(os.cpu_count() or 1, 8)),
         metavar="N",
         help="hand-ins at a time (default: as many as there are cores, at most 8)",
@@ -151,30 +152,17 @@ class _Bar:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _seconds(text: str) -> float:
-    """A time limit.
+def _number(convert: Callable[[str], float], low: int, high: int, unit: str = "") -> Any:
+    """A reader of numbers in a range."""
 
-    Raises:
-        ArgumentTypeError: where it is none.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 1 <= value <= 3600:
-        message = f"must be from 1 to 3600 seconds; got {text[:40]!r}"
-        raise argparse.ArgumentTypeError(message)
-    return value
+    def read(text: str) -> float:
+        try:
+            value = convert(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            message = f"must be from {low} to {high}{unit}; got {text[:40]!r}"
+            raise argparse.ArgumentTypeError(message)
+        return value
 
-
-def _count(text: str) -> int:
-    """How many at a time.
-
-    Raises:
-        ArgumentTypeError: where it is no such number.
-    """
-    value = int(text) if text.isascii() and text.isdigit() else 0
-    if not 1 <= value <= 256:
-        message = f"must be from 1 to 256; got {text[:40]!r}"
-        raise argparse.ArgumentTypeError(message)
-    return value
+    return read

@@ -10,11 +10,9 @@ from typing import NamedTuple
 
 from digitspan.errors import UsageError, one_of
 from digitspan.files import require_writable_folder, write_whole
+from digitspan.sheet.questions import PARTS
 
-__all__ = ["QUESTIONS", "Answer", "built_in", "fill", "read_answers", "template", "write_answers"]
-
-QUESTIONS = ("1.1", "1.2", "1.3", "1.4", "1.5a", "1.5b", "1.6")
-"""The sheet's questions in its order; each has a file NAME.md."""
+__all__ = ["Answer", "built_in", "fill", "read_answers", "template", "write_answers"]
 
 _MOST_CHARACTERS = 200_000
 
@@ -27,7 +25,7 @@ class Answer(NamedTuple):
     """The words on one question."""
 
     question: str
-    """One of `QUESTIONS`."""
+    """One of `sheet.questions.PARTS`."""
     text: str
     """Markdown, with `<<name>>` still in it."""
     source: str
@@ -44,7 +42,7 @@ def built_in() -> dict[str, Answer]:
     """The answers that come with the program, by question."""
     return {
         question: Answer(question, template(f"answers/{question}.md"), f"{question}.md")
-        for question in QUESTIONS
+        for question in PARTS
     }
 
 
@@ -59,7 +57,7 @@ def read_answers(folder: Path | None) -> dict[str, Answer]:
     if not folder.is_dir():
         message = f"--answers must be a folder; got {str(folder)[:200]!r}; {_START}"
         raise UsageError(message)
-    return {question: _read(folder / f"{question}.md", question) for question in QUESTIONS}
+    return {question: _read(folder / f"{question}.md", question) for question in PARTS}
 
 
 def write_answers(folder: Path, *, overwrite: bool = False) -> list[Path]:
@@ -69,7 +67,7 @@ def write_answers(folder: Path, *, overwrite: bool = False) -> list[Path]:
         UsageError: where one of the files is there already.
     """
     require_writable_folder(folder, "--write-answers")
-    paths = [folder / f"{question}.md" for question in QUESTIONS]
+    paths = [folder / f"{question}.md" for question in PARTS]
     there = [path for path in paths if path.exists()]
     if there and not overwrite:
         message = f"{there[0]} is there already; choose another folder, or add --overwrite"

@@ -6,6 +6,7 @@ import unicodedata
 from typing import NamedTuple
 
 from digitspan.errors import UsageError
+from digitspan.sheet.zip_name import hand_in_name
 
 __all__ = ["Author", "checked_author"]
 
@@ -32,7 +33,7 @@ class Author(NamedTuple):
     @property
     def stem(self) -> str:
         """What the sheet asks every file to be called: Surname-MatriculationNumber."""
-        return f"{self.surname}-{self.matriculation}"
+        return hand_in_name(self.surname, self.matriculation)
 
 
 def checked_author(surname: str, matriculation: str) -> Author:

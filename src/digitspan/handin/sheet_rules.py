@@ -10,11 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from digitspan.errors import DigitspanError
 from digitspan.handin.author import Author
 from digitspan.handin.values import FIGURES
+from digitspan.sheet.questions import POINTS
 
 __all__ = ["broken_rules", "check_rules"]
-
-POINTS = {"1.1": "2P", "1.2": "2P", "1.3": "2P", "1.4": "2P", "1.5": "3P", "1.6": "5P"}
-"""The sheet's questions with their points."""
 
 PART1 = ("__init__.py", "dataset.py", "lstm.py", "train.py", "vanilla_rnn.py")
 

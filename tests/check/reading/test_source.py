@@ -8,10 +8,10 @@ from check.bank import HEADER, lstm, rnn
 from digitspan.check.reading.hand_ins import find_hand_ins
 from digitspan.check.reading.source import (
     candidates,
+    given_full_length,
     read_sources,
     ready_made_calls,
     script_of,
-    told_longer,
 )
 from digitspan.errors import UsageError
 
@@ -126,7 +126,7 @@ def test_what_the_class_does_not_reach_is_not_held_against_it():
     ],
 )
 def test_length_that_the_constructor_is_told_is_read(text, longer):
-    assert told_longer(in_files({"train.py": text}), "LSTM") is longer
+    assert given_full_length(in_files({"train.py": text}), "LSTM") is longer
 
 
 def made(tmp_path, *names):

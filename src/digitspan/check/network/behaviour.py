@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from digitspan.check.network.equations import Numbers
-from digitspan.check.sandbox.remote_network import Subject, digits_for
+from digitspan.check.sandbox.remote_network import RemoteNetwork, digits_for
 
 __all__ = ["Behaviour", "Slope", "measure", "slopes"]
 
@@ -26,11 +26,13 @@ class Behaviour(NamedTuple):
     mixes: bool
     """The answer to one sample depends on another."""
     transform: str
-    """What was done to the logits: "none", "softmax", "log_softmax", each also "over batch"."""
+    """What was done to the logits: "none", "softmax" or "log_softmax"."""
+    over_batch: bool
+    """It sums to 1 over the samples, not over the classes."""
 
     def undo(self, answers: Numbers) -> Numbers:
         """Logits, up to what the transform hides, from answers, shape (R, B, K)."""
-        if self.transform.startswith("softmax"):
+        if self.transform == "softmax":
             with np.errstate(divide="ignore"):
                 answers = np.log(answers)
         return self.centre(answers)
@@ -39,93 +41,80 @@ class Behaviour(NamedTuple):
         """Logits without what the transform hides."""
         if self.transform == "none":
             return logits
-        axis = 1 if self.transform.endswith("over batch") else 2
-        return np.asarray(logits - logits.mean(axis=axis, keepdims=True))
+        return np.asarray(logits - logits.mean(axis=1 if self.over_batch else 2, keepdims=True))
 
 
-def measure(subject: Subject, rng: np.random.Generator) -> Behaviour:
+def measure(remote: RemoteNetwork, rng: np.random.Generator) -> Behaviour:
     """Measure a network; afterwards it is asked afresh each time if it does not forget."""
-    digits = digits_for(subject.plan)
+    digits = digits_for(remote.plan)
     # Several settings: a ReLU may be dead in one of them.
-    values = subject.random_values(rng, 4)
-    one = subject.ask(values, digits, fresh=True)
-    again = subject.ask(values, digits, fresh=True)
+    values = remote.random_values(rng, 4)
+    one = remote.ask(values, digits, fresh=True)
+    again = remote.ask(values, digits, fresh=True)
     finite = bool(np.isfinite(one).all())
-    repeatable = _same(subject, one, again)
-    second = subject.ask(values, digits, fresh=True, repeats=2)
-    forgets = not repeatable or not finite or _same(subject, one, second)
-    subject.fresh = not forgets
+    repeatable = _same(remote, one, again)
+    second = remote.ask(values, digits, fresh=True, repeats=2)
+    forgets = not repeatable or not finite or _same(remote, one, second)
+    remote.fresh = not forgets
     reads, mixes = [], False
-    for t in range(subject.plan.steps):
-        moved = subject.moved(values, digits, t, one)
+    for t in range(remote.plan.steps):
+        moved = remote.moved(values, digits, t, one)
         reads.append(bool(moved[0]))
         mixes = mixes or bool(moved[1:].any())
-    return Behaviour(finite, repeatable, forgets, tuple(reads), mixes, _transform(one[0]))
+    return Behaviour(finite, repeatable, forgets, tuple(reads), mixes, *_transform(one[0]))
 
 
-def _same(subject: Subject, one: Numbers, other: Numbers) -> bool:
+def _same(remote: RemoteNetwork, one: Numbers, other: Numbers) -> bool:
     """Whether two answers are the same, NaN being like NaN."""
-    bound = subject.tolerance * (1 + float(np.abs(np.nan_to_num(one)).max()))
+    bound = remote.tolerance * (1 + float(np.abs(np.nan_to_num(one)).max()))
     return bool(np.allclose(one, other, rtol=0, atol=bound, equal_nan=True))
 
 
-def _transform(answer: Numbers) -> str:
-    """What was done to the logits, from one answer, shape (B, K)."""
-    if not np.isfinite(answer).all():
-        return "none"
-    for axis, where in ((1, ""), (0, " over batch")):
-        if answer.shape[axis] == 1:
+def _transform(answer: Numbers) -> tuple[str, bool]:
+    """What was done to the logits and whether over the batch, from one answer, shape (B, K)."""
+    for axis, over_batch in ((1, False), (0, True)):
+        if answer.shape[axis] == 1 or not np.isfinite(answer).all():
             continue
         if (answer >= 0).all() and np.allclose(answer.sum(axis=axis), 1, atol=1e-5):
-            return f"softmax{where}"
+            return "softmax", over_batch
         if (answer <= 1e-9).all() and np.allclose(np.exp(answer).sum(axis=axis), 1, atol=1e-5):
-            return f"log_softmax{where}"
-    return "none"
+            return "log_softmax", over_batch
+    return "none", False
 
 
 class Slope(NamedTuple):
-    """The slope of a network's answers in a random direction of one tensor's numbers."""
+    """A tensor's gradient against the slope of the answers, in a random direction."""
 
-    backward: float
-    """As the network's own backward has it; NaN where the tensor got no gradient."""
-    true: float
-    """By differences of answers."""
     wrong: bool
     """The two disagree."""
     lost: bool
     """The tensor matters, and gets no gradient or zero."""
 
 
-def slopes(subject: Subject, values: Numbers, rng: np.random.Generator) -> list[Slope]:
+def slopes(remote: RemoteNetwork, values: Numbers, rng: np.random.Generator) -> list[Slope]:
     """Compare a network's gradients with differences of its own answers, tensor by tensor.
 
     A random direction shows a gradient that is wrong in any part of a tensor.
 
     Args:
-        subject: the network.
+        remote: the network.
         values: its numbers, shape (P,).
         rng: for the directions, and for how the answers are weighted.
     """
-    digits = digits_for(subject.plan)
-    weights = rng.normal(size=(subject.plan.batch, subject.width))
-    backward = subject.gradient(values[None], digits, weights)
-    step = 1e-5 if subject.dtype == "float64" else 1e-2
-    directions = np.zeros((len(subject.tensors), subject.count))
-    start = 0
-    for row, tensor in zip(directions, subject.tensors, strict=True):
-        row[start : start + tensor.size] = rng.uniform(0.5, 1, tensor.size)
-        start += tensor.size
+    digits = digits_for(remote.plan)
+    weights = rng.normal(size=(remote.plan.batch, remote.width))
+    gradient = np.nan_to_num(remote.gradient(values[None], digits, weights))  # NaN: none
+    step = 1e-5 if remote.dtype == "float64" else 1e-2
+    directions = np.zeros((len(remote.tensors), remote.count))
+    for row, (_, part) in zip(directions, remote.parts(), strict=True):
+        row[part] = rng.uniform(0.5, 1, part.stop - part.start)
     settings = np.concatenate([values + step * directions, values - step * directions])
-    found = (subject.ask(settings, digits) * weights).sum(axis=(1, 2))
-    true = (found[: len(directions)] - found[len(directions) :]) / (2 * step)
-    size = float(np.abs(true).max(initial=0))
-    near = (1e-6 if subject.dtype == "float64" else 1e-2) * (size + 1e-3)
-    result = []
-    for row, exact in zip(directions, true, strict=True):
-        got = float(np.nan_to_num(backward) @ row)
-        own = backward[row != 0]
-        wrong = abs(got - exact) > max(near, 0.01 * abs(exact))
-        nothing = bool((np.nan_to_num(own) == 0).all())
-        result.append(Slope(float("nan") if np.isnan(own).all() else got, float(exact), wrong,
-                            wrong and nothing))  # fmt: skip
-    return result
+    answers = (remote.ask(settings, digits) * weights).sum(axis=(1, 2))
+    exact = (answers[: len(directions)] - answers[len(directions) :]) / (2 * step)
+    size = float(np.abs(exact).max(initial=0))
+    near = (1e-6 if remote.dtype == "float64" else 1e-2) * (size + 1e-3)
+    wrong = np.abs(directions @ gradient - exact) > np.maximum(near, 0.01 * np.abs(exact))
+    return [
+        Slope(bool(is_wrong), bool(is_wrong and not gradient[part].any()))
+        for is_wrong, (_, part) in zip(wrong, remote.parts(), strict=True)
+    ]

@@ -2,7 +2,7 @@
 
 A `Cell` with its default fields is the sheet's: equations (1)-(2) or (4)-(10). Each other value
 of a field is one fault. The numbers of a cell stand in one vector, its *canonical* numbers, in
-the order of `Layout`; the functions here compute many settings of that vector at once.
+the order of `CanonicalLayout`; the functions here compute many settings of that vector at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GATES", "Cell", "Group", "Layout", "Numbers", "Sizes", "answers"]
+__all__ = ["GATES", "CanonicalArray", "CanonicalLayout", "Cell", "Numbers", "Sizes", "answers"]
 
 Numbers = NDArray[np.float64]
 
@@ -53,8 +53,8 @@ class Cell:
     """Equation (9), with a = tanh(c)."""
     recurrent: str = "hidden"
     """What stands for h(t-1) inside the gates: "hidden", "cell" or "nothing"."""
-    inside: str = "all"
-    """Equation (1): what stands inside the tanh; "all", or what is left outside."""
+    around: str = "all"
+    """Equation (1): what the tanh stands around: "all", or what is left outside."""
     blind: int = -1
     """A gate that does not read h(t-1); -1: none."""
     bias: str = "unit"
@@ -68,9 +68,9 @@ class Cell:
     """Whose recurrent weights each gate uses."""
     b_from: tuple[int, ...] = (0, 1, 2, 3)
     """Whose bias each gate uses."""
-    readout: str = "hidden"
+    read_out: str = "hidden"
     """What the logits are made of: "hidden", "cell", "sum of steps" or "mean of steps"."""
-    readout_bias: str = "unit"
+    read_out_bias: str = "unit"
     """As `bias`, for b_p."""
     after: str = "nothing"
     """A non-linearity on the logits: "nothing", "tanh", "sigmoid" or "relu"."""
@@ -89,7 +89,7 @@ class Cell:
         return cls(kind, SHEET_ACTIVATIONS[kind])
 
 
-class Group(NamedTuple):
+class CanonicalArray(NamedTuple):
     """One array of canonical numbers."""
 
     name: str
@@ -106,7 +106,7 @@ class Group(NamedTuple):
         return int(np.prod(self.shape))
 
 
-class Layout:
+class CanonicalLayout:
     """Where each canonical number of a cell stands in the vector.
 
     Args:
@@ -128,39 +128,39 @@ class Layout:
         shapes.append(("W_p", (K, N), 1))
         read_bias = {"unit": (1, K), "twice": (1, K), "sample": (B, 1), "column": (B, K),
                      "scalar": (1, 1)}  # fmt: skip
-        if cell.readout_bias != "none":
-            copies = 2 if cell.readout_bias == "twice" else 1
-            shapes.append(("b_p", read_bias[cell.readout_bias], copies))
+        if cell.read_out_bias != "none":
+            copies = 2 if cell.read_out_bias == "twice" else 1
+            shapes.append(("b_p", read_bias[cell.read_out_bias], copies))
         rows = B if cell.start.endswith("a sample") else 1
         if cell.start.startswith(("learned h", "learned both")):
             shapes.append(("h_0", (rows, N), 1))
         if cell.start.startswith(("learned c", "learned both")):
             shapes.append(("c_0", (rows, N), 1))
-        self.groups: dict[str, Group] = {}
+        self.arrays: dict[str, CanonicalArray] = {}
         self.size = 0
         for name, shape, copies in shapes:
-            self.groups[name] = Group(name, shape, copies, self.size)
-            self.size += self.groups[name].size
+            self.arrays[name] = CanonicalArray(name, shape, copies, self.size)
+            self.size += self.arrays[name].size
 
     def copies(self) -> Numbers:
         """How many of the hand-in's numbers stand for each canonical one, shape (C,)."""
         return np.concatenate(
-            [np.full(group.size, float(group.copies)) for group in self.groups.values()]
+            [np.full(array.size, float(array.copies)) for array in self.arrays.values()]
         )
 
     def slice(self, name: str) -> slice:
-        """The positions of a group."""
-        group = self.groups[name]
-        return slice(group.start, group.start + group.size)
+        """The positions of an array."""
+        array = self.arrays[name]
+        return slice(array.start, array.start + array.size)
 
     def array(self, vector: Numbers, name: str) -> Numbers:
-        """A group out of vectors, shape (R, C), as (R, *its shape); zeros where there is none."""
-        if name not in self.groups:
+        """An array out of vectors, shape (R, C), as (R, *its shape); zeros where there is none."""
+        if name not in self.arrays:
             return np.zeros((len(vector), *(1,) * (3 if name == "b" else 2)))
-        return vector[:, self.slice(name)].reshape(len(vector), *self.groups[name].shape)
+        return vector[:, self.slice(name)].reshape(len(vector), *self.arrays[name].shape)
 
 
-def answers(cell: Cell, layout: Layout, vectors: Numbers, inputs: Numbers) -> Numbers:
+def answers(cell: Cell, layout: CanonicalLayout, vectors: Numbers, inputs: Numbers) -> Numbers:
     """What a cell answers for the last step, shape (R, B, K).
 
     Args:
@@ -172,9 +172,9 @@ def answers(cell: Cell, layout: Layout, vectors: Numbers, inputs: Numbers) -> Nu
     W_x = layout.array(vectors, "W_x")[:, list(cell.x_from[: len(cell.gates)])]
     W_h = layout.array(vectors, "W_h")[:, list(cell.h_from[: len(cell.gates)])]
     b = layout.array(vectors, "b")
-    if "b" in layout.groups:
+    if "b" in layout.arrays:
         b = b[:, list(cell.b_from[: len(cell.gates)])]
-    if cell.unbiased >= 0 and "b" in layout.groups:
+    if cell.unbiased >= 0 and "b" in layout.arrays:
         b = b.copy()
         b[:, cell.unbiased] = 0
     if cell.blind >= 0:
@@ -198,7 +198,7 @@ def answers(cell: Cell, layout: Layout, vectors: Numbers, inputs: Numbers) -> Nu
         "cell": c,
         "sum of steps": total,
         "mean of steps": total / len(from_x),
-    }[cell.readout]
+    }[cell.read_out]
     logits = source @ W_p.transpose(0, 2, 1) + b_p
     return _ACTIVATIONS[cell.after](logits)
 
@@ -221,15 +221,15 @@ def _step(
 def _rnn_step(cell: Cell, x: Numbers, from_h: Numbers, b: Numbers) -> Numbers:
     """Equation (1) and its relatives, shape (R, B, N)."""
     act = _ACTIVATIONS[cell.activations[0]]
-    if cell.inside == "h outside":
+    if cell.around == "h outside":
         return act(x + b) + from_h
-    if cell.inside == "b outside":
+    if cell.around == "b outside":
         return act(x + from_h) + b
-    if cell.inside == "x outside":
+    if cell.around == "x outside":
         return act(from_h + b) + x
-    if cell.inside == "twice":
+    if cell.around == "twice":
         return act(act(x + from_h + b))
-    if cell.inside == "product":
+    if cell.around == "product":
         return act(x * from_h + b)
     return act(x + from_h + b)
 

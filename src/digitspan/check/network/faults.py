@@ -19,12 +19,12 @@ __all__ = ["Fault", "bias_fault", "faults_of", "wrong_cells"]
 class Fault(NamedTuple):
     """One way to get an equation wrong."""
 
-    rule: str
-    """The name under which the rule is switched off."""
-    message: str
-    """One sentence: the equation, what was expected, what was found."""
+    code: str
+    """One of `codes.CODES`."""
     changes: dict[str, Any]
     """The fields of the sheet's cell that it changes."""
+    words: dict[str, Any] = {}  # noqa: RUF012  never changed
+    """What to fill into the code's sentence."""
 
 
 _NUMBERS = {"h": "(1)", "g": "(4)", "i": "(5)", "f": "(6)", "o": "(7)"}
@@ -46,74 +46,54 @@ _SHOWN = {
 }
 
 _UPDATES = {
-    "g i": "the previous cell state c(t-1) is never used: c = g * i, expected g * i + c(t-1) * f",
-    "g i + f": "the forget gate is added by itself: c = g * i + f, expected g * i + c(t-1) * f, "
-    "so the previous cell state c(t-1) is never used",
-    "g i + h f": "the forget gate multiplies h(t-1), expected the previous cell state c(t-1): "
-    "c(t-1) is never used",
-    "g i + c": "the forget gate is not applied: c = g * i + c(t-1), expected g * i + c(t-1) * f",
-    "g + c f": "the input gate is not applied: c = g + c(t-1) * f, expected g * i + c(t-1) * f",
-    "(g + i) + c f": "the input gate is added instead of multiplied: c = g + i + c(t-1) * f, "
-    "expected g * i + c(t-1) * f",
-    "g i + (c + f)": "the forget gate is added instead of multiplied: c = g * i + c(t-1) + f, "
-    "expected g * i + c(t-1) * f",
-    "g i c f": "the two parts are multiplied instead of added: expected g * i + c(t-1) * f",
-    "g (1 - f) + c f": "1 - f stands for the input gate: c = g * (1 - f) + c(t-1) * f, expected "
-    "g * i + c(t-1) * f",
-    "g i - c f": "the previous cell state is subtracted: expected g * i + c(t-1) * f",
-    "c f": "the candidate never enters: c = c(t-1) * f, expected g * i + c(t-1) * f",
+    "g i": "previous-cell-state-unused",
+    "g i + f": "forget-gate-stands-alone",
+    "g i + h f": "forget-gate-on-hidden-state",
+    "g i + c": "forget-gate-not-applied",
+    "g + c f": "input-gate-not-applied",
+    "(g + i) + c f": "input-gate-added",
+    "g i + (c + f)": "forget-gate-added",
+    "g i c f": "previous-cell-state-multiplied",
+    "g (1 - f) + c f": "input-gate-from-forget-gate",
+    "g i - c f": "previous-cell-state-subtracted",
+    "c f": "candidate-unused",
 }
 _OUTPUTS = {
-    "a + o": "the output gate is added instead of multiplied: h = tanh(c) + o, expected "
-    "tanh(c) * o",
-    "a": "the output gate is not applied: h = tanh(c), expected tanh(c) * o",
-    "act(c o)": "the output gate stands inside the tanh: h = tanh(c * o), expected tanh(c) * o",
-    "act(c + o)": "the output gate stands inside the tanh, added: h = tanh(c + o), expected "
-    "tanh(c) * o",
-    "o": "the cell state is not used: h = o, expected tanh(c) * o",
-    "a - o": "the output gate is subtracted: h = tanh(c) - o, expected tanh(c) * o",
+    "a + o": "output-gate-added",
+    "a": "output-gate-not-applied",
+    "act(c o)": "output-gate-inside-tanh",
+    "act(c + o)": "output-gate-added-inside-tanh",
+    "o": "cell-state-unused",
+    "a - o": "output-gate-subtracted",
 }
-_INSIDE = {
-    "h outside": "W_hh h(t-1) is added outside the tanh, expected inside it",
-    "b outside": "the bias b_h is added outside the tanh, expected inside it",
-    "x outside": "W_hx x(t) is added outside the tanh, expected inside it",
-    "twice": "tanh is applied twice, expected once",
-    "product": "W_hx x(t) and W_hh h(t-1) are multiplied, expected added",
+_AROUND = {
+    "h outside": "recurrent-term-outside-tanh",
+    "b outside": "bias-outside-tanh",
+    "x outside": "input-term-outside-tanh",
+    "twice": "tanh-twice",
+    "product": "terms-multiplied",
 }
 _BIASES = {
-    "none": ("bias", "there is no bias, expected one number a unit"),
-    "sample": (
-        "bias",
-        "the bias is added along the batch axis, one number a sample, expected one number a unit",
-    ),
-    "column": (
-        "bias",
-        "the bias has a column for each sample of the batch, expected one number a unit for all",
-    ),
-    "scalar": ("bias", "the bias is a single number for all units, expected one number a unit"),
+    "none": "bias-missing",
+    "sample": "bias-along-the-batch",
+    "column": "bias-for-each-sample",
+    "scalar": "bias-is-one-number",
 }
+_GATE_EQUATIONS = {"rnn": "(1)", "lstm": "(4) to (7)"}
+_READ_OUT = {"rnn": "(2)", "lstm": "(10)"}
 
 
 def faults_of(kind: str) -> list[Fault]:
     """The faults of one kind of cell, "rnn" or "lstm", the likelier first."""
-    faults = [*_activation_faults(kind)]
+    faults = _activation_faults(kind)
     if kind == "lstm":
-        faults += [
-            Fault("cell state", f"Equation (8): {text}.", {"update": name})
-            for name, text in _UPDATES.items()
-        ]
-        faults += [
-            Fault("output gate", f"Equation (9): {text}.", {"output": name})
-            for name, text in _OUTPUTS.items()
-        ]
+        faults += [Fault(code, {"update": name}) for name, code in _UPDATES.items()]
+        faults += [Fault(code, {"output": name}) for name, code in _OUTPUTS.items()]
         for outer in ("linear", "sigmoid", "relu"):
-            message = f"Equation (9): c goes through {_shown(outer)}, expected tanh."
-            faults.append(Fault("non-linearity", message, {"outer": outer}))
+            words = {"found": _shown(outer)}
+            faults.append(Fault("wrong-cell-activation", {"outer": outer}, words))
     else:
-        faults += [
-            Fault("hidden state", f"Equation (1): {text}.", {"inside": name})
-            for name, text in _INSIDE.items()
-        ]
+        faults += [Fault(code, {"around": name}) for name, code in _AROUND.items()]
     return faults + _recurrence_faults(kind) + _bias_faults(kind) + _other_faults(kind)
 
 
@@ -142,7 +122,7 @@ def wrong_cells(
 
 
 def bias_fault(kind: str, field: str, form: str) -> Fault:
-    """The fault of a bias laid out wrongly: `field` is "bias" or "readout_bias"."""
+    """The fault of a bias laid out wrongly: `field` is "bias" or "read_out_bias"."""
     [fault] = [fault for fault in _bias_faults(kind) if fault.changes == {field: form}]
     return fault
 
@@ -172,40 +152,26 @@ def _activation_faults(kind: str) -> list[Fault]:
             f"{_shown(activations[p])}, expected {sheet[p]}"
             for p in wrong
         ]
-        message = "; ".join(parts)
-        message = f"{message[0].upper()}{message[1:]}."
-        faults.append(Fault("non-linearity", message, {"activations": activations}))
+        words = "; ".join(parts)
+        words = f"{words[0].upper()}{words[1:]}"
+        faults.append(
+            Fault("wrong-gate-activation", {"activations": activations}, {"gates": words})
+        )
     return faults
 
 
 def _recurrence_faults(kind: str) -> list[Fault]:
     """Previous states that are not read, and weights used in the wrong place."""
-    numbers = "(1)" if kind == "rnn" else "(4) to (7)"
-    faults = [
-        Fault(
-            "hidden state",
-            f"Equation {numbers}: the previous hidden state h(t-1) is never used, so the network "
-            f"remembers nothing through it.",
-            {"recurrent": "nothing"},
-        )
-    ]
+    words = {"equation": _GATE_EQUATIONS[kind]}
+    faults = [Fault("hidden-state-unused", {"recurrent": "nothing"}, words)]
     if kind == "rnn":
         return faults
-    faults.append(
-        Fault(
-            "hidden state",
-            "Equations (4) to (7): the gates read the cell state c(t-1), expected the hidden "
-            "state h(t-1).",
-            {"recurrent": "cell"},
-        )
-    )
-    gates = GATES[kind]
-    for position, gate in enumerate(gates):
-        message = (
-            f"Equation {_NUMBERS[gate]}: {_NAMES[gate]} does not read the previous hidden state "
-            f"h(t-1)."
-        )
-        faults.append(Fault("hidden state", message, {"blind": position}))
+    faults.append(Fault("gates-read-cell-state", {"recurrent": "cell"}))
+    gates = [{"equation": _NUMBERS[gate], "gate": _NAMES[gate]} for gate in GATES[kind]]
+    faults += [
+        Fault("gate-ignores-hidden-state", {"blind": position}, words)
+        for position, words in enumerate(gates)
+    ]
     shared = (
         (("x_from",), "input weights"),
         (("h_from",), "recurrent weights"),
@@ -215,62 +181,40 @@ def _recurrence_faults(kind: str) -> list[Fault]:
     )
     for (fields, what), (to, of) in itertools.product(shared, itertools.combinations(range(4), 2)):
         source = tuple(of if position == to else position for position in range(4))
-        message = (
-            f"Equations {_NUMBERS[gates[to]]} and {_NUMBERS[gates[of]]}: {_NAMES[gates[to]]} and "
-            f"{_NAMES[gates[of]]} use the same {what}, expected each its own."
-        )
-        rule = "bias" if fields == ("b_from",) else "weights"
-        faults.append(Fault(rule, message, dict.fromkeys(fields, source)))
+        words = {**gates[to], "weights": what}
+        words |= {f"{name}_2": word for name, word in gates[of].items()}
+        code = "gates-share-bias" if fields == ("b_from",) else "gates-share-weights"
+        faults.append(Fault(code, dict.fromkeys(fields, source), words))
     return faults
 
 
 def _bias_faults(kind: str) -> list[Fault]:
     """Biases that are missing, shared, or laid along the wrong axis."""
-    numbers = "(1)" if kind == "rnn" else "(4) to (7)"
-    faults = [
-        Fault(rule, f"Equation {numbers}: {text}.", {"bias": name})
-        for name, (rule, text) in _BIASES.items()
-    ]
+    words = {"equation": _GATE_EQUATIONS[kind], "unit": "unit", "units": "units"}
+    faults = [Fault(code, {"bias": name}, words) for name, code in _BIASES.items()]
     if kind == "lstm":
-        message = "Equations (4) to (7): one gate's bias is used for all four gates."
-        faults.append(Fault("bias", message, {"b_from": (0, 0, 0, 0)}))
+        faults.append(Fault("one-bias-for-all-gates", {"b_from": (0, 0, 0, 0)}))
         for position, gate in enumerate(GATES[kind]):
-            message = (
-                f"Equation {_NUMBERS[gate]}: {_NAMES[gate]} has no bias, expected one number a "
-                f"unit."
-            )
-            faults.append(Fault("bias", message, {"unbiased": position}))
-    number = "(2)" if kind == "rnn" else "(10)"
-    faults += [
-        Fault(rule, f"Equation {number}: {text.replace('unit', 'class')}.", {"readout_bias": name})
-        for name, (rule, text) in _BIASES.items()
-    ]
-    return faults
+            words = {"equation": _NUMBERS[gate], "gate": _NAMES[gate]}
+            faults.append(Fault("gate-without-bias", {"unbiased": position}, words))
+    words = {"equation": _READ_OUT[kind], "unit": "class", "units": "classes"}
+    return faults + [Fault(code, {"read_out_bias": name}, words) for name, code in _BIASES.items()]
 
 
 def _other_faults(kind: str) -> list[Fault]:
     """The first state and the read-out."""
-    number = "(2)" if kind == "rnn" else "(10)"
-    faults = [
-        Fault(
-            "initial state",
-            "The initial state is filled with ones, expected zeros: h(0) = 0.",
-            {"start": "ones"},
-        )
-    ]
-    readouts = {"sum of steps": "the sum of h over all steps",
-                "mean of steps": "the mean of h over all steps"}  # fmt: skip
+    equation = _READ_OUT[kind]
+    faults = [Fault("state-starts-at-ones", {"start": "ones"})]
+    sources = {"sum of steps": "the sum of h over all steps",
+               "mean of steps": "the mean of h over all steps"}  # fmt: skip
     if kind == "lstm":
-        readouts["cell"] = "the cell state c"
-    for name, text in readouts.items():
-        message = f"Equation {number}: the logits are made from {text}, expected the last h."
-        faults.append(Fault("read-out", message, {"readout": name}))
+        sources["cell"] = "the cell state c"
+    for name, text in sources.items():
+        words = {"equation": equation, "source": text}
+        faults.append(Fault("read-out-source", {"read_out": name}, words))
     for name in ("tanh", "sigmoid", "relu"):
-        message = (
-            f"Equation {number}: the answer goes through {_shown(name)}, expected logits as they "
-            f"are."
-        )
-        faults.append(Fault("read-out", message, {"after": name}))
+        words = {"equation": equation, "found": _shown(name)}
+        faults.append(Fault("read-out-activation", {"after": name}, words))
     return faults
 
 

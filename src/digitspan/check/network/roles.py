@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digitspan.check.network.equations import Cell, Layout, Numbers, Sizes, answers
+from digitspan.check.network.equations import CanonicalLayout, Cell, Numbers, Sizes, answers
 
 __all__ = ["NUDGE", "Fingerprints", "Network", "Roles", "find_roles", "fingerprints"]
 
@@ -87,7 +87,7 @@ class Roles(NamedTuple):
     """A cell that a network computes, and what each of the network's numbers is in it."""
 
     cell: Cell
-    layout: Layout
+    layout: CanonicalLayout
     of: np.ndarray[tuple[int], np.dtype[np.int64]]
     """The canonical number of each of the hand-in's numbers, shape (P,); -1: none, it is not
     used."""
@@ -101,7 +101,7 @@ def find_roles(network: Network, cell: Cell, seed: int = 0) -> Roles | None:
         cell: the equations to try.
         seed: of the random values.
     """
-    layout = Layout(cell, network.sizes)
+    layout = CanonicalLayout(cell, network.sizes)
     search = _Search(network, cell, layout, np.random.default_rng(seed))
     with np.errstate(all="ignore"):
         base = search.canonical_answers(search.canonical_base(np.full(network.count, BASE))[None])
@@ -115,7 +115,7 @@ class _Search:
     """One search for roles: which canonical numbers each of the hand-in's may still be."""
 
     def __init__(
-        self, network: Network, cell: Cell, layout: Layout, rng: np.random.Generator
+        self, network: Network, cell: Cell, layout: CanonicalLayout, rng: np.random.Generator
     ) -> None:
         self.network = network
         self.cell = cell

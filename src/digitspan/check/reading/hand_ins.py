@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,14 +15,14 @@ from digitspan.check.reading.archive import (
     read_folder,
     read_inner_archive,
 )
-from digitspan.check.reading.source import Source, candidates, read_sources
+from digitspan.check.reading.source import Source, read_sources
 from digitspan.errors import UsageError
 
-__all__ = ["HandIn", "Tree", "find_hand_ins", "inner_archives", "read_hand_in"]
+__all__ = ["HandIn", "find_hand_ins", "inner_archives", "read_hand_in", "written_out"]
 
 _PARTS = re.compile(
     r"(part|task|code|src|old|backup|notebook|exercise|assignment|sheet|report|fig|plot|result|"
-    r"model|data|util|util|solution|template|__|\.)",
+    r"model|data|util|solution|template|__|\.)",
     re.IGNORECASE,
 )
 _LARGEST_DATA = 2 * 10**6
@@ -42,37 +43,23 @@ class HandIn(NamedTuple):
     """Why it is not read; empty where it is."""
 
 
-class Tree:
-    """A hand-in's files in a folder made for the child, and removed in the end.
-
-    Args:
-        hand_in: the files.
-    """
-
-    def __init__(self, hand_in: HandIn) -> None:
-        self._hand_in = hand_in
-
-    def __enter__(self) -> Path:
-        self.folder = Path(tempfile.mkdtemp(prefix="hand-in-"))
-        written = {source.path: source.text.encode() for source in self._hand_in.sources}
-        for name, data in self._hand_in.files.items():
+@contextlib.contextmanager
+def written_out(hand_in: HandIn) -> Iterator[Path]:
+    """A folder with a hand-in's files for the child, removed in the end."""
+    with tempfile.TemporaryDirectory(prefix="hand-in-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        written = {source.path: source.text.encode() for source in hand_in.sources}
+        for name, data in hand_in.files.items():
             if not name.endswith((".py", ".ipynb", ".pdf", ".zip")) and len(data) < _LARGEST_DATA:
                 written.setdefault(name, data)
         for name, data in written.items():
-            path = self.folder / name
-            if not path.resolve().is_relative_to(self.folder.resolve()):
-                continue
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data)
-            except (OSError, ValueError):
-                continue  # a name that this system cannot write
-        for path in [self.folder, *self.folder.rglob("*")]:
-            path.chmod(0o755 if path.is_dir() else 0o644)
-        return self.folder
-
-    def __exit__(self, *exception: object) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+            path = folder / name
+            if path.resolve().is_relative_to(folder.resolve()):
+                # Not a name that this system cannot write.
+                with contextlib.suppress(OSError, ValueError):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(data)
+        yield folder
 
 
 def inner_archives(files: dict[str, bytes]) -> list[str]:
@@ -92,14 +79,14 @@ def find_hand_ins(paths: list[Path]) -> list[Path]:
             message = f"PATH must be a ZIP or a folder; there is no {str(path)[:200]!r}"
             raise UsageError(message)
         if path.is_dir():
-            inside = _inside(path)
-            if not inside:
+            several = _hand_ins_of(path)
+            if not several:
                 message = (
                     f"PATH must hold hand-ins: a ZIP, Python files or notebooks; there are none "
                     f"in {str(path)[:200]!r}"
                 )
                 raise UsageError(message)
-            found += inside
+            found += several
         elif path.suffix.lower() == ".zip":
             found.append(path)
         else:
@@ -121,7 +108,7 @@ def read_hand_in(path: Path) -> HandIn:
     return HandIn(path, is_archive, files, read_sources(files), "")
 
 
-def _inside(folder: Path) -> list[Path]:
+def _hand_ins_of(folder: Path) -> list[Path]:
     """The hand-ins of a folder: itself, or each of those that lie in it."""
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     archives = [entry for entry in entries if entry.suffix.lower() == ".zip" and entry.is_file()]
@@ -134,11 +121,11 @@ def _inside(folder: Path) -> list[Path]:
         many = list(archives)
         for entry in folders:
             if entry in with_code or _has_archive(entry):
-                many += _inside(entry)
+                many += _hand_ins_of(entry)
         return sorted(many)
     if len(with_code) == 1:
-        inside = _inside(with_code[0])
-        return [folder] if len(inside) == 1 else inside
+        several = _hand_ins_of(with_code[0])
+        return [folder] if len(several) == 1 else several
     return []
 
 
@@ -150,8 +137,3 @@ def _has_code(folder: Path) -> bool:
 def _has_archive(folder: Path) -> bool:
     """Whether there is a ZIP directly in it, or one folder further down."""
     return any(folder.glob("*.zip")) or any(folder.glob("*/*.zip"))
-
-
-def has_network(hand_in: HandIn) -> bool:
-    """Whether any class in it may be one of the two networks."""
-    return any(candidates(hand_in.sources, kind) for kind in ("rnn", "lstm"))

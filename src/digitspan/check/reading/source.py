@@ -11,20 +11,19 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from digitspan.check.sandbox.child.loading import STAND_INS
-from digitspan.check.sandbox.process import ChildRefused
 
 __all__ = [
     "Candidate",
     "Source",
     "candidates",
+    "given_full_length",
     "known_library",
-    "nowhere",
+    "line_at",
     "numbers_in",
     "read_sources",
     "ready_made_calls",
     "resets_between_batches",
     "script_of",
-    "told_longer",
     "works_when_imported",
 ]
 
@@ -228,14 +227,12 @@ def known_library(module: str) -> bool:
     return first in STAND_INS or first in sys.stdlib_module_names or first in ("torch", "numpy")
 
 
-def nowhere(error: ChildRefused) -> str:
-    """What is to be added about a module that is not there."""
-    if error.type != "ModuleNotFoundError":
-        return "."
-    return "; it is neither in the hand-in nor a library that is known here."
+def line_at(text: str, position: int) -> int:
+    """The number of the line, from 1, in which a position of a text lies."""
+    return text.count("\n", 0, position) + 1
 
 
-def told_longer(sources: list[Source], class_name: str) -> bool:
+def given_full_length(sources: list[Source], class_name: str) -> bool:
     """Whether a class is constructed with a length of one more, T instead of the T - 1 digits fed.
 
     That is, its first argument, or one called like a length, is `... + 1`, directly or by a name.
@@ -287,13 +284,11 @@ def _source(name: str, path: str, text: str) -> Source:
     """A source with its syntax tree."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return Source(name, path, text, ast.parse(text), "", 0)
+        return Source(name, path, text, _parsed(text), "", 0)
     except SyntaxError as error:
         conflict = _CONFLICT.search(text)
         if conflict:
-            line = text[: conflict.start()].count("\n") + 1
+            line = line_at(text, conflict.start())
             return Source(name, path, text, None, "a merge conflict was left in it", line)
         return Source(
             name, path, text, None, f"it is not Python 3: {error.msg}", error.lineno or 0
@@ -360,12 +355,17 @@ _OTHER_LANGUAGE = re.compile(
 def _is_python(text: str) -> bool:
     """Whether a text is Python 3."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
+        _parsed(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
+
+
+def _parsed(text: str) -> ast.Module:
+    """The syntax tree of a text, without the warnings about it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
 
 
 _WANTED = {

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from digitspan.check.network.equations import Numbers
-from digitspan.check.sandbox.process import Child, ChildLost, ChildRefused
-from digitspan.check.sandbox.signatures import Plan, Signature, constructions, feeds
+from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
+from digitspan.check.sandbox.signatures import Plan, Signature, call_forms, constructions
 
-__all__ = ["MAX_NUMBERS", "Digits", "Subject", "Tensor", "build_and_feed", "digits_for"]
+__all__ = ["MAX_NUMBERS", "Digits", "RemoteNetwork", "Tensor", "build_and_feed", "digits_for"]
 
 Digits = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
@@ -45,7 +45,7 @@ class Tensor(NamedTuple):
         return math.prod(self.shape) if self.kept is None else len(self.kept)
 
 
-class Subject:
+class RemoteNetwork:
     """A network and the way it is fed.
 
     Args:
@@ -55,13 +55,16 @@ class Subject:
         arguments: what its constructor was given.
     """
 
-    def __init__(self, child: Child, plan: Plan, dtype: str, arguments: dict[str, Any]) -> None:
+    def __init__(
+        self, child: ChildProcess, plan: Plan, dtype: str, arguments: dict[str, Any]
+    ) -> None:
         self.child = child
         self.plan = plan
         self.dtype = dtype
         self.arguments = arguments
         self.how: dict[str, Any] = {}
-        self.form = ""
+        self.form = "", ""
+        """How forward returns its answer: in a "tuple", "list" or ""; its axes."""
         self.width = 0
         self.fresh = False
         self.ready_made: list[str] = []
@@ -70,8 +73,6 @@ class Subject:
         self.hidden = plan.hidden
         self.units = plan.hidden
         self.score = 0.0
-        self.printed = 0
-        self.grad = True
 
     @property
     def count(self) -> int:
@@ -94,7 +95,6 @@ class Subject:
         )
         values = np.frombuffer(payload[: len(payload) // 8 * 8], dtype=np.float64)
         self.ready_made = [str(name)[:40] for name in header.get("ready_made", [])][:20]
-        self.printed = int(header.get("characters", 0))
         tensors = []
         start = 0
         for index, entry in enumerate(header.get("tensors", [])):
@@ -126,7 +126,7 @@ class Subject:
         *,
         fresh: bool | None = None,
         repeats: int = 1,
-        grad: bool | None = None,
+        grad: bool = True,
     ) -> Numbers:
         """Answers, shape (R, B, K), for settings of the numbers, shape (R, P).
 
@@ -137,7 +137,7 @@ class Subject:
         question = self._question("run", digits, len(values))
         question["fresh"] = self.fresh if fresh is None else fresh
         question["repeats"] = repeats
-        question["grad"] = self.grad if grad is None else grad
+        question["grad"] = grad
         header, payload = self.child.ask(question, digits.tobytes() + values.tobytes())
         shape = header.get("shape")
         if (
@@ -145,10 +145,13 @@ class Subject:
             or len(shape) != 3
             or not all(isinstance(size, int) and size > 0 for size in shape)
         ):
-            raise ChildLost("no answer")
+            raise ChildLost("no-answer")
         if len(payload) != 8 * math.prod(shape) or shape[0] != len(values):
-            raise ChildLost("no answer")
-        self.form = str(header.get("form", ""))[:60]
+            raise ChildLost("no-answer")
+        form = header.get("form")
+        if not isinstance(form, list) or len(form) != 2:
+            raise ChildLost("no-answer")
+        self.form = str(form[0])[:10], str(form[1])[:10]
         self.width = shape[2]
         if header.get("single") is True:
             self.dtype = "float32"
@@ -180,7 +183,7 @@ class Subject:
         question["repeats"] = repeats
         _, payload = self.child.ask(question, digits.tobytes() + values.tobytes())
         if len(payload) != 8 * self.count:
-            raise ChildLost("no answer")
+            raise ChildLost("no-answer")
         return np.frombuffer(payload, dtype=np.float64).copy()
 
     def habits(self, values: Numbers, digits: Digits) -> dict[str, Any]:
@@ -201,13 +204,13 @@ class Subject:
         """Look at other numbers of a large network, as many."""
         self.tensors = self.arrangements[number]
 
-    def name_of(self, number: int) -> str:
-        """The tensor that a number belongs to."""
+    def parts(self) -> list[tuple[Tensor, slice]]:
+        """The tensors, and where their numbers stand among the P."""
+        parts, start = [], 0
         for tensor in self.tensors:
-            if number < tensor.size:
-                return tensor.name
-            number -= tensor.size
-        return ""
+            parts.append((tensor, slice(start, start + tensor.size)))
+            start += tensor.size
+        return parts
 
     def _question(self, do: str, digits: Digits, settings: int) -> dict[str, Any]:
         """A question about some digits."""
@@ -223,14 +226,14 @@ class Subject:
 
 
 def hidden_size(tensors: list[Tensor], plan: Plan) -> int:
-    """N: what the constructor was told, or the size that is written into the code.
+    """N: what the constructor was given, or the size that is written into the code.
 
     That is the smallest with which the length of every axis can be explained.
     """
     axes = {size for tensor in tensors for size in tensor.shape}
-    told = plan.hidden
-    if axes & {told, 2 * told, 3 * told, 4 * told}:
-        return told
+    given = plan.hidden
+    if axes & {given, 2 * given, 3 * given, 4 * given}:
+        return given
     known = {1, 10, plan.batch, plan.steps, plan.inputs}
     for size in sorted(axes):
         explained = known | {size * gates for gates in (1, 2, 3, 4)}
@@ -238,7 +241,7 @@ def hidden_size(tensors: list[Tensor], plan: Plan) -> int:
         if size > 1 and axes <= explained and any(size in tensor.shape for tensor in tensors):
             if size not in known or (size, size) in {tensor.shape for tensor in tensors}:
                 return size
-    return told
+    return given
 
 
 def _few_units(tensor: Tensor, hidden: int, units: int, state_first: bool) -> Tensor:
@@ -281,7 +284,7 @@ def digits_for(plan: Plan, seed: int = 1) -> Digits:
 class Built(NamedTuple):
     """How far building and feeding got."""
 
-    subject: Subject | None
+    remote: RemoteNetwork | None
     """A network that answers, or None."""
     problem: ChildRefused | None
     """The first error on the way, None where there was none."""
@@ -289,7 +292,7 @@ class Built(NamedTuple):
     """Whether a network could be constructed at all."""
 
 
-def build_and_feed(child: Child, signature: Signature, options: list[Plan]) -> Built:
+def build_and_feed(child: ChildProcess, signature: Signature, options: list[Plan]) -> Built:
     """Try sizes, arguments and layouts until a network answers with K numbers a sample.
 
     What reads the digits and answers K numbers is taken at once; what answers otherwise (with
@@ -298,27 +301,27 @@ def build_and_feed(child: Child, signature: Signature, options: list[Plan]) -> B
     problem: ChildRefused | None = None
     first_run: ChildRefused | None = None
     constructed = False
-    fallback: Subject | None = None
+    fallback: RemoteNetwork | None = None
     for plan in options:
         if fallback is not None and plan.batch != fallback.plan.batch:
             continue
         for dtype in ("float64", "float32"):
             for arguments in constructions(signature, plan):
-                subject = Subject(child, plan, dtype, arguments)
+                remote = RemoteNetwork(child, plan, dtype, arguments)
                 try:
-                    subject.build()
+                    remote.build()
                 except ChildRefused as error:
                     problem = problem or error
                     continue
                 constructed = True
-                failure = _find_feed(subject, signature)
-                if failure is None and subject.score >= _GOOD_SCORE:
-                    return Built(subject, None, True)
+                failure = _find_feed(remote, signature)
+                if failure is None and remote.score >= _GOOD_SCORE:
+                    return Built(remote, None, True)
                 if failure is None:
                     # The sheet's own sizes, unless these do not even give K numbers.
-                    right = subject.width == plan.classes
+                    right = remote.width == plan.classes
                     if fallback is None or (right and fallback.width != plan.classes):
-                        fallback = subject
+                        fallback = remote
                 elif first_run is None:
                     first_run = failure
     if fallback is not None:
@@ -326,41 +329,41 @@ def build_and_feed(child: Child, signature: Signature, options: list[Plan]) -> B
     return Built(fallback, first_run if constructed else problem, constructed)
 
 
-def _find_feed(subject: Subject, signature: Signature) -> ChildRefused | None:
+def _find_feed(remote: RemoteNetwork, signature: Signature) -> ChildRefused | None:
     """Find how a network wants its digits; the first error where no way works."""
-    digits = digits_for(subject.plan)
-    values = subject.random_values(np.random.default_rng(0), 3)
+    digits = digits_for(remote.plan)
+    values = remote.random_values(np.random.default_rng(0), 3)
     first: ChildRefused | None = None
     chosen: tuple[float, dict[str, Any]] | None = None
-    for how in feeds(signature, subject.plan, subject.hidden):
-        subject.how = how
+    for how in call_forms(signature, remote.plan, remote.hidden):
+        remote.how = how
         try:
-            answers = subject.ask(values, digits, fresh=True)
-            score = _score(subject, answers, values, digits)
+            answers = remote.ask(values, digits, fresh=True)
+            score = _score(remote, answers, values, digits)
         except ChildRefused as error:
             first = first or error
             continue
-        if answers.shape[1] != subject.plan.batch:
+        if answers.shape[1] != remote.plan.batch:
             continue
         if chosen is None or score > chosen[0]:
             chosen = score, how
         if score >= 3:
             break
     if chosen is None:
-        return first or ChildRefused({"type": "ValueError", "message": "no answer"}, [])
-    subject.score, subject.how = chosen
-    subject.ask(values, digits, fresh=True)
+        return first or ChildRefused({"type": "ValueError", "message": "no answer"})
+    remote.score, remote.how = chosen
+    remote.ask(values, digits, fresh=True)
     return None
 
 
-def _score(subject: Subject, answers: Numbers, values: Numbers, digits: Digits) -> float:
+def _score(remote: RemoteNetwork, answers: Numbers, values: Numbers, digits: Digits) -> float:
     """How well a way of feeding works: the width, every digit read, samples kept apart."""
-    right_width = subject.width == subject.plan.classes
+    right_width = remote.width == remote.plan.classes
     if not np.isfinite(answers).all():
         return float(right_width)
     read = kept_apart = 0.0
-    for t in range(subject.plan.steps):
-        moved = subject.moved(values, digits, t, answers)
-        read += float(moved[0]) / subject.plan.steps
-        kept_apart += float(not moved[1:].any()) / subject.plan.steps
+    for t in range(remote.plan.steps):
+        moved = remote.moved(values, digits, t, answers)
+        read += float(moved[0]) / remote.plan.steps
+        kept_apart += float(not moved[1:].any()) / remote.plan.steps
     return right_width + read + kept_apart

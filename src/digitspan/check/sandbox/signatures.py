@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["Plan", "Signature", "constructions", "feeds", "plans", "role_of"]
+__all__ = ["Plan", "Signature", "call_forms", "constructions", "plans", "role_of"]
 
 
 class Signature(NamedTuple):
@@ -27,13 +28,13 @@ class Plan:
     hidden: int
     """N."""
     inputs: int
-    """D, as the constructor is told."""
+    """D, as the constructor is given it."""
     steps: int = 5
     """Digits fed, T - 1."""
     classes: int = 10
     """K."""
     longer: int = 0
-    """How much more than `steps` the constructor is told as the length."""
+    """How much more than `steps` the constructor is given as the length."""
 
 
 def plans(written: list[int]) -> Iterator[Plan]:
@@ -67,8 +68,8 @@ def constructions(signature: Signature, plan: Plan) -> Iterator[dict[str, Any]]:
                 yield values
 
 
-def feeds(signature: Signature, plan: Plan, hidden: int) -> Iterator[dict[str, Any]]:
-    """Ways to feed digits to forward, in a network of so many hidden units."""
+def call_forms(signature: Signature, plan: Plan, hidden: int) -> Iterator[dict[str, Any]]:
+    """Ways to call forward with digits, in a network of so many hidden units."""
     required = [
         p
         for p in signature.forward
@@ -77,23 +78,17 @@ def feeds(signature: Signature, plan: Plan, hidden: int) -> Iterator[dict[str, A
     common = {"classes": plan.classes, "hidden": hidden}
     encodings = ["number"] if plan.inputs == 1 else ["one-hot", "number"]
     more = len(required) - 1
-    for states in _state_lists(more, plan):
-        for encoding in encodings:
-            for axes, dtype in _arrangements(encoding):
-                yield {
-                    **common, **states,
-                    "interface": "sequence", "axes": axes, "dtype": dtype, "encoding": encoding,
-                }  # fmt: skip
-    for states in _state_lists(more, plan):
-        for encoding in encodings:
-            for axes in ("BD", "B", "B1D", "DB", "1BD"):
-                for dtype in ("float", "long") if axes == "B" else ("float",):
-                    if axes == "B" and encoding == "one-hot":
-                        continue
-                    yield {
-                        **common, **states,
-                        "interface": "step", "axes": axes, "dtype": dtype, "encoding": encoding,
-                    }  # fmt: skip
+    for interface, arrangements in (("sequence", _arrangements), ("step", _step_arrangements)):
+        for states, encoding in itertools.product(_state_lists(more, plan), encodings):
+            for axes, dtype in arrangements(encoding):
+                form = {"interface": interface, "axes": axes, "dtype": dtype, "encoding": encoding}
+                yield {**common, **states, **form}
+
+
+def _step_arrangements(encoding: str) -> list[tuple[str, str]]:
+    """As `_arrangements`, for one digit a call."""
+    numbers = [("B", "float"), ("B", "long")] if encoding == "number" else []
+    return [("BD", "float"), *numbers, ("B1D", "float"), ("DB", "float"), ("1BD", "float")]
 
 
 def _arrangements(encoding: str) -> list[tuple[str, str]]:
@@ -197,19 +192,13 @@ def _value(role: str, plan: Plan, device: Any) -> Any:
 
 def _config(plan: Plan) -> dict[str, Any]:
     """An object with the settings of the template's command line, under their many names."""
-    length = plan.steps + plan.longer
-    config: dict[str, Any] = dict.fromkeys(
-        ("input_length", "seq_length", "seq_len", "sequence_length", "length", "T"), length
+    several: tuple[tuple[str, int], ...] = (
+        ("input_length seq_length seq_len sequence_length length T", plan.steps + plan.longer),
+        ("input_dim input_size in_dim embedding_dim", plan.inputs),
+        ("num_hidden hidden_dim hidden_size n_hidden", plan.hidden),
+        ("num_classes output_dim output_size out_dim", plan.classes),
     )
-    config.update(
-        dict.fromkeys(("input_dim", "input_size", "in_dim", "embedding_dim"), plan.inputs)
-    )
-    config.update(
-        dict.fromkeys(("num_hidden", "hidden_dim", "hidden_size", "n_hidden"), plan.hidden)
-    )
-    config.update(
-        dict.fromkeys(("num_classes", "output_dim", "output_size", "out_dim"), plan.classes)
-    )
+    config: dict[str, Any] = {name: size for names, size in several for name in names.split()}
     config.update(batch_size=plan.batch, device="cpu", learning_rate=0.001, train_steps=3)
     config.update(max_norm=10.0, model_type="RNN", dropout=0.0, num_layers=1, seed=0)
     return config

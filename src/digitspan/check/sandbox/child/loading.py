@@ -16,9 +16,16 @@ import types
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["COURSE_DATASET",
-    "STAND_INS", "Loaded", "StandIns", "load_class", "package_of", "put_on_path",
-           "signature_of"]  # fmt: skip
+__all__ = [
+    "COURSE_DATASET",
+    "STAND_INS",
+    "Loaded",
+    "StandIns",
+    "load_class",
+    "package_of",
+    "put_on_path",
+    "signature_of",
+]
 
 STAND_INS = frozenset(
     "matplotlib pylab seaborn plotly bokeh altair tensorboardX tensorboard tensorboard_logger "
@@ -83,7 +90,7 @@ class _Anything:
         return (object,)
 
 
-class _Loop:
+class _Loop(_Anything):
     """tqdm and its like: a loop over what it is given, that takes any message.
 
     Args:
@@ -98,15 +105,6 @@ class _Loop:
 
     def __len__(self) -> int:
         return len(self._items)
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        return None
-
-    def __getattr__(self, name: str) -> Any:
-        return _Anything()
 
 
 def _loop_of_numbers(*numbers: int, **kwargs: Any) -> _Loop:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from .channel import Channel
-from .compiler import fill_new_memory, leave_compiler_alone
 from .loading import StandIns, load_class, signature_of
 from .monitor import OnCPU, Printed, describe, operations_called, ready_made_modules
 from .networks import Entry, build, entries_of, feed, set_entries
@@ -27,7 +26,7 @@ __all__ = ["serve"]
 Answer = tuple[dict[str, Any], bytes]
 
 
-class Child:
+class Responder:
     """Holds the hand-in's class and network between two questions."""
 
     def __init__(self) -> None:
@@ -90,23 +89,21 @@ class Child:
     def run(self, question: dict[str, Any], payload: bytes) -> Answer:
         """Answers to the same digits under many settings of the numbers, shape (R, B, K)."""
         digits, values = _unpack(question, payload)
-        self.fresh = question.get("fresh", False)
-        chosen = question["tensors"]
+        self.fresh = question["fresh"]
         answers = []
-        form = ""
-        with torch.set_grad_enabled(question.get("grad", True)):
+        form = "", ""
+        with torch.set_grad_enabled(question["grad"]):
             for setting in values:
                 with self.watched():
-                    if self.fresh:
-                        self._rebuild()
-                    set_entries([self.entries[i] for i in chosen], setting, question["kept"])
-                    for _ in range(question.get("repeats", 1)):
+                    chosen = self._set(question, setting, rebuild=self.fresh)
+                    for _ in range(question["repeats"]):
                         answer, form = feed(self.network, digits, question["how"])
                 answers.append(answer.detach().double().numpy().copy())
-        dtypes = {answer.dtype, *(self.entries[i].tensor.dtype for i in chosen)}
+        dtypes = {answer.dtype, *(entry.tensor.dtype for entry in chosen)}
         single = bool(dtypes & {torch.float32, torch.float16, torch.bfloat16})
         shape = [len(answers), *answers[0].shape]
-        return {"shape": shape, "form": form, "single": single}, _bytes(answers)
+        data = np.stack(answers).astype(np.float64).tobytes()
+        return {"shape": shape, "form": form, "single": single}, data
 
     def gradient(self, question: dict[str, Any], payload: bytes) -> Answer:
         """The gradient of a weighted sum of the answers, shape (P,); NaN where there is none."""
@@ -114,15 +111,11 @@ class Child:
         weights = torch.as_tensor(
             np.frombuffer(bytes.fromhex(question["weights"]), dtype=np.float64).copy()
         )
-        chosen = [self.entries[i] for i in question["tensors"]]
         with torch.enable_grad(), self.watched():
-            if self.fresh:
-                self._rebuild()
-                chosen = [self.entries[i] for i in question["tensors"]]
-            set_entries(chosen, values[0], question["kept"])
+            chosen = self._set(question, values[0], rebuild=self.fresh)
             for entry in chosen:
                 entry.tensor.grad = None
-            for _ in range(question.get("repeats", 1)):
+            for _ in range(question["repeats"]):
                 answer, _ = feed(self.network, digits, question["how"])
                 if answer.requires_grad:
                     (answer.double().reshape(-1) * weights).sum().backward()
@@ -132,7 +125,7 @@ class Child:
             missing = torch.full(entry.tensor.shape, float("nan"))
             flat = (missing if grad is None else grad).detach().double().reshape(-1)
             parts.append(flat if places is None else flat[places])
-        return {"follows": answer.requires_grad}, torch.cat(parts).numpy().tobytes()
+        return {}, torch.cat(parts).numpy().tobytes()
 
     def habits(self, question: dict[str, Any], payload: bytes) -> Answer:
         """What a call does besides: what it prints, keeps, and which operations it calls."""
@@ -140,22 +133,20 @@ class Child:
         how = question["how"]
         before = self.printed.characters
         with self.watched():
-            self._rebuild()
-            chosen = [self.entries[i] for i in question["tensors"]]
-            set_entries(chosen, values[0], question["kept"])
+            self._set(question, values[0], rebuild=True)
             feed(self.network, digits, how)
             printed = self.printed.characters - before
             called = operations_called(lambda: feed(self.network, digits, how))
-            kept = []
+            alive = []
             for _ in range(4):
                 feed(self.network, digits, how)
-                kept.append(_tensors_alive())
-        return {"printed": printed, "called": called[:500], "tensors_alive": kept}, b""
+                alive.append(_tensors_alive())
+        return {"printed": printed, "called": called[:500], "tensors_alive": alive}, b""
 
     def train(self, question: dict[str, Any], payload: bytes) -> Answer:
         """Run the training script for a few steps and tell what it did, in order."""
         torch.set_default_dtype(torch.float32)
-        fill_new_memory(False)
+        torch.use_deterministic_algorithms(False)
         with self.mode:
             return trace_script(question["file"], question["options"], question["steps"]), b""
 
@@ -172,6 +163,16 @@ class Child:
         self.network = build(self.network_class, self.arguments)
         self.entries = entries_of(self.network)
 
+    def _set(
+        self, question: dict[str, Any], values: torch.Tensor, *, rebuild: bool
+    ) -> list[Entry]:
+        """Write numbers into the tensors that are asked for; returns these."""
+        if rebuild:
+            self._rebuild()
+        chosen = [self.entries[i] for i in question["tensors"]]
+        set_entries(chosen, values, question["kept"])
+        return chosen
+
 
 def serve() -> None:
     """Answer until the checker goes away."""
@@ -183,8 +184,7 @@ def serve() -> None:
     os.environ.update(HOME=os.getcwd(), MPLBACKEND="Agg")
     torch.set_num_threads(1)
     # New memory holds NaN instead of what happened to lie there: reading it shows.
-    fill_new_memory(True)
-    leave_compiler_alone()
+    torch.use_deterministic_algorithms(True, warn_only=True)
     stand_ins = StandIns()
     sys.meta_path.append(stand_ins)
     name = "torch.utils.tensorboard"  # needs more than is installed here, and writes files
@@ -195,23 +195,22 @@ def serve() -> None:
     # What is there now is left alone by the collector, and not counted when tensors are.
     gc.collect()
     gc.freeze()
-    child = Child()
-    child.mode.install()
-    child.printed.install()
+    responder = Responder()
+    responder.mode.install()
+    responder.printed.install()
     while True:
         try:
             question, payload = channel.receive()
         except EOFError:
             break
-        do: Callable[[dict[str, Any], bytes], Answer] = getattr(child, question["do"])
-        child.cuda = child.cuda or bool(child.mode.asked)
-        child.mode.asked.clear()
-        before = child.printed.characters
+        do: Callable[[dict[str, Any], bytes], Answer] = getattr(responder, question["do"])
+        responder.cuda = responder.cuda or bool(responder.mode.asked)
+        responder.mode.asked.clear()
         try:
             header, data = do(question, payload)
         except BaseException as error:
             header, data = {"error": describe(error)}, b""
-        header.update(cuda=list(child.mode.asked), characters=child.printed.characters - before)
+        header["cuda"] = responder.mode.asked
         channel.send(header, data)
 
 
@@ -231,8 +230,3 @@ def _unpack(question: dict[str, Any], payload: bytes) -> tuple[torch.Tensor, tor
         torch.as_tensor(digits.reshape(batch, steps).copy()),
         torch.as_tensor(values.reshape(settings, -1).copy()),
     )
-
-
-def _bytes(answers: list[Any]) -> bytes:
-    """Answers of the same shape, one after the other."""
-    return np.stack(answers).astype(np.float64).tobytes()

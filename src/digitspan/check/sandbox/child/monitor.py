@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -12,12 +13,14 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["OnCPU", "Printed", "describe", "operations_called", "ready_made_modules"]
+__all__ = ["OnCPU", "Printed", "describe", "last_place", "operations_called", "ready_made_modules"]
 
 MAX_PRINTED = 1_000_000
 """Characters printed before the child ends itself."""
 TOO_MUCH_OUTPUT = 86
 """The exit status that says so."""
+
+_TORCH = Path(torch.__file__).parent
 
 _READY_MADE = (
     torch.nn.RNNBase,
@@ -72,12 +75,13 @@ class OnCPU(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[str] = []
+        self.asked: list[tuple[str, int]] = []
+        """The hand-in's files and lines that asked."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func is torch.Tensor.cuda:
+        if func in (torch.Tensor.cuda, torch.Tensor.pin_memory):
             self.note()
             return args[0]
         kwargs = dict(kwargs or {})
@@ -142,28 +146,42 @@ class OnCPU(TorchFunctionMode):
 
     def note(self) -> None:
         """Remember which line of the hand-in asked."""
-        place = _place(traceback.extract_stack())
+        place = last_place(traceback.extract_stack())
         if place not in self.asked and len(self.asked) < 20:
             self.asked.append(place)
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """An exception as its type, its message and the hand-in's line that it came from."""
+    """An exception as data: its class, its text, the hand-in's line, and what it is about."""
     frames = traceback.extract_tb(error.__traceback__)
-    place = _place(frames)
+    file, line = last_place(frames)
     if isinstance(error, SyntaxError) and error.filename:
-        place = f"{error.filename}:{error.lineno or 0}"
-    file, _, line = place.rpartition(":")
-    number = int(line) if line.isdigit() else 0
+        file, line = error.filename, error.lineno or 0
     # Where the hand-in lies here says nothing to its author.
     message = " ".join(str(error).replace(f"{Path.cwd()}/", "").split())[:300]
     return {
         "type": type(error).__name__[:60],
         "message": message,
         "file": file,
-        "line": number,
+        "line": line,
         "missing": str(getattr(error, "name", "") or "")[:100],
+        "cause": _cause(error, frames),
     }
+
+
+def _cause(error: BaseException, frames: traceback.StackSummary) -> str:
+    """By where an error was raised: "cuda", "memory" or ""."""
+    if any(str(_TORCH / "cuda") in frame.filename for frame in frames):
+        return "cuda"
+    in_loading = any(frame.filename == str(_TORCH / "serialization.py") for frame in frames)
+    if type(error).__name__ == "AcceleratorError" or (
+        in_loading and frames[-1].name in ("_deserialize", "_validate_device")
+    ):
+        return "cuda"
+    # torch's allocator raises a RuntimeError that names its source file, and nothing else.
+    if "alloc_cpu.cpp" in str(error) or getattr(error, "errno", None) == errno.ENOMEM:
+        return "memory"
+    return ""
 
 
 def operations_called(call: Any) -> list[str]:
@@ -180,11 +198,10 @@ def ready_made_modules(network: Any) -> list[str]:
     return sorted({type(m).__name__ for m in modules if isinstance(m, _READY_MADE)})
 
 
-def _place(frames: traceback.StackSummary) -> str:
-    """The last line of these frames that lies in the hand-in, as "file:line"."""
-    root = str(Path.cwd())
+def last_place(frames: traceback.StackSummary) -> tuple[str, int]:
+    """The file and line of the last of these frames that lies in the hand-in."""
+    root = f"{Path.cwd()}/"
     for frame in reversed(list(frames)):
         if frame.filename.startswith(root):
-            name = frame.filename.removeprefix(root).lstrip("/")
-            return f"{name}:{frame.lineno or 0}"
-    return ":0"
+            return frame.filename.removeprefix(root), frame.lineno or 0
+    return "", 0

@@ -8,10 +8,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["Entry", "build", "entries_of", "feed", "set_entries"]
+__all__ = ["Entry", "Form", "build", "entries_of", "feed", "set_entries"]
 
 MAX_SCALARS = 4_000_000
 """A network with more numbers than this is not looked into."""
+
+
+Form = tuple[str, str]
+"""How forward returned an answer: in a "tuple", a "list" or ""; the axes, such as "BK"."""
 
 
 class Entry(NamedTuple):
@@ -52,7 +56,7 @@ def entries_of(network: Any) -> list[Entry]:
             add(name, parameter, "parameter")
         for name, buffer in network.named_buffers():
             add(name, buffer, "buffer")
-    for name, value in _held(network, "", 4):
+    for name, value in _tensors_of(network, "", 4):
         add(name, value, "tensor")
     total = 0
     for position, entry in enumerate(found):
@@ -62,9 +66,7 @@ def entries_of(network: Any) -> list[Entry]:
     return found
 
 
-def set_entries(
-    entries: list[Entry], values: torch.Tensor, kept: list[list[int] | None] | None = None
-) -> None:
+def set_entries(entries: list[Entry], values: torch.Tensor, kept: list[list[int] | None]) -> None:
     """Write numbers, shape (P,), into the tensors, one after the other.
 
     Args:
@@ -74,7 +76,7 @@ def set_entries(
     """
     start = 0
     with torch.no_grad():
-        for entry, places in zip(entries, kept or [None] * len(entries), strict=True):
+        for entry, places in zip(entries, kept, strict=True):
             count = entry.tensor.numel() if places is None else len(places)
             part = values[start : start + count]
             if places is not None:
@@ -85,7 +87,7 @@ def set_entries(
             start += count
 
 
-def feed(network: Any, digits: torch.Tensor, how: dict[str, Any]) -> tuple[torch.Tensor, str]:
+def feed(network: Any, digits: torch.Tensor, how: dict[str, Any]) -> tuple[torch.Tensor, Form]:
     """Feed digits to a network.
 
     Args:
@@ -109,26 +111,18 @@ def feed(network: Any, digits: torch.Tensor, how: dict[str, Any]) -> tuple[torch
 
 def _feed_steps(
     network: Any, digits: torch.Tensor, how: dict[str, Any]
-) -> tuple[torch.Tensor, str]:
+) -> tuple[torch.Tensor, Form]:
     """One digit a call; the state is passed on by us or kept by the network."""
     states = _states(network, digits.shape[0], how)
     encoded = _encoded(digits, how)  # (B, T, D)
     result: Any = None
     for t in range(digits.shape[1]):
         x = encoded[:, t]
-        if how["axes"] == "B":
-            x = x.squeeze(-1)
-        elif how["axes"] == "DB":
-            x = x.T
-        elif how["axes"] == "1BD":
-            x = x.unsqueeze(0)
-        elif how["axes"] == "B1D":
-            x = x.unsqueeze(1)
-        result = network(x, *states)
+        orders = {"BD": x, "B": x.reshape(-1), "DB": x.T, "1BD": x[None], "B1D": x[:, None]}
+        result = network(orders[how["axes"]], *states)
         if states:
             states = _next_states(result, digits.shape[0], how)
-    answer, form = _answer(result, digits.shape[0], 1, how["classes"], tuple_is_fine=bool(states))
-    return answer, form
+    return _answer(result, digits.shape[0], 1, how["classes"], tuple_is_fine=bool(states))
 
 
 def _next_states(result: Any, batch: int, how: dict[str, Any]) -> list[Any]:
@@ -149,22 +143,15 @@ def _next_states(result: Any, batch: int, how: dict[str, Any]) -> list[Any]:
 
 def _states(network: Any, batch: int, how: dict[str, Any]) -> list[Any]:
     """The states before the first digit: zeros, in the shapes asked for."""
-    hidden = how.get("hidden", 0)
-    shapes = {
-        "BN": (batch, hidden),
-        "NB": (hidden, batch),
-        "1N": (1, hidden),
-        "N": (hidden,),
-        "1BN": (1, batch, hidden),
-    }
+    sizes = {"B": batch, "N": how["hidden"], "1": 1}
     states: list[Any] = []
-    for kind in how.get("states") or []:
+    for kind in how["states"]:
         if kind == "none":
             states.append(None)
         elif kind.isdigit():
             states.append(int(kind))
         else:
-            states.append(torch.zeros(shapes[kind]))
+            states.append(torch.zeros([sizes[axis] for axis in kind]))
     return [tuple(states)] if how.get("grouped") and states else states
 
 
@@ -191,7 +178,7 @@ def _arranged(inputs: torch.Tensor, axes: str) -> torch.Tensor:
 
 def _answer(
     result: Any, batch: int, steps: int, classes: int, *, tuple_is_fine: bool = False
-) -> tuple[torch.Tensor, str]:
+) -> tuple[torch.Tensor, Form]:
     """The numbers of the last digit, shape (B, K), out of whatever forward returned.
 
     Raises:
@@ -201,34 +188,32 @@ def _answer(
         message = "forward returns nothing"
         raise ValueError(message)
     tensors = list(_tensors(result))
-    prefix = "" if isinstance(result, torch.Tensor) or tuple_is_fine else "tuple "
+    container = "" if isinstance(result, torch.Tensor) or tuple_is_fine else "tuple"
     if isinstance(result, (list, tuple)) and len(tensors) == steps > 1:
         same = {tuple(tensor.shape) for tensor in tensors}
         if same <= {(batch, classes), (classes, batch)}:
-            tensors, prefix = [tensors[-1]], "list "
+            tensors, container = [tensors[-1]], "list"
     for tensor in tensors:
-        shape = tuple(tensor.shape)
-        if shape == (batch, classes):
-            return tensor, f"{prefix}BK"
-        if shape == (classes, batch):
-            return tensor.T, f"{prefix}KB"
+        if tensor.shape == (batch, classes):
+            return tensor, (container, "BK")
+        if tensor.shape == (classes, batch):
+            return tensor.T, (container, "KB")
     for tensor in tensors:
         shape = tuple(tensor.shape)
         if shape == (batch, steps, classes):
-            return tensor[:, -1], f"{prefix}BTK"
+            return tensor[:, -1], (container, "BTK")
         if shape == (steps, batch, classes):
-            return tensor[-1], f"{prefix}TBK"
+            return tensor[-1], (container, "TBK")
         if shape == (batch, classes, steps):
-            return tensor[:, :, -1], f"{prefix}BKT"
+            return tensor[:, :, -1], (container, "BKT")
         if shape in ((1, batch, classes), (batch, 1, classes)):
-            return tensor.reshape(batch, classes), f"{prefix}1BK"
+            return tensor.reshape(batch, classes), (container, "1BK")
         if shape == (batch * steps, classes):
-            return tensor.reshape(batch, steps, classes)[:, -1], f"{prefix}(BT)K"
+            return tensor.reshape(batch, steps, classes)[:, -1], (container, "(BT)K")
     for tensor in tensors:
-        if tensor.dim() == 2 and tensor.shape[0] == batch:
-            return tensor, f"{prefix}width {tensor.shape[1]}"
-        if tensor.dim() == 2 and tensor.shape[1] == batch:
-            return tensor.T, f"{prefix}width {tensor.shape[0]}"
+        if tensor.dim() == 2 and batch in tensor.shape:
+            by_sample = tensor if tensor.shape[0] == batch else tensor.T
+            return by_sample, (container, "width")
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors[:4])
     message = f"forward returns {shapes or type(result).__name__}"
     raise ValueError(message)
@@ -246,29 +231,24 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(item)
 
 
-def _held(holder: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
+def _tensors_of(owner: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
     """The tensors that an object keeps in its attributes, lists and dicts."""
     if depth == 0:
         return
-    if isinstance(holder, (list, tuple)):
-        items: Any = enumerate(holder)
-    elif isinstance(holder, dict):
-        items = holder.items()
+    if isinstance(owner, (list, tuple)):
+        items: Any = enumerate(owner)
+    elif isinstance(owner, dict):
+        items = owner.items()
     else:
-        items = getattr(holder, "__dict__", {}).items()
+        items = getattr(owner, "__dict__", {}).items()
     for key, value in list(items)[:1000]:
         inner = str(key) if not name or str(key).startswith("_") else f"{name}.{key}"
         if str(key) in ("_parameters", "_buffers", "_modules"):
             inner = name
         if isinstance(value, torch.Tensor):
             yield inner, value
-        elif isinstance(value, (list, tuple, dict)):
-            yield from _held(value, inner, depth - 1)
-        elif isinstance(value, torch.nn.Module) or type(value).__module__ in _HAND_IN_MODULES:
-            yield from _held(value, inner, depth - 1)
-
-
-_HAND_IN_MODULES: set[str] = set()
+        elif isinstance(value, (list, tuple, dict, torch.nn.Module)):
+            yield from _tensors_of(value, inner, depth - 1)
 
 
 def _argument(value: Any) -> Any:

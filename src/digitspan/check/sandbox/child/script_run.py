@@ -13,17 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
 from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
 
 from .loading import COURSE_DATASET, package_of, put_on_path
-from .monitor import describe
+from .monitor import describe, last_place
 
 __all__ = ["trace_script"]
 
@@ -32,20 +28,22 @@ class _Enough(BaseException):
     """The script has done as many steps as were asked for."""
 
 
-class Trace:
+class ScriptTrace:
     """What a script did: events in order, each with its line."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
         self.events: list[list[Any]] = []
-        self.networks: list[dict[str, Any]] = []
         self.optimizers: list[str] = []
-        self.depth = 0
+        self.again = False
+        """Whether backward stands where it has been before."""
+        self.gone_back: set[Any] = set()
+        """The steps of computing, as autograd keeps them, that backward has gone through."""
 
     def note(self, event: str, **details: Any) -> None:
         """Write down an event with the hand-in's line that caused it."""
         if len(self.events) < 2000:
-            file, line = _where()
+            file, line = last_place(traceback.extract_stack())
             self.events.append([event, file, line, details])
 
     def stop_after_enough(self) -> None:
@@ -67,10 +65,10 @@ def trace_script(file: str, options: list[str], steps: int) -> dict[str, Any]:
         steps: how many steps.
 
     Returns:
-        "events": [name, file, line, details] each, "optimizers": their names, "networks": how
-        the hand-in's networks were built and fed, "error": what stopped the script, if anything.
+        "events": [name, file, line, details] each, "optimizers": their names, "script_error":
+        what stopped the script, if anything, "course_dataset": whether ours stood in.
     """
-    trace = Trace(steps)
+    trace = ScriptTrace(steps)
     path = Path(file).resolve()
     put_on_path(path)
     restore = _instrument(trace)
@@ -83,6 +81,8 @@ def trace_script(file: str, options: list[str], steps: int) -> dict[str, Any]:
         pass
     except BaseException as problem:
         error = describe(problem)
+        if trace.again:
+            error["cause"] = "graph"
     finally:
         sys.argv = argv
         for undo in reversed(restore):
@@ -90,7 +90,6 @@ def trace_script(file: str, options: list[str], steps: int) -> dict[str, Any]:
     return {
         "events": trace.events,
         "optimizers": trace.optimizers[:20],
-        "networks": trace.networks[:20],
         "script_error": error,
         "course_dataset": any(
             getattr(module, "__file__", None) == str(COURSE_DATASET)
@@ -111,7 +110,7 @@ def _main_module(path: Path) -> dict[str, Any]:
     return module.__dict__
 
 
-def _instrument(trace: Trace) -> list[Callable[[], None]]:
+def _instrument(trace: ScriptTrace) -> list[Callable[[], None]]:
     """Watch the calls that a training consists of; returns what undoes it."""
     undo: list[Callable[[], None]] = []
 
@@ -132,17 +131,17 @@ def _instrument(trace: Trace) -> list[Callable[[], None]]:
 
     replace(torch.optim.Optimizer, "zero_grad", noted("zero_grad"))
     replace(torch.nn.Module, "zero_grad", noted("zero_grad"))
-    replace(torch.Tensor, "backward", noted("backward"))
+    replace(torch.Tensor, "backward", _backward_noted(trace))
     for name in ("clip_grad_norm_", "clip_grad_value_"):
         for module in (torch.nn.utils, torch.nn.utils.clip_grad):
             replace(module, name, noted("clip"))
     for module in (torch.nn.utils, torch.nn.utils.clip_grad):
         if hasattr(module, "clip_grad_norm"):
-            replace(module, "clip_grad_norm", noted("deprecated clip"))
+            replace(module, "clip_grad_norm", noted("clip"))
     replace(torch, "manual_seed", noted("seed"))
     replace(torch.random, "manual_seed", noted("seed"))
-    replace(np.random, "seed", noted("numpy seed"))
-    replace(random, "seed", noted("python seed"))
+    replace(np.random, "seed", noted("seed"))
+    replace(random, "seed", noted("seed"))
     for name in ("cross_entropy", "nll_loss"):
         replace(torch.nn.functional, name, _loss_noted(trace, name))
     replace(torch.utils.data.DataLoader, "__init__", _without_workers)
@@ -150,52 +149,36 @@ def _instrument(trace: Trace) -> list[Callable[[], None]]:
     hooks = [
         register_optimizer_step_pre_hook(lambda *_: trace.note("step")),
         register_optimizer_step_post_hook(lambda *_: trace.stop_after_enough()),
-        register_module_forward_pre_hook(_entered(trace)),
-        register_module_forward_hook(_left(trace)),
     ]
     undo.extend(hook.remove for hook in hooks)
     return undo
 
 
-def _entered(trace: Trace) -> Any:
-    """Notes the outermost network that is called, and what it is fed."""
+def _backward_noted(trace: ScriptTrace) -> Callable[[Any], Any]:
+    """Notes backward(), and whether it fails where it has been before."""
 
-    def hook(module: Any, args: Any) -> None:
-        own = not type(module).__module__.startswith("torch.")
-        if own and trace.depth == 0:
-            shape = [list(a.shape) for a in args if isinstance(a, torch.Tensor)]
-            trace.note("forward", grad=torch.is_grad_enabled(), network=type(module).__name__[:60])
-            if len(trace.networks) < 20:
-                first = next((a for a in args if isinstance(a, torch.Tensor)), None)
-                sizes = {
-                    name: value
-                    for name, value in vars(module).items()
-                    if isinstance(value, int) and not name.startswith("_")
-                }
-                trace.networks.append(
-                    {
-                        "class": type(module).__name__[:60],
-                        "shapes": shape[:4],
-                        "dtype": str(getattr(first, "dtype", "")),
-                        "sizes": dict(list(sizes.items())[:30]),
-                        "training": module.training,
-                    }
-                )
-        trace.depth += own
+    def make(original: Any) -> Any:
+        def call(loss: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            trace.note("backward")
+            steps, todo = set(), [loss.grad_fn]
+            while todo:
+                step = todo.pop()
+                # An AccumulateGrad belongs to a parameter, and is gone through every time.
+                if step is not None and step not in steps and not hasattr(step, "variable"):
+                    steps.add(step)
+                    todo += [next_step for next_step, _ in step.next_functions]
+            trace.again = bool(steps & trace.gone_back)
+            result = original(loss, *args, **kwargs)
+            trace.again = False
+            trace.gone_back |= steps
+            return result
 
-    return hook
+        return call
+
+    return make
 
 
-def _left(trace: Trace) -> Any:
-    """Counts the way out of nested networks."""
-
-    def hook(module: Any, args: Any, result: Any) -> None:
-        trace.depth = max(0, trace.depth - (not type(module).__module__.startswith("torch.")))
-
-    return hook
-
-
-def _loss_noted(trace: Trace, name: str) -> Callable[[Any], Any]:
+def _loss_noted(trace: ScriptTrace, name: str) -> Callable[[Any], Any]:
     """Notes a loss, and whether what it is given is logits."""
 
     def make(original: Any) -> Any:
@@ -235,24 +218,14 @@ def _without_workers(original: Any) -> Any:
     return init
 
 
-def _optimizer_noted(trace: Trace) -> Callable[[Any], Any]:
+def _optimizer_noted(trace: ScriptTrace) -> Callable[[Any], Any]:
     """Notes which optimiser is made."""
 
     def make(original: Any) -> Any:
         def init(self: Any, *args: Any, **kwargs: Any) -> None:
             trace.optimizers.append(type(self).__name__[:60])
-            trace.note("optimizer", name=type(self).__name__[:60])
             original(self, *args, **kwargs)
 
         return init
 
     return make
-
-
-def _where() -> tuple[str, int]:
-    """The innermost line of the hand-in that is running."""
-    root = str(Path.cwd())
-    for frame in reversed(traceback.extract_stack()):
-        if frame.filename.startswith(root):
-            return frame.filename[len(root) + 1 :], frame.lineno or 0
-    return "", 0
