@@ -384,9 +384,9 @@ def golden_losses():
 
 def test_first_losses_are_the_golden_ones():
     # A change that moves these changes every number of every study: say so in the changelog, and
-    # write them anew with `python tests/test_training.py`. The tolerance: with AVX2 and without
-    # (ATEN_CPU_CAPABILITY=default) they differ by up to 1e-6 of their size, since float32 sums
-    # come in another order; a learning rate that is 1 % off moves them by up to 1e-2, and
+    # write them anew with `python tests/training/test_run.py`. The tolerance: with AVX2 and
+    # without (ATEN_CPU_CAPABILITY=default) they differ by up to 1e-6 of their size, since float32
+    # sums come in another order; a learning rate that is 1 % off moves them by up to 1e-2, and
     # every row of them by more than the tolerance.
     expected = json.loads(GOLDEN.read_text(encoding="utf-8"))
     got = golden_losses()
