@@ -1,4 +1,4 @@
-"""The cells and their starts by name: the one registry. It does not import torch.
+"""The cells and their initialisations by name: the one registry (no torch).
 
 A cell is one file and one line here. Study, check, look, figures, docs and tests read this
 registry and nothing else; a cell of one's own is named `module:Class` instead.

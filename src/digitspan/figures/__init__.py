@@ -1,4 +1,4 @@
-"""The figures of a study: numbers first (named tuples that a test reads), ink second."""
+"""The figures of a study: first what they show, as numbers; then the drawing."""
 
 from digitspan.figures.drawing import save, write_study_figures
 

@@ -1,1 +1,1 @@
-"""The hand-in: the answers to the sheet's questions, out of a finished study, as one ZIP."""
+"""The hand-in, one ZIP: the sheet's questions answered from a finished study."""

@@ -1,1 +1,1 @@
-"""What goes on inside a network: its trace, its gradients, why it was not solved, its page."""
+"""Looks inside a network: trace, gradients, page, why it was not solved."""
