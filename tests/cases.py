@@ -38,6 +38,10 @@ class CellCase(NamedTuple):
     """The closed form of Question 1.5 (b): the number of parameters for d, n and K."""
     oracle: Callable[[nn.Module, Tensor], Answer] | None = None
     """Another implementation of the same equations, with the network's weights; None: none."""
+    recurrent: tuple[str, ...] = ()
+    """Its recurrent matrices, (N, N), in the order of its parameters."""
+    kept: Callable[[nn.Module], Tensor] | None = None
+    """The share of the state that a unit keeps in a step, by its biases alone, (N,)."""
     reads_digits: bool = False
     """Whether the network also takes digits (B, T - 1), as part1's do."""
     first_seed: int = 0
@@ -147,20 +151,47 @@ class WholeGRU(nn.Module):
         return self.W_ph(self.recurrence(inputs)[0][:, -1])
 
 
+def _kept_by_f(network: nn.Module) -> Tensor:
+    """What a forget gate keeps by its bias alone, (N,)."""
+    return network.b_f.sigmoid()
+
+
 def _counted(gates: int, recurrent: int = 1, extra: int = 0) -> Callable[[int, int, int], int]:
     """n (d + n + 1) a gate, where it has a recurrent matrix, and K (n + 1) for the read-out."""
     return lambda d, n, K: gates * n * (d + recurrent * n + 1) + extra * n + K * (n + 1)
 
 
+_LSTM = ("W_gh", "W_ih", "W_fh", "W_oh")
+
 CASES = {
     case.name: case
     for case in (
-        CellCase("rnn", rnn, _counted(1), torch_rnn, reads_digits=True),
-        CellCase("lstm", lstm, _counted(4), torch_lstm, reads_digits=True),
-        CellCase("relu-rnn", ReLURNN, _counted(1), torch_relu_rnn, first_seed=11),
-        CellCase("gru", GRU, _counted(3), torch_gru),
-        CellCase("peephole-lstm", PeepholeLSTM, _counted(4, extra=3), wide_peephole_lstm),
-        CellCase("mingru", MinGRU, _counted(2, recurrent=0), summed_mingru),
+        CellCase("rnn", rnn, _counted(1), torch_rnn, ("W_hh",), reads_digits=True),
+        CellCase("lstm", lstm, _counted(4), torch_lstm, _LSTM, _kept_by_f, reads_digits=True),
+        CellCase("relu-rnn", ReLURNN, _counted(1), torch_relu_rnn, ("W_hh",), first_seed=11),
+        CellCase(
+            "gru",
+            GRU,
+            _counted(3),
+            torch_gru,
+            ("W_rh", "W_zh", "W_hh"),
+            lambda network: network.b_z.sigmoid(),
+        ),
+        CellCase(
+            "peephole-lstm",
+            PeepholeLSTM,
+            _counted(4, extra=3),
+            wide_peephole_lstm,
+            _LSTM,
+            _kept_by_f,
+        ),
+        CellCase(
+            "mingru",
+            MinGRU,
+            _counted(2, recurrent=0),
+            summed_mingru,
+            kept=lambda network: 1 - network.b_z.sigmoid(),
+        ),
         CellCase("cases:WholeGRU", WholeGRU, _counted(3, extra=3)),
     )
 }

@@ -1,7 +1,7 @@
 """The command line: its options, its exit statuses, and what it does with bad input.
 
-FAULTS.md: S5 (folders that cannot be used) and I1 to I5. Commands run in this process where that
-tells the same; where it matters what is imported, in one of their own.
+Bad input includes folders that cannot be used. Commands run in this process where that makes no
+difference; where it matters what is imported, in one of their own.
 """
 
 import argparse
@@ -112,7 +112,7 @@ def options_text():
 
 def test_options_are_the_golden_ones():
     # A changed option changes what people have in their scripts: say so in the changelog, and
-    # write the list anew with `python tests/test_cli.py`.
+    # write the list anew with `python tests/commands/test_cli.py`.
     assert options_text() == GOLDEN.read_text(encoding="utf-8")
 
 
@@ -152,7 +152,7 @@ def test_help_takes_less_than_a_third_of_a_second(words, tmp_path):
     assert min(spent) < 0.3, f"CPU seconds: {spent}"
 
 
-# I1: bad calls --------------------------------------------------------------------------------
+# Bad calls ---------------------------------------------------------------------------------------
 
 TRAIN, STUDY = ("train", "rnn", "--length", "5"), ("study", "--out", "new")
 
@@ -274,7 +274,7 @@ ABSURD = [
     ((*STUDY, "--hidden-size", "1000000"), "GiB of memory"),
     ((*STUDY, "--train-steps", str(2**62)), "days or more"),
 ]
-"""I3: what would not fit into memory, or outlast a year."""
+"""What would not fit into memory, or outlast a year."""
 
 
 @pytest.fixture(scope="module")
@@ -475,7 +475,7 @@ def test_config_file_says_how_a_study_is_run_unless_an_option_does(
     assert {name: how[name] for name in expected} == expected
 
 
-# I2: T = 2 -------------------------------------------------------------------------------------
+# T = 2 -------------------------------------------------------------------------------------------
 
 
 def test_length_two_runs_with_a_warning(here, call):
@@ -485,7 +485,7 @@ def test_length_two_runs_with_a_warning(here, call):
     assert out.startswith("rnn T=2 seed=0: ")
 
 
-# S5, I5: folders and paths ---------------------------------------------------------------------
+# Folders and paths -------------------------------------------------------------------------------
 
 
 def bad_folders(base):
@@ -741,7 +741,7 @@ def test_train_that_is_interrupted_ends_at_once_wherever_it_is(number, times, tm
     print(f"{times} times signal {number}: longest {longest:.2f} s")
 
 
-# I4: random calls ------------------------------------------------------------------------------
+# Random calls ------------------------------------------------------------------------------------
 
 FUZZED = ("train", "study", "show", "export")
 """The others have tests of their own, and some of them take their time."""

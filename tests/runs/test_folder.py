@@ -183,7 +183,7 @@ def test_full_disk_is_a_sentence_and_the_run_can_be_done_again(
     assert read_record(tmp_path)[0] == finished.record
 
 
-# S22: on Windows, where another program may hold a file ------------------------------------
+# On Windows, where another program may hold a file -----------------------------------------------
 
 
 @pytest.fixture

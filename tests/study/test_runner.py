@@ -1,7 +1,5 @@
 """A study that is killed, interrupted or begun twice loses nothing.
 
-FAULTS.md: S1, S2, S4, S6, S8 to S10, S17.
-
 Most of these studies are of made-up trainings (quick_worker.py), whose driver, store and workers
 are the real ones: who dies when is the same, and there is no waiting for torch. Those of real
 trainings are few here, and many in `make torture`.
@@ -73,7 +71,7 @@ def uninterrupted(tmp_path_factory):
     return done.stdout, seconds
 
 
-# S1: kill -9 of everything --------------------------------------------------------------------
+# Kill -9 of everything ---------------------------------------------------------------------------
 
 
 def kill_again_and_again(start, times, longest, expected, folder, capsys):
@@ -172,7 +170,7 @@ def test_damaged_row_is_done_again_and_the_others_are_not(uninterrupted, tmp_pat
     assert export_of(tmp_path / "study", capsys) == uninterrupted[0]
 
 
-# S2, S17: one worker dies ---------------------------------------------------------------------
+# One worker dies ---------------------------------------------------------------------------------
 
 
 @linux
@@ -243,7 +241,7 @@ def test_run_that_is_refused_ends_the_study_with_a_sentence(tmp_path):
     assert last_line(command) == "digitspan study: the cell cannot be used"
 
 
-# S6, S8: who holds the store ------------------------------------------------------------------
+# Who holds the store -----------------------------------------------------------------------------
 
 
 @linux
@@ -264,7 +262,7 @@ def test_second_study_is_refused_at_once_and_the_next_one_works(uninterrupted, t
     assert export_of(tmp_path / "study", capsys) == uninterrupted[0]
 
 
-# S9: the clock jumps --------------------------------------------------------------------------
+# The clock jumps ---------------------------------------------------------------------------------
 
 
 class Told:
@@ -306,7 +304,7 @@ def test_clock_that_jumps_changes_nothing_but_the_times_shown(times, tmp_path, m
     assert run_study(config, tmp_path, workers=2, progress=told) == rows
 
 
-# S10: Ctrl-C, SIGTERM, the terminal closed ------------------------------------------------------
+# Ctrl-C, SIGTERM, the terminal closed ------------------------------------------------------------
 
 
 def interrupted_at_random(tmp_path, chance, longest, number, *, group, start=quick, words=GRID):
@@ -453,7 +451,7 @@ def test_driver_that_goes_without_a_word_leaves_no_orphans(number, times, tmp_pa
         assert command.gone_after(1 + grace()), "orphans"
 
 
-# S4: the disk is full ----------------------------------------------------------------------------
+# The disk is full --------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The store keeps what it was given, says what it lost, and shows nothing that is not true.
 
-FAULTS.md: S3 (failing system calls), S6 to S8 (who holds it), S11 (damage), S16 (other versions),
-S21 (power cuts).
+System calls that fail, who holds it, damage, stores of other versions, power cuts.
 """
 
 import json
@@ -133,7 +132,7 @@ def test_store_is_read_where_nothing_can_be_written(study, tmp_path):
     assert sorted(os.listdir(tmp_path / "study")) == sorted(os.listdir(study))
 
 
-# S16: what is not ours -------------------------------------------------------------------------
+# What is not ours --------------------------------------------------------------------------------
 
 
 def with_pragma(folder, **pragmas):
@@ -221,7 +220,7 @@ def test_row_of_an_unknown_shape_is_left_out_and_counted(tmp_path):
         assert (len(rows), store.damaged) == (len(ROWS) - 1, 1)
 
 
-# S6, S7, S8: who holds it ----------------------------------------------------------------------
+# Who holds it ------------------------------------------------------------------------------------
 
 
 @LINUX
@@ -297,7 +296,7 @@ def test_lock_that_cannot_be_had_is_a_sentence(tmp_path):
         Store.create(tmp_path)
 
 
-# S3: calls that fail ---------------------------------------------------------------------------
+# Calls that fail ---------------------------------------------------------------------------------
 
 
 class FailingConnection:
@@ -452,7 +451,7 @@ def test_no_acknowledged_row_is_lost_whatever_system_call_fails(call, moments, t
     print(f"{call}: {count} calls, each failing once and from there on: 0 lost")
 
 
-# S11: damage -----------------------------------------------------------------------------------
+# Damage ------------------------------------------------------------------------------------------
 
 
 def mutated(data, chance):
@@ -568,7 +567,7 @@ def test_rows_that_vanished_are_counted(tmp_path):
         assert store.damaged == 0
 
 
-# S21: power cuts -------------------------------------------------------------------------------
+# Power cuts --------------------------------------------------------------------------------------
 
 
 @repeated(50, 200)

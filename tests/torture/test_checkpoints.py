@@ -1,7 +1,7 @@
 """Checkpoints: damaged ones are noticed, hostile ones not executed, whole ones change nothing.
 
-FAULTS.md: S13, S14, S15. Some moments by default, all of them in `make torture`. That a checkpoint
-without its generator or its optimiser would be noticed is tested in test_training.py.
+Some moments by default, all of them in `make torture`. That a
+checkpoint without its generator or its optimiser would be noticed is tested in test_run.py.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ def small(cell="rnn", **settings):
     return RunConfig(**{"cell": cell} | usual | settings)
 
 
-# S15 -------------------------------------------------------------------------------------------
+# Interrupted and resumed -------------------------------------------------------------------------
 
 EVERY = list(
     itertools.product(("rnn", "lstm"), ("rmsprop", "adam"), ("one-hot", "scalar"))
@@ -113,7 +113,7 @@ def test_test_of_resuming_can_go_red(tmp_path, monkeypatch):
         assert_same_run(resumed, train(config))
 
 
-# S13 -------------------------------------------------------------------------------------------
+# Damaged -----------------------------------------------------------------------------------------
 
 
 def mutated(data, chance):
@@ -158,7 +158,7 @@ def test_damaged_checkpoint_is_always_noticed(times, tmp_path, monkeypatch, capl
     print(f"{times} mutations of a checkpoint: all noticed, the one before taken")
 
 
-# S14 -------------------------------------------------------------------------------------------
+# Hostile -----------------------------------------------------------------------------------------
 
 
 def hostile_pickles(canary):

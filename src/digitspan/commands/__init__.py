@@ -1,1 +1,1 @@
-"""The commands, one file each: `add_options(parser)` and `run(options) -> exit status`."""
+"""The commands, one file each, with `add_options(parser)` and `run(options)`."""

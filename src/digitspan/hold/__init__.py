@@ -1,1 +1,1 @@
-"""The holding span: how long trained networks keep a digit, far beyond their training."""
+"""The holding span: how long trained networks keep a digit."""

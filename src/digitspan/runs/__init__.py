@@ -1,1 +1,1 @@
-"""A run as data: its settings, its record, its folder, what it costs. Torch is not needed."""
+"""A run as data: its settings, its record, its folder, its cost (no torch)."""

@@ -1,1 +1,1 @@
-"""Studies: what to run, running it, keeping it, and the statistics of what came out."""
+"""Studies: what to run, running it, keeping it, and the statistics."""

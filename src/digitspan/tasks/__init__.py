@@ -1,4 +1,4 @@
-"""What is asked of a network: the one registry of tasks. It does not import torch."""
+"""What is asked of a network: the one registry of tasks (no torch)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One run is trained: a configuration goes in, a record comes out."""
+"""Trains one run: a configuration goes in, a record comes out."""

@@ -1,4 +1,4 @@
-"""A study on a Ray cluster has the rows of one on this machine, whatever dies (FAULTS.md: S19).
+"""A study on a Ray cluster has the rows of one on this machine, whatever dies.
 
 The nodes are begun by hand, as docs/cluster.md says, with a token of their own, and end by the ids
 of their own processes. Their training is made up, as in test_runner.py.

@@ -1,4 +1,4 @@
-"""A worker does what comes through its pipe, and says how each run ended (FAULTS.md: S17, S18).
+"""A worker does what comes through its pipe, and says how each run ended.
 
 It is called in this process, with the jobs already in the pipe, and returns when that is empty.
 """

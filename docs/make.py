@@ -1,0 +1,289 @@
+"""Make the parts of the documents that come from the program and from the stores in docs/data.
+
+    python docs/make.py             rewrite README.md and docs/*.md
+    python docs/make.py --check     print what differs, exit status 1
+    python docs/make.py --figures   also draw docs/images from the stores
+
+docs/cli.md is made as a whole. Elsewhere a document marks what is made, in a line or as a block:
+
+    <!-- solved sheet rnn 0.001 20 -->3 of 10<!-- end -->
+
+The mark's first word is a function of `MAKERS`, the others are its arguments. A line of a sentence
+must not begin with a mark: Markdown would end the paragraph there.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+
+from rich.table import Table
+
+from digitspan.cli import COMMANDS, EPILOG, command_parser
+from digitspan.study import tables
+from digitspan.study.compare import compare_spans, outcomes_of
+from digitspan.study.config import StudyConfig
+from digitspan.study.store import Store
+from digitspan.study.summary import LengthSummary, SpanSummary, Summary, summarise
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "digitspan"
+WIDTH = 100
+MARK = re.compile(r"<!-- (?!end)(\w[^>]*?) -->(.*?)<!-- end -->", re.DOTALL)
+
+FOLDERS = {
+    "docs": "protocol, results, design, glossary, commands; `make.py` makes what is marked there",
+    "examples": "numbered, runnable, tested",
+    "benchmarks": "what a study costs; simulations behind the statistics",
+    "tests": "mirrors src; `contract.py` has the duties of a cell",
+}
+"""The folders of the repository beside the package, which have no docstring of their own."""
+
+
+# The program
+
+
+def cli_page() -> str:
+    """The text of docs/cli.md: the help of every command."""
+    os.environ["COLUMNS"] = str(WIDTH)  # argparse breaks lines at the terminal's width
+    parts = ["# The commands", "Made by `python docs/make.py` from `--help`.", EPILOG]
+    for name in COMMANDS:
+        help_text = command_parser(name).format_help().strip()
+        parts.append(f"## digitspan {name}\n\n```\n{help_text}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def summary_line(path: Path) -> str:
+    """The first line of a module's docstring, without its full stop.
+
+    Raises:
+        ValueError: where there is none.
+    """
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) if path.exists() else ""
+    if not text:
+        message = f"{path.relative_to(ROOT)} needs a docstring: the documents are made from it"
+        raise ValueError(message)
+    return text.splitlines()[0].rstrip(".")
+
+
+def tree() -> str:
+    """README's tree: the package's files and folders, each with its docstring's first line."""
+    lines = ["src/digitspan/"]
+    loose = [path for path in sorted(PACKAGE.glob("*.py")) if path.stem != "__init__"]
+    lines += listing({f"  {path.name}": summary_line(path) for path in loose})
+    lines += listing(
+        {
+            "  " * len(folder.relative_to(PACKAGE).parts) + f"{folder.name}/": summary_line(
+                folder / "__init__.py"
+            )
+            for folder in folders()
+        }
+    )
+    lines += listing({f"{name}/": text for name, text in FOLDERS.items()})
+    return fenced(lines)
+
+
+def files() -> str:
+    """docs/design.md's list of files, folder by folder."""
+    lines = []
+    for folder in folders():
+        lines.append(f"{folder.relative_to(PACKAGE)}/")
+        paths = [path for path in sorted(folder.glob("*.py")) if path.stem != "__init__"]
+        lines += listing({f"  {path.name}": summary_line(path) for path in paths})
+    return fenced(lines)
+
+
+def folders() -> list[Path]:
+    """The folders of the package that have code in Python, at any depth."""
+    return sorted({path.parent for path in PACKAGE.rglob("*.py")} - {PACKAGE})
+
+
+def listing(entries: dict[str, str]) -> list[str]:
+    """Names with what they are, in two columns."""
+    left, lines = 24, []
+    for name, text in entries.items():
+        first, *more = textwrap.wrap(text, WIDTH - left)
+        lines += [f"{name:{left - 1}} {first}", *(" " * left + line for line in more)]
+    return lines
+
+
+def fenced(lines: list[str]) -> str:
+    """Lines as a block that Markdown leaves as it is."""
+    return "\n".join(["", "```", *lines, "```", ""])
+
+
+# The stores
+
+
+@functools.cache
+def study(name: str) -> Summary:
+    """What the study in docs/data found."""
+    with Store.open(ROOT / "docs" / "data" / name) as store:
+        config = StudyConfig.from_words(json.loads(store.value("config") or ""))
+        return summarise(config, store.rows())
+
+
+def condition(name: str, cell: str, rate: str) -> SpanSummary:
+    """The one condition of a study with this cell and rate rule."""
+    [row] = [
+        row
+        for row in study(name).spans
+        if (row.condition.cell, row.condition.rate) == (cell, rate)
+    ]
+    return row
+
+
+def at_length(name: str, cell: str, rate: str, length: str) -> LengthSummary:
+    """What a condition did at one length."""
+    [found] = [f for f in condition(name, cell, rate).lengths if f.length == int(length)]
+    return found
+
+
+def span(name: str, cell: str, rate: str) -> str:
+    """S50 with its interval, `18.8 [16.6, 21.0]`, without the star."""
+    row = condition(name, cell, rate)
+    return tables.span_text(row.span, [found.length for found in row.lengths]).rstrip(" *")
+
+
+def ratio(name: str, cell: str, other: str, rate: str) -> str:
+    """The span of one cell as a multiple of another's, with its interval."""
+    first, second = (outcomes_of(condition(name, c, rate).records) for c in (cell, other))
+    compared = compare_spans(first, second)
+    return f"{compared.ratio:.2f} [{compared.low:.2f}, {compared.high:.2f}]"
+
+
+def solved(name: str, cell: str, rate: str, length: str) -> str:
+    """How many seeds were solved at a length, `3 of 10`."""
+    found = at_length(name, cell, rate, length)
+    return f"{found.solved} of {len(found.records)}"
+
+
+def solved_from(name: str, cell: str, rate: str, length: str) -> str:
+    """How many runs of this length and longer ones were solved, `0 of 40`."""
+    records = [r for r in condition(name, cell, rate).records if r.config.length >= int(length)]
+    return f"{sum(record.solved for record in records)} of {len(records)}"
+
+
+def rate(name: str, cell: str, rule: str, length: str) -> str:
+    """The learning rate that a rule has at a length."""
+    return f"{at_length(name, cell, rule, length).learning_rate:g}"
+
+
+def runs(name: str) -> str:
+    """How many runs a study has."""
+    return f"{study(name).runs:,}"
+
+
+def table(name: str, which: str) -> str:
+    """One of the tables that `digitspan show` prints: spans, lengths, compared or controls."""
+    return markdown(getattr(tables, f"{which}_table")(study(name)))
+
+
+def remarks(name: str) -> str:
+    """The sentences that `digitspan show` prints below its tables."""
+    lines = (textwrap.fill(line, WIDTH) for line in tables.remarks(study(name)))
+    return fenced(list(lines))
+
+
+def markdown(shown: Table) -> str:
+    """A table as Markdown. Columns with one value in all rows are said in the line above it."""
+    columns = {str(column.header): list(map(str, column.cells)) for column in shown.columns}
+    alike = {head: cells[0] for head, cells in columns.items() if not any_other(cells)}
+    above = ", ".join(f"{head} {value}" for head, value in alike.items())
+    sentence = f"{shown.title}.{f' In every row: {above}.' if above else ''}"
+    kept = [column for column in shown.columns if str(column.header) not in alike]
+    heads = [str(column.header) for column in kept]
+    # A star would begin emphasis.
+    body = zip(*(columns[head] for head in heads), strict=True)
+    rows = [heads, *([cell.replace("*", r"\*") for cell in row] for row in body)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
+    right = [column.justify == "right" for column in kept]
+    padded = [
+        [f"{c:>{w}}" if r else f"{c:<{w}}" for c, w, r in zip(row, widths, right, strict=True)]
+        for row in rows
+    ]
+    rule = ["-" * (w - 1) + ":" if r else "-" * w for w, r in zip(widths, right, strict=True)]
+    text = [f"| {' | '.join(row)} |" for row in (padded[0], rule, *padded[1:])]
+    return "\n".join(["", textwrap.fill(sentence, WIDTH), "", *text, ""])
+
+
+def any_other(cells: list[str]) -> bool:
+    """Whether a column has more than one value; an empty cell repeats the one above."""
+    return len({cell for cell in cells if cell}) > 1
+
+
+MAKERS = {
+    f.__name__: f
+    for f in (tree, files, span, ratio, solved, solved_from, rate, runs, table, remarks)
+}
+
+
+# The documents
+
+
+def remade(text: str) -> str:
+    """A document's text with every marked part made again."""
+
+    def made(match: re.Match[str]) -> str:
+        maker, *arguments = match[1].split()
+        return f"<!-- {match[1]} -->{MAKERS[maker](*arguments)}<!-- end -->"
+
+    return MARK.sub(made, text)
+
+
+def documents() -> dict[Path, str]:
+    """Every document with a part that is made, as it ought to be."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    made = {page: remade(page.read_text(encoding="utf-8")) for page in pages}
+    return made | {ROOT / "docs" / "cli.md": cli_page()}
+
+
+def differences() -> str:
+    """What differs between the documents and what would be made, as a diff."""
+    return "".join(
+        line
+        for page, text in documents().items()
+        for line in difflib.unified_diff(
+            page.read_text(encoding="utf-8").splitlines(keepends=True),
+            text.splitlines(keepends=True),
+            str(page.relative_to(ROOT)),
+            "as `python docs/make.py` makes it",
+        )
+    )
+
+
+def draw_figures() -> None:
+    """Draw those figures again that lie in docs/images under the name of a store in docs/data."""
+    from digitspan.figures import write_study_figures
+
+    for store in sorted((ROOT / "docs" / "data").iterdir()):
+        with tempfile.TemporaryDirectory() as folder:
+            write_study_figures(study(store.name), Path(folder))
+            for picture in (ROOT / "docs" / "images" / store.name).glob("*.png"):
+                shutil.copy(Path(folder) / picture.name, picture)
+
+
+def main(arguments: list[str]) -> int:
+    """Rewrite the documents, or only say what differs."""
+    if "--check" in arguments:
+        difference = differences()
+        print(difference, end="")
+        return 1 if difference else 0
+    for page, text in documents().items():
+        page.write_text(text, encoding="utf-8")
+    if "--figures" in arguments:
+        draw_figures()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
