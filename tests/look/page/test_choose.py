@@ -131,7 +131,7 @@ def test_one_run_of_a_study(tmp_path):
     )
     chosen = choose([f"{folder}:{config.key}"])
     assert chosen.runs[0].config == config
-    rates = {r.config.learning_rate for curve in chosen.study.curves for r in curve.records}
+    rates = {r.config.learning_rate for runs in chosen.study.curves.values() for r in runs}
     assert rates == {1e-2}
 
 
@@ -151,13 +151,13 @@ def test_cell_of_ones_own_stands_beside_any_start(tmp_path, monkeypatch):
     study = kept_study(tmp_path / "s", lambda c: c.cell == "rnn" or c.length < 10, config)
     chosen = choose([str(study)])
     assert shown(chosen) == [("rnn", 20), ("leaky:LeakyRNN", 20)]
-    assert [curve.cell for curve in chosen.study.curves] == ["rnn", "lstm", "leaky:LeakyRNN"]
-    starts = {r.config.initialisation for curve in chosen.study.curves for r in curve.records}
+    assert list(chosen.study.curves) == ["rnn", "lstm", "leaky:LeakyRNN"]
+    starts = {r.config.initialisation for runs in chosen.study.curves.values() for r in runs}
     assert len(starts) == 2
     assert "own" in starts
     key = next(run.config.key for run in chosen.runs if ":" in run.config.cell)
     curves = choose([f"{study}:{key}"]).study.curves
-    assert [curve.cell for curve in curves] == ["rnn", "lstm", "leaky:LeakyRNN"]
+    assert list(curves) == ["rnn", "lstm", "leaky:LeakyRNN"]
 
 
 def break_weights(folder):

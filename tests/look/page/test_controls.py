@@ -5,7 +5,7 @@ import re
 import pytest
 from pages import kept_run, page_of
 
-from digitspan.look.page.choose import Curve, StudyCurves
+from digitspan.look.page.choose import StudyCurves
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def page(open_page):
     """An RNN beside an LSTM, of a study whose third network is a click away."""
     runs = kept_run("rnn"), kept_run("lstm"), kept_run("lstm", length=5)
     rnn, *lstms = (run.record for run in runs)
-    curves = Curve("rnn", (rnn,)), Curve("lstm", tuple(lstms))
+    curves = {"rnn": [rnn], "lstm": lstms}
     return open_page(page_of(*runs, study=StudyCurves(curves, "A study."))[0])
 
 

@@ -17,26 +17,17 @@ from digitspan.runs.record import RunRecord
 from digitspan.study.reading import SavedRun, Study, is_study, read_saved_run, read_study
 from digitspan.study.store import weights_path
 
-__all__ = ["Chosen", "Curve", "StudyCurves", "choose"]
+__all__ = ["Chosen", "StudyCurves", "choose"]
 
 MOST_NETWORKS = 12
 """Networks on a page: two on show, the others a click away."""
 
 
-class Curve(NamedTuple):
-    """One cell's runs in a study."""
-
-    cell: str
-    """Its name."""
-    records: tuple[RunRecord, ...]
-    """Its runs at all lengths, each length at one learning rate."""
-
-
 class StudyCurves(NamedTuple):
     """Accuracy by length, as the page draws it."""
 
-    curves: tuple[Curve, ...]
-    """A curve a cell."""
+    curves: Mapping[str, Sequence[RunRecord]]
+    """By cell: its runs at all lengths, each length at one learning rate."""
     caption: str
     """Which study, which condition, in words."""
 
@@ -297,7 +288,7 @@ def _curves(study: Study, like: RunConfig, rate: float | None) -> StudyCurves:
     for group in _best(records).values():
         by_cell[group[0].config.cell] += group
     order = [*CELLS, *sorted(set(by_cell) - set(CELLS))]
-    curves = tuple(Curve(cell, tuple(by_cell[cell])) for cell in order if cell in by_cell)
+    curves = {cell: by_cell[cell] for cell in order if cell in by_cell}
     rule = "each length at its best learning rate" if rate is None else f"learning rate {rate:g}"
     caption = (
         f"Study {study.folder.name}: {like.encoding} digits, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import safetensors.numpy
 
 from digitspan.cells import title
-from digitspan.look.page.choose import Chosen, Curve, StudyCurves
+from digitspan.look.page.choose import Chosen, StudyCurves
 from digitspan.look.probe import trace
+from digitspan.runs.record import RunRecord
 from digitspan.study.reading import SavedRun
 from digitspan.tasks import CHANCE
 from digitspan.tasks.palindrome import HELD_OUT_FROM, held_out
@@ -117,26 +119,20 @@ def _study(study: StudyCurves, place: dict[str, int]) -> dict[str, Any]:
     return {
         "caption": study.caption,
         "chance": CHANCE,
-        "series": [_series(curve, place) for curve in study.curves],
+        "series": [_series(cell, runs, place) for cell, runs in study.curves.items()],
     }
 
 
-def _series(curve: Curve, place: dict[str, int]) -> dict[str, Any]:
-    lengths = sorted({record.config.length for record in curve.records})
-    runs = sorted(curve.records, key=lambda record: (record.config.length, record.config.seed))
-    return {
-        "title": title(curve.cell),
-        "medians": [{"length": t, "accuracy": _median(curve.records, t)} for t in lengths],
-        "runs": [
-            {
-                "length": record.config.length,
-                "accuracy": record.accuracy,
-                "network": place.get(record.config.key),
-            }
-            for record in runs
-        ],
-    }
-
-
-def _median(records: Sequence[Any], length: int) -> float:
-    return float(np.median([r.accuracy for r in records if r.config.length == length]))
+def _series(cell: str, records: Sequence[RunRecord], place: dict[str, int]) -> dict[str, Any]:
+    """One cell's medians and runs."""
+    accuracies: dict[int, list[float | None]] = defaultdict(list)
+    runs = []
+    for record in sorted(records, key=lambda record: (record.config.length, record.config.seed)):
+        length, network = record.config.length, place.get(record.config.key)
+        accuracies[length].append(record.accuracy)
+        runs.append({"length": length, "accuracy": record.accuracy, "network": network})
+    medians = [
+        {"length": length, "accuracy": float(np.median(some))}  # type: ignore[arg-type]
+        for length, some in accuracies.items()
+    ]
+    return {"title": title(cell), "medians": medians, "runs": runs}
