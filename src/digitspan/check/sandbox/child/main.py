@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from .channel import Channel
+from .compiler import leave_compiler_alone
 from .loading import StandIns, load_class, signature_of
 from .monitor import OnCPU, Printed, describe, operations_called, ready_made_modules
 from .networks import Entry, build, entries_of, feed, set_entries
@@ -146,7 +147,7 @@ class Responder:
     def train(self, question: dict[str, Any], payload: bytes) -> Answer:
         """Run the training script for a few steps and tell what it did, in order."""
         torch.set_default_dtype(torch.float32)
-        torch.use_deterministic_algorithms(False)
+        torch.set_deterministic_debug_mode("default")
         with self.mode:
             return trace_script(question["file"], question["options"], question["steps"]), b""
 
@@ -183,8 +184,10 @@ def serve() -> None:
     os.chdir(folder)
     os.environ.update(HOME=os.getcwd(), MPLBACKEND="Agg")
     torch.set_num_threads(1)
-    # New memory holds NaN instead of what happened to lie there: reading it shows.
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # New memory holds NaN instead of what happened to lie there: reading it shows. The better
+    # known use_deterministic_algorithms would import the compiler.
+    torch.set_deterministic_debug_mode("warn")
+    leave_compiler_alone()
     stand_ins = StandIns()
     sys.meta_path.append(stand_ins)
     name = "torch.utils.tensorboard"  # needs more than is installed here, and writes files
