@@ -17,7 +17,6 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
-import json
 import os
 import re
 import shutil
@@ -31,8 +30,7 @@ from rich.table import Table
 from digitspan.cli import COMMANDS, EPILOG, command_parser
 from digitspan.study import tables
 from digitspan.study.compare import compare_spans, outcomes_of
-from digitspan.study.config import StudyConfig
-from digitspan.study.store import Store
+from digitspan.study.reading import read_study
 from digitspan.study.summary import LengthSummary, SpanSummary, Summary, summarise
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,9 +125,8 @@ def fenced(lines: list[str]) -> str:
 @functools.cache
 def study(name: str) -> Summary:
     """What the study in docs/data found."""
-    with Store.open(ROOT / "docs" / "data" / name) as store:
-        config = StudyConfig.from_words(json.loads(store.value("config") or ""))
-        return summarise(config, store.rows())
+    found = read_study(ROOT / "docs" / "data" / name)
+    return summarise(found.config, found.rows)
 
 
 def condition(name: str, cell: str, rate: str) -> SpanSummary:

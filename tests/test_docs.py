@@ -28,8 +28,6 @@ CODE = sorted(
     for folder in ("src", "tests", "benchmarks", "examples", "docs")
     for path in (ROOT / folder).rglob("*.py")
 )
-TO_REWRITE = {"check.md", "handin.md", "own-cell.md"}
-"""Pages that are not yet held to 100 columns, nor to files that are there."""
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -200,7 +198,7 @@ def test_documents_and_sections_that_are_cited_are_there(path, text):
     for cited in re.findall(r"(?<![\w<{*/-])[\w./-]*\w\.md\b", text):
         assert is_there(cited), cited
     for cited in re.findall(r"(?<![\w/])(?:(?:[a-z]\w*/)+\w+|test_\w+)\.py\b", text):
-        assert path.name in TO_REWRITE or "NAME" in cited or is_there(cited), cited
+        assert "NAME" in cited or is_there(cited), cited
     protocol = text_of(ROOT / "docs" / "protocol.md")
     own = r"|\bsection (\d+)" if path.name == "protocol.md" else ""
     for match in re.finditer(rf"\b[Pp]rotocol\S*,?\s+section\s+(\d+){own}", text):
@@ -222,7 +220,7 @@ ENDINGS = {"py", "js", "md", "db", "svg", "png", "json", "toml", "html"}
 
 @every_page
 def test_files_and_folders_that_a_page_names_are_there(page):
-    if page.name in TO_REWRITE | {"CHANGELOG.md"}:  # the changelog says how things once were
+    if page.name == "CHANGELOG.md":  # the changelog says how things once were
         return
     for code in spans_of_code(page):
         if re.fullmatch(r"[\w./-]*\w(\.(py|js|toml|json|typ|lua|html|css|sh)|/)", code):
@@ -278,7 +276,5 @@ def test_options_that_a_page_names_exist(page):
 
 @every_page
 def test_no_line_of_a_page_is_wider_than_100_columns(page):
-    if page.name in TO_REWRITE:
-        return
     wide = [n for n, line in enumerate(text_of(page).splitlines(), 1) if len(line) > make.WIDTH]
     assert wide == []

@@ -64,11 +64,7 @@ def write_whole(path: Path, content: bytes, *, previous: Path | None = None) -> 
 
 
 def _move(source: Path | str, target: Path) -> None:
-    """Give a file another name; where another program holds it, try again for two seconds.
-
-    Raises:
-        PermissionError: where it is held for longer.
-    """
+    """Give a file another name; where another program holds it, try again for two seconds."""
     for left in reversed(range(TRIES)):
         try:
             os.replace(source, target)

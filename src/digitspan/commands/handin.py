@@ -101,11 +101,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _require_extra() -> None:
-    """Refuse to go on without the packages that make the report; does not import them.
-
-    Raises:
-        UsageError: naming them, with the command that installs them.
-    """
+    """Refuse to go on without the packages that make the report; does not import them."""
     missing = [
         package for module, package in _EXTRA.items() if importlib.util.find_spec(module) is None
     ]

@@ -108,11 +108,7 @@ _START = "`digitspan handin --write-answers FOLDER` puts the built-in answers th
 
 
 def _read(path: Path, question: str) -> Answer:
-    """One file of a student's folder.
-
-    Raises:
-        UsageError: where it is missing, empty, not text, or has an unbalanced dollar sign.
-    """
+    """One file of a student's folder."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -136,11 +132,7 @@ def _read(path: Path, question: str) -> Answer:
 
 
 def _with_tight_maths(text: str, path: Path) -> str:
-    """The text with `$ x $` as `$x$`, which Jupyter sets and pandoc would print as it stands.
-
-    Raises:
-        UsageError: where a dollar sign has no partner in its paragraph.
-    """
+    """The text with `$ x $` as `$x$`, which Jupyter sets and pandoc would print as it stands."""
     code: list[str] = []
 
     def hide(match: re.Match[str]) -> str:

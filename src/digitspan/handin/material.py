@@ -93,11 +93,7 @@ def read_material(study: Path) -> Material:
 
 
 def _check(summary: Summary, folder: Path) -> None:
-    """Refuse a study that some question cannot be answered from.
-
-    Raises:
-        UsageError: naming what is missing, and the command that makes it.
-    """
+    """Refuse a study that some question cannot be answered from."""
     config = summary.config
     if config.task != "palindrome":
         message = (
@@ -154,9 +150,6 @@ def _network(study: Study, duels: tuple[Duel, ...], cell: str) -> SavedRun:
     """The network of a cell that is looked into, of the first duel's encoding and initialisation.
 
     A solved run, its length the nearest to 20; where none was solved, the most accurate one.
-
-    Raises:
-        UsageError: where the study does not keep its weights, or they are damaged.
     """
     setting = duels[0].setting
     rows = [getattr(duel, cell) for duel in duels if duel.setting == setting]

@@ -78,11 +78,7 @@ def _notebook_of(text: str) -> str:
 
 
 def _pandoc(folder: Path, text: str) -> str:
-    """A notebook through pandoc and our filter.
-
-    Raises:
-        UsageError: where the filter refuses something, or pandoc warns.
-    """
+    """A notebook through pandoc and our filter."""
     for name in ("report.lua", "template.typ"):
         (folder / name).write_text(template(name), encoding="utf-8")
     arguments = [

@@ -165,11 +165,7 @@ def _stacked(steps: list[Tensor]) -> np.ndarray:
 
 
 def _checked(digits: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Digits as an array (L,), int64.
-
-    Raises:
-        UsageError: where they are none.
-    """
+    """Digits as an array (L,), int64."""
     array = np.asarray(digits)
     whole = array.ndim == 1 and array.size > 0 and np.issubdtype(array.dtype, np.integer)
     if not whole or array.min() < 0 or array.max() >= NUM_CLASSES:
@@ -182,11 +178,7 @@ def _checked(digits: Sequence[int] | np.ndarray) -> np.ndarray:
 
 
 def _check_network(network: nn.Module) -> None:
-    """Refuse a network that cannot be stepped.
-
-    Raises:
-        UsageError: naming what it lacks.
-    """
+    """Refuse a network that cannot be stepped."""
     missing = [
         name for name in ("initial_state", "step", "read_out") if not hasattr(network, name)
     ]
@@ -199,11 +191,7 @@ def _check_network(network: nn.Module) -> None:
 
 
 def _check_state(network: nn.Module, state: object) -> None:
-    """Refuse a network whose state has no names.
-
-    Raises:
-        UsageError: with what its state is.
-    """
+    """Refuse a network whose state has no names."""
     if not hasattr(state, "_fields"):
         message = (
             f"{type(network).__name__} cannot be looked into: its state is a "

@@ -63,11 +63,7 @@ def read_inner_archive(name: str, data: bytes) -> dict[str, bytes]:
 
 
 def _unpacked(data: bytes) -> dict[str, bytes]:
-    """The files of a ZIP.
-
-    Raises:
-        ArchiveRefused: as `read_archive`.
-    """
+    """The files of a ZIP."""
     deadline = time.monotonic() + MAX_SECONDS
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -214,9 +210,5 @@ def _shown(entry: zipfile.ZipInfo) -> str:
 
 
 def _refuse(reason: str) -> None:
-    """Refuse.
-
-    Raises:
-        ArchiveRefused: always.
-    """
+    """Refuse."""
     raise ArchiveRefused(reason)

@@ -186,11 +186,7 @@ class ChildProcess:
         return data[:count]
 
     def _wait(self, readers: list[int], writers: list[int], deadline: float) -> None:
-        """Wait until the pipe is ready.
-
-        Raises:
-            ChildLost: where the time is up first.
-        """
+        """Wait until the pipe is ready."""
         end = deadline
         while True:
             left = end - time.monotonic()

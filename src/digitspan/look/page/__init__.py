@@ -80,11 +80,7 @@ def _script(cells: Iterable[str]) -> str:
 
 
 def _own_equations(cell: str) -> str:
-    """The JavaScript of a cell of one's own.
-
-    Raises:
-        UsageError: where it does not define the cell, or would end the page's script.
-    """
+    """The JavaScript of a cell of one's own."""
     file = equations_of(cell)
     script = file.read_text(encoding="utf-8") if file else ""
     if f'CELLS["{cell}"]' not in script:

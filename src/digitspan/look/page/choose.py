@@ -74,11 +74,7 @@ def choose(names: Sequence[str], *, for_page: bool = True) -> Chosen:
 
 
 def _check(config: RunConfig, *, for_page: bool) -> None:
-    """Refuse a network that was not trained on palindromes, or that the page cannot step.
-
-    Raises:
-        UsageError: naming its task, or the cells that the page has.
-    """
+    """Refuse a network that was not trained on palindromes, or that the page cannot step."""
     if config.task != "palindrome":
         message = f"the page shows palindromes; {config.run_id} is of the task {config.task}"
         raise UsageError(message)
@@ -107,11 +103,7 @@ def _can_follow(cell: str, for_page: bool) -> bool:
 
 
 def _of_study(study: Study, for_page: bool) -> Chosen:
-    """The longest length where one of two cells was solved and the other not; else both.
-
-    Raises:
-        UsageError: where no finished run has weights to look at.
-    """
+    """The longest length where one of two cells was solved and the other not; else both."""
     kept = [
         row.record
         for row in study.rows.values()

@@ -72,11 +72,7 @@ def _network(run: SavedRun, why: str) -> dict[str, Any]:
 
 
 def _asked(run: SavedRun) -> dict[str, Any] | None:
-    """What PyTorch answers to some digits, for the page to compare its own equations with.
-
-    Raises:
-        UsageError: where the cell cannot be stepped in Python either.
-    """
+    """What PyTorch answers to some digits, for the page to compare its own equations with."""
     network = load_network(run.config, run.weights)
     seen = trace(network, _FIRST_DIGITS, input_size=run.config.input_size)
     if not np.isfinite(seen.probabilities).all():

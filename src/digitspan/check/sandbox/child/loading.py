@@ -268,11 +268,7 @@ def _run_file(path: Path, source: str) -> types.ModuleType:
 
 
 def _definitions(path: Path, name: str, skipped: list[BaseException]) -> types.ModuleType:
-    """The imports, functions, classes and settings of a file; each that fails is left out.
-
-    Raises:
-        Exception: what the class of this name raises.
-    """
+    """The imports, functions, classes and settings of a file; each that fails is left out."""
     tree = ast.parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
     # Not by its own name: a file that imports this one must not get half of it.
     module = types.ModuleType(f"definitions_of_{path.stem}")

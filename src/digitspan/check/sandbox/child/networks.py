@@ -179,11 +179,7 @@ def _arranged(inputs: torch.Tensor, axes: str) -> torch.Tensor:
 def _answer(
     result: Any, batch: int, steps: int, classes: int, *, tuple_is_fine: bool = False
 ) -> tuple[torch.Tensor, Form]:
-    """The numbers of the last digit, shape (B, K), out of whatever forward returned.
-
-    Raises:
-        ValueError: where there are none.
-    """
+    """The numbers of the last digit, shape (B, K), out of whatever forward returned."""
     if result is None:
         message = "forward returns nothing"
         raise ValueError(message)
