@@ -96,7 +96,7 @@ def by_rule(material: Material, cell: str) -> str:
         row: SpanSummary = getattr(duel, cell)
         lines.append(
             f"* With {where(duel, material)} the {title(cell)} {reach(row)}. {_medians(row)} Its "
-            f"memory span S50, the length that half of the runs solve, {span_words(row.span)}."
+            f"retention span S50, the length that half of the runs solve, {span_words(row.span)}."
         )
     return "\n".join(lines)
 
