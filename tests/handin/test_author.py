@@ -8,6 +8,7 @@ import pytest
 
 from digitspan.errors import UsageError
 from digitspan.handin.author import checked_author
+from digitspan.sheet.zip_name import follows_the_rule
 
 
 @pytest.mark.parametrize("name", ["Müller", "O'Neil", "van der Berg", "Ørsted-Łoś", "Παππάς"])
@@ -16,7 +17,7 @@ def test_names_of_people_are_taken_as_they_are(name):
 
 
 def test_a_decomposed_umlaut_is_composed():
-    assert checked_author(unicodedata.normalize("NFD", "Müller"), "1").surname == "Müller"
+    assert checked_author(unicodedata.normalize("NFD", "Müller"), "1234").surname == "Müller"
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_a_decomposed_umlaut_is_composed():
         ("a\nb", r"'\\n'"),
         ("a\u202eb", "u202e"),
         ("a\x00b", "x00"),
-        (".hidden", "dot"),
+        (".hidden", "begins with a letter"),
         ("Jr.", "dot"),
         ("ä" * 60, "longer than 100 bytes"),
         ("王", "only Latin, Greek and Cyrillic"),
@@ -47,5 +48,18 @@ def test_what_cannot_be_a_file_name_is_named(name, problem):
 
 @pytest.mark.parametrize("number", ["", "12/34", "12 34", "１２", "1" * 21, "..", "-5"])
 def test_a_number_is_digits_and_letters(number):
-    with pytest.raises(UsageError, match="--matriculation must be 1 to 20 digits or letters"):
+    with pytest.raises(UsageError, match="--matriculation must be 4 to 20 digits or letters"):
         checked_author("Test", number)
+
+
+@pytest.mark.parametrize(
+    ("surname", "number"),
+    [("Müller", "01234567"), ("O’Brien", "s1234567"), ("de la Cruz", "4711")],
+)
+def test_what_the_hand_in_is_called_is_what_the_check_accepts(surname, number):
+    assert follows_the_rule(checked_author(surname, number).stem)
+
+
+@pytest.mark.parametrize("name", ["Hand-in", "Assignment-2", "Müller_123456", "-123456", "3-1234"])
+def test_other_names_do_not_follow_the_rule(name):
+    assert not follows_the_rule(name)

@@ -22,8 +22,8 @@ from digitspan.runs.folder import (
     write_config,
     write_finished,
 )
-from digitspan.runs.record import RunRecord
-from digitspan.training.run import Finished, train
+from digitspan.runs.record import Finished, RunRecord
+from digitspan.training.run import train
 
 SMALL = ("--hidden-size", "8", "--batch-size", "8", "--train-steps", "60")
 CONFIG = RunConfig(cell="rnn", length=5, hidden_size=8, batch_size=8, train_steps=60)

@@ -21,7 +21,7 @@ from digitspan.study.crew.pool import usable_cores
 from digitspan.study.runner import StudyObserver, run_study
 from digitspan.tasks.palindrome import draw_training, held_out
 from digitspan.tasks.questions import encode
-from digitspan.tasks.seeds import seed_of
+from digitspan.tasks.seeds import data_seed
 from digitspan.training.engine import answer_in_pieces, build_network
 from digitspan.training.run import EVALUATE_EVERY, train
 
@@ -115,7 +115,7 @@ def _torch_until_solved(config: RunConfig) -> tuple[float, int, bool]:
     """Seconds, steps and whether it was solved: `torch.nn.LSTM` under our protocol."""
     network = torch_with_our_weights(config)
     step = autograd_step(network, config.optimizer, config.learning_rate)
-    generator = torch.Generator().manual_seed(seed_of("data", config.length, config.seed))
+    generator = torch.Generator().manual_seed(data_seed(config.length, config.seed))
     validation = held_out(config.length, "validation").questions
     solved_before = False
     start = time.process_time()

@@ -6,7 +6,7 @@ import unicodedata
 from typing import NamedTuple
 
 from digitspan.errors import UsageError
-from digitspan.sheet.zip_name import hand_in_name
+from digitspan.sheet.zip_name import follows_the_rule, hand_in_name, is_matriculation_number
 
 __all__ = ["Author", "checked_author"]
 
@@ -53,10 +53,10 @@ def checked_author(surname: str, matriculation: str) -> Author:
             f"{problem}"
         )
         raise UsageError(message)
-    if not (number.isascii() and number.isalnum() and len(number) <= 20):
+    if not is_matriculation_number(number):
         message = (
-            f"--matriculation must be 1 to 20 digits or letters, such as 01234567; "
-            f"got {matriculation[:60]!r}"
+            f"--matriculation must be 4 to 20 digits or letters with at least four digits, such "
+            f"as 01234567; got {matriculation[:60]!r}"
         )
         raise UsageError(message)
     return Author(name, number)
@@ -78,8 +78,10 @@ def _problem_of_surname(name: str) -> str:
                 f"the PDF's fonts have no {character!r}, only Latin, Greek and Cyrillic letters; "
                 f"write it in these"
             )
-    if name[0] == "." or name[-1] == ".":
-        return "a file name must not begin or end with a dot"
+    if name[-1] == ".":
+        return "a file name must not end with a dot"
+    if not follows_the_rule(hand_in_name(name, "0000")):
+        return "a surname begins with a letter"
     if len(name.encode()) > _MOST_BYTES:
         return f"it is longer than {_MOST_BYTES} bytes"
     return ""

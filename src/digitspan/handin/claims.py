@@ -14,6 +14,7 @@ from digitspan.handin.wording import (
     solved_words,
     span_words,
 )
+from digitspan.runs.outcome import SOLVED_ACCURACY
 from digitspan.study.compare import Comparison
 from digitspan.study.span import Span
 from digitspan.study.summary import LengthSummary, SpanSummary
@@ -33,9 +34,6 @@ __all__ = [
 
 SHEETS_DELAY = 10
 """The sheet: beyond about so many steps a vanilla RNN is difficult to train."""
-
-NEAR_PERFECT = 0.99
-"""What the sheet's sanity check is held to."""
 
 
 def where(duel: Duel, material: Material) -> str:
@@ -78,7 +76,7 @@ def sanity(material: Material, cell: str) -> str:
         if found is None or not len(found.accuracies):
             continue
         median = float(np.median(found.accuracies))
-        fine.append(median >= NEAR_PERFECT)
+        fine.append(median >= SOLVED_ACCURACY)
         parts.append(
             f"{solved_words(found)} runs were solved with {where(duel, material)}, at a median "
             f"accuracy of {percent(median)}"

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from digitspan.errors import UsageError
 from digitspan.files import write_whole
 from digitspan.runs.config import RunConfig
-from digitspan.runs.record import CurvePoint, RunRecord
-
-if TYPE_CHECKING:
-    from digitspan.training.run import Finished
+from digitspan.runs.record import CurvePoint, Finished, RunRecord
 
 __all__ = ["read_config", "read_record", "remove_run", "write_config", "write_finished"]
 

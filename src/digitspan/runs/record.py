@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from digitspan.runs.config import RunConfig
 
-__all__ = ["CurvePoint", "RunRecord"]
+__all__ = ["CurvePoint", "Finished", "RunRecord"]
 
 
 class CurvePoint(NamedTuple):
@@ -98,3 +98,12 @@ class RunRecord:
     def crashed(cls, config: RunConfig, note: str, end_state: str = "crashed") -> Self:
         """The record of a run that came to no end."""
         return cls(config=config, end_state=end_state, steps=0, note=note)
+
+
+class Finished(NamedTuple):
+    """A run that has come to its end."""
+
+    record: RunRecord
+    """How it ended."""
+    weights: bytes
+    """The network's weights as a safetensors file."""

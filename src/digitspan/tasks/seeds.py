@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["seed_of"]
+__all__ = ["data_seed", "seed_of"]
 
 
 def seed_of(*names: object) -> int:
@@ -15,3 +15,8 @@ def seed_of(*names: object) -> int:
     """
     text = "/".join(map(str, names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def data_seed(length: int, seed: int) -> int:
+    """The seed of the stream of training batches: the same for every cell and learning rate."""
+    return seed_of("data", length, seed)

@@ -20,16 +20,16 @@ from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.runs.config import RunConfig
 from digitspan.runs.outcome import SOLVED_ACCURACY
-from digitspan.runs.record import CurvePoint, RunRecord
+from digitspan.runs.record import CurvePoint, Finished, RunRecord
 from digitspan.statistics import memory_bits, wilson
 from digitspan.tasks import NUM_CLASSES, TASKS
 from digitspan.tasks.palindrome import HELD_OUT_FROM
 from digitspan.tasks.questions import HeldOut, Questions
-from digitspan.tasks.seeds import seed_of
+from digitspan.tasks.seeds import data_seed
 from digitspan.training.engine import StepResult, Trainer, TrainerGroup, build_network
 from digitspan.training.machine import environment, one_thread
 
-__all__ = ["Finished", "train", "train_together"]
+__all__ = ["train", "train_together"]
 
 _log = logging.getLogger(__name__)
 
@@ -57,15 +57,6 @@ NUM_MASKED = 1_000
 
 CHECKPOINT_SECONDS = 20.0
 """Least time between two checkpoints on disk, so that they cost next to nothing."""
-
-
-class Finished(NamedTuple):
-    """A run that has come to its end."""
-
-    record: RunRecord
-    """How it ended."""
-    weights: bytes
-    """The network's weights as a safetensors file."""
 
 
 def train(
@@ -168,8 +159,8 @@ class _Training:
         self.device = device
         self.checkpoint = checkpoint
         self.trainer = Trainer(config, device)
-        data_seed = seed_of("data", config.length, config.seed)
-        self.generator = torch.Generator(device).manual_seed(data_seed)
+        self.generator = torch.Generator(device)
+        self.generator.manual_seed(data_seed(config.length, config.seed))
         self.grows = config.curriculum and config.trained != "none"
         self.length = min(SHORTEST, config.length) if self.grows else config.length
         self.step = 0
