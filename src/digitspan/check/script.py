@@ -7,7 +7,7 @@ import re
 from typing import Any, NamedTuple
 
 from digitspan.check.findings import Findings, Section
-from digitspan.check.reading.source import Source, known_library, line_at
+from digitspan.check.reading.source import Source, known_library, line_at, method_called, nodes_of
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
 from digitspan.check.sandbox.signatures import role_of
 
@@ -44,7 +44,7 @@ def check_training(child: ChildProcess | None, script: Source | None) -> Trained
         return Trained(findings.section(), set())
     if script.error:
         findings.add("script-wrong-encoding", *place, path=script.name, error=script.error)
-    if not _calls(script.tree, "backward"):
+    if not any(method_called(call) == "backward" for call in nodes_of(script.tree, ast.Call)):
         findings.add("script-not-filled-in")
         return Trained(findings.section(), set())
     trace: dict[str, Any] = {}
@@ -180,11 +180,9 @@ def _options(script: Source) -> list[str]:
     """The command line that a script must have, and that keeps it on the CPU."""
     options: list[str] = []
     places: list[str] = []
-    for node in ast.walk(script.tree) if script.tree else ():
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-            continue
+    for node in nodes_of(script.tree, ast.Call):
         names = [word.value for word in node.args if isinstance(word, ast.Constant)]
-        if node.func.attr != "add_argument" or not names or not isinstance(names[-1], str):
+        if method_called(node) != "add_argument" or not names or not isinstance(names[-1], str):
             continue
         words = {word.arg: word.value for word in node.keywords}
         required = "required" in words and "True" in ast.dump(words["required"])
@@ -209,13 +207,3 @@ def _option_value(name: str, words: dict[str | None, ast.expr]) -> str:
     if isinstance(kind, ast.Name) and kind.id == "int":
         return {"inputs": "1", "classes": "10"}.get(role_of(name), "5")
     return {"device": "cpu"}.get(role_of(name), "RNN")
-
-
-def _calls(tree: ast.Module, name: str) -> bool:
-    """Whether a method of this name is called anywhere."""
-    return any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == name
-        for node in ast.walk(tree)
-    )
