@@ -91,23 +91,23 @@ def _check_order(events: list[_Event], findings: Findings) -> None:
             cycles.append([])
     # What stands before the first step is set-up too; what follows the last is the next round.
     cycle = ([cycle for cycle in cycles[1:-1] if cycle] or cycles[:1])[-1]
-    names = [event.name for event in cycle]
+    backwards, zeros, clips = (
+        [i for i, event in enumerate(cycle) if event.name == name]
+        for name in ("backward", "zero_grad", "clip")
+    )
     step = cycle[-1]
-    if "backward" not in names:
+    if not backwards:
         findings.add("step-without-backward")
         return
-    last_backward = len(names) - 1 - names[::-1].index("backward")
-    backward = cycle[last_backward]
-    zeros = [i for i, name in enumerate(names) if name == "zero_grad"]
+    backward = cycle[backwards[-1]]
     if not zeros:
         findings.add("zero-grad-missing", step.file, step.line)
-    elif zeros[-1] > last_backward:
+    elif zeros[-1] > backwards[-1]:
         late = cycle[zeros[-1]]
         findings.add("zero-grad-too-late", late.file, late.line)
-    clips = [i for i, name in enumerate(names) if name == "clip"]
     if not clips:
         findings.add("gradients-not-clipped")
-    elif clips[-1] < last_backward:
+    elif clips[-1] < backwards[-1]:
         clip = cycle[clips[-1]]
         after = clip.line > step.line or (
             clips[0] == 0 and clip.line >= min(backward.line, step.line)

@@ -410,29 +410,21 @@ def _is_template(node: ast.ClassDef) -> bool:
 
 def _does_nothing(function: ast.FunctionDef) -> bool:
     """Whether a function has only a docstring, pass, or raise NotImplementedError."""
+    assigned = [node for node in function.body if isinstance(node, ast.Assign)]
+    made = [node for node in assigned if not isinstance(node.value, ast.Constant)]
+    targets = [target for node in made for target in node.targets]
+    known = {target.id for target in targets if isinstance(target, ast.Name)}
+    known |= {argument.arg for argument in function.args.args}
     for statement in function.body:
-        if isinstance(statement, ast.Pass):
-            continue
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-            continue
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant):
-            continue  # out = None
-        if isinstance(statement, ast.Raise) and "NotImplemented" in ast.dump(statement):
-            return True
-        if isinstance(statement, ast.Return) and (
-            statement.value is None or isinstance(statement.value, (ast.Constant, ast.Name))
-        ):
-            bound = {
-                target.id
-                for other in function.body
-                if isinstance(other, ast.Assign) and not isinstance(other.value, ast.Constant)
-                for target in other.targets
-                if isinstance(target, ast.Name)
-            }
-            own = {argument.arg for argument in function.args.args}
-            value = statement.value
-            if not isinstance(value, ast.Name) or value.id not in bound | own:
+        match statement:
+            case ast.Pass() | ast.Expr(value=ast.Constant()) | ast.Assign(value=ast.Constant()):
                 continue
+            case ast.Return(value=None | ast.Constant()):
+                continue
+            case ast.Return(value=ast.Name(id=name)) if name not in known:
+                continue  # the template's `return out`, where out = None
+            case ast.Raise() if "NotImplemented" in ast.dump(statement):
+                return True
         return False
     return True
 
