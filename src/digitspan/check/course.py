@@ -106,11 +106,7 @@ def _checked(path: Path, settings: Settings) -> Report:
 
 
 class _ReportStore:
-    """Reports kept on disk, one line each, so that an interrupted check goes on.
-
-    Args:
-        folder: where; None: nowhere.
-    """
+    """Reports kept in a folder, if there is one, so that an interrupted check goes on."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder

@@ -28,12 +28,7 @@ from digitspan.check.reading.source import (
 )
 from digitspan.check.sandbox.isolation import Limits
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
-from digitspan.check.sandbox.remote_network import (
-    Built,
-    RemoteNetwork,
-    build_and_feed,
-    digits_for,
-)
+from digitspan.check.sandbox.remote_network import Built, RemoteNetwork, build_and_feed, digits_for
 from digitspan.check.sandbox.signatures import Plan, Signature, plans
 from digitspan.check.script import Trained, check_training
 
@@ -52,55 +47,42 @@ def check_hand_in(path: Path, level: str, limits: Limits, rules: Rules) -> Repor
         rules: the course's.
     """
     hand_in = read_hand_in(path)
-    package = check_package(hand_in)
-    classes: dict[str, Section] = {}
-    if hand_in.refused:
-        classes = dict.fromkeys(NETWORKS, Section(decided=False))
-        training = Section(decided=False)
-    else:
+    classes = dict.fromkeys(NETWORKS, Section(decided=False))
+    training = Section(decided=False)
+    if not hand_in.refused:
         with written_out(hand_in) as tree, Children(tree, level, limits) as children:
-            script = script_of(hand_in.sources)
-            alone = {name: check_class(children, hand_in, name, rules) for name in NETWORKS}
-            trained = check_training(children.usable(), script)
-            classes = {
-                name: _reconsider(section, trained, hand_in, name)
-                for name, section in alone.items()
-            }
-            training = trained.section
+            classes = {name: check_class(children, hand_in, name, rules) for name in NETWORKS}
+            trained = check_training(children.usable(), script_of(hand_in.sources))
+        training = trained.section
+        for name in NETWORKS:
+            classes[name] = _reconsider(classes[name], trained, hand_in, name)
     return Report(
         str(path),
         level,
         {name: _ruled(section, rules) for name, section in classes.items()},
         _ruled(training, rules),
-        _ruled(package, rules),
+        _ruled(check_package(hand_in), rules),
     )
 
 
-class Children:
+class Children(contextlib.ExitStack):
     """The child of a hand-in; one that is lost is replaced, so that what is left gets its turn."""
 
     def __init__(self, tree: Path, level: str, limits: Limits) -> None:
+        super().__init__()
         self._tree, self._level, self._limits = tree, level, limits
-        self._stack = contextlib.ExitStack()
         self._child: ChildProcess | None = None
         self._started = 0
-
-    def __enter__(self) -> Children:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stack.close()
 
     def usable(self) -> ChildProcess | None:
         """A child that answers; None where too many were lost."""
         if self._child is None or self._child.lost:
-            self._stack.close()
+            self.close()
             if self._started == 3:
                 return None
             self._started += 1
-            self._child = self._stack.enter_context(
-                ChildProcess(self._tree, self._level, self._limits)
-            )
+            child = ChildProcess(self._tree, self._level, self._limits)
+            self._child = self.enter_context(child)
         return self._child
 
 
@@ -270,24 +252,23 @@ def _check_calls(remote: RemoteNetwork, findings: Findings) -> set[str]:
         if grown and min(grown) > 0:
             findings.add("tensors-pile-up")
     called = {name for name in habits.get("called", []) if isinstance(name, str)}
-    layers = {layer for name, layer in _OPERATIONS.items() if name in called}
+    layers = {layer for name, layer in _LAYERS.items() if f"aten::{name}" in called}
     return layers | {name.removesuffix("Cell") for name in remote.ready_made}
 
 
-_OPERATIONS = {
-    "aten::lstm": "LSTM", "aten::gru": "GRU", "aten::rnn_tanh": "RNN", "aten::rnn_relu": "RNN",
-    "aten::lstm_cell": "LSTM", "aten::gru_cell": "GRU", "aten::rnn_tanh_cell": "RNN",
-    "aten::rnn_relu_cell": "RNN", "aten::linear": "Linear", "aten::embedding": "Embedding",
+_LAYERS = {
+    "linear": "Linear", "embedding": "Embedding", "lstm": "LSTM", "lstm_cell": "LSTM",
+    "gru": "GRU", "gru_cell": "GRU", "rnn_tanh": "RNN", "rnn_tanh_cell": "RNN",
+    "rnn_relu": "RNN", "rnn_relu_cell": "RNN",
 }  # fmt: skip
+"""Torch's functions, and the layer that each computes."""
 
 
 def _check_ready_made(candidate: Candidate, findings: Findings, rules: Rules) -> set[str]:
     """Torch's own layers by the syntax tree; returns those that were found."""
     found: set[str] = set()
     for name, line in ready_made_calls(candidate.source, candidate.name):
-        layer = {"linear": "Linear", "embedding": "Embedding", "lstm": "LSTM", "gru": "GRU",
-                 "lstm_cell": "LSTM", "gru_cell": "GRU"}.get(name, name)  # fmt: skip
-        layer = "RNN" if layer.startswith("rnn_") else layer.removesuffix("Cell")
+        layer = _LAYERS.get(name, name).removesuffix("Cell")
         if layer not in rules.allowed | found:
             found.add(layer)
             findings.add("ready-made-layer", line=line, layer=layer)
@@ -313,23 +294,17 @@ def _reconsider(section: Section, trained: Trained, hand_in: HandIn, name: str) 
     findings = Findings()
     findings.found = list(section.findings)
     if findings.has("state-kept-between-batches"):
-        reset = _resets(hand_in, name)
+        network = candidates(hand_in.sources, _KINDS[name])[0].name
+        reset = resets_between_batches(hand_in.sources, network)
         if reset:
-            findings.replace(
-                "state-kept-between-batches", "state-reset-by-the-script", reset=reset
-            )
+            replaced = "state-kept-between-batches", "state-reset-by-the-script"
+            findings.replace(*replaced, reset=reset)
             # What grows is the history of a state that is never reset here.
             findings.found = [f for f in findings.found if f.code != "tensors-pile-up"]
     if trained.losses and "probabilities" not in trained.losses:
         # The script takes the logarithm itself, or another loss: nothing is applied twice.
         findings.replace("softmax-in-forward", "softmax-undone-by-the-script")
     return findings.section(decided=section.decided)
-
-
-def _resets(hand_in: HandIn, name: str) -> str:
-    """What a training script calls or sets before each batch to start a network anew."""
-    found = candidates(hand_in.sources, _KINDS[name])
-    return resets_between_batches(hand_in.sources, found[0].name) if found else ""
 
 
 def _ruled(section: Section, rules: Rules) -> Section:

@@ -7,7 +7,7 @@ import re
 from typing import Any, NamedTuple
 
 from digitspan.check.findings import Findings, Section
-from digitspan.check.reading.source import Source, known_library, line_at
+from digitspan.check.reading.source import Source, known_library, line_at, method_called, nodes_of
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
 from digitspan.check.sandbox.signatures import role_of
 
@@ -44,7 +44,7 @@ def check_training(child: ChildProcess | None, script: Source | None) -> Trained
         return Trained(findings.section(), set())
     if script.error:
         findings.add("script-wrong-encoding", *place, path=script.name, error=script.error)
-    if not _calls(script.tree, "backward"):
+    if not any(method_called(call) == "backward" for call in nodes_of(script.tree, ast.Call)):
         findings.add("script-not-filled-in")
         return Trained(findings.section(), set())
     trace: dict[str, Any] = {}
@@ -91,23 +91,23 @@ def _check_order(events: list[_Event], findings: Findings) -> None:
             cycles.append([])
     # What stands before the first step is set-up too; what follows the last is the next round.
     cycle = ([cycle for cycle in cycles[1:-1] if cycle] or cycles[:1])[-1]
-    names = [event.name for event in cycle]
+    backwards, zeros, clips = (
+        [i for i, event in enumerate(cycle) if event.name == name]
+        for name in ("backward", "zero_grad", "clip")
+    )
     step = cycle[-1]
-    if "backward" not in names:
+    if not backwards:
         findings.add("step-without-backward")
         return
-    last_backward = len(names) - 1 - names[::-1].index("backward")
-    backward = cycle[last_backward]
-    zeros = [i for i, name in enumerate(names) if name == "zero_grad"]
+    backward = cycle[backwards[-1]]
     if not zeros:
         findings.add("zero-grad-missing", step.file, step.line)
-    elif zeros[-1] > last_backward:
+    elif zeros[-1] > backwards[-1]:
         late = cycle[zeros[-1]]
         findings.add("zero-grad-too-late", late.file, late.line)
-    clips = [i for i, name in enumerate(names) if name == "clip"]
     if not clips:
         findings.add("gradients-not-clipped")
-    elif clips[-1] < last_backward:
+    elif clips[-1] < backwards[-1]:
         clip = cycle[clips[-1]]
         after = clip.line > step.line or (
             clips[0] == 0 and clip.line >= min(backward.line, step.line)
@@ -180,11 +180,9 @@ def _options(script: Source) -> list[str]:
     """The command line that a script must have, and that keeps it on the CPU."""
     options: list[str] = []
     places: list[str] = []
-    for node in ast.walk(script.tree) if script.tree else ():
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-            continue
+    for node in nodes_of(script.tree, ast.Call):
         names = [word.value for word in node.args if isinstance(word, ast.Constant)]
-        if node.func.attr != "add_argument" or not names or not isinstance(names[-1], str):
+        if method_called(node) != "add_argument" or not names or not isinstance(names[-1], str):
             continue
         words = {word.arg: word.value for word in node.keywords}
         required = "required" in words and "True" in ast.dump(words["required"])
@@ -209,13 +207,3 @@ def _option_value(name: str, words: dict[str | None, ast.expr]) -> str:
     if isinstance(kind, ast.Name) and kind.id == "int":
         return {"inputs": "1", "classes": "10"}.get(role_of(name), "5")
     return {"device": "cpu"}.get(role_of(name), "RNN")
-
-
-def _calls(tree: ast.Module, name: str) -> bool:
-    """Whether a method of this name is called anywhere."""
-    return any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == name
-        for node in ast.walk(tree)
-    )

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from digitspan.check.course import Settings, check_many
 from digitspan.check.course_rules import read_rules
@@ -18,7 +15,16 @@ from digitspan.check.findings import Report
 from digitspan.check.reading.hand_ins import find_hand_ins
 from digitspan.check.sandbox.isolation import LEVELS, Limits, require_level
 from digitspan.check.table import as_csv, as_table, lines_of
-from digitspan.commands.options import add_json, path, print_json, require_torch, sigterm_exits
+from digitspan.commands.options import (
+    add_json,
+    output_console,
+    path,
+    print_json,
+    require_torch,
+    sigterm_exits,
+    whole_number,
+)
+from digitspan.commands.progress import Progress
 
 __all__ = ["add_options", "run"]
 
@@ -47,14 +53,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--time-limit",
-        type=_number(float, 1, 3600, " seconds"),
+        type=_seconds,
         default=Limits().seconds,
         metavar="SECONDS",
         help=f"for the code of one hand-in (default: {Limits().seconds:g})",
     )
     parser.add_argument(
         "--jobs",
-        type=_number(int, 1, 256),
+        type=whole_number(1, 256),
         default=max(1, min(os.cpu_count() or 1, 8)),
         metavar="N",
         help="hand-ins at a time (default: as many as there are cores, at most 8)",
@@ -88,8 +94,18 @@ def run(options: argparse.Namespace) -> int:
         out = Path("results/check")
     limits = Limits(seconds=options.time_limit)
     settings = Settings(level, limits, rules, options.jobs, out)
-    with sigterm_exits(), _Bar(len(hand_ins)) as bar:
-        reports = check_many(hand_ins, settings, bar.done)
+    with sigterm_exits(), Progress() as progress:
+        task = progress.task("check", len(hand_ins), "hand-ins", logged=False)
+        counts = itertools.count(1)
+
+        def done(report: Report) -> None:
+            count = next(counts)
+            task.update(count, Path(report.hand_in).name)
+            verdicts = ", ".join(f"{name} {part.verdict}" for name, part in report.classes.items())
+            if len(hand_ins) > 1:
+                progress.log(f"{count}/{len(hand_ins)} {report.hand_in}: {verdicts}")
+
+        reports = check_many(hand_ins, settings, done)
     if options.json:
         documents = [report.as_json() for report in reports]
         print_json(documents[0] if len(documents) == 1 else documents)
@@ -104,65 +120,19 @@ def run(options: argparse.Namespace) -> int:
 
 def _print_reports(reports: list[Report]) -> None:
     """The table, and under it each finding."""
-    console = Console(width=None if sys.stdout.isatty() else 150, highlight=False)
+    console = output_console()
     if len(reports) > 1:
         console.print(as_table(reports))
         console.print()
     for report in reports:
         for line in lines_of(report):
-            console.print(line, soft_wrap=True)
+            console.print(line, soft_wrap=True, highlight=False)
 
 
-class _Bar:
-    """How the check gets on, on standard error; a line a hand-in where that is no terminal.
-
-    Args:
-        total: hand-ins.
-    """
-
-    def __init__(self, total: int) -> None:
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("hand-ins"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[last]}", markup=False),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._total = total
-        self._count = 0
-        self._task = self._progress.add_task("hand-ins", total=total, last="")
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
-
-    def done(self, report: Report) -> None:
-        """One more is checked."""
-        self._count += 1
-        verdicts = ", ".join(f"{name} {part.verdict}" for name, part in report.classes.items())
-        self._progress.update(self._task, advance=1, last=Path(report.hand_in).name)
-        if self._progress.disable and self._total > 1:
-            line = f"{self._count}/{self._total} {report.hand_in}: {verdicts}"
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _number(convert: Callable[[str], float], low: int, high: int, unit: str = "") -> Any:
-    """A reader of numbers in a range."""
-
-    def read(text: str) -> float:
-        try:
-            value = convert(text)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            message = f"must be from {low} to {high}{unit}; got {text[:40]!r}"
-            raise argparse.ArgumentTypeError(message)
-        return value
-
-    return read
+def _seconds(text: str) -> float:
+    """The value of --time-limit."""
+    with contextlib.suppress(ValueError):
+        if 1 <= float(text) <= 3600:
+            return float(text)
+    message = f"must be from 1 to 3600 seconds; got {text[:40]!r}"
+    raise argparse.ArgumentTypeError(message)

@@ -9,7 +9,7 @@ import numpy as np
 from digitspan.check.network.equations import Numbers
 from digitspan.check.sandbox.remote_network import RemoteNetwork, digits_for
 
-__all__ = ["Behaviour", "Slope", "measure", "slopes"]
+__all__ = ["Behaviour", "measure", "slopes"]
 
 
 class Behaviour(NamedTuple):
@@ -82,16 +82,7 @@ def _transform(answer: Numbers) -> tuple[str, bool]:
     return "none", False
 
 
-class Slope(NamedTuple):
-    """A tensor's gradient against the slope of the answers, in a random direction."""
-
-    wrong: bool
-    """The two disagree."""
-    lost: bool
-    """The tensor matters, and gets no gradient or zero."""
-
-
-def slopes(remote: RemoteNetwork, values: Numbers, rng: np.random.Generator) -> list[Slope]:
+def slopes(remote: RemoteNetwork, values: Numbers, rng: np.random.Generator) -> list[str]:
     """Compare a network's gradients with differences of its own answers, tensor by tensor.
 
     A random direction shows a gradient that is wrong in any part of a tensor.
@@ -100,6 +91,10 @@ def slopes(remote: RemoteNetwork, values: Numbers, rng: np.random.Generator) -> 
         remote: the network.
         values: its numbers, shape (P,).
         rng: for the directions, and for how the answers are weighted.
+
+    Returns:
+        For each tensor "right", "cut" where the two disagree, or "missing" where the tensor
+        matters and gets no gradient or zero.
     """
     digits = digits_for(remote.plan)
     weights = rng.normal(size=(remote.plan.batch, remote.width))
@@ -115,6 +110,6 @@ def slopes(remote: RemoteNetwork, values: Numbers, rng: np.random.Generator) -> 
     near = (1e-6 if remote.dtype == "float64" else 1e-2) * (size + 1e-3)
     wrong = np.abs(directions @ gradient - exact) > np.maximum(near, 0.01 * np.abs(exact))
     return [
-        Slope(bool(is_wrong), bool(is_wrong and not gradient[part].any()))
+        "right" if not is_wrong else "cut" if gradient[part].any() else "missing"
         for is_wrong, (_, part) in zip(wrong, remote.parts(), strict=True)
     ]

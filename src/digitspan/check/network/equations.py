@@ -117,30 +117,29 @@ class CanonicalLayout:
     def __init__(self, cell: Cell, sizes: Sizes) -> None:
         G, N, B = len(cell.gates), sizes.hidden, sizes.batch
         K, D = sizes.classes, sizes.inputs
-        shapes: list[tuple[str, tuple[int, ...], int]] = [
-            ("W_x", (G, N, D), 1),
-            ("W_h", (G, N, N), 1),
-        ]
-        gate_bias = {"unit": (G, 1, N), "twice": (G, 1, N), "sample": (G, B, 1),
-                     "column": (G, B, N), "scalar": (G, 1, 1)}  # fmt: skip
-        if cell.bias != "none":
-            shapes.append(("b", gate_bias[cell.bias], 2 if cell.bias == "twice" else 1))
-        shapes.append(("W_p", (K, N), 1))
-        read_bias = {"unit": (1, K), "twice": (1, K), "sample": (B, 1), "column": (B, K),
-                     "scalar": (1, 1)}  # fmt: skip
-        if cell.read_out_bias != "none":
-            copies = 2 if cell.read_out_bias == "twice" else 1
-            shapes.append(("b_p", read_bias[cell.read_out_bias], copies))
-        rows = B if cell.start.endswith("a sample") else 1
-        if cell.start.startswith(("learned h", "learned both")):
-            shapes.append(("h_0", (rows, N), 1))
-        if cell.start.startswith(("learned c", "learned both")):
-            shapes.append(("c_0", (rows, N), 1))
         self.arrays: dict[str, CanonicalArray] = {}
         self.size = 0
-        for name, shape, copies in shapes:
-            self.arrays[name] = CanonicalArray(name, shape, copies, self.size)
-            self.size += self.arrays[name].size
+        self._add("W_x", (G, N, D))
+        self._add("W_h", (G, N, N))
+        self._add_bias("b", cell.bias, (G,), B, N)
+        self._add("W_p", (K, N))
+        self._add_bias("b_p", cell.read_out_bias, (), B, K)
+        rows = B if cell.start.endswith("a sample") else 1
+        for state in ("h", "c"):
+            if cell.start.startswith((f"learned {state}", "learned both")):
+                self._add(f"{state}_0", (rows, N))
+
+    def _add(self, name: str, shape: tuple[int, ...], copies: int = 1) -> None:
+        """Append an array to the vector."""
+        self.arrays[name] = CanonicalArray(name, shape, copies, self.size)
+        self.size += self.arrays[name].size
+
+    def _add_bias(self, name: str, form: str, gates: tuple[int, ...], B: int, units: int) -> None:
+        """Append a bias of one of the forms of `Cell.bias`."""
+        rows = B if form in ("sample", "column") else 1
+        columns = 1 if form in ("sample", "scalar") else units
+        if form != "none":
+            self._add(name, (*gates, rows, columns), 2 if form == "twice" else 1)
 
     def copies(self) -> Numbers:
         """How many of the hand-in's numbers stand for each canonical one, shape (C,)."""
@@ -169,16 +168,15 @@ def answers(cell: Cell, layout: CanonicalLayout, vectors: Numbers, inputs: Numbe
         vectors: settings of the canonical numbers, shape (R, C).
         inputs: encoded digits, shape (B, T, D).
     """
-    W_x = layout.array(vectors, "W_x")[:, list(cell.x_from[: len(cell.gates)])]
-    W_h = layout.array(vectors, "W_h")[:, list(cell.h_from[: len(cell.gates)])]
+    gates = len(cell.gates)
+    W_x = layout.array(vectors, "W_x")[:, list(cell.x_from[:gates])]
+    W_h = layout.array(vectors, "W_h")[:, list(cell.h_from[:gates])]
     b = layout.array(vectors, "b")
     if "b" in layout.arrays:
-        b = b[:, list(cell.b_from[: len(cell.gates)])]
-    if cell.unbiased >= 0 and "b" in layout.arrays:
-        b = b.copy()
-        b[:, cell.unbiased] = 0
+        b = b[:, list(cell.b_from[:gates])]
+        if cell.unbiased >= 0:
+            b[:, cell.unbiased] = 0
     if cell.blind >= 0:
-        W_h = W_h.copy()
         W_h[:, cell.blind] = 0
     W_p, b_p = layout.array(vectors, "W_p"), layout.array(vectors, "b_p")
 
@@ -193,13 +191,9 @@ def answers(cell: Cell, layout: CanonicalLayout, vectors: Numbers, inputs: Numbe
         from_h = read[:, None] @ W_h.transpose(0, 1, 3, 2)  # (R, G, B, N)
         h, c = _step(cell, x, from_h, b, h, c)
         total = total + h
-    source = {
-        "hidden": h,
-        "cell": c,
-        "sum of steps": total,
-        "mean of steps": total / len(from_x),
-    }[cell.read_out]
-    logits = source @ W_p.transpose(0, 2, 1) + b_p
+    mean = total / len(from_x)
+    sources = {"hidden": h, "cell": c, "sum of steps": total, "mean of steps": mean}
+    logits = sources[cell.read_out] @ W_p.transpose(0, 2, 1) + b_p
     return _ACTIVATIONS[cell.after](logits)
 
 
@@ -208,7 +202,8 @@ def _step(
 ) -> tuple[Numbers, Numbers]:
     """h(t) and c(t), shape (R, B, N) each."""
     if cell.kind == "rnn":
-        return _rnn_step(cell, x[:, 0], from_h[:, 0], b[:, 0]), c
+        act = _ACTIVATIONS[cell.activations[0]]
+        return _AROUND[cell.around](act, x[:, 0], from_h[:, 0], b[:, 0]), c
     inside = x + from_h + b
     g, i, f, o = (
         _ACTIVATIONS[name](inside[:, gate]) for gate, name in enumerate(cell.activations)
@@ -216,22 +211,6 @@ def _step(
     c = _UPDATES[cell.update](g, i, f, c, h)
     a = _ACTIVATIONS[cell.outer](c)
     return _OUTPUTS[cell.output](a, o, c, cell), c
-
-
-def _rnn_step(cell: Cell, x: Numbers, from_h: Numbers, b: Numbers) -> Numbers:
-    """Equation (1) and its relatives, shape (R, B, N)."""
-    act = _ACTIVATIONS[cell.activations[0]]
-    if cell.around == "h outside":
-        return act(x + b) + from_h
-    if cell.around == "b outside":
-        return act(x + from_h) + b
-    if cell.around == "x outside":
-        return act(from_h + b) + x
-    if cell.around == "twice":
-        return act(act(x + from_h + b))
-    if cell.around == "product":
-        return act(x * from_h + b)
-    return act(x + from_h + b)
 
 
 def _sigmoid(z: Numbers) -> Numbers:
@@ -254,6 +233,15 @@ _ACTIVATIONS: dict[str, Callable[[Numbers], Numbers]] = {
     "sigmoid of sigmoid": lambda z: _sigmoid(_sigmoid(z)),
     "hard sigmoid": lambda z: np.clip(z / 6 + 0.5, 0, 1),
     "hard tanh": lambda z: np.clip(z, -1, 1),
+}
+
+_AROUND: dict[str, Callable[..., Numbers]] = {
+    "all": lambda act, x, h, b: act(x + h + b),
+    "h outside": lambda act, x, h, b: act(x + b) + h,
+    "b outside": lambda act, x, h, b: act(x + h) + b,
+    "x outside": lambda act, x, h, b: act(h + b) + x,
+    "twice": lambda act, x, h, b: act(act(x + h + b)),
+    "product": lambda act, x, h, b: act(x * h + b),
 }
 
 _UPDATES: dict[str, Callable[..., Numbers]] = {

@@ -9,7 +9,7 @@ import numpy as np
 from digitspan.check.findings import Findings
 from digitspan.check.network.behaviour import Behaviour, slopes
 from digitspan.check.network.equations import GATES, Numbers
-from digitspan.check.network.faults import Fault
+from digitspan.check.network.faults import READ_OUT, Fault
 from digitspan.check.network.roles import Roles
 from digitspan.check.sandbox.process import ChildRefused
 from digitspan.check.sandbox.remote_network import RemoteNetwork, digits_for
@@ -44,7 +44,7 @@ def explain_behaviour(
     """What was measured, as findings."""
     K = remote.plan.classes
     if remote.width != K:
-        findings.add("read-out-width", equation=_READ_OUT[kind], width=remote.width, classes=K)
+        findings.add("read-out-width", equation=READ_OUT[kind], width=remote.width, classes=K)
     container, axes = remote.form
     if container:
         findings.add("several-results")
@@ -86,7 +86,7 @@ def _explain_transform(behaviour: Behaviour, kind: str, findings: Findings) -> N
         findings.add("softmax-over-the-batch", function=behaviour.transform)
         return
     if behaviour.transform == "softmax":
-        findings.add("softmax-in-forward", equation=_READ_OUT[kind])
+        findings.add("softmax-in-forward", equation=READ_OUT[kind])
     elif behaviour.transform == "log_softmax":
         findings.add("log-softmax-in-forward")
     if behaviour.mixes:
@@ -199,28 +199,26 @@ def explain_gradients(
     except ChildRefused as error:
         findings.add("backward-fails", *error.place, error=error)
         return
-    named = list(zip(remote.tensors, found, strict=True))
-    wrong = [(tensor.name, slope) for tensor, slope in named if tensor.trainable and slope.wrong]
-    lost = [name for name, slope in wrong if slope.lost]
-    cut = [name for name, slope in wrong if not slope.lost]
-    if lost:
-        them = "it" if len(lost) == 1 else "them"
-        findings.add("gradients-missing", tensors=", ".join(lost[:8]), them=them)
+    named = [(t.name, s) for t, s in zip(remote.tensors, found, strict=True) if t.trainable]
+    missing = [name for name, slope in named if slope == "missing"]
+    cut = [name for name, slope in named if slope == "cut"]
+    if missing:
+        them = "it" if len(missing) == 1 else "them"
+        findings.add("gradients-missing", tensors=", ".join(missing[:8]), them=them)
     if cut:
         findings.add("gradients-cut", tensors=", ".join(cut[:8]))
 
 
 def _trainable(remote: RemoteNetwork) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Which numbers the optimiser sees, shape (P,)."""
-    flags = [np.full(tensor.size, tensor.trainable) for tensor in remote.tensors]
-    return np.concatenate(flags) if flags else np.zeros(0, dtype=bool)
+    return np.repeat(
+        [tensor.trainable for tensor in remote.tensors], [tensor.size for tensor in remote.tensors]
+    )
 
 
 def _start_values(remote: RemoteNetwork) -> Numbers:
     """The numbers as the constructor left them, shape (P,)."""
-    parts = [tensor.values for tensor in remote.tensors]
-    return np.concatenate(parts) if parts else np.zeros(0)
+    return np.concatenate([tensor.values for tensor in remote.tensors])
 
 
 _EQUATIONS = {"rnn": "(1) and (2)", "lstm": "(4) to (10)"}
-_READ_OUT = {"rnn": "(2)", "lstm": "(10)"}

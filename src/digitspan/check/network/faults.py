@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from digitspan.check.network.equations import GATES, SHEET_ACTIVATIONS, Cell
 
-__all__ = ["Fault", "bias_fault", "faults_of", "wrong_cells"]
+__all__ = ["READ_OUT", "Fault", "bias_fault", "faults_of", "wrong_cells"]
 
 
 class Fault(NamedTuple):
@@ -80,7 +80,8 @@ _BIASES = {
     "scalar": "bias-is-one-number",
 }
 _GATE_EQUATIONS = {"rnn": "(1)", "lstm": "(4) to (7)"}
-_READ_OUT = {"rnn": "(2)", "lstm": "(10)"}
+READ_OUT = {"rnn": "(2)", "lstm": "(10)"}
+"""The equation of the read-out."""
 
 
 def faults_of(kind: str) -> list[Fault]:
@@ -142,21 +143,16 @@ def _activation_faults(kind: str) -> list[Fault]:
             several += [(name, *rest) for rest in itertools.product((name, "sigmoid"), repeat=3)]
     faults = []
     for activations in dict.fromkeys(several):
-        wrong = [
-            position for position in range(len(gates)) if activations[position] != sheet[position]
-        ]
-        if not wrong:
-            continue
         parts = [
-            f"equation {_NUMBERS[gates[p]]}: {_NAMES[gates[p]]} goes through "
-            f"{_shown(activations[p])}, expected {sheet[p]}"
-            for p in wrong
+            f"equation {_NUMBERS[gate]}: {_NAMES[gate]} goes through {_shown(name)}, "
+            f"expected {right}"
+            for gate, name, right in zip(gates, activations, sheet, strict=True)
+            if name != right
         ]
-        words = "; ".join(parts)
-        words = f"{words[0].upper()}{words[1:]}"
-        faults.append(
-            Fault("wrong-gate-activation", {"activations": activations}, {"gates": words})
-        )
+        if parts:
+            text = "; ".join(parts)
+            words = {"gates": f"{text[0].upper()}{text[1:]}"}
+            faults.append(Fault("wrong-gate-activation", {"activations": activations}, words))
     return faults
 
 
@@ -197,13 +193,13 @@ def _bias_faults(kind: str) -> list[Fault]:
         for position, gate in enumerate(GATES[kind]):
             words = {"equation": _NUMBERS[gate], "gate": _NAMES[gate]}
             faults.append(Fault("gate-without-bias", {"unbiased": position}, words))
-    words = {"equation": _READ_OUT[kind], "unit": "class", "units": "classes"}
+    words = {"equation": READ_OUT[kind], "unit": "class", "units": "classes"}
     return faults + [Fault(code, {"read_out_bias": name}, words) for name, code in _BIASES.items()]
 
 
 def _other_faults(kind: str) -> list[Fault]:
     """The first state and the read-out."""
-    equation = _READ_OUT[kind]
+    equation = READ_OUT[kind]
     faults = [Fault("state-starts-at-ones", {"start": "ones"})]
     sources = {"sum of steps": "the sum of h over all steps",
                "mean of steps": "the mean of h over all steps"}  # fmt: skip

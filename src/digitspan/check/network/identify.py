@@ -24,6 +24,7 @@ from digitspan.check.network.explain import (
 )
 from digitspan.check.network.faults import Fault, bias_fault, wrong_cells
 from digitspan.check.network.roles import (
+    BASE,
     NUDGE,
     Fingerprints,
     Network,
@@ -92,7 +93,7 @@ class _View(NamedTuple):
 def _identify(remote: RemoteNetwork, behaviour: Behaviour, kind: str) -> Verified:
     """Find the cell that a network computes: the sheet's, or one with known faults."""
     views = _views(remote, behaviour)
-    if not views[0].network.moves.any():
+    if not views[0].network.first.moves.any():
         return Verified(None, [], kind)
     other = "lstm" if kind == "rnn" else "rnn"
     for name in (kind, other):
@@ -135,11 +136,11 @@ def _measured_faults(network: Network, kind: str) -> tuple[Fault, ...]:
     A number that moves the answer to one sample alone is one of them.
     """
     sizes = network.sizes
-    moved = np.abs(network.moves) > 1e-7 * np.abs(network.moves).max()  # (P, B, K)
+    moved = np.abs(network.first.moves) > 1e-7 * np.abs(network.first.moves).max()  # (P, B, K)
     one_sample = moved.any(axis=2).sum(axis=1) == 1
     one_entry = one_sample & (moved.sum(axis=(1, 2)) == 1)
     # What is added to the logits themselves moves them by as much as it is moved.
-    added = np.isclose(network.moves, NUDGE, rtol=1e-4) | ~moved
+    added = np.isclose(network.first.moves, NUDGE, rtol=1e-4) | ~moved
     one_row = one_sample & ~one_entry & added.all(axis=(1, 2))
     faults = []
     if one_entry.sum() == sizes.batch * sizes.classes:
@@ -185,7 +186,7 @@ def _arranged_views(remote: RemoteNetwork, behaviour: Behaviour, arrangement: in
         fault = Fault("samples-and-steps-mixed", {})
         orders.append((digits.reshape(plan.steps, plan.batch).T, [fault]))
         orders.append((digits.T.reshape(plan.batch, plan.steps), [fault]))
-    first = fingerprints(ask, remote.count)
+    first = fingerprints(ask, np.full(remote.count, BASE), np.arange(remote.count))
     tables = _tables(remote, first, digits) if seen.all() and not behaviour.mixes else []
     for read, faults in orders:
         for inputs in _encodings(remote, read):
@@ -242,7 +243,7 @@ def _looked_up(
         settings[:, free] = values
         return ask(settings)
 
-    first = fingerprints(ask_rest, len(free))
+    first = fingerprints(ask_rest, np.full(len(free), BASE), np.arange(len(free)))
     inputs = rows[digits_for(remote.plan)]
     network = _network(remote, behaviour, ask_rest, first, inputs)
     return _View(network, [], table=tensor.name, free=free)

@@ -10,6 +10,7 @@ random, and the hand-in must answer as the equations do.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from digitspan.check.network.equations import CanonicalLayout, Cell, Numbers, Sizes, answers
 
-__all__ = ["NUDGE", "Fingerprints", "Network", "Roles", "find_roles", "fingerprints"]
+__all__ = ["BASE", "NUDGE", "Fingerprints", "Network", "Roles", "find_roles", "fingerprints"]
 
 BASE = 0.1
 """What every number whose role is not known is set to."""
@@ -29,53 +30,46 @@ class Fingerprints(NamedTuple):
     """How a hand-in's answers move with each of its numbers, whatever these are."""
 
     at_base: Numbers
-    """The answers with every number at `BASE`, shape (B, K)."""
+    """The answers before a number is moved, shape (B, K)."""
     moves: Numbers
-    """How they change when one number is moved by `NUDGE`, shape (P, B, K)."""
+    """How they change with each that is moved by `NUDGE`, shape (P, B, K) where all are."""
 
 
-def fingerprints(ask: Callable[[Numbers], Numbers], count: int) -> Fingerprints:
-    """Move each of P numbers in turn.
+def fingerprints(
+    ask: Callable[[Numbers], Numbers], values: Numbers, moved: np.ndarray
+) -> Fingerprints:
+    """Move some of the numbers in turn.
 
     Args:
         ask: answers, shape (R, B, K), for settings, shape (R, P).
-        count: P.
+        values: what the numbers are set to, shape (P,).
+        moved: which of them are moved.
     """
-    settings = np.full((count + 1, count), BASE)
-    settings[np.arange(count), np.arange(count)] += NUDGE
+    settings = np.tile(values, (len(moved) + 1, 1))
+    settings[np.arange(len(moved)), moved] += NUDGE
     found = ask(settings)
     return Fingerprints(found[-1], found[:-1] - found[-1])
 
 
+@dataclasses.dataclass(frozen=True)
 class Network:
-    """A hand-in's network as a function of its P numbers.
+    """A hand-in's network as a function of its P numbers."""
 
-    Args:
-        ask: answers, shape (R, B, K), for settings, shape (R, P).
-        first: its fingerprints.
-        inputs: the digits as it may read them, encoded, shape (B, T, D).
-        sizes: of the network.
-        tolerance: how far two equal answers may be apart, relative to the largest.
-        centre: makes equal what only differs by what softmax does not see.
-    """
+    ask: Callable[[Numbers], Numbers]
+    """Answers, shape (R, B, K), for settings, shape (R, P)."""
+    first: Fingerprints
+    inputs: Numbers
+    """The digits as it may read them, encoded, shape (B, T, D)."""
+    sizes: Sizes
+    tolerance: float
+    """How far two equal answers may be apart, relative to the largest."""
+    centre: Callable[[Numbers], Numbers]
+    """Makes equal what only differs by what softmax does not see."""
 
-    def __init__(
-        self,
-        ask: Callable[[Numbers], Numbers],
-        first: Fingerprints,
-        inputs: Numbers,
-        sizes: Sizes,
-        tolerance: float,
-        centre: Callable[[Numbers], Numbers] = lambda answers: answers,
-    ) -> None:
-        self.ask = ask
-        self.count = len(first.moves)
-        self.inputs = inputs
-        self.sizes = sizes
-        self.tolerance = tolerance
-        self.centre = centre
-        self.at_base = first.at_base
-        self.moves = first.moves
+    @property
+    def count(self) -> int:
+        """P."""
+        return len(self.first.moves)
 
     def close(self, one: Numbers, other: Numbers) -> bool:
         """Whether two answers are the same."""
@@ -105,7 +99,7 @@ def find_roles(network: Network, cell: Cell, seed: int = 0) -> Roles | None:
     search = _Search(network, cell, layout, np.random.default_rng(seed))
     with np.errstate(all="ignore"):
         base = search.canonical_answers(search.canonical_base(np.full(network.count, BASE))[None])
-        if not network.close(network.at_base, base[0]):
+        if not network.close(network.first.at_base, base[0]):
             return None
         of = search.run()
     return None if of is None else Roles(cell, layout, of)
@@ -130,7 +124,7 @@ class _Search:
         """The roles, shape (P,), or None."""
         values = np.full(self.network.count, BASE)
         moved = np.arange(self.network.count)
-        if not self.narrow(values, moved, self.network.moves):
+        if not self.narrow(values, moved, self.network.first.moves):
             return None
         self.tell_units_apart()
         for _ in range(16):
@@ -141,7 +135,7 @@ class _Search:
             if len(moved) == 0:
                 break
             before = self.possible.sum()
-            if not self.narrow(values, moved, self.fingerprints(values, moved)):
+            if not self.narrow(values, moved, fingerprints(self.network.ask, values, moved).moves):
                 return None
             if self.possible.sum() == before:
                 self.break_a_tie(moved)
@@ -162,13 +156,6 @@ class _Search:
             if not self.possible[number].any():
                 return False
         return True
-
-    def fingerprints(self, values: Numbers, moved: np.ndarray) -> Numbers:
-        """How the answers move with each of these numbers, shape (len(moved), B, K)."""
-        settings = np.tile(values, (len(moved) + 1, 1))
-        settings[np.arange(len(moved)), moved] += NUDGE
-        found = self.network.ask(settings)
-        return np.asarray(found[:-1] - found[-1])
 
     def tell_units_apart(self) -> None:
         """Number the hidden units by their weights to the first class, in whatever order."""
@@ -202,7 +189,7 @@ class _Search:
 
     def harmless(self, numbers: np.ndarray) -> np.ndarray:
         """Which of these can only be numbers that never matter."""
-        vectors = self.random_canonical(2)
+        vectors = self.rng.uniform(-1, 1, (2, self.layout.size)) * self.scales()
         base = self.canonical_answers(vectors)
         matters = np.zeros(self.layout.size + 1, dtype=bool)
         for role in np.flatnonzero(self.possible[numbers].any(axis=0)):
@@ -230,10 +217,6 @@ class _Search:
         if self.network.sizes.inputs == 1:
             scales[self.layout.slice("W_x")] = 0.2
         return scales
-
-    def random_canonical(self, count: int) -> Numbers:
-        """Random canonical vectors, shape (count, C)."""
-        return self.rng.uniform(-1, 1, (count, self.layout.size)) * self.scales()
 
     def random_values(self) -> Numbers:
         """Random values for the numbers whose role is known, the constant for others, (P,)."""

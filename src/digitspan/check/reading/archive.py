@@ -10,6 +10,7 @@ import time
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 __all__ = ["ArchiveRefused", "read_archive", "read_folder", "read_inner_archive"]
 
@@ -39,8 +40,7 @@ def read_archive(path: Path) -> dict[str, bytes]:
             _refuse(f"the ZIP has more than {MAX_BYTES // 10**6} MB")
         return _unpacked(path.read_bytes())
     except OSError as error:
-        message = f"the ZIP cannot be read: {error}"
-        raise ArchiveRefused(message) from error
+        _refuse(f"the ZIP cannot be read: {error}")
 
 
 def read_inner_archive(name: str, data: bytes) -> dict[str, bytes]:
@@ -52,8 +52,7 @@ def read_inner_archive(name: str, data: bytes) -> dict[str, bytes]:
     try:
         files = _unpacked(data)
     except ArchiveRefused as error:
-        message = f"{error}, in {name[:60]!r} inside it"
-        raise ArchiveRefused(message) from error
+        _refuse(f"{error}, in {name[:60]!r} inside it")
     folder = name[: -len(".zip")]
     if not any(inner.endswith((".py", ".ipynb")) for inner in files) and any(
         inner.lower().endswith(".zip") for inner in files
@@ -73,11 +72,9 @@ def _unpacked(data: bytes) -> dict[str, bytes]:
     except ArchiveRefused:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, OSError, ValueError) as error:
-        message = f"the ZIP is damaged: {error}"
-        raise ArchiveRefused(message) from error
+        _refuse(f"the ZIP is damaged: {error}")
     except (NotImplementedError, RuntimeError, OverflowError, MemoryError) as error:
-        message = f"the ZIP cannot be unpacked: {error}"
-        raise ArchiveRefused(message) from error
+        _refuse(f"the ZIP cannot be unpacked: {error}")
 
 
 def read_folder(path: Path) -> dict[str, bytes]:
@@ -209,6 +206,6 @@ def _shown(entry: zipfile.ZipInfo) -> str:
     return repr(entry.orig_filename[:60])
 
 
-def _refuse(reason: str) -> None:
+def _refuse(reason: str) -> NoReturn:
     """Refuse."""
     raise ArchiveRefused(reason)

@@ -7,8 +7,7 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from digitspan.check.sandbox.child.loading import STAND_INS
 
@@ -19,6 +18,8 @@ __all__ = [
     "given_full_length",
     "known_library",
     "line_at",
+    "method_called",
+    "nodes_of",
     "numbers_in",
     "read_sources",
     "ready_made_calls",
@@ -60,6 +61,8 @@ class Candidate(NamedTuple):
     """False: the course's template, never filled in."""
 
 
+_Node = TypeVar("_Node", bound=ast.AST)
+
 _CONFLICT = re.compile(r"^(<{7} |>{7} |={7}$)", re.MULTILINE)
 
 
@@ -86,53 +89,52 @@ def candidates(sources: list[Source], kind: str) -> list[Candidate]:
     """The classes that may be the "rnn" or the "lstm" of a hand-in, the likeliest first."""
     found = []
     for source in sources:
-        if source.tree is None or "class " not in source.text:
-            continue
-        for node in ast.walk(source.tree):
-            if isinstance(node, ast.ClassDef):
-                score = _score(source, node, kind)
-                if score > 0:
-                    filled = not _is_template(node)
-                    found.append(
-                        Candidate(source, node.name, node.lineno, score + 8 * filled, filled)
-                    )
+        for node in nodes_of(source.tree, ast.ClassDef):
+            score = _score(source, node, kind)
+            if score > 0:
+                filled = not _is_template(node)
+                score += 8 * filled
+                found.append(Candidate(source, node.name, node.lineno, score, filled))
     return sorted(found, key=lambda candidate: -candidate.score)
 
 
 def script_of(sources: list[Source]) -> Source | None:
     """The training script: what calls step() on an optimiser, or the template's train.py."""
-    best: tuple[float, Source] | None = None
-    for source in sources:
-        base = source.name.rsplit("/", 1)[-1].lower()
-        score = 0.0
-        calls = set(_method_calls(source.tree)) if source.tree else set()
-        if base.startswith("train"):
-            score += 3
-        if "train" in base or base in ("main.py", "run.py"):
-            score += 2
-        if {"backward", "step"} <= calls:
-            score += 4
-        if re.search(r"RNN|LSTM", source.text):
-            score += 1
-        if "Palindrome" in source.text:
-            score += 2
-        score += _place(source.name)
-        if score >= 4 and (best is None or score > best[0]):
-            best = score, source
-    return best[1] if best else None
+    best = max(sources, key=_script_score, default=None)
+    return best if best and _script_score(best) >= 4 else None
+
+
+def _script_score(source: Source) -> float:
+    """How likely a file is the training script; 4 is enough."""
+    base = source.name.rsplit("/", 1)[-1].lower()
+    calls = {method_called(call) for call in nodes_of(source.tree, ast.Call)}
+    return (
+        3 * base.startswith("train")
+        + 2 * ("train" in base or base in ("main.py", "run.py"))
+        + 4 * (calls >= {"backward", "step"})
+        + bool(re.search(r"RNN|LSTM", source.text))
+        + 2 * ("Palindrome" in source.text)
+        + _place(source.name)
+    )
+
+
+def nodes_of(tree: ast.AST | None, kind: type[_Node]) -> list[_Node]:
+    """The nodes of one kind in a syntax tree; none where there is no tree."""
+    return [node for node in ast.walk(tree) if isinstance(node, kind)] if tree else []
+
+
+def method_called(node: ast.AST) -> str:
+    """The name of the method that a node calls; empty where it calls none."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.attr
+    return ""
 
 
 def numbers_in(candidate: Candidate) -> list[int]:
     """The whole numbers above 1 that stand in a class, each once, in their order."""
-    assert candidate.source.tree is not None
-    nodes = _reachable(candidate.source.tree, candidate.name)
-    found = [
-        inner.value
-        for node in nodes
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Constant) and type(inner.value) is int and inner.value > 1
-    ]
-    return list(dict.fromkeys(found))
+    nodes = _reachable(candidate.source, candidate.name)
+    values = [constant.value for node in nodes for constant in nodes_of(node, ast.Constant)]
+    return list(dict.fromkeys(value for value in values if type(value) is int and value > 1))
 
 
 def resets_between_batches(sources: list[Source], class_name: str) -> str:
@@ -142,69 +144,55 @@ def resets_between_batches(sources: list[Source], class_name: str) -> str:
     """
     methods: set[str] = set()
     attributes: set[str] = set()
-    loops: list[ast.AST] = []
-    for node in (node for source in sources if source.tree for node in ast.walk(source.tree)):
+    loops: list[ast.stmt] = []
+    for node in (node for source in sources for node in nodes_of(source.tree, ast.stmt)):
         if isinstance(node, ast.ClassDef) and node.name == class_name:
             for item in [item for item in node.body if isinstance(item, ast.FunctionDef)]:
-                own = set(_attributes_set(item))
+                own = _attributes_set(item)
                 attributes |= own
                 if own and item.name not in ("forward", "__init__", "__call__"):
                     methods.add(item.name)
         elif isinstance(node, (ast.For, ast.While)) and _trains(node, set()):
             loops.append(node)
-    for node in (node for loop in loops for node in ast.walk(loop)):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr in methods
-        ):
-            return f"{node.func.attr}()"
-        for name in set(_attributes_set(node)) & attributes if isinstance(node, ast.stmt) else ():
-            return name
+    for inner in (inner for loop in loops for inner in ast.walk(loop)):
+        if method_called(inner) in methods:
+            return f"{method_called(inner)}()"
+        if isinstance(inner, ast.stmt) and _attributes_set(inner) & attributes:
+            return min(_attributes_set(inner) & attributes)
     return ""
 
 
-def _attributes_set(node: ast.AST) -> Iterator[str]:
+def _attributes_set(node: ast.AST) -> set[str]:
     """The attributes that the assignments inside a statement set."""
-    for inner in ast.walk(node):
-        for target in inner.targets if isinstance(inner, ast.Assign) else ():
-            parts = target.elts if isinstance(target, ast.Tuple) else [target]
-            yield from (part.attr for part in parts if isinstance(part, ast.Attribute))
+    targets = [target for inner in nodes_of(node, ast.Assign) for target in inner.targets]
+    parts = [p for t in targets for p in (t.elts if isinstance(t, ast.Tuple) else [t])]
+    return {part.attr for part in parts if isinstance(part, ast.Attribute)}
 
 
 def ready_made_calls(source: Source, class_name: str) -> list[tuple[str, int]]:
     """Torch's own layers that a class makes or calls, by the syntax tree: (name, line) each."""
-    if source.tree is None:
-        return []
-    nodes = _reachable(source.tree, class_name)
     names = _imported_names(source.tree)
     calls = []
-    for node in nodes:
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Call):
-                name = _dotted(inner.func)
-                first, _, rest = name.partition(".")
-                full = f"{names.get(first, first)}.{rest}".strip(".")
-                if _BANNED.search(full):
-                    calls.append((full.rsplit(".", 1)[-1], inner.lineno))
+    for node in _reachable(source, class_name):
+        for call in nodes_of(node, ast.Call):
+            first, _, rest = _dotted(call.func).partition(".")
+            full = f"{names.get(first, first)}.{rest}".strip(".")
+            if _BANNED.search(full):
+                calls.append((full.rsplit(".", 1)[-1], call.lineno))
     return calls
 
 
 def works_when_imported(source: Source) -> bool:
     """Whether importing a file trains a network: no `if __name__ == "__main__"` around it."""
-    if source.tree is None:
-        return False
-    functions = {n.name: n for n in source.tree.body if isinstance(n, ast.FunctionDef)}
+    body = source.tree.body if source.tree else []
+    functions = [node for node in body if isinstance(node, ast.FunctionDef)]
     trainers: set[str] = set()
-    while True:
-        more = {name for name, node in functions.items() if _trains(node, trainers)} - trainers
-        if not more:
-            break
+    while more := {node.name for node in functions if _trains(node, trainers)} - trainers:
         trainers |= more
     kept = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
     return any(
         _trains(node, trainers)
-        for node in source.tree.body
+        for node in body
         if not isinstance(node, kept) and "__main__" not in ast.dump(node)
     )
 
@@ -212,12 +200,9 @@ def works_when_imported(source: Source) -> bool:
 def _trains(node: ast.AST, trainers: set[str]) -> bool:
     """Whether a statement calls backward(), or a function that does."""
     return any(
-        isinstance(inner, ast.Call)
-        and (
-            (isinstance(inner.func, ast.Attribute) and inner.func.attr == "backward")
-            or (isinstance(inner.func, ast.Name) and inner.func.id in trainers)
-        )
-        for inner in ast.walk(node)
+        method_called(call) == "backward"
+        or (isinstance(call.func, ast.Name) and call.func.id in trainers)
+        for call in nodes_of(node, ast.Call)
     )
 
 
@@ -237,40 +222,24 @@ def given_full_length(sources: list[Source], class_name: str) -> bool:
 
     That is, its first argument, or one called like a length, is `... + 1`, directly or by a name.
     """
-    for source in sources:
-        if source.tree is None or class_name not in source.text:
-            continue
-        longer = {
-            target.id
-            for node in ast.walk(source.tree)
-            if isinstance(node, ast.Assign) and _adds_one(node.value)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
-        for node in ast.walk(source.tree):
-            if (
-                not isinstance(node, ast.Call)
-                or _dotted(node.func).rpartition(".")[2] != class_name
-            ):
-                continue
-            lengths = [
-                word.value for word in node.keywords if re.search("seq|len", word.arg or "")
-            ]
-            for value in [*node.args[:1], *lengths]:
-                if _adds_one(value) or (isinstance(value, ast.Name) and value.id in longer):
-                    return True
+    for tree in [source.tree for source in sources]:
+        assigned = [node for node in nodes_of(tree, ast.Assign) if _adds_one(node.value)]
+        targets = [target for node in assigned for target in node.targets]
+        longer = {target.id for target in targets if isinstance(target, ast.Name)}
+        for call in nodes_of(tree, ast.Call):
+            if _dotted(call.func).rpartition(".")[2] == class_name:
+                words = [word for word in call.keywords if re.search("seq|len", word.arg or "")]
+                for value in [*call.args[:1], *(word.value for word in words)]:
+                    if _adds_one(value) or (isinstance(value, ast.Name) and value.id in longer):
+                        return True
     return False
 
 
 def _adds_one(node: ast.expr) -> bool:
     """Whether an expression is `... + 1`."""
-    return (
-        isinstance(node, ast.BinOp)
-        and isinstance(node.op, ast.Add)
-        and any(
-            isinstance(side, ast.Constant) and side.value == 1 for side in (node.left, node.right)
-        )
-    )
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add):
+        return False
+    return any(isinstance(x, ast.Constant) and x.value == 1 for x in (node.left, node.right))
 
 
 _BANNED = re.compile(
@@ -395,11 +364,8 @@ def _score(source: Source, node: ast.ClassDef, kind: str) -> float:
     """How likely a class is the one that is looked for; 0: it is not."""
     name = node.name.lower()
     other = "lstm" if kind == "rnn" else "rnn"
-    points = 0.0
-    for value, pattern in _WANTED[kind]:
-        if re.fullmatch(pattern, name):
-            points = value
-            break
+    wanted = [value for value, pattern in _WANTED[kind] if re.fullmatch(pattern, name)]
+    points = float(max(wanted, default=0))
     methods = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
     base = source.name.rsplit("/", 1)[-1].lower()
     if not points and methods & {"forward", "__call__"}:
@@ -444,59 +410,45 @@ def _is_template(node: ast.ClassDef) -> bool:
 
 def _does_nothing(function: ast.FunctionDef) -> bool:
     """Whether a function has only a docstring, pass, or raise NotImplementedError."""
+    assigned = [node for node in function.body if isinstance(node, ast.Assign)]
+    made = [node for node in assigned if not isinstance(node.value, ast.Constant)]
+    targets = [target for node in made for target in node.targets]
+    known = {target.id for target in targets if isinstance(target, ast.Name)}
+    known |= {argument.arg for argument in function.args.args}
     for statement in function.body:
-        if isinstance(statement, ast.Pass):
-            continue
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-            continue
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant):
-            continue  # out = None
-        if isinstance(statement, ast.Raise) and "NotImplemented" in ast.dump(statement):
-            return True
-        if isinstance(statement, ast.Return) and (
-            statement.value is None or isinstance(statement.value, (ast.Constant, ast.Name))
-        ):
-            bound = {
-                target.id
-                for other in function.body
-                if isinstance(other, ast.Assign) and not isinstance(other.value, ast.Constant)
-                for target in other.targets
-                if isinstance(target, ast.Name)
-            }
-            own = {argument.arg for argument in function.args.args}
-            value = statement.value
-            if not isinstance(value, ast.Name) or value.id not in bound | own:
+        match statement:
+            case ast.Pass() | ast.Expr(value=ast.Constant()) | ast.Assign(value=ast.Constant()):
                 continue
+            case ast.Return(value=None | ast.Constant()):
+                continue
+            case ast.Return(value=ast.Name(id=name)) if name not in known:
+                continue  # the template's `return out`, where out = None
+            case ast.Raise() if "NotImplemented" in ast.dump(statement):
+                return True
         return False
     return True
 
 
-def _reachable(tree: ast.Module, class_name: str) -> list[ast.AST]:
+def _reachable(source: Source, class_name: str) -> list[ast.AST]:
     """A class, and the classes and functions of its file that it names, and those that they do."""
-    known = {
-        node.name: node
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node in tree.body
-    }
+    body = source.tree.body if source.tree else []
+    known = {node.name: node for node in body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
     found: dict[str, ast.AST] = {}
     todo = [class_name]
     while todo:
         name = todo.pop()
-        if name in found or name not in known:
-            continue
-        found[name] = known[name]
-        todo += [node.id for node in ast.walk(known[name]) if isinstance(node, ast.Name)]
+        if name in known and name not in found:
+            found[name] = known[name]
+            todo += [node.id for node in nodes_of(known[name], ast.Name)]
     return list(found.values())
 
 
-def _imported_names(tree: ast.Module) -> dict[str, str]:
+def _imported_names(tree: ast.Module | None) -> dict[str, str]:
     """What names of modules and their contents stand for: {"F": "torch.nn.functional"}."""
-    names = {}
-    for node in ast.walk(tree):
+    names: dict[str, str] = {}
+    for node in nodes_of(tree, ast.stmt):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.asname:
-                    names[alias.asname] = alias.name
+            names |= {alias.asname: alias.name for alias in node.names if alias.asname}
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
@@ -511,10 +463,3 @@ def _dotted(node: ast.expr) -> str:
         inner = _dotted(node.value)
         return f"{inner}.{node.attr}" if inner else ""
     return ""
-
-
-def _method_calls(tree: ast.Module | None) -> Iterator[str]:
-    """The names of all methods that are called."""
-    for node in ast.walk(tree) if tree else ():
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            yield node.func.attr

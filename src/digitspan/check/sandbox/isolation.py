@@ -35,6 +35,16 @@ serve()
 """
 """The limits are set before anything else runs; what has been lowered cannot be raised again."""
 
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "KMP_INIT_AT_FORK": "FALSE",
+}
+"""The child's environment: nothing of ours."""
+
 
 class Limits(NamedTuple):
     """What a child may use."""
@@ -108,7 +118,7 @@ def start_behind_wall(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=_environment(),
+        env=_ENVIRONMENT,
         cwd="/",
         start_new_session=True,
         **_as_user(user),
@@ -131,7 +141,7 @@ def _walls() -> list[str]:
     # A superuser's sandbox would keep rights such as mounting over what is read only.
     command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv",
                "--cap-drop", "ALL"]  # fmt: skip
-    for name, value in _environment().items():
+    for name, value in _ENVIRONMENT.items():
         command += ["--setenv", name, value]
     folders = ["/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/alternatives"]
     folders += [sys.base_prefix, sys.base_exec_prefix, sys.prefix]
@@ -145,18 +155,6 @@ def _walls() -> list[str]:
     if any(package.is_relative_to(folder) for folder in folders):
         command += ["--tmpfs", str(package)]
     return [*command, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-
-
-def _environment() -> dict[str, str]:
-    """The child's environment: nothing of ours."""
-    return {
-        "PATH": "/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "PYTHONHASHSEED": "0",
-        "KMP_INIT_AT_FORK": "FALSE",
-    }
 
 
 def _limit_words(limits: Limits, user: int | None) -> list[str]:
@@ -189,7 +187,7 @@ def _ordinary_user() -> int | None:
 
 def _works(command: list[str], user: int | None) -> bool:
     """Whether a command, run as a child would be, ends without an error."""
-    rest: dict[str, Any] = {"env": _environment(), "cwd": "/", **_as_user(user)}
+    rest: dict[str, Any] = {"env": _ENVIRONMENT, "cwd": "/", **_as_user(user)}
     try:
         done = subprocess.run(command, capture_output=True, timeout=30, check=False, **rest)
     except (OSError, subprocess.SubprocessError):

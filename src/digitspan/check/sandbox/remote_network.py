@@ -135,21 +135,19 @@ class RemoteNetwork:
             ChildLost: where the child sends something else than was asked for.
         """
         question = self._question("run", digits, len(values))
-        question["fresh"] = self.fresh if fresh is None else fresh
-        question["repeats"] = repeats
-        question["grad"] = grad
+        fresh = self.fresh if fresh is None else fresh
+        question |= {"fresh": fresh, "repeats": repeats, "grad": grad}
         header, payload = self.child.ask(question, digits.tobytes() + values.tobytes())
-        shape = header.get("shape")
+        shape, form = header.get("shape"), header.get("form")
         if (
             not isinstance(shape, list)
             or len(shape) != 3
             or not all(isinstance(size, int) and size > 0 for size in shape)
+            or len(payload) != 8 * math.prod(shape)
+            or shape[0] != len(values)
+            or not isinstance(form, list)
+            or len(form) != 2
         ):
-            raise ChildLost("no-answer")
-        if len(payload) != 8 * math.prod(shape) or shape[0] != len(values):
-            raise ChildLost("no-answer")
-        form = header.get("form")
-        if not isinstance(form, list) or len(form) != 2:
             raise ChildLost("no-answer")
         self.form = str(form[0])[:10], str(form[1])[:10]
         self.width = shape[2]
@@ -179,8 +177,7 @@ class RemoteNetwork:
             ChildLost: where the child sends something else.
         """
         question = self._question("gradient", digits, 1)
-        question["weights"] = weights.astype(np.float64).tobytes().hex()
-        question["repeats"] = repeats
+        question |= {"weights": weights.astype(np.float64).tobytes().hex(), "repeats": repeats}
         _, payload = self.child.ask(question, digits.tobytes() + values.tobytes())
         if len(payload) != 8 * self.count:
             raise ChildLost("no-answer")
@@ -248,13 +245,8 @@ def _few_units(tensor: Tensor, hidden: int, units: int, state_first: bool) -> Te
     """A tensor of which only the numbers of the first few hidden units are looked at.
 
     The other units have no way into those while their numbers are zero, so that what is left is
-    the same network, only smaller.
-
-    Args:
-        tensor: all of it.
-        hidden: N.
-        units: how many of them are left.
-        state_first: whether (h, x) stands where the two are one vector, or (x, h).
+    the same network, only smaller. An axis over both state and input is (h, x) if `state_first`,
+    else (x, h).
     """
     axes = []
     for size in tensor.shape:

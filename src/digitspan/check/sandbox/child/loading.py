@@ -14,12 +14,11 @@ import re
 import sys
 import types
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 __all__ = [
     "COURSE_DATASET",
     "STAND_INS",
-    "Loaded",
     "StandIns",
     "load_class",
     "package_of",
@@ -91,11 +90,7 @@ class _Anything:
 
 
 class _Loop(_Anything):
-    """tqdm and its like: a loop over what it is given, that takes any message.
-
-    Args:
-        items: what to loop over.
-    """
+    """tqdm and its like: a loop over what it is given, that takes any message."""
 
     def __init__(self, items: Any = (), *args: Any, **kwargs: Any) -> None:
         self._items = items
@@ -158,21 +153,18 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return attribute
 
 
-class Loaded(NamedTuple):
-    """A class, and what could not be imported on the way to it."""
-
-    network_class: type
-    skipped: list[BaseException]
-    """The errors of imports that failed, where only definitions were run."""
-
-
-def load_class(file: str, name: str, *, definitions_only: bool = False) -> Loaded:
+def load_class(
+    file: str, name: str, *, definitions_only: bool = False
+) -> tuple[type, list[BaseException]]:
     """Import a file of the hand-in and take a class out of it.
 
     Args:
         file: the path, relative to the hand-in's root, which is the current folder.
         name: the class.
         definitions_only: run its imports, functions, classes and settings, not what it does.
+
+    Returns:
+        The class, and the errors of imports that failed where only definitions were run.
 
     Raises:
         BaseException: whatever the file raises.
@@ -191,7 +183,7 @@ def load_class(file: str, name: str, *, definitions_only: bool = False) -> Loade
     if not isinstance(found, type):
         message = f"{name} is not a class"
         raise AttributeError(message)
-    return Loaded(found, skipped)
+    return found, skipped
 
 
 def signature_of(function: Any) -> list[list[Any]]:
@@ -251,18 +243,15 @@ def _run_file(path: Path, source: str) -> types.ModuleType:
     known = sys.modules.get(path.stem)
     if known is not None and getattr(known, "__file__", None) == str(path):
         return known
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before = sys.modules.get(path.stem)
+    module = types.ModuleType(path.stem)
+    module.__file__ = str(path)
     sys.modules[path.stem] = module
     try:
         exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
     except BaseException:
         sys.modules.pop(path.stem, None)
-        if before is not None:
-            sys.modules[path.stem] = before
+        if known is not None:
+            sys.modules[path.stem] = known
         raise
     return module
 
@@ -297,22 +286,12 @@ def _definitions(path: Path, name: str, skipped: list[BaseException]) -> types.M
 
 
 _DEFINITIONS = (
-    ast.Import,
-    ast.ImportFrom,
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.ClassDef,
-    ast.Pass,
-)
+    ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Pass,
+)  # fmt: skip
 
 
 def _defines(node: ast.stmt, own: set[str]) -> bool:
-    """Whether a statement says what things are, and does not work with them.
-
-    Args:
-        node: a statement of a file.
-        own: the functions of the file; what calls them is work.
-    """
+    """Whether a statement says what things are, and does not work by calling `own` functions."""
     if isinstance(node, _DEFINITIONS):
         return True
     if isinstance(node, (ast.If, ast.Try)):

@@ -50,17 +50,14 @@ class Responder:
         """Import a class."""
         self.watch, self.cuda = True, False
         with self.mode:
-            loaded = load_class(
-                question["file"],
-                question["class"],
-                definitions_only=question["definitions_only"],
+            self.network_class, skipped = load_class(
+                question["file"], question["class"], definitions_only=question["definitions_only"]
             )
-        self.network_class = loaded.network_class
         return {
             "constructor": signature_of(self.network_class),
             "forward": signature_of(getattr(self.network_class, "forward", None))[1:],
             "module": issubclass(self.network_class, torch.nn.Module),
-            "skipped": [describe(error) for error in loaded.skipped[:20]],
+            "skipped": [describe(error) for error in skipped[:20]],
         }, b""
 
     def build(self, question: dict[str, Any], payload: bytes) -> Answer:

@@ -23,28 +23,14 @@ TOO_MUCH_OUTPUT = 86
 _TORCH = Path(torch.__file__).parent
 
 _READY_MADE = (
-    torch.nn.RNNBase,
-    torch.nn.RNNCellBase,
-    torch.nn.Linear,
-    torch.nn.Bilinear,
-    torch.nn.Embedding,
-    torch.nn.EmbeddingBag,
-    torch.nn.Transformer,
-    torch.nn.MultiheadAttention,
-)
-
+    torch.nn.RNNBase, torch.nn.RNNCellBase, torch.nn.Linear, torch.nn.Bilinear, torch.nn.Embedding,
+    torch.nn.EmbeddingBag, torch.nn.Transformer, torch.nn.MultiheadAttention,
+)  # fmt: skip
 
 _CUDA_CALLS = (
-    "set_device",
-    "get_device_name",
-    "get_device_properties",
-    "get_device_capability",
-    "synchronize",
-    "current_device",
-    "init",
-    "mem_get_info",
-    "reset_peak_memory_stats",
-)
+    "set_device", "get_device_name", "get_device_properties", "get_device_capability",
+    "synchronize", "current_device", "init", "mem_get_info", "reset_peak_memory_stats",
+)  # fmt: skip
 """Functions of torch.cuda that raise an error where there is no CUDA."""
 
 

@@ -55,6 +55,32 @@ class ScriptTrace:
         if sum(event[0] == "step" for event in self.events) >= self.steps:
             raise _Enough
 
+    def backward(self, original: Any, loss: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Tensor.backward, noted, and whether it fails where it has been before."""
+        self.note("backward")
+        steps, todo = set(), [loss.grad_fn]
+        while todo:
+            step = todo.pop()
+            # An AccumulateGrad belongs to a parameter, and is gone through every time.
+            if step is not None and step not in steps and not hasattr(step, "variable"):
+                steps.add(step)
+                todo += [next_step for next_step, _ in step.next_functions]
+        self.again = bool(steps & self.gone_back)
+        result = original(loss, *args, **kwargs)
+        self.again = False
+        self.gone_back |= steps
+        return result
+
+    def loss(self, original: Any, input: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """A loss, noted, and whether what it is given is logits."""
+        self.note("loss", given=_kind_of_answer(input))
+        return original(input, *args, **kwargs)
+
+    def optimizer(self, original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        """Optimizer.__init__, noted."""
+        self.optimizers.append(type(optimizer).__name__[:60])
+        original(optimizer, *args, **kwargs)
+
 
 def trace_script(file: str, options: list[str], steps: int) -> dict[str, Any]:
     """Run a script as `python FILE OPTIONS` would, for a few steps of its optimiser.
@@ -114,81 +140,44 @@ def _instrument(trace: ScriptTrace) -> list[Callable[[], None]]:
     """Watch the calls that a training consists of; returns what undoes it."""
     undo: list[Callable[[], None]] = []
 
-    def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    def replace(owner: Any, name: str, instead: Callable[..., Any]) -> None:
         original = getattr(owner, name)
-        setattr(owner, name, make(original))
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return instead(original, *args, **kwargs)
+
+        setattr(owner, name, call)
         undo.append(lambda: setattr(owner, name, original))
 
-    def noted(event: str) -> Callable[[Any], Any]:
-        def make(original: Any) -> Any:
-            def call(*args: Any, **kwargs: Any) -> Any:
-                trace.note(event)
-                return original(*args, **kwargs)
+    def noted(event: str) -> Callable[..., Any]:
+        def call(original: Any, *args: Any, **kwargs: Any) -> Any:
+            trace.note(event)
+            return original(*args, **kwargs)
 
-            return call
+        return call
 
-        return make
-
-    replace(torch.optim.Optimizer, "zero_grad", noted("zero_grad"))
-    replace(torch.nn.Module, "zero_grad", noted("zero_grad"))
-    replace(torch.Tensor, "backward", _backward_noted(trace))
-    for name in ("clip_grad_norm_", "clip_grad_value_"):
-        for module in (torch.nn.utils, torch.nn.utils.clip_grad):
-            replace(module, name, noted("clip"))
-    for module in (torch.nn.utils, torch.nn.utils.clip_grad):
-        if hasattr(module, "clip_grad_norm"):
-            replace(module, "clip_grad_norm", noted("clip"))
-    replace(torch, "manual_seed", noted("seed"))
-    replace(torch.random, "manual_seed", noted("seed"))
-    replace(np.random, "seed", noted("seed"))
-    replace(random, "seed", noted("seed"))
+    owner: Any
+    for owner in (torch.optim.Optimizer, torch.nn.Module):
+        replace(owner, "zero_grad", noted("zero_grad"))
+    for owner in (torch.nn.utils, torch.nn.utils.clip_grad):
+        for name in ("clip_grad_norm_", "clip_grad_value_", "clip_grad_norm"):
+            if hasattr(owner, name):
+                replace(owner, name, noted("clip"))
+    for owner in (torch, torch.random):
+        replace(owner, "manual_seed", noted("seed"))
+    for owner in (np.random, random):
+        replace(owner, "seed", noted("seed"))
     for name in ("cross_entropy", "nll_loss"):
-        replace(torch.nn.functional, name, _loss_noted(trace, name))
+        replace(torch.nn.functional, name, trace.loss)
+    replace(torch.Tensor, "backward", trace.backward)
     replace(torch.utils.data.DataLoader, "__init__", _without_workers)
-    replace(torch.optim.Optimizer, "__init__", _optimizer_noted(trace))
+    replace(torch.optim.Optimizer, "__init__", trace.optimizer)
     hooks = [
         register_optimizer_step_pre_hook(lambda *_: trace.note("step")),
         register_optimizer_step_post_hook(lambda *_: trace.stop_after_enough()),
     ]
     undo.extend(hook.remove for hook in hooks)
     return undo
-
-
-def _backward_noted(trace: ScriptTrace) -> Callable[[Any], Any]:
-    """Notes backward(), and whether it fails where it has been before."""
-
-    def make(original: Any) -> Any:
-        def call(loss: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-            trace.note("backward")
-            steps, todo = set(), [loss.grad_fn]
-            while todo:
-                step = todo.pop()
-                # An AccumulateGrad belongs to a parameter, and is gone through every time.
-                if step is not None and step not in steps and not hasattr(step, "variable"):
-                    steps.add(step)
-                    todo += [next_step for next_step, _ in step.next_functions]
-            trace.again = bool(steps & trace.gone_back)
-            result = original(loss, *args, **kwargs)
-            trace.again = False
-            trace.gone_back |= steps
-            return result
-
-        return call
-
-    return make
-
-
-def _loss_noted(trace: ScriptTrace, name: str) -> Callable[[Any], Any]:
-    """Notes a loss, and whether what it is given is logits."""
-
-    def make(original: Any) -> Any:
-        def call(input: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-            trace.note("loss", name=name, given=_kind_of_answer(input))
-            return original(input, *args, **kwargs)
-
-        return call
-
-    return make
 
 
 def _kind_of_answer(answer: Any) -> str:
@@ -203,29 +192,12 @@ def _kind_of_answer(answer: Any) -> str:
     return "logits"
 
 
-def _without_workers(original: Any) -> Any:
-    """A DataLoader that loads in this process."""
-
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        args = (*args[:5], 0, *args[6:]) if len(args) > 5 else args
-        for name in ("multiprocessing_context", "prefetch_factor", "timeout"):
-            kwargs.pop(name, None)
-        kwargs.update(persistent_workers=False, pin_memory=False)
-        if len(args) <= 5:
-            kwargs["num_workers"] = 0
-        original(self, *args, **kwargs)
-
-    return init
-
-
-def _optimizer_noted(trace: ScriptTrace) -> Callable[[Any], Any]:
-    """Notes which optimiser is made."""
-
-    def make(original: Any) -> Any:
-        def init(self: Any, *args: Any, **kwargs: Any) -> None:
-            trace.optimizers.append(type(self).__name__[:60])
-            original(self, *args, **kwargs)
-
-        return init
-
-    return make
+def _without_workers(original: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
+    """DataLoader.__init__ of one that loads in this process."""
+    args = (*args[:5], 0, *args[6:]) if len(args) > 5 else args
+    for name in ("multiprocessing_context", "prefetch_factor", "timeout"):
+        kwargs.pop(name, None)
+    kwargs.update(persistent_workers=False, pin_memory=False)
+    if len(args) <= 5:
+        kwargs["num_workers"] = 0
+    original(loader, *args, **kwargs)
