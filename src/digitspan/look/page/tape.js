@@ -49,15 +49,10 @@ class Tape {
    * @param {Matrix} W
    * @param {Vector} x
    */
-  dot = (W, x) => {
-    const { rows, data } = W;
-    const value = product(rows, data, x.value);
-    return this.result(value, (gradient) => {
-      const into = x.gradient;
-      if (!into) return;
-      addRows(into, gradient, data);
+  dot = ({ rows, data }, x) =>
+    this.result(product(rows, data, x.value), (gradient) => {
+      if (x.gradient) addRows(x.gradient, gradient, data);
     });
-  };
 
   /**
    * a + b + ...
