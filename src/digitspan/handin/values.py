@@ -89,13 +89,12 @@ def _networks(material: Material) -> dict[str, str]:
 
 def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
     """What was found, in sentences and tables."""
-    digits = "".join(map(str, measured.arrays["gates/digits"]))
     return {
         "networks_looked_into": reasons.looked_into(material),
-        "gradients_measured": reasons.gradients(material, measured),
-        "singular_values": reasons.singular_values(material, measured),
-        "gates_measured": reasons.gates(material, measured),
-        "gates_palindrome": digits,
+        "gradients_measured": reasons.gradients(measured),
+        "singular_values": reasons.singular_values(measured),
+        "gates_measured": reasons.gates(measured),
+        "gates_palindrome": "".join(map(str, measured.arrays["gates/digits"])),
         "rnn_table": _rnn_table(material),
         "both_table": _both_table(material),
         "optimizers_table": optimizer_choice.optimizers_table(material),
