@@ -91,14 +91,12 @@ def sanity(material: Material, cell: str) -> str:
 
 def by_rule(material: Material, cell: str) -> str:
     """For every condition, where the memory of one network ends."""
-    lines = []
-    for duel in material.duels:
-        row: SpanSummary = getattr(duel, cell)
-        lines.append(
-            f"* With {where(duel, material)} the {title(cell)} {reach(row)}. {_medians(row)} Its "
-            f"memory span S50, the length that half of the runs solve, {span_words(row.span)}."
-        )
-    return "\n".join(lines)
+    rows: list[tuple[Duel, SpanSummary]] = [(duel, getattr(duel, cell)) for duel in material.duels]
+    return "\n".join(
+        f"* With {where(duel, material)} the {title(cell)} {reach(row)}. {_medians(row)} Its "
+        f"memory span S50, the length that half of the runs solve, {span_words(row.span)}."
+        for duel, row in rows
+    )
 
 
 def rnn_against_sheet(material: Material) -> str:

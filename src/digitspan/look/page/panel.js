@@ -110,7 +110,7 @@ function buildComparison(section, app, caption, states) {
 }
 
 /**
- * Draw it on a logarithmic axis, with a finding a network, which are its description too.
+ * Draw a comparison on a logarithmic axis, with a finding a network, which are its description too.
  * @param {ReturnType<typeof buildComparison>} part
  * @param {App} app
  * @param {(slot: Slot) => string} find
