@@ -1,4 +1,4 @@
-"""How well the memory span of simulated studies is measured, whose true span is known.
+"""How well the retention span of simulated studies is measured, whose true span is known.
 
     python benchmarks/span_simulation.py [--studies 1000]
 

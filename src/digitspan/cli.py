@@ -19,7 +19,7 @@ __all__ = ["COMMANDS", "command_parser", "main"]
 
 COMMANDS = {
     "train": "train one network, and say how well it remembers",
-    "study": "measure memory spans: run or resume a grid of trainings (the main job)",
+    "study": "measure retention spans: run or resume a grid of trainings (the main job)",
     "show": "the tables and figures of a study again, from its store alone",
     "export": "the rows of a study as CSV",
     "merge": "one study out of several that are shards of it",

@@ -77,7 +77,7 @@ def build_small(cell, initialisation, *, seed=0, length=20):
     )
 
 
-STARTS = [(cell, start) for cell in CELLS for start in CELLS[cell].initialisations]
+INITIALISED = [(cell, name) for cell in CELLS for name in CELLS[cell].initialisations]
 
 
 def assert_equal_weights(one, other):
@@ -87,14 +87,16 @@ def assert_equal_weights(one, other):
         assert torch.equal(got, expected), f"{name} differs"
 
 
-@pytest.mark.parametrize(("cell", "start"), [*STARTS, ("cases:WholeGRU", "own")])
-def test_start_is_decided_by_the_generator_and_leaves_the_global_one_alone(cell, start):
+@pytest.mark.parametrize(("cell", "initialisation"), [*INITIALISED, ("cases:WholeGRU", "own")])
+def test_initialisation_is_decided_by_the_generator_and_leaves_the_global_one_alone(
+    cell, initialisation
+):
     before = torch.get_rng_state()
-    network = build_small(cell, start)
+    network = build_small(cell, initialisation)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(99)
-    assert_equal_weights(build_small(cell, start), network)
-    other = build_small(cell, start, seed=1)
+    assert_equal_weights(build_small(cell, initialisation), network)
+    other = build_small(cell, initialisation, seed=1)
     assert any(
         not torch.equal(one, two)
         for one, two in zip(network.parameters(), other.parameters(), strict=True)
@@ -125,7 +127,7 @@ RECURRENT = {cell: list(CASES[cell].recurrent) for cell in CELLS if CASES[cell].
 
 
 def test_every_cell_with_recurrent_matrices_can_start_orthogonal():
-    assert set(RECURRENT) == {cell for cell, start in STARTS if start == "orthogonal"}
+    assert set(RECURRENT) == {cell for cell, its in INITIALISED if its == "orthogonal"}
     for cell in set(CELLS) - set(RECURRENT):
         shapes = [tuple(p.shape) for p in build_small(cell, "uniform").parameters()]
         assert (24, 24) not in shapes, cell
@@ -145,7 +147,7 @@ def test_orthogonal_start_keeps_every_length(cell):
 
 
 def starting(name):
-    return [cell for cell, start in STARTS if start == name]
+    return [cell for cell, its in INITIALISED if its == name]
 
 
 @pytest.mark.parametrize("cell", starting("identity"))
@@ -179,7 +181,7 @@ def test_chrono_start_forgets_within_the_length(cell, length):
 
 
 def test_every_start_is_explained_and_used():
-    used = {start for _, start in STARTS} | {"own"}
+    used = {its for _, its in INITIALISED} | {"own"}
     assert used == set(INITIALISATIONS)
 
 
@@ -210,7 +212,7 @@ def test_known_and_own_cells_are_accepted(name):
 
 
 @pytest.mark.parametrize(
-    ("cell", "start", "fitting"),
+    ("cell", "initialisation", "fitting"),
     [
         ("rnn", "chrono", "uniform, normal, orthogonal, identity"),
         ("lstm", "identity", "uniform, normal, orthogonal, forget-bias-1, chrono"),
@@ -219,11 +221,14 @@ def test_known_and_own_cells_are_accepted(name):
         ("rnn", "own", "uniform, normal, orthogonal, identity"),
     ],
 )
-def test_start_that_does_not_fit_the_cell_lists_those_that_do(cell, start, fitting):
+def test_initialisation_that_does_not_fit_the_cell_lists_those_that_do(
+    cell, initialisation, fitting
+):
     with pytest.raises(
-        ConfigError, match=f"initialisation for {cell} must be one of {fitting}; got '{start}'"
+        ConfigError,
+        match=f"initialisation for {cell} must be one of {fitting}; got '{initialisation}'",
     ):
-        check_initialisation(cell, start)
+        check_initialisation(cell, initialisation)
 
 
 def test_titles_are_what_a_reader_expects():

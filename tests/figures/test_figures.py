@@ -31,8 +31,8 @@ def summary():
 def test_accuracy_has_a_panel_a_rate_and_a_series_a_cell(summary):
     info = info_of.accuracy_by_length_info(summary)
     assert [name for name, _ in info.panels] == [
-        "one-hot, uniform start, rate 0.001",
-        "one-hot, uniform start, rate 0.01",
+        "one-hot, uniform, rate 0.001",
+        "one-hot, uniform, rate 0.01",
     ]
     assert [series.label for series in info.panels[0][1]] == ["RNN", "LSTM"]
 
@@ -76,7 +76,7 @@ def test_solved_share_has_wilson_intervals_and_the_span(summary):
 
 def test_span_by_rate_needs_two_rates(summary):
     panels = info_of.span_by_rate_info(summary).panels
-    assert panels[0][0] == "one-hot, uniform start"
+    assert panels[0][0] == "one-hot, uniform"
     np.testing.assert_allclose(panels[0][1][0].rates, [1e-3, 1e-2])
     config = StudyConfig(lengths=(5, 10), seeds=2)
     assert info_of.span_by_rate_info(summarise(config, made_up_rows(config, rule))) is None

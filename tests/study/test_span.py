@@ -1,4 +1,4 @@
-"""The memory span: simulated studies of known span, bounds, fall-back, data without a curve."""
+"""The retention span: simulated studies of known span, bounds, fall-back, data without a curve."""
 
 from __future__ import annotations
 

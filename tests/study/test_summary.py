@@ -102,16 +102,16 @@ def test_a_study_without_the_control_at_5_says_so():
         assert sum("no row at T = 5" in line for line in lines) == said, lines
 
 
-def test_a_start_that_knows_the_length_says_so_in_every_table_and_figure():
+def test_an_initialisation_that_knows_the_length_says_so_in_every_table_and_figure():
     config = dataclasses.replace(CONFIG, cells=("lstm",), initialisation=("uniform", "chrono"))
     summary = summarise(config, made_up_rows(config, rule))
-    assert sum("the start chrono knows T" in line for line in remarks(summary)) == 1
+    assert sum("the initialisation chrono knows T" in line for line in remarks(summary)) == 1
     for table in (spans_table(summary), lengths_table(summary)):
-        starts = [cell for cell in table.columns[2].cells if cell]
-        assert starts.count("chrono (knows T)") == starts.count("uniform") == 2
+        names = [cell for cell in table.columns[2].cells if cell]
+        assert names.count("chrono (knows T)") == names.count("uniform") == 2
     for info in (accuracy_by_length_info(summary), solved_share_info(summary)):
         names = [panel[0] for panel in info.panels]
-        assert sum("chrono (knows T) start" in name for name in names) == 2, names
+        assert sum("chrono (knows T)" in name for name in names) == 2, names
     assert not any("chrono" in line for line in remarks(summarise(CONFIG, {})))
 
 

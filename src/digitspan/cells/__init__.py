@@ -52,8 +52,8 @@ CELLS = {
 }
 
 INITIALISATIONS = {
-    "uniform": "all parameters from U(-1/sqrt(n), 1/sqrt(n)), as torch's own networks start",
-    "normal": "weights from N(0, 0.01^2), biases zero, as many solutions of the sheet start",
+    "uniform": "all parameters from U(-1/sqrt(n), 1/sqrt(n)), as torch's own networks",
+    "normal": "weights from N(0, 0.01^2), biases zero, as in many solutions of the sheet",
     "orthogonal": "uniform, with orthogonal recurrent matrices",
     "identity": "uniform, with W_hh = I and b_h = 0 (Le, Jaitly and Hinton 2015)",
     "forget-bias-1": "uniform, with b_f = 1 (Jozefowicz, Zaremba and Sutskever 2015)",

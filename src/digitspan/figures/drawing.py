@@ -108,7 +108,7 @@ def draw_span_by_rate(info: SpanByRate) -> Figure:
         _plain_ticks(ax.yaxis)
         ax.set_title(name, fontsize=9)
         ax.set_xlabel("learning rate")
-    _finish(axes, "memory span S50 (digits)")
+    _finish(axes, "retention span S50 (digits)")
     return figure
 
 

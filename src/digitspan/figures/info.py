@@ -223,7 +223,7 @@ def span_by_rate_info(summary: Summary) -> SpanByRate | None:
     few = f"{summary.config.tuning_seeds} tuning runs (final runs at the fixed rate)"
     seeds = few if tuned else "the final runs"
     caption = (
-        f"Memory span S50 against the learning rate, from {seeds} at each length, with 95 % "
+        f"Retention span S50 against the learning rate, from {seeds} at each length, with 95 % "
         f"intervals; arrows: the lengths tried do not reach their end. {_how(summary)}"
     )
     return SpanByRate(panels, caption)
@@ -273,7 +273,7 @@ def optimizers_info(summary: Summary) -> Curves | None:
 
 
 def _setting(condition: Condition) -> str:
-    return f"{condition.encoding}, {initialisation_title(condition.initialisation)} start"
+    return f"{condition.encoding}, {initialisation_title(condition.initialisation)}"
 
 
 def _by_condition(

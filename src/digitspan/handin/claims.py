@@ -94,7 +94,7 @@ def by_rule(material: Material, cell: str) -> str:
     rows: list[tuple[Duel, SpanSummary]] = [(duel, getattr(duel, cell)) for duel in material.duels]
     return "\n".join(
         f"* With {where(duel, material)} the {title(cell)} {reach(row)}. {_medians(row)} Its "
-        f"memory span S50, the length that half of the runs solve, {span_words(row.span)}."
+        f"retention span S50, the length that half of the runs solve, {span_words(row.span)}."
         for duel, row in rows
     )
 

@@ -69,7 +69,7 @@ def steps_words(found: LengthSummary) -> str:
 
 
 def span_words(span: Span) -> str:
-    """The memory span with its interval, in a sentence."""
+    """The retention span with its interval, in a sentence."""
     if span.bound == ">=":
         return f"lies at or beyond the longest length tried, {span.s50:g}"
     if span.bound == "<=":

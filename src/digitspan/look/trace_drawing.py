@@ -41,7 +41,7 @@ def draw_gradient_flow(info: GradientFlow) -> Figure:
             ax.plot(steps, norms, color=style["color"], linewidth=0.6, alpha=0.45)
         mean = np.exp(np.log(series.norms).mean(axis=0))
         ax.plot(steps, mean, label=series.label, markevery=max(1, len(steps) // 8), **style)
-    for ax, name in ((left, "at the start"), (right, "trained")):
+    for ax, name in ((left, "untrained"), (right, "trained")):
         ax.set(yscale="log", xlabel="step t")
         ax.set_title(name, fontsize=9)
         ax.legend(fontsize=8)
@@ -61,7 +61,7 @@ def draw_gates(info: Gates) -> Figure:
         steps, low = np.arange(1, len(mean) + 1), info.low[name]
         ax.fill_between(steps, low, info.high[name], color=COLOURS[1], alpha=0.18, linewidth=0)
         ax.plot(steps, mean, color=COLOURS[1], linewidth=1.8, label="trained")
-        ax.plot(steps, info.untrained[name], "--", color=GREY, linewidth=1.2, label="start")
+        ax.plot(steps, info.untrained[name], "--", color=GREY, linewidth=1.2, label="untrained")
         ax.set_ylim(-1.03 if low.min() < 0 else -0.03, 1.03)
         ax.set_title(_gate_title(info.cell, name), fontsize=9)
     panels[0].legend(fontsize=8)

@@ -1,4 +1,4 @@
-"""Two conditions side by side: how many times longer the memory span of one is, with its interval.
+"""Two conditions side by side: the ratio of their retention spans, with its interval.
 
 Both spans are the ones that `measure_span` has, and the ratio is theirs. Runs of one length and
 replicate see the same data whatever the cell, so they are compared in pairs: how far the two spans
@@ -72,7 +72,7 @@ def outcomes_of(records: Iterable[RunRecord]) -> dict[int, dict[int, bool]]:
 
 
 def compare_spans(first: Outcomes, second: Outcomes, *, draws: int = _DRAWS) -> Comparison:
-    """The ratio of two memory spans with its 95 % interval.
+    """The ratio of two retention spans with its 95 % interval.
 
     A span beyond the lengths tried counts as the last of these, and opens the interval's end.
 

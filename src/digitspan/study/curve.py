@@ -1,4 +1,4 @@
-"""The curve behind a memory span: the share of runs solved at each length, and its posterior.
+"""The curve behind a retention span: the share of runs solved at each length, and its posterior.
 
 p(T) = (1 - lambda) / (1 + exp((ln T - mu) / s)),   S50 = exp(mu)
 

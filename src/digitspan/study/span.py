@@ -1,4 +1,4 @@
-"""The memory span: the length at which half of the runs are still solved, with its interval.
+"""The retention span: the length at which half of the runs are still solved, with its interval.
 
 S50 is the median of the posterior of study/curve.py. Where that curve does not fit, S50 is the
 length at which the pooled (isotonic) solved share crosses one half, with an interval from the
@@ -46,7 +46,7 @@ _REPLICATIONS = 400
 
 
 class Span(NamedTuple):
-    """The memory span that a set of runs shows."""
+    """The retention span that a set of runs shows."""
 
     s50: float
     """The length at which half of the runs are solved; a bound where `bound` says so."""
@@ -109,7 +109,7 @@ def find_crossing(counts: Mapping[int, Counts]) -> Crossing:
 
 
 def measure_span(counts: Mapping[int, Counts]) -> Span:
-    """The memory span out of solved runs a length.
+    """The retention span out of solved runs a length.
 
     >>> span = measure_span({5: Counts(10, 10), 10: Counts(9, 10), 20: Counts(1, 10)})
     >>> round(span.s50), span.bound, span.method

@@ -70,7 +70,7 @@ class SpanSummary(NamedTuple):
     lengths: tuple[LengthSummary, ...]
     """Its runs by length, shortest first."""
     span: Span
-    """The memory span that they show."""
+    """The retention span that they show."""
     seconds: float
     """Wall time of all its runs together, in seconds."""
 

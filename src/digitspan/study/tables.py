@@ -44,13 +44,13 @@ _CONTROL_LENGTH = 5
 
 
 def spans_table(summary: Summary) -> Table:
-    """The table of memory spans, a row a condition."""
+    """The table of retention spans, a row a condition."""
     steps = f"{summary.config.train_steps:,}"
     grown = ", the length growing to T" if summary.config.curriculum else ""
     table = Table(
-        title=f"Memory span S50, the length T half the runs solve in {steps} steps{grown}"
+        title=f"Retention span S50, the length T half the runs solve in {steps} steps{grown}"
     )
-    add_columns(table, "cell", "encoding", "start", "rate")
+    add_columns(table, "cell", "encoding", "init", "rate")
     numbers = ("S50 [95 %]", "lapse", "guaranteed", "mean", "seeds", "runs", "time")
     add_columns(table, *numbers, justify="right")
     table.add_column("how the runs ended")
@@ -102,7 +102,7 @@ def _digits(length: float) -> str:
 def lengths_table(summary: Summary) -> Table:
     """Median accuracy and memory, by condition and length."""
     table = Table(title="By length: runs solved, median accuracy, median memory, median steps")
-    add_columns(table, "cell", "encoding", "start", "rule")
+    add_columns(table, "cell", "encoding", "init", "rule")
     add_columns(table, "T", "rate", "solved", "accuracy", "bits", "steps", justify="right")
     for row in summary.spans:
         for index, length in enumerate(row.lengths):
@@ -125,7 +125,7 @@ def records_table(summary: Summary, holds: Sequence[str] = ()) -> Table:
     share = f"{100 * CLIMBED:.0f} %"
     steps = f"{summary.config.train_steps:,}"
     table = Table(title=f"Records: the longest T that {share} of the seeds solve in {steps} steps")
-    add_columns(table, "cell", "start", "rate")
+    add_columns(table, "cell", "init", "rate")
     numbers = ("longest T", "solved", "steps", "next T", "solved there", "grown to", "time")
     add_columns(table, *numbers, *(["holds"] if holds else []), justify="right")
     for index, row in enumerate(summary.spans):
@@ -199,8 +199,8 @@ def remarks(summary: Summary) -> list[str]:
         lines.append(ISOTONIC)
     if any(row.condition.initialisation == "chrono" for row in summary.spans):
         lines.append(
-            "the start chrono knows T: its gate biases are drawn for the length that will be "
-            "asked, so its spans are a condition of their own"
+            "the initialisation chrono knows T: its gate biases are drawn for the length that "
+            "will be asked, so its spans are a condition of their own"
         )
     for row in summary.spans:
         if row.share_still_improving > 0:
