@@ -30,16 +30,16 @@ def summary():
 
 def test_accuracy_has_a_panel_a_rate_and_a_series_a_cell(summary):
     info = info_of.accuracy_by_length_info(summary)
-    assert [panel.title for panel in info.panels] == [
+    assert [name for name, _ in info.panels] == [
         "one-hot, uniform, rate 0.001",
         "one-hot, uniform, rate 0.01",
     ]
-    assert [series.label for series in info.panels[0].series] == ["RNN", "LSTM"]
+    assert [series.label for series in info.panels[0][1]] == ["RNN", "LSTM"]
 
 
 def test_accuracy_shows_every_seed_the_medians_and_chance_in_percent(summary):
     info = info_of.accuracy_by_length_info(summary)
-    rnn = info.panels[0].series[0]
+    rnn = info.panels[0][1][0]
     assert rnn.lengths == (5, 10, 20, 40)
     assert [len(values) for values in rnn.values] == [3, 3, 3, 3]
     np.testing.assert_allclose(rnn.medians, [99.9, 99.9, 10, 10])
@@ -58,11 +58,11 @@ def test_a_growing_length_is_said_below_the_figure(summary):
 def test_bits_are_of_one_digit(summary):
     info = info_of.bits_by_length_info(summary)
     assert info.reference[0] == pytest.approx(np.log2(10))
-    np.testing.assert_allclose(info.panels[0].series[1].medians, [3.3, 3.3, 3.3, 0])
+    np.testing.assert_allclose(info.panels[0][1][1].medians, [3.3, 3.3, 3.3, 0])
 
 
 def test_unsolved_runs_are_shown_as_such(summary):
-    rnn = info_of.steps_to_solve_info(summary).panels[0].series[0]
+    rnn = info_of.steps_to_solve_info(summary).panels[0][1][0]
     assert rnn.unsolved == (0, 0, 3, 3)
     np.testing.assert_array_equal(rnn.medians, [250, 250, np.nan, np.nan])
 
@@ -93,7 +93,7 @@ def test_optimisers_are_shown_at_their_best_rate(summary):
 def test_a_cell_looks_the_same_in_every_figure():
     config = StudyConfig(cells=("lstm", "rnn"), lengths=(5, 10), seeds=2)
     summary = summarise(config, made_up_rows(config, rule))
-    series = info_of.accuracy_by_length_info(summary).panels[0].series
+    series = info_of.accuracy_by_length_info(summary).panels[0][1]
     assert [(s.label, s.place) for s in series] == [("LSTM", 0), ("RNN", 1)]
 
 

@@ -18,8 +18,6 @@ __all__ = ["recurrent_operations", "rows"]
 _LARGE = 2048
 """Rows of the square matrices whose product gives the machine's rate."""
 
-_TORCH = {"rnn": "torch.nn.RNN", "lstm": "torch.nn.LSTM"}
-
 
 def rows(effort: Effort) -> Iterator[BenchmarkRow]:
     """LSTM and RNN at T = 20 and 60, n = 128, batch 128, one-hot, float32, one thread."""
@@ -58,7 +56,7 @@ def _compared(effort: Effort, cell: str, length: int) -> Iterator[BenchmarkRow]:
     ]
     timed = in_turn(*functions[: 2 if effort.goals_only else 3], seconds=effort.seconds)
     name = f"{cell.upper()} training step, T = {length}"
-    yield BenchmarkRow(name, timed[0], _TORCH[cell], timed[1], goal=1.5)
+    yield BenchmarkRow(name, timed[0], f"torch.nn.{cell.upper()}", timed[1], goal=1.5)
     if not effort.goals_only:
         yield BenchmarkRow(name, timed[0], "part1's readable loop", timed[2])
 

@@ -52,7 +52,8 @@ def check_duties(
     batch, other = _batches(min(length - 1, MOST_DIGITS), input_size)
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            _something_to_train(network)
+            if not any(parameter.requires_grad for parameter in network.parameters()):
+                _broken("has no parameter to train")
             _no_state_between_batches(ask, batch, other)
             _rows_do_not_mix(ask, batch, other)
             _logits_and_no_probabilities(ask, batch)
@@ -111,9 +112,8 @@ class _Asked:
 
 def _batches(digits: int, input_size: int) -> tuple[Tensor, Tensor]:
     """Two batches of encoded digits (B, T - 1, D) that differ in every digit."""
-    drawn = torch.randint(
-        10, (BATCH_SIZE, digits), generator=torch.Generator().manual_seed(0)
-    )  # (B, T - 1)
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(10, (BATCH_SIZE, digits), generator=generator)  # (B, T - 1)
     if input_size == 1:
         return drawn[..., None].float(), ((drawn + 3) % 10)[..., None].float()
     identity = torch.eye(input_size)
@@ -126,11 +126,6 @@ def _apart(one: Tensor, other: Tensor, tolerance: float) -> float:
     return off if off > tolerance * max(1.0, other.abs().max().item()) else 0.0
 
 
-def _something_to_train(network: nn.Module) -> None:
-    if not any(parameter.requires_grad for parameter in network.parameters()):
-        _broken("has no parameter to train")
-
-
 def _no_state_between_batches(ask: _Asked, batch: Tensor, other: Tensor) -> None:
     """The same batch gets the same answer, whatever was asked in between."""
     for training in (False, True):
@@ -139,15 +134,13 @@ def _no_state_between_batches(ask: _Asked, batch: Tensor, other: Tensor) -> None
         for between in (None, other[:-1]):
             if between is not None:
                 ask(between, training=training)
-            off = _apart(ask(batch, training=training), first, SAME)
-            if off:
+            if off := _apart(ask(batch, training=training), first, SAME):
                 _broken(
                     f"answers a batch otherwise when asked again (in {mode} mode, logits "
                     f"{off:.2g} apart): it keeps a state between batches, or draws random numbers "
                     f"that torch.manual_seed does not decide"
                 )
-    off = _apart(ask(batch, seed=1), ask(batch, seed=2), SAME)
-    if off:
+    if off := _apart(ask(batch, seed=1), ask(batch, seed=2), SAME):
         _broken(
             f"answers at random in evaluation mode (logits {off:.2g} apart): noise belongs where "
             f"self.training is true"
@@ -162,8 +155,7 @@ def _rows_do_not_mix(ask: _Asked, batch: Tensor, other: Tensor) -> None:
         for row, others in ((0, slice(1, None)), (-1, slice(None, -1))):
             changed = batch.clone()
             changed[others] = other[others]
-            off = _apart(ask(changed, training=training)[row], before[row], SAME)
-            if off:
+            if off := _apart(ask(changed, training=training)[row], before[row], SAME):
                 _broken(
                     f"mixes the rows of a batch (in {mode} mode, one row's logits move by "
                     f"{off:.2g} when the others change): every palindrome must be answered by "
@@ -171,8 +163,7 @@ def _rows_do_not_mix(ask: _Asked, batch: Tensor, other: Tensor) -> None:
                 )
     together = ask(batch)
     alone = torch.cat([ask(row[None]) for row in batch])
-    off = _apart(alone, together, CLOSE)
-    if off:
+    if off := _apart(alone, together, CLOSE):
         _broken(
             f"answers a palindrome otherwise alone, or at another place of the batch (logits "
             f"{off:.2g} apart)"
@@ -202,8 +193,7 @@ def _steps_are_the_whole(ask: _Asked, batch: Tensor) -> None:
         if not isinstance(logits, Tensor) or logits.shape != whole.shape:
             got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             _broken(f"has a read_out that returns {got}, expected logits {tuple(whole.shape)}")
-        off = _apart(whole, logits, CLOSE)
-        if off:
+        if off := _apart(whole, logits, CLOSE):
             _broken(
                 f"answers otherwise than its own steps (after {t} of {len(stepped)} digits, "
                 f"logits {off:.2g} apart): forward reads digits before their time, or is another "

@@ -42,11 +42,11 @@ __all__ = [
 def draw_by_length(info: ByLength) -> Figure:
     """Draw a quantity against T: dots, medians, and the level to compare with."""
     figure, axes = _figure(len(info.panels), info.caption)
-    for panel, ax in zip(info.panels, axes, strict=True):
-        for index, series in enumerate(panel.series):
+    for (name, cells), ax in zip(info.panels, axes, strict=True):
+        for index, series in enumerate(cells):
             style = look(series.place)
             ax.plot(
-                *_dots(series, index, len(panel.series)), style["marker"], color=style["color"],
+                *_dots(series, index, len(cells)), style["marker"], color=style["color"],
                 alpha=0.45, markersize=3.5, markeredgewidth=0,
             )  # fmt: skip
             ax.plot(series.lengths, series.medians, label=f"{series.label}, median", **style)
@@ -56,7 +56,7 @@ def draw_by_length(info: ByLength) -> Figure:
             draw_level(ax, *info.reference)
         if info.log:
             ax.set_yscale("log")
-        _length_axis(ax, [t for series in panel.series for t in series.lengths], panel.title)
+        _length_axis(ax, [t for series in cells for t in series.lengths], name)
     if info.quantity.startswith("accuracy"):
         axes[0].set_ylim(0, 103)
     _finish(axes, info.quantity)
@@ -76,12 +76,10 @@ def draw_solved_share(info: SolvedShare) -> Figure:
                 color=style["color"], markersize=4, linewidth=1, capsize=2, label=share.label,
             )  # fmt: skip
             grid = np.geomspace(min(share.lengths), max(share.lengths), 200)
-            if share.span.method == "logistic":
-                fit = fitted_share(
-                    np.log(grid), np.log(share.span.s50), share.span.width, share.span.lapse
-                )
-                if not share.span.bound:
-                    ax.plot(grid, fit, color=style["color"], linestyle=style["linestyle"], lw=1.2)
+            span = share.span
+            if span.method == "logistic" and not span.bound:
+                fit = fitted_share(np.log(grid), np.log(span.s50), span.width, span.lapse)
+                ax.plot(grid, fit, color=style["color"], linestyle=style["linestyle"], lw=1.2)
             _mark_span(ax, share)
         _length_axis(ax, [t for share in shares for t in share.lengths], name)
         ax.set_ylim(-0.03, 1.03)
@@ -96,17 +94,15 @@ def draw_span_by_rate(info: SpanByRate) -> Figure:
         for index, series in enumerate(cells):
             style = look(series.place)
             s50 = np.array([span.s50 for span in series.spans])
-            ends = [_ends(span, series.reach) for span in series.spans]
-            low, high = np.array(ends).T
+            low, high = np.array([_ends(span, series.reach) for span in series.spans]).T
             x = series.rates * (1 + 0.05 * (index - (len(cells) - 1) / 2))
             bars = np.clip([s50 - low, high - s50], 0, None)
             ax.errorbar(x, s50, bars, capsize=2, label=series.label, **style)
-            for rate, span in zip(x, series.spans, strict=True):
-                low_end, high_end = _ends(span, series.reach)
+            for place, span in enumerate(series.spans):
                 if span.s50_high is None:
-                    _arrow(ax, (rate, high_end), (0, 14), style["color"])
+                    _arrow(ax, (x[place], high[place]), (0, 14), style["color"])
                 if span.s50_low is None:
-                    _arrow(ax, (rate, low_end), (0, -14), style["color"])
+                    _arrow(ax, (x[place], low[place]), (0, -14), style["color"])
         ax.set_xscale("log")
         ax.set_yscale("log")
         _plain_ticks(ax.yaxis)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from digitspan.tasks import TASKS
 __all__ = [
     "ByLength",
     "Curves",
-    "Panel",
     "RateSeries",
     "Series",
     "Share",
@@ -27,12 +26,15 @@ __all__ = [
     "accuracy_by_length_info",
     "best_rates",
     "bits_by_length_info",
+    "compared_rates",
     "optimizers_info",
     "solved_share_info",
     "span_by_rate_info",
     "steps_to_solve_info",
     "tested_words",
 ]
+
+Shown = TypeVar("Shown")
 
 
 class Series(NamedTuple):
@@ -52,20 +54,11 @@ class Series(NamedTuple):
     """Runs at each length that have no value (they were not solved)."""
 
 
-class Panel(NamedTuple):
-    """What is compared within one condition."""
-
-    title: str
-    """Encoding, initialisation and learning rate."""
-    series: tuple[Series, ...]
-    """One a cell."""
-
-
 class ByLength(NamedTuple):
     """A quantity against the palindrome's length."""
 
-    panels: tuple[Panel, ...]
-    """One a condition."""
+    panels: tuple[tuple[str, tuple[Series, ...]], ...]
+    """Title (encoding, initialisation, learning rate) and series, one a condition."""
     quantity: str
     """The label of the vertical axis, with its unit."""
     reference: tuple[float, str] | None
@@ -186,32 +179,20 @@ def steps_to_solve_info(summary: Summary) -> ByLength:
 
 def solved_share_info(summary: Summary) -> SolvedShare:
     """Solved share against T with Wilson intervals, and the fitted curve."""
-    panels = []
-    for name, rows in _by_condition(summary):
-        shares = []
-        for row in rows:
-            solved = np.array([length.solved for length in row.lengths])
-            runs = np.array([len(length.records) for length in row.lengths])
-            intervals = np.array([length.solved_interval for length in row.lengths])
-            shares.append(
-                Share(
-                    title(row.condition.cell),
-                    summary.config.cells.index(row.condition.cell),
-                    tuple(length.length for length in row.lengths),
-                    solved / runs,
-                    intervals[:, 0],
-                    intervals[:, 1],
-                    row.span,
-                )
-            )
-        panels.append((name, tuple(shares)))
+
+    def share(row: SpanSummary) -> Share:
+        solved = np.array([length.solved for length in row.lengths])
+        runs = np.array([len(length.records) for length in row.lengths])
+        low, high = np.array([length.solved_interval for length in row.lengths]).T
+        return Share(*_identity(summary, row), solved / runs, low, high, row.span)
+
     caption = (
         f"Share of runs solved against T, with 95 % Wilson intervals; the curve is the logistic "
         f"fit, and the large mark on it is S50 with its 95 % interval: where the share has fallen "
         f"to half of its level at short lengths (arrow: the lengths tried do not reach that end). "
         f"{_how(summary)}"
     )
-    return SolvedShare(tuple(panels), caption)
+    return SolvedShare(_by_condition(summary, share), caption)
 
 
 def span_by_rate_info(summary: Summary) -> SpanByRate | None:
@@ -264,6 +245,11 @@ def best_rates(summary: Summary) -> dict[tuple[str, str], list[tuple[Condition, 
     }
 
 
+def compared_rates(summary: Summary) -> list[str]:
+    """Question 1.4: the learning rates tried, from small to large."""
+    return [f"{rate:g}" for rate in sorted({float(c.rate) for c, _ in summary.compared})]
+
+
 def optimizers_info(summary: Summary) -> Curves | None:
     """Question 1.4: loss against step, each optimiser at its best rate; None without such runs."""
     if not summary.compared:
@@ -277,11 +263,10 @@ def optimizers_info(summary: Summary) -> Curves | None:
         )
         for (cell, encoding), best in chosen.items()
     )
-    rates = sorted({float(condition.rate) for condition, _ in summary.compared})
     length = summary.compared[0][1].length
     caption = (
         f"Validation loss against training step at T = {length}, by optimiser, each at the best "
-        f"of the rates {', '.join(f'{rate:g}' for rate in rates)}; every line is one seed and "
+        f"of the rates {', '.join(compared_rates(summary))}; every line is one seed and "
         f"ends where the run ended; the dashed line is guessing, ln 10. {_how(summary)}"
     )
     return Curves(panels, caption)
@@ -291,41 +276,38 @@ def _setting(condition: Condition) -> str:
     return f"{condition.encoding}, {initialisation_title(condition.initialisation)}"
 
 
-def _by_condition(summary: Summary) -> list[tuple[str, list[SpanSummary]]]:
-    """The rows of the table of spans, those of one encoding, initialisation and rate together."""
-    groups: dict[str, list[SpanSummary]] = defaultdict(list)
+def _by_condition(
+    summary: Summary, shown: Callable[[SpanSummary], Shown]
+) -> tuple[tuple[str, tuple[Shown, ...]], ...]:
+    """What is shown of each row of the table of spans; one encoding, start and rate together."""
+    groups: dict[str, list[Shown]] = defaultdict(list)
     for row in summary.spans:
         c = row.condition
         rate = "tuned rate" if c.rate == TUNED else f"rate {c.rate}"
-        groups[f"{_setting(c)}, {rate}"].append(row)
-    return list(groups.items())
+        groups[f"{_setting(c)}, {rate}"].append(shown(row))
+    return tuple((name, tuple(rows)) for name, rows in groups.items())
+
+
+def _identity(summary: Summary, row: SpanSummary) -> tuple[str, int, tuple[int, ...]]:
+    """A row's cell, its place in the study, and the lengths."""
+    cell = row.condition.cell
+    lengths = tuple(length.length for length in row.lengths)
+    return title(cell), summary.config.cells.index(cell), lengths
 
 
 def _panels(
     summary: Summary, values_of: Callable[[LengthSummary], np.ndarray]
-) -> tuple[Panel, ...]:
+) -> tuple[tuple[str, tuple[Series, ...]], ...]:
     """Panels of a quantity that every run has."""
-    panels = []
-    for name, rows in _by_condition(summary):
-        series = []
-        for row in rows:
-            values = tuple(values_of(length) for length in row.lengths)
-            medians = [np.median(some) if len(some) else np.nan for some in values]
-            series.append(
-                Series(
-                    title(row.condition.cell),
-                    summary.config.cells.index(row.condition.cell),
-                    tuple(length.length for length in row.lengths),
-                    values,
-                    np.array(medians),
-                    tuple(
-                        len(length.records) - len(some)
-                        for length, some in zip(row.lengths, values, strict=True)
-                    ),
-                )
-            )
-        panels.append(Panel(name, tuple(series)))
-    return tuple(panels)
+
+    def series(row: SpanSummary) -> Series:
+        values = tuple(values_of(length) for length in row.lengths)
+        medians = [np.median(some) if len(some) else np.nan for some in values]
+        runs = [len(length.records) for length in row.lengths]
+        unsolved = tuple(n - len(some) for n, some in zip(runs, values, strict=True))
+        return Series(*_identity(summary, row), values, np.array(medians), unsolved)
+
+    return _by_condition(summary, series)
 
 
 def _solving_steps(length: LengthSummary) -> np.ndarray:

@@ -15,7 +15,7 @@ from digitspan.handin.measurements import measure
 from digitspan.handin.notebook import as_text, make_notebook, run_notebook
 from digitspan.handin.pdf import check_answer, compile_pdf, to_typst
 from digitspan.handin.proofread import missing_from_pdf, pages_of
-from digitspan.handin.sheet_rules import check_rules
+from digitspan.handin.sheet_rules import broken_rules
 from digitspan.handin.values import values_of
 
 __all__ = ["STAGES", "build"]
@@ -85,5 +85,9 @@ def build(
             f"{author.stem}.ipynb": text.encode(),
             "README.md": readme(author),
         }
-        check_rules(files, pages, author)
+        for problem in broken_rules(files, pages, author):
+            message = (
+                f"the hand-in would break a rule of the sheet: {problem}; nothing was written"
+            )
+            raise DigitspanError(message)
         return as_zip(files)

@@ -72,15 +72,15 @@ def sanity(material: Material, cell: str) -> str:
     """The sheet's sanity check at T = 5, under every condition."""
     parts, fine = [], []
     for duel in material.duels:
-        found = _at(getattr(duel, cell), SANITY_LENGTH)
-        if found is None or not len(found.accuracies):
-            continue
-        median = float(np.median(found.accuracies))
-        fine.append(median >= SOLVED_ACCURACY)
-        parts.append(
-            f"{solved_words(found)} runs were solved with {where(duel, material)}, at a median "
-            f"accuracy of {percent(median)}"
-        )
+        for found in getattr(duel, cell).lengths:
+            if found.length != SANITY_LENGTH or not len(found.accuracies):
+                continue
+            median = float(np.median(found.accuracies))
+            fine.append(median >= SOLVED_ACCURACY)
+            parts.append(
+                f"{solved_words(found)} runs were solved with {where(duel, material)}, at a "
+                f"median accuracy of {percent(median)}"
+            )
     held = (
         "near-perfect, as it should be" if any(fine) else "**not near-perfect**, as it should be"
     )
@@ -89,14 +89,12 @@ def sanity(material: Material, cell: str) -> str:
 
 def by_rule(material: Material, cell: str) -> str:
     """For every condition, where the memory of one network ends."""
-    lines = []
-    for duel in material.duels:
-        row: SpanSummary = getattr(duel, cell)
-        lines.append(
-            f"* With {where(duel, material)} the {title(cell)} {reach(row)}. {_medians(row)} Its "
-            f"retention span S50, the length that half of the runs solve, {span_words(row.span)}."
-        )
-    return "\n".join(lines)
+    rows: list[tuple[Duel, SpanSummary]] = [(duel, getattr(duel, cell)) for duel in material.duels]
+    return "\n".join(
+        f"* With {where(duel, material)} the {title(cell)} {reach(row)}. {_medians(row)} Its "
+        f"retention span S50, the length that half of the runs solve, {span_words(row.span)}."
+        for duel, row in rows
+    )
 
 
 def rnn_against_sheet(material: Material) -> str:
@@ -180,15 +178,12 @@ def comparison(material: Material) -> str:
         "both": "Neither has come to its end.",
         "open": "These runs do not say which one is ahead.",
     }
-    lines = []
-    for duel in material.duels:
-        lines.append(
-            f"* With {where(duel, material)}: the RNN's span {span_words(duel.rnn.span)}, the "
-            f"LSTM's {span_words(duel.lstm.span)}{ratio_words(duel.ratio)}. "
-            f"{names[winner(duel)]} The LSTM {reach(duel.lstm)}; the RNN "
-            f"{reach(duel.rnn)}.{_speed(duel)}"
-        )
-    return "\n".join(lines)
+    return "\n".join(
+        f"* With {where(duel, material)}: the RNN's span {span_words(duel.rnn.span)}, the LSTM's "
+        f"{span_words(duel.lstm.span)}{ratio_words(duel.ratio)}. {names[winner(duel)]} The LSTM "
+        f"{reach(duel.lstm)}; the RNN {reach(duel.rnn)}.{_speed(duel)}"
+        for duel in material.duels
+    )
 
 
 def _leading(lengths: tuple[LengthSummary, ...], *, all_solved: bool) -> int:
@@ -197,11 +192,6 @@ def _leading(lengths: tuple[LengthSummary, ...], *, all_solved: bool) -> int:
         if found.solved != (len(found.records) if all_solved else 0):
             return count
     return len(lengths)
-
-
-def _at(row: SpanSummary, length: int) -> LengthSummary | None:
-    """The runs of one length."""
-    return next((found for found in row.lengths if found.length == length), None)
 
 
 def _medians(row: SpanSummary) -> str:
@@ -220,10 +210,8 @@ def _speed(duel: Duel) -> str:
     """Which network needs fewer steps at the longest length that both solve half of the time."""
     both = [
         (rnn, lstm)
-        for rnn in duel.rnn.lengths
-        for lstm in duel.lstm.lengths
-        if rnn.length == lstm.length
-        and min(rnn.solved / len(rnn.records), lstm.solved / len(lstm.records)) >= 0.5
+        for rnn, lstm in duel.at_common_lengths()
+        if min(rnn.solved / len(rnn.records), lstm.solved / len(lstm.records)) >= 0.5
     ]
     if not both:
         return ""

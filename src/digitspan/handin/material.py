@@ -14,7 +14,7 @@ from digitspan.runs.record import RunRecord
 from digitspan.study.compare import Comparison, compare_spans, outcomes_of
 from digitspan.study.config import StudyConfig
 from digitspan.study.reading import SavedRun, Study, read_study
-from digitspan.study.summary import SpanSummary, Summary, summarise
+from digitspan.study.summary import LengthSummary, SpanSummary, Summary, summarise
 
 __all__ = ["CELLS_ASKED", "Duel", "Material", "read_material"]
 
@@ -51,6 +51,11 @@ class Duel(NamedTuple):
         """Encoding and initialisation."""
         return self.rnn.condition.encoding, self.rnn.condition.initialisation
 
+    def at_common_lengths(self) -> list[tuple[LengthSummary, LengthSummary]]:
+        """The RNN's runs and the LSTM's at each length that both were run at."""
+        lstm = {found.length: found for found in self.lstm.lengths}
+        return [(rnn, lstm[rnn.length]) for rnn in self.rnn.lengths if rnn.length in lstm]
+
 
 class Material(NamedTuple):
     """Everything that the report says something about."""
@@ -80,7 +85,9 @@ def read_material(study: Path) -> Material:
     found = read_study(study)
     found.require_undamaged()
     summary = summarise(found.config, found.rows)
-    _check(summary, found.folder)
+    if problem := _problem(summary, found.folder):
+        message = f"{found.folder} {problem}"
+        raise UsageError(message)
     duels = _duels(summary)
     if not duels:
         message = (
@@ -92,42 +99,36 @@ def read_material(study: Path) -> Material:
     return Material(summary, duels, networks)
 
 
-def _check(summary: Summary, folder: Path) -> None:
-    """Refuse a study that some question cannot be answered from."""
-    config = summary.config
+def _problem(summary: Summary, folder: Path) -> str:
+    """Why some question cannot be answered from a study, and what to do; nothing where all can."""
+    config, sheet = summary.config, _sheet(folder)
     if config.task != "palindrome":
-        message = (
-            f"{folder} is of the task {config.task}, the sheet asks palindromes; {_sheet(folder)}"
-        )
-        raise UsageError(message)
+        return f"is of the task {config.task}, the sheet asks palindromes; {sheet}"
     for cell in CELLS_ASKED:
         if cell not in config.cells:
-            message = (
-                f"{folder} has no runs of the {title(cell)}, which Questions 1.3 and 1.6 compare "
-                f"(its cells: {', '.join(config.cells)}); {_sheet(folder)}"
+            return (
+                f"has no runs of the {title(cell)}, which Questions 1.3 and 1.6 compare (its "
+                f"cells: {', '.join(config.cells)}); {sheet}"
             )
-            raise UsageError(message)
     if summary.missing:
-        message = (
-            f"{folder} is not finished: {summary.missing} runs are missing; "
-            f"`digitspan study` with the same options goes on with it"
+        return (
+            f"is not finished: {summary.missing} runs are missing; `digitspan study` with the "
+            f"same options goes on with it"
         )
-        raise UsageError(message)
     lengths = {length.length for row in summary.spans for length in row.lengths}
     if SANITY_LENGTH not in lengths or len(lengths) < 3:
-        message = (
-            f"{folder} has the lengths {', '.join(map(str, sorted(lengths)))}; Questions 1.3 and "
-            f"1.6 ask for T = {SANITY_LENGTH} and at least two more; {_sheet(folder)}"
+        return (
+            f"has the lengths {', '.join(map(str, sorted(lengths)))}; Questions 1.3 and 1.6 ask "
+            f"for T = {SANITY_LENGTH} and at least two more; {sheet}"
         )
-        raise UsageError(message)
     for cell in CELLS_ASKED:
         compared = {c.optimizer for c, _ in summary.compared if c.cell == cell}
         if missing := sorted(set(OPTIMIZERS) - compared):
-            message = (
-                f"{folder} has no runs of the {title(cell)} with {', '.join(missing)}, which "
-                f"Question 1.4 compares (--compared-optimizers); {_sheet(folder)}"
+            return (
+                f"has no runs of the {title(cell)} with {', '.join(missing)}, which Question 1.4 "
+                f"compares (--compared-optimizers); {sheet}"
             )
-            raise UsageError(message)
+    return ""
 
 
 def _sheet(folder: Path) -> str:

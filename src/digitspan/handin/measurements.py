@@ -49,8 +49,7 @@ def measure(material: Material) -> Measurements:
     """Follow palindromes through the networks of a study, before training and after."""
     torch.set_num_threads(1)  # the same sums in the same order on every run
     arrays: dict[str, np.ndarray] = {}
-    fall, drop = {}, {}
-    forget, singular = {}, {}
+    fall, drop, forget, singular = {}, {}, {}, {}
     digits = _palindromes(PROBE_LENGTH, PROBE_COUNT)
     for cell, kept in material.networks.items():
         for state, network in _networks(kept).items():
@@ -63,9 +62,8 @@ def measure(material: Material) -> Measurements:
             if cell == "lstm":
                 forget[state] = seen.gates["f"].mean(axis=(0, 1))
             else:
-                singular[state] = float(
-                    np.linalg.norm(network.state_dict()["W_hh"].numpy(), ord=2)
-                )
+                W_hh = network.state_dict()["W_hh"].numpy()
+                singular[state] = float(np.linalg.norm(W_hh, ord=2))
     arrays |= _checked(material.networks["rnn"]) | _gates(material.networks["lstm"])
     arrays |= _curves(material)
     return Measurements(arrays, fall, drop, forget, singular)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from digitspan.cells import title
-from digitspan.figures.info import best_rates
+from digitspan.figures.info import best_rates, compared_rates
 from digitspan.handin.material import CELLS_ASKED, Material
 from digitspan.handin.wording import joined, solved_words, steps_words, table
 from digitspan.study.grid import Condition
@@ -50,11 +50,10 @@ def best_of_each(material: Material) -> dict[tuple[str, str], list[Best]]:
 def how(material: Material) -> str:
     """What was compared, in a sentence."""
     length = material.summary.compared[0][1].length
-    rates = _rates(material)
     return (
         f"Both networks were trained at T = {length} with each optimiser at the learning rates "
-        f"{joined(rates)}; each is shown at the rate at which its validation loss, averaged over "
-        f"the steps, was lowest."
+        f"{joined(compared_rates(material.summary))}; each is shown at the rate at which its "
+        f"validation loss, averaged over the steps, was lowest."
     )
 
 
@@ -77,11 +76,11 @@ def optimizers_table(material: Material) -> str:
 
 def verdict(material: Material) -> str:
     """For each network, whether momentum and adaptive rates beat plain SGD here."""
-    lines = []
+    lines, rates = [], compared_rates(material.summary)
     for (cell, _), bests in best_of_each(material).items():
         by_name = {best.condition.optimizer: best for best in bests}
         if "sgd" in by_name:
-            lines.append(f"* **{title(cell)}.** {_against_sgd(by_name, _rates(material))}")
+            lines.append(f"* **{title(cell)}.** {_against_sgd(by_name, rates)}")
     return "\n".join(lines)
 
 
@@ -92,7 +91,10 @@ def _against_sgd(bests: dict[str, Best], rates: list[str]) -> str:
     faster = sorted((best for best in others if best.steps < sgd.steps), key=lambda b: b.steps)
     sentences = [_of_sgd(sgd)]
     if faster:
-        named = [f"{NAMES[b.condition.optimizer]} ({_steps(b.steps)})" for b in faster]
+        named = [
+            f"{NAMES[best.condition.optimizer]} ({best.steps:,.0f} steps in the median)"
+            for best in faster
+        ]
         start = "Fewer steps" if np.isfinite(sgd.steps) else "Solved at least half of the time"
         sentences.append(f"{start}: {joined(named)}.")
     rest = [best for best in others if best not in faster]
@@ -124,22 +126,7 @@ def _judgement(faster: set[str]) -> str:
 
 def _of_sgd(best: Best) -> str:
     """What came of plain SGD."""
+    steps = f" within {best.found.records[0].config.train_steps:,} steps"
     if np.isfinite(best.steps):
-        return (
-            f"Plain SGD was solved in {solved_words(best.found)} runs, in {best.steps:,.0f} steps "
-            f"in the median."
-        )
-    return (
-        f"Plain SGD was solved in {solved_words(best.found)} runs within "
-        f"{best.found.records[0].config.train_steps:,} steps."
-    )
-
-
-def _steps(steps: float) -> str:
-    return f"{steps:,.0f} steps in the median"
-
-
-def _rates(material: Material) -> list[str]:
-    """The rates compared, from small to large."""
-    rates = {float(condition.rate) for condition, _ in material.summary.compared}
-    return [f"{rate:g}" for rate in sorted(rates)]
+        steps = f", in {best.steps:,.0f} steps in the median"
+    return f"Plain SGD was solved in {solved_words(best.found)} runs{steps}."

@@ -31,9 +31,24 @@ def to_typst(notebook: str, folder: Path) -> Path:
     Raises:
         UsageError: where something in it would come out wrong.
     """
-    text = _pandoc(folder, notebook)
+    for name in ("report.lua", "template.typ"):
+        (folder / name).write_text(template(name), encoding="utf-8")
+    arguments = [
+        f"--from=ipynb{_EXTENSIONS}", "--to=typst", "--fail-if-warnings", "--columns=10000",
+        "--lua-filter=report.lua", "--template=template.typ", "--extract-media=.",
+    ]  # fmt: skip
+    done = subprocess.run(
+        [pypandoc.get_pandoc_path(), *arguments],
+        cwd=folder, input=notebook.encode(), capture_output=True, timeout=_SECONDS, check=False,
+    )  # fmt: skip
+    errors = done.stderr.decode(errors="replace")
+    if refused := _REFUSED.search(errors):
+        raise UsageError(refused.group(1))
+    if done.returncode:
+        message = f"pandoc could not read the text: {' '.join(errors.split())[:300]}"
+        raise UsageError(message)
     document = folder / "report.typ"
-    document.write_text(text, encoding="utf-8")
+    document.write_bytes(done.stdout)
     return document
 
 
@@ -64,35 +79,10 @@ def check_answer(answer: Answer, folder: Path) -> None:
         UsageError: naming the file, and what in it would come out wrong.
     """
     text = re.sub(r"<<\s*([a-z][a-z0-9_]*)\s*>>", "0", answer.text)
+    cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": text}
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     try:
-        to_typst(_notebook_of(text), folder)
+        to_typst(json.dumps(notebook), folder)
     except UsageError as error:
         message = f"{answer.source}: {error}"
         raise UsageError(message) from error
-
-
-def _notebook_of(text: str) -> str:
-    """A notebook whose one cell is some Markdown."""
-    cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": text}
-    return json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
-
-
-def _pandoc(folder: Path, text: str) -> str:
-    """A notebook through pandoc and our filter."""
-    for name in ("report.lua", "template.typ"):
-        (folder / name).write_text(template(name), encoding="utf-8")
-    arguments = [
-        f"--from=ipynb{_EXTENSIONS}", "--to=typst", "--fail-if-warnings", "--columns=10000",
-        "--lua-filter=report.lua", "--template=template.typ", "--extract-media=.",
-    ]  # fmt: skip
-    done = subprocess.run(
-        [pypandoc.get_pandoc_path(), *arguments],
-        cwd=folder, input=text.encode(), capture_output=True, timeout=_SECONDS, check=False,
-    )  # fmt: skip
-    errors = done.stderr.decode(errors="replace")
-    if refused := _REFUSED.search(errors):
-        raise UsageError(refused.group(1))
-    if done.returncode:
-        message = f"pandoc could not read the text: {' '.join(errors.split())[:300]}"
-        raise UsageError(message)
-    return done.stdout.decode()

@@ -37,9 +37,8 @@ def looked_into(material: Material) -> str:
     parts = []
     for cell, kept in material.networks.items():
         config, record = kept.config, kept.record
-        how = (
-            "solved" if record.solved else f"not solved, accuracy {percent(record.accuracy or 0)}"
-        )
+        accuracy = percent(record.accuracy or 0)
+        how = "solved" if record.solved else f"not solved, accuracy {accuracy}"
         parts.append(
             f"the {title(cell)} of run `{config.run_id}` (T = {config.length}, {how} after "
             f"{record.steps:,} steps)"
@@ -51,7 +50,7 @@ def looked_into(material: Material) -> str:
     )
 
 
-def gradients(material: Material, measured: Measurements) -> str:
+def gradients(measured: Measurements) -> str:
     """How the gradient falls, measured: before training and after."""
     fall, drop = measured.fall, measured.drop
     before = (
@@ -72,7 +71,7 @@ def gradients(material: Material, measured: Measurements) -> str:
     return f"{before} {after} {' '.join(changes)}"
 
 
-def singular_values(material: Material, measured: Measurements) -> str:
+def singular_values(measured: Measurements) -> str:
     """What the bound (E) says of the RNN's own matrix."""
     before, after = measured.singular["untrained"], measured.singular["trained"]
     if before < 1:
@@ -89,7 +88,7 @@ def singular_values(material: Material, measured: Measurements) -> str:
     )
 
 
-def gates(material: Material, measured: Measurements) -> str:
+def gates(measured: Measurements) -> str:
     """What the gates do in the trained network, measured."""
     arrays = measured.arrays
     means = {gate: arrays[f"gates/{gate}"] for gate in "ifo"}
@@ -145,9 +144,9 @@ def initialisation(material: Material, measured: Measurements) -> str:
     forget = float(measured.forget["untrained"].mean())
     rnn, lstm = (measured.fall[cell, "untrained", "hidden"] for cell in ("rnn", "lstm"))
     longer = "lstm" if lstm > rnn + NEARLY_EQUAL else "rnn" if rnn > lstm + NEARLY_EQUAL else ""
-    which = f"it is the {title(longer)} that starts with the longer reach" if longer else (
-        "they start with about the same reach"
-    )  # fmt: skip
+    which = "they start with about the same reach"
+    if longer:
+        which = f"it is the {title(longer)} that starts with the longer reach"
     return (
         f"A forget gate near 1 is not given, it has to be learned. With the initialisation used "
         f"({config.initialisation}) the mean forget gate is {forget:.2f}, so that what is written "

@@ -7,12 +7,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from digitspan.errors import DigitspanError
 from digitspan.handin.author import Author
 from digitspan.handin.values import FIGURES
 from digitspan.sheet.questions import POINTS
 
-__all__ = ["broken_rules", "check_rules"]
+__all__ = ["broken_rules"]
 
 PART1 = ("__init__.py", "dataset.py", "lstm.py", "train.py", "vanilla_rnn.py")
 
@@ -21,26 +20,16 @@ _ABSOLUTE = re.compile(
 )
 
 
-def check_rules(files: Mapping[str, bytes], pages: Sequence[str], author: Author) -> None:
-    """Refuse what the course would not accept.
+def broken_rules(
+    files: Mapping[str, bytes], pages: Sequence[str], author: Author
+) -> Iterator[str]:
+    """What the course would not accept in the files of a ZIP, in words.
 
     Args:
         files: of the ZIP, by name.
         pages: the texts of the PDF's pages.
         author: who hands in.
-
-    Raises:
-        DigitspanError: naming the first rule that is broken.
     """
-    for problem in broken_rules(files, pages, author):
-        message = f"the hand-in would break a rule of the sheet: {problem}; nothing was written"
-        raise DigitspanError(message)
-
-
-def broken_rules(
-    files: Mapping[str, bytes], pages: Sequence[str], author: Author
-) -> Iterator[str]:
-    """The rules that the files of a ZIP break, in words."""
     for name in (f"{author.stem}.pdf", f"{author.stem}.ipynb", *(f"part1/{n}" for n in PART1)):
         if name not in files:
             yield f"{name} is missing"

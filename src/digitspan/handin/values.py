@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from digitspan.cells import title
-from digitspan.figures.info import tested_words
+from digitspan.figures.info import compared_rates, tested_words
 from digitspan.handin import claims, limits, optimizer_choice, reasons
 from digitspan.handin.author import Author
 from digitspan.handin.material import CELLS_ASKED, Duel, Material
@@ -29,7 +29,6 @@ def values_of(material: Material, measured: Measurements, author: Author) -> dic
     values = (
         _about(material, author)
         | _networks(material)
-        | _tables(material)
         | _sentences(material, measured)
         | {f"figure_{name}": f"Figure {n}" for n, name in enumerate(FIGURES, start=1)}
     )
@@ -71,7 +70,6 @@ def _networks(material: Material) -> dict[str, str]:
     config = material.networks["lstm"].record.config
     d, n, K = config.input_size, config.hidden_size, NUM_CLASSES
     compared = material.summary.compared
-    rates = sorted({float(condition.rate) for condition, _ in compared})
     return {
         "check_length": str(CHECKED_LENGTH),
         "probe_length": str(PROBE_LENGTH),
@@ -84,27 +82,22 @@ def _networks(material: Material) -> dict[str, str]:
         "lstm_parameters": f"{4 * n * (d + n + 1) + K * (n + 1):,}",
         "rnn_parameters": f"{n * (d + n + 1) + K * (n + 1):,}",
         "optimizers_length": str(compared[0][1].length),
-        "optimizers_rates": joined([f"{rate:g}" for rate in rates]),
+        "optimizers_rates": joined(compared_rates(material.summary)),
         "optimizers_seeds": str(max(len(found.records) for _, found in compared)),
     }
 
 
-def _tables(material: Material) -> dict[str, str]:
+def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
+    """What was found, in sentences and tables."""
     return {
+        "networks_looked_into": reasons.looked_into(material),
+        "gradients_measured": reasons.gradients(measured),
+        "singular_values": reasons.singular_values(measured),
+        "gates_measured": reasons.gates(measured),
+        "gates_palindrome": "".join(map(str, measured.arrays["gates/digits"])),
         "rnn_table": _rnn_table(material),
         "both_table": _both_table(material),
         "optimizers_table": optimizer_choice.optimizers_table(material),
-    }
-
-
-def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
-    digits = "".join(map(str, measured.arrays["gates/digits"]))
-    return {
-        "networks_looked_into": reasons.looked_into(material),
-        "gradients_measured": reasons.gradients(material, measured),
-        "singular_values": reasons.singular_values(material, measured),
-        "gates_measured": reasons.gates(material, measured),
-        "gates_palindrome": digits,
         "rnn_sanity": claims.sanity(material, "rnn"),
         "lstm_sanity": claims.sanity(material, "lstm"),
         "rnn_by_rule": claims.by_rule(material, "rnn"),
@@ -146,25 +139,16 @@ def _rnn_table(material: Material) -> str:
 
 def _both_table(material: Material) -> str:
     """Question 1.6: both networks by length and rule."""
-    rows = []
-    for duel in material.duels:
-        theirs = {found.length: found for found in duel.lstm.lengths}
-        for rnn in duel.rnn.lengths:
-            lstm = theirs.get(rnn.length)
-            if lstm is not None:
-                rows.append(
-                    [_rule(duel, material), str(rnn.length)]
-                    + [
-                        text
-                        for found in (rnn, lstm)
-                        for text in (
-                            f"{found.learning_rate:g}",
-                            solved_words(found),
-                            _accuracies(found, with_range=False),
-                            steps_words(found),
-                        )
-                    ]
-                )
+
+    def cells_of(found: LengthSummary) -> list[str]:
+        accuracy = _accuracies(found, with_range=False)
+        return [f"{found.learning_rate:g}", solved_words(found), accuracy, steps_words(found)]
+
+    rows = [
+        [_rule(duel, material), str(rnn.length), *cells_of(rnn), *cells_of(lstm)]
+        for duel in material.duels
+        for rnn, lstm in duel.at_common_lengths()
+    ]
     heading = ["rule", "T"] + [
         f"{title(cell)} {word}"
         for cell in CELLS_ASKED

@@ -45,19 +45,10 @@ from typing import NamedTuple
 
 import torch
 
-from digitspan.part1.lstm import LSTM, LSTMState
+from digitspan.part1.lstm import LSTM
 from digitspan.part1.vanilla_rnn import VanillaRNN
 
-__all__ = [
-    "JacobianSizes",
-    "LSTMBackward",
-    "RNNBackward",
-    "jacobian_sizes",
-    "lstm_backward",
-    "lstm_jacobian",
-    "rnn_backward",
-    "rnn_jacobian",
-]
+__all__ = ["LSTMBackward", "RNNBackward", "lstm_backward", "rnn_backward"]
 
 
 class RNNBackward(NamedTuple):
@@ -113,15 +104,6 @@ class LSTMBackward(NamedTuple):
     """||dL/dc(t)|| of the whole batch for t = 1 ... S, shape (S,)."""
     terms: torch.Tensor
     """The terms of the sums for W_gh, W_ih, W_fh, W_oh, in this order, shape (S, 4, N, N)."""
-
-
-class JacobianSizes(NamedTuple):
-    """How much the Jacobian of one step stretches, for each palindrome."""
-
-    spectral_radius: torch.Tensor
-    """The largest |eigenvalue|: growth a step if the same step is done again and again, (B,)."""
-    largest_singular_value: torch.Tensor
-    """The most that this one step can stretch any gradient, shape (B,)."""
 
 
 @torch.no_grad()
@@ -233,61 +215,3 @@ def lstm_backward(network: LSTM, inputs: torch.Tensor, targets: torch.Tensor) ->
     return LSTMBackward._make(
         [loss, *by_gate, *read_out, d_h, d_c, *norms, torch.stack(terms[::-1])]
     )
-
-
-@torch.no_grad()
-def rnn_jacobian(network: VanillaRNN, hidden: torch.Tensor) -> torch.Tensor:
-    """J(t) = dh(t)/dh(t-1) = diag(1 - h(t)^2) W_hh, from (1); shape (B, N, N).
-
-    Args:
-        network: the network.
-        hidden: h(t), the state *after* the step, shape (B, N).
-    """
-    return (1 - hidden**2).unsqueeze(-1) * network.W_hh
-
-
-@torch.no_grad()
-def lstm_jacobian(network: LSTM, x: torch.Tensor, before: LSTMState) -> torch.Tensor:
-    """J(t) = d(h(t), c(t)) / d(h(t-1), c(t-1)), from (4) to (9); shape (B, 2N, 2N).
-
-    The rows are h(t), then c(t); the columns h(t-1), then c(t-1). With D_x the diagonal matrix of
-    a vector x:
-
-        dc/dc(t-1) = D_f
-        dc/dh(t-1) = D_i D_(1-g^2) W_gh + D_g D_i(1-i) W_ih + D_c(t-1) D_f(1-f) W_fh
-        dh/dc(t-1) = D_o D_(1-tanh(c)^2) dc/dc(t-1)
-        dh/dh(t-1) = D_o D_(1-tanh(c)^2) dc/dh(t-1) + D_tanh(c) D_o(1-o) W_oh
-
-    Args:
-        network: the network.
-        x: x(t), encoded, shape (B, D).
-        before: h(t-1) and c(t-1), shape (B, N) each.
-    """
-    g, i, f, o = network.gates(x, before).values()
-    tanh_c = torch.tanh(network.step(x, before).cell)
-
-    def rows(diagonal: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-        return diagonal.unsqueeze(-1) * matrix  # (B, N, N)
-
-    c_c = torch.diag_embed(f)
-    c_h = (
-        rows(i * (1 - g**2), network.W_gh)
-        + rows(g * i * (1 - i), network.W_ih)
-        + rows(before.cell * f * (1 - f), network.W_fh)
-    )
-    h_c = rows(o * (1 - tanh_c**2), c_c)
-    h_h = rows(o * (1 - tanh_c**2), c_h) + rows(tanh_c * o * (1 - o), network.W_oh)
-    return torch.cat([torch.cat([h_h, h_c], dim=2), torch.cat([c_h, c_c], dim=2)], dim=1)
-
-
-@torch.no_grad()
-def jacobian_sizes(jacobians: torch.Tensor) -> JacobianSizes:
-    """The spectral radius and the largest singular value of Jacobians, shape (B, M, M).
-
-    >>> import torch
-    >>> sizes = jacobian_sizes(torch.tensor([[[0.0, 2.0], [0.5, 0.0]]]))
-    >>> sizes.spectral_radius.item(), sizes.largest_singular_value.item()
-    (1.0, 2.0)
-    """
-    radius = torch.linalg.eigvals(jacobians).abs().amax(dim=-1)
-    return JacobianSizes(radius, torch.linalg.matrix_norm(jacobians, ord=2))

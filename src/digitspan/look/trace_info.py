@@ -68,8 +68,6 @@ class FlowSeries(NamedTuple):
 class GradientFlow(NamedTuple):
     """The gradient that reaches each step, for trained and untrained networks."""
 
-    length: int
-    """T of the palindromes."""
     series: tuple[FlowSeries, ...]
     """Untrained and trained, a pair a cell."""
     caption: str
@@ -131,10 +129,8 @@ def gradient_flow_info(
     series = []
     for cell, found in by_cell.items():
         config = found[0][0]
-        untrained = [
-            build_network(dataclasses.replace(config, seed=seed))
-            for seed in range(untrained_seeds)
-        ]
+        starts = [dataclasses.replace(config, seed=seed) for seed in range(untrained_seeds)]
+        untrained = [build_network(start) for start in starts]
         trained = [load_network(*run) for run in found]
         at = ", ".join(str(t) for t in sorted({c.length for c, _ in found}))
         for networks, label in (
@@ -150,7 +146,7 @@ def gradient_flow_info(
         f"Thin: every network ({seeds}); thick: their geometric mean. On this axis a straight "
         f"line is an exponential."
     )
-    return GradientFlow(length, tuple(series), caption)
+    return GradientFlow(tuple(series), caption)
 
 
 def gates_info(config: RunConfig, weights: bytes) -> Gates | None:
@@ -186,9 +182,8 @@ def memory_info(runs: Sequence[Run]) -> Memory:
     """
     series = []
     for config, weights in runs:
-        fitted = draw_training(
-            config.length, NUM_FITTED, torch.Generator().manual_seed(seed_of("read-out"))
-        )
+        generator = torch.Generator().manual_seed(seed_of("read-out"))
+        fitted = draw_training(config.length, NUM_FITTED, generator)
         inputs, targets = map(torch.from_numpy, held_out_rows(config, "test", NUM_TESTED))
         network = load_network(config, weights)
         fit_states = _states(network, fitted.inputs, config)

@@ -1,5 +1,8 @@
 """What the child says of an error is data: its class, its place, its cause."""
 
+import errno
+import os
+
 import pytest
 import torch
 
@@ -18,7 +21,15 @@ def test_error_for_want_of_cuda_has_its_cause():
 
 
 def test_error_for_want_of_memory_has_its_cause():
-    assert described(lambda: torch.empty(10**16))["cause"] == "memory"
+    def fails():
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    assert described(fails)["cause"] == "memory"
+
+
+def test_error_of_torchs_allocator_is_one_like_any_other():
+    # Its words alone tell it from a wrong shape, and no verdict hangs on words.
+    assert described(lambda: torch.empty(10**16))["cause"] == ""
 
 
 def test_error_that_only_speaks_of_cuda_or_memory_has_none():

@@ -79,21 +79,19 @@ local function display(tex)
   return pandoc.RawInline("typst", to_typst("DisplayMath", tex))
 end
 
+-- TeX that stands by itself; anything else in another language would vanish.
+local function raw_display(raw)
+  if raw.format:match("tex") and raw.text:match("^%s*\\begin") then return display(raw.text) end
+  refuse(raw.format .. " would vanish from the PDF: " .. shortened(raw.text))
+end
+
 local words = {
   Math = function(math)
     if math.mathtype == "DisplayMath" then return display(math.text) end
     return pandoc.RawInline("typst", to_typst("InlineMath", tidy(math.text)))
   end,
-  RawInline = function(raw)
-    if raw.format:match("tex") and raw.text:match("^%s*\\begin") then return display(raw.text) end
-    refuse(raw.format .. " would vanish from the PDF: " .. shortened(raw.text))
-  end,
-  RawBlock = function(raw)
-    if raw.format:match("tex") and raw.text:match("^%s*\\begin") then
-      return pandoc.Para({ display(raw.text) })
-    end
-    refuse(raw.format .. " would vanish from the PDF: " .. shortened(raw.text))
-  end,
+  RawInline = raw_display,
+  RawBlock = function(raw) return pandoc.Para({ raw_display(raw) }) end,
   CodeBlock = function(code)
     local language = code.classes[1] and ", lang: " .. quoted(code.classes[1]) or ""
     return pandoc.RawBlock("typst", "#raw(" .. quoted(code.text) .. ", block: true" .. language .. ")")
@@ -103,11 +101,6 @@ local words = {
 -- A code cell: its "#| fig-cap:" line becomes the caption of the picture that it draws.
 local function code_cell(cell)
   local caption, blocks = nil, pandoc.List()
-  local function figure(picture)
-    if not caption then refuse("a cell draws a figure and has no line #| fig-cap: with its caption") end
-    local long = pandoc.read(caption, "markdown-smart").blocks:walk(words)
-    blocks:insert(pandoc.Figure({ pandoc.Plain({ picture }) }, { long = long }))
-  end
   for _, block in ipairs(cell.content) do
     if block.t == "CodeBlock" then
       local shown = block.text:gsub("#|%s*fig%-cap:%s*\"(.-)\"%s*\n", function(found)
@@ -118,8 +111,11 @@ local function code_cell(cell)
     elseif block.t == "Div" and block.classes:includes("output") then
       local picture
       block:walk({ Image = function(image) picture = image end })
-      if picture then figure(picture) end
-      if not picture then
+      if picture then
+        if not caption then refuse("a cell draws a figure and has no line #| fig-cap: with its caption") end
+        local long = pandoc.read(caption, "markdown-smart").blocks:walk(words)
+        blocks:insert(pandoc.Figure({ pandoc.Plain({ picture }) }, { long = long }))
+      else
         block:walk({ CodeBlock = function(code)
           blocks:insert(pandoc.RawBlock("typst", "#printed(" .. quoted(code.text:gsub("\n+$", "")) .. ")"))
         end })

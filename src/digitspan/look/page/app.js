@@ -44,9 +44,7 @@ class App {
     const titles = this.slots.map((slot) => slot.network.title);
     const same = titles.length === 2 && titles[0] === titles[1];
     for (const slot of this.slots)
-      slot.title = same
-        ? `${slot.letter.toUpperCase()} ${slot.network.title}`
-        : slot.network.title;
+      slot.title = same ? `${slot.letter.toUpperCase()} ${slot.network.title}` : slot.network.title;
     this.verdicts = buildVerdicts(this);
     this.panels = PANELS.filter((panel) => !panel.needs || panel.needs(this)).map((panel) =>
       Object.create(panel),
@@ -103,11 +101,10 @@ class App {
 
   /** Ask about another palindrome. @param {number} length T */
   another(length) {
-    if (!Number.isInteger(length) || length < 2 || length > MOST_DIGITS + 1) {
-      this.bar.refuse(
-        `The length T must be a whole number from 2 to ${MOST_DIGITS + 1}; T − 1 digits are read.`,
-      );
-      return;
+    const most = MOST_DIGITS + 1;
+    if (!Number.isInteger(length) || length < 2 || length > most) {
+      const problem = `The length T must be a whole number from 2 to ${most}; T − 1 digits are read.`;
+      return this.bar.refuse(problem);
     }
     const examples = this.data.examples[length];
     const count = this.asked.get(length) ?? 0;
@@ -119,14 +116,10 @@ class App {
   /** Take up changes that the networks feel, and draw. @param {Partial<App>} changes */
   change(changes) {
     Object.assign(this, changes);
+    const changed = [this.other, ...this.digits.slice(1)];
     for (const slot of this.slots) {
       slot.trace = follow(slot.network, this.digits, slot.whatIf);
-      slot.changed = follow(
-        slot.network,
-        [this.other, ...this.digits.slice(1)],
-        slot.whatIf,
-        false,
-      );
+      slot.changed = follow(slot.network, changed, slot.whatIf, false);
       slot.distances = distances(slot.trace, slot.changed);
       if (slot.unit < 0) slot.unit = sortedUnits(slot, "first")[0];
     }
@@ -213,11 +206,7 @@ function newSlot(network, k) {
 const app = new App(JSON.parse(document.getElementById("data").textContent));
 
 // For the console, and for whoever checks the numbers.
-const traceOf = (
-  /** @type {number} */ index,
-  /** @type {string} */ text,
-  { clamp = {}, cut = [] } = {},
-) => {
+const traceOf = (index, text, { clamp = {}, cut = [] } = {}) => {
   const { digits, problem } = readDigits(text);
   if (digits === null) throw new Error(problem);
   return follow(app.networks[index], digits, { clamp, cut: new Set(cut) });
@@ -226,10 +215,6 @@ Object.assign(globalThis, {
   digitspan: {
     networks: app.networks.map(({ name }) => name),
     trace: traceOf,
-    distances: (
-      /** @type {number} */ index,
-      /** @type {string} */ one,
-      /** @type {string} */ other,
-    ) => distances(traceOf(index, one), traceOf(index, other)),
+    distances: (index, one, other) => distances(traceOf(index, one), traceOf(index, other)),
   },
 });

@@ -1,10 +1,7 @@
 // The line of digits, the step in hand, what is changed, and each network's answer in short.
 
 class Bar {
-  /**
-   * @param {HTMLElement} host
-   * @param {App} app
-   */
+  /** @param {HTMLElement} host @param {App} app */
   constructor(host, app) {
     this.app = app;
     this.line = make("input", {
@@ -17,24 +14,18 @@ class Bar {
       oninput: () => app.read(this.line.value),
     });
     this.message = make("p", { id: "message", role: "status" });
+    const ask = () => app.another(Number(this.length.value));
     this.length = make("input", {
       id: "length",
       type: "number",
       min: 2,
       max: MOST_DIGITS + 1,
       step: 1,
-      onchange: () => app.another(Number(this.length.value)),
+      onchange: ask,
     });
-    const another = make(
-      "button",
-      { id: "another", type: "button", onclick: () => app.another(Number(this.length.value)) },
-      "another",
-    );
-    this.drop = make(
-      "button",
-      { id: "drop", type: "button", onclick: () => app.write(app.digits.slice(0, -1)) },
-      "take the last away",
-    );
+    const another = button({ id: "another", onclick: ask }, "another");
+    const drop = { id: "drop", onclick: () => app.write(app.digits.slice(0, -1)) };
+    this.drop = button(drop, "take the last away");
     this.step = make("input", {
       id: "step",
       type: "range",
@@ -43,7 +34,7 @@ class Bar {
       oninput: () => app.pick(Number(this.step.value) - 1),
     });
     this.stepText = make("output", { for: "step" });
-    this.play = make("button", { id: "play", type: "button", onclick: () => app.play() });
+    this.play = button({ id: "play", onclick: () => app.play() });
     this.chips = make("p", { class: "chips", id: "chips" });
     this.pills = make("p", { class: "pills" });
     this.ask = make("b", { class: "ask", "aria-hidden": "true" }, "?");
@@ -83,11 +74,9 @@ class Bar {
     if (document.activeElement !== this.length) this.length.value = String(digits.length + 1);
     this.step.max = String(digits.length);
     this.step.value = String(step + 1);
-    this.step.setAttribute(
-      "aria-valuetext",
-      `after digit ${step + 1} of ${digits.length}, a ${digits[step]}`,
-    );
-    this.stepText.textContent = `${step + 1} of ${digits.length}`;
+    const place = `${step + 1} of ${digits.length}`;
+    this.step.setAttribute("aria-valuetext", `after digit ${place}, a ${digits[step]}`);
+    this.stepText.textContent = place;
     this.play.textContent = app.playing ? "stop" : "play";
     this.pills.replaceChildren(...app.slots.map(pill));
     this.chips.replaceChildren(...this.changes());
@@ -120,21 +109,13 @@ class Bar {
 function pill({ letter, title, trace }) {
   const said = trace.predictions.at(-1);
   const right = said === trace.target;
-  return make(
-    "span",
-    { class: `pill ${letter} ${right ? "right" : "wrong"}` },
-    `${title} says `,
-    make("b", {}, sayDigit(said)),
-    right ? " ✓ right" : " ✗ wrong",
-  );
+  const look = { class: `pill ${letter} ${right ? "right" : "wrong"}` };
+  const answer = make("b", {}, sayDigit(said));
+  return make("span", look, `${title} says `, answer, right ? " ✓ right" : " ✗ wrong");
 }
 
 /** A change that can be taken back. */
 function chip(text, onclick) {
-  return make(
-    "button",
-    { type: "button", class: "chip", onclick, "aria-label": `Take back: ${text}` },
-    text,
-    make("span", { "aria-hidden": "true" }, " ✕"),
-  );
+  const cross = make("span", { "aria-hidden": "true" }, " ✕");
+  return button({ class: "chip", onclick, "aria-label": `Take back: ${text}` }, text, cross);
 }

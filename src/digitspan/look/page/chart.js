@@ -9,34 +9,32 @@
  * @property {ArrayLike<number>} [high] upper edge of it
  *
  * @typedef {object} Chart
- * @property {number[]} digits
- * @property {number} step the step in hand
  * @property {Line[]} lines
  * @property {number} height of the part with the lines, in CSS pixels
  * @property {string} description for whoever cannot see it
  * @property {boolean} [log]
  * @property {[number, number]} [range] of a linear axis
  * @property {{value: number, label: string}} [reference] a level to compare with
- * @property {boolean} [bare] without digits and steps below
  */
 
 /** No axis reaches further down than this: there, a gradient is nothing. */
 const LEAST_POWER = -40;
 
 /**
- * Draw a chart into its host.
+ * Draw a chart of the digits read into its host, with the step in hand.
  * @param {HTMLElement} host
+ * @param {App} app
  * @param {Chart} chart
  */
-function drawChart(host, chart) {
+function drawChart(host, { digits, step }, chart) {
   const width = widthOf(host);
   const top = 10;
   const bottom = top + chart.height;
-  const axis = timeAxis(width, chart.digits.length);
+  const axis = timeAxis(width, digits.length);
   const scale = chart.log
     ? logScale(chart.lines, chart.reference, top, bottom)
     : linearScale(chart.range, top, bottom);
-  const total = bottom + (chart.bare ? 6 : 37);
+  const total = bottom + 37;
   const picture = draw("svg", {
     viewBox: `0 0 ${width} ${total}`,
     width,
@@ -44,15 +42,13 @@ function drawChart(host, chart) {
     role: "img",
     "aria-label": chart.description,
   });
-  for (const { value, label } of scale.ticks) {
+  for (const { value, label } of scale.ticks)
     drawTick(picture, scale.place(value), label, width);
-  }
-  const { column } = axis;
   picture.append(
     draw("rect", {
-      x: axis.left(chart.step),
+      x: axis.left(step),
       y: top,
-      width: Math.max(column, 1.5),
+      width: Math.max(axis.column, 1.5),
       height: chart.height,
       class: "cursor",
     }),
@@ -60,7 +56,7 @@ function drawChart(host, chart) {
   if (chart.reference) drawReference(picture, chart.reference, scale, width);
   for (const line of chart.lines) drawLine(picture, line, axis, scale);
   drawNames(picture, chart.lines, axis, scale, top, bottom);
-  if (!chart.bare) picture.append(timeLabels(chart.digits, axis, bottom, chart.step));
+  picture.append(timeLabels(digits, axis, bottom, step));
   host.replaceChildren(picture);
 }
 
@@ -75,9 +71,8 @@ function drawLine(picture, line, axis, scale) {
   }
   const path = points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
   picture.append(draw("polyline", { points: path, class: `line ${line.look}` }));
-  if (points.length <= 60 && !line.look.includes("thin")) {
+  if (points.length <= 60 && !line.look.includes("thin"))
     picture.append(marks(line.look, points));
-  }
 }
 
 /**
@@ -114,38 +109,27 @@ function drawNames(picture, lines, axis, scale, top, bottom) {
   places.forEach(({ line, y }, k) => {
     const wanted = k === 0 ? y - 10 : y + 20;
     taken = Math.max(Math.min(Math.max(wanted, top + 12), bottom - 5), taken + 16);
-    picture.append(
-      draw(
-        "text",
-        { x, y: taken, class: `label ${line.look}${atRight ? " right" : ""}` },
-        line.label,
-      ),
-    );
+    const look = `label ${line.look}${atRight ? " right" : ""}`;
+    picture.append(draw("text", { x, y: taken, class: look }, line.label));
   });
 }
 
 /** A line across a picture at a height, its label left of it. */
 function drawTick(picture, y, label, width) {
-  picture.append(draw("line", { x1: GUTTER, x2: width - MARGIN, y1: y, y2: y, class: "grid" }));
-  picture.append(draw("text", { x: GUTTER - 8, y: y + 4, class: "tick" }, label));
+  picture.append(
+    draw("line", { x1: GUTTER, x2: width - MARGIN, y1: y, y2: y, class: "grid" }),
+    draw("text", { x: GUTTER - 8, y: y + 4, class: "tick" }, label),
+  );
 }
 
 /** A dashed level with its name at its right end, or at its left one. */
 function drawReference(picture, { value, label }, scale, width, atLeft = false) {
   const y = scale.place(value);
+  const x = atLeft ? GUTTER + 4 : width - MARGIN - 4;
+  const look = atLeft ? "reference-name left" : "reference-name";
   picture.append(
     draw("line", { x1: GUTTER, x2: width - MARGIN, y1: y, y2: y, class: "reference" }),
-  );
-  picture.append(
-    draw(
-      "text",
-      {
-        x: atLeft ? GUTTER + 4 : width - MARGIN - 4,
-        y: y - 5,
-        class: atLeft ? "reference-name left" : "reference-name",
-      },
-      label,
-    ),
+    draw("text", { x, y: y - 5, class: look }, label),
   );
 }
 

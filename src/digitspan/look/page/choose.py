@@ -65,12 +65,11 @@ def choose(names: Sequence[str], *, for_page: bool = True) -> Chosen:
     runs = tuple(read_saved_run(name) for name in names)
     for run in runs:
         _check(run.config, for_page=for_page)
-    of_study = next((run for run in runs if run.study is not None), None)
-    if of_study is None or of_study.study is None:
-        return Chosen(runs, len(runs), "", None)
-    study, config = of_study.study, of_study.config
-    curves = _curves(study, config, config.learning_rate)
-    return Chosen(runs, len(runs), "", curves, _seeds(study, runs))
+    for run in runs:
+        if run.study is not None:
+            curves = _curves(run.study, run.config, run.config.learning_rate)
+            return Chosen(runs, len(runs), "", curves, _seeds(run.study, runs))
+    return Chosen(runs, len(runs), "", None)
 
 
 def _check(config: RunConfig, *, for_page: bool) -> None:
@@ -129,8 +128,11 @@ def _of_study(study: Study, for_page: bool) -> Chosen:
         and (cell in cells or len(cells) == 1)
     ]
     others.sort(key=lambda group: abs(group[0].config.length - config.length))
-    shown = [_shown(group) for group in [*first, *others][:MOST_NETWORKS]]
-    runs = tuple(study.saved_run(record) for record in shown)
+    # Of each group the first run that was solved; the first one where none was.
+    runs = tuple(
+        study.saved_run(next((record for record in group if record.solved), group[0]))
+        for group in [*first, *others][:MOST_NETWORKS]
+    )
     seeds = _seeds(study, runs[: len(first)])
     return Chosen(runs, len(first), _about(first), _curves(study, runs[0].config, None), seeds)
 
@@ -233,11 +235,6 @@ def _about(groups: Sequence[Seeds]) -> str:
     else:
         which = f"neither learned any length of this study; T = {length} is the shortest"
     return f"{which}. Solved: {counts}, each at its best learning rate ({rates})."
-
-
-def _shown(group: Seeds) -> RunRecord:
-    """The first run that was solved; the first one where none was."""
-    return next((record for record in group if record.solved), group[0])
 
 
 def _seeds(study: Study, runs: Sequence[SavedRun]) -> tuple[SavedRun, ...]:

@@ -65,7 +65,10 @@ def _network(run: SavedRun, why: str) -> dict[str, Any]:
         "why": why,
         "asked": _asked(run) if ":" in config.cell else None,
         "weights": {
-            name: {"shape": list(values.shape), "data": _base64(values)}
+            name: {
+                "shape": list(values.shape),
+                "data": base64.b64encode(values.astype("<f4").tobytes()).decode(),
+            }
             for name, values in safetensors.numpy.load(run.weights).items()
         },
     }
@@ -90,10 +93,6 @@ def _summary(run: SavedRun) -> str:
         which = "held-out palindromes" if record.held_out else "palindromes"
         right = f", {100 * record.accuracy:.1f} % of {record.tested:,} {which} right"
     return f"{what}: {how} after {record.steps:,} steps{right}."
-
-
-def _base64(values: np.ndarray) -> str:
-    return base64.b64encode(values.astype("<f4").tobytes()).decode()
 
 
 def _examples(length: int) -> list[str]:

@@ -30,6 +30,10 @@ function make(tag, attributes = {}, ...children) {
   return furnish(document.createElement(tag), attributes, children);
 }
 
+/** A button that submits nothing. @param {Record<string, any>} attributes */
+const button = (attributes, ...children) =>
+  make("button", { type: "button", ...attributes }, ...children);
+
 /**
  * An SVG element.
  * @param {string} tag
@@ -82,17 +86,14 @@ function timeLabels(digits, axis, top, step) {
   const shown = digits.map((_, t) => t).filter((t) => t !== step && (axis.column >= 8 || t === 0));
   // One element for all of them: every character has its own place.
   const places = shown.map((t) => axis.middle(t).toFixed(1)).join(" ");
-  labels.append(
-    draw("text", { x: places, y: top + 16, class: "digit" }, shown.map((t) => digits[t]).join("")),
-  );
-  labels.append(
-    draw("text", { x: axis.middle(step), y: top + 16, class: "digit now" }, String(digits[step])),
-  );
-  for (let t = 0; t < digits.length; t = t === 0 ? axis.every - 1 || 1 : t + axis.every) {
-    labels.append(draw("text", { x: axis.middle(t), y: top + 31, class: "step" }, String(t + 1)));
-  }
-  labels.append(draw("text", { x: GUTTER - 8, y: top + 16, class: "name" }, "digit"));
-  labels.append(draw("text", { x: GUTTER - 8, y: top + 31, class: "name" }, "step"));
+  const write = (x, y, look, text) =>
+    labels.append(draw("text", { x, y: top + y, class: look }, String(text)));
+  write(places, 16, "digit", shown.map((t) => digits[t]).join(""));
+  write(axis.middle(step), 16, "digit now", digits[step]);
+  for (let t = 0; t < digits.length; t = t === 0 ? axis.every - 1 || 1 : t + axis.every)
+    write(axis.middle(t), 31, "step", t + 1);
+  write(GUTTER - 8, 16, "name", "digit");
+  write(GUTTER - 8, 31, "name", "step");
   return labels;
 }
 
@@ -141,12 +142,21 @@ function widthOf(host) {
 
 /** @param {string} name of a variable in style.css */
 function colour(name) {
+  const { documentElement: root } = document;
   if (!colours.has(name))
-    colours.set(
-      name,
-      getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim(),
-    );
+    colours.set(name, getComputedStyle(root).getPropertyValue(`--${name}`).trim());
   return colours.get(name);
+}
+
+/**
+ * Text on a canvas, centred by default.
+ * @param {CanvasRenderingContext2D} ink
+ */
+function writeText(ink, text, x, y, { bold = false, shade = "muted", align = "center" } = {}) {
+  ink.font = `${bold ? 700 : 400} 12px ${colour("figures")}`;
+  ink.fillStyle = colour(shade);
+  ink.textAlign = align;
+  ink.fillText(String(text), x, y);
 }
 
 /** 256 colours of cividis as [red, green, blue]. */

@@ -54,23 +54,14 @@ const CELLS = {};
  */
 function readNetwork(entry, index) {
   const weights = Object.fromEntries(
-    Object.entries(entry.weights).map(([name, { shape, data }]) => {
-      const values = float32Array(data);
-      if (shape.length === 2)
-        return [name, { rows: shape[0], columns: shape[1], data: Float64Array.from(values) }];
-      return [name, { value: Float64Array.from(values), gradient: null }];
+    Object.entries(entry.weights).map(([name, { shape, data: base64 }]) => {
+      const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+      const data = Float64Array.from(new Float32Array(bytes.buffer));
+      const [rows, columns] = shape;
+      return [name, columns ? { rows, columns, data } : { value: data, gradient: null }];
     }),
   );
   return { ...entry, index, weights };
-}
-
-/**
- * Little-endian 32-bit floats in base64.
- * @param {string} text
- */
-function float32Array(text) {
-  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  return new Float32Array(bytes.buffer);
 }
 
 /** @returns {WhatIf} nothing changed */
@@ -89,8 +80,8 @@ function follow(network, digits, whatIf = asTrained(), withGradient = true) {
   const tape = new Tape(withGradient);
   const gates = Object.fromEntries(Object.keys(cell.gates).map((name) => [name, []]));
   const gate = (name, vector) => {
-    const seen =
-      name in whatIf.clamp ? tape.constant(vector.value.map(() => whatIf.clamp[name])) : vector;
+    const held = whatIf.clamp[name];
+    const seen = held === undefined ? vector : tape.constant(vector.value.map(() => held));
     gates[name].push(seen.value);
     return seen;
   };
@@ -108,12 +99,8 @@ function follow(network, digits, whatIf = asTrained(), withGradient = true) {
   for (const digit of digits) {
     if (whatIf.cut.size)
       state = Object.fromEntries(names.map((name) => [name, tape.times(state[name], kept)]));
-    state = cell.step(
-      network.weights,
-      tape.constant(encode(digit, network.inputSize)),
-      state,
-      operations,
-    );
+    const x = tape.constant(encode(digit, network.inputSize));
+    state = cell.step(network.weights, x, state, operations);
     steps.push(state);
     logits.push((cell.readOut ?? readHidden)(network.weights, state, operations));
   }
@@ -138,7 +125,7 @@ function follow(network, digits, whatIf = asTrained(), withGradient = true) {
   };
 }
 
-/** p(t) = W_ph h(t) + b_p, the read-out of every cell that brings none of its own. */
+/** p(t) = W_ph h(t) + b_p, (2) and (10): the read-out of every cell that brings none of its own. */
 const readHidden = (w, { hidden: h }, { dot, plus }) => plus(dot(w.W_ph, h), w.b_p);
 
 /**
@@ -154,11 +141,9 @@ function agrees(network) {
 }
 
 /**
- * How far apart two ways through a network are after each step: ||s(t) - s'(t)|| over its whole
- * state.
+ * How far apart two ways through a network are after each step: ||s(t) - s'(t)||, s all states.
  * @param {Trace} one
  * @param {Trace} other
- * @returns {number[]}
  */
 function distances(one, other) {
   return one.digits.map((_, t) => {
@@ -171,15 +156,9 @@ function distances(one, other) {
   });
 }
 
-/**
- * A digit as the network reads it.
- * @param {number} digit
- * @param {number} inputSize
- */
-function encode(digit, inputSize) {
-  if (inputSize === 1) return [digit];
-  return Array.from({ length: inputSize }, (_, k) => (k === digit ? 1 : 0));
-}
+/** A digit as the network reads it. @param {number} digit @param {number} inputSize */
+const encode = (digit, inputSize) =>
+  inputSize === 1 ? [digit] : Array.from({ length: inputSize }, (_, k) => (k === digit ? 1 : 0));
 
 /** @param {ArrayLike<number>} values */
 const norm = (values) =>

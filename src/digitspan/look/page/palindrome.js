@@ -13,14 +13,11 @@ function readDigits(text) {
   if (line === "")
     return refuse("The line is empty: type one or more digits, or press “another”.");
   const characters = [...line.slice(0, 100_000)];
-  const other = characters.find(
-    (character) => character < "0" || character > "9" || character.length > 1,
-  );
-  if (other !== undefined) {
+  const other = characters.find((character) => !/^[0-9]$/.test(character));
+  if (other !== undefined)
     return refuse(
       `Only the digits 0 to 9 can be read, and there is “${other}”; take it out and go on.`,
     );
-  }
   if (line.length > MOST_DIGITS) {
     const got = line.length.toLocaleString("en");
     return refuse(

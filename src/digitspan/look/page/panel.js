@@ -25,21 +25,13 @@
 /** @type {any[]} */
 const PANELS = [];
 
-/**
- * A panel's section with its title, its question and its text.
- * @param {Panel} panel
- */
+/** A panel's section with its title, its question and its text. @param {Panel} panel */
 function frame(panel) {
   const question = panel.question ? [make("span", { class: "question" }, panel.question)] : [];
   return make(
     "section",
     { class: "panel", id: panel.id, "aria-labelledby": `${panel.id}-title` },
-    make(
-      "div",
-      { class: "head" },
-      make("h2", { id: `${panel.id}-title` }, panel.title),
-      ...question,
-    ),
+    make("div", { class: "head" }, make("h2", { id: `${panel.id}-title` }, panel.title), ...question),
     make("p", { class: "look" }, panel.text),
   );
 }
@@ -53,14 +45,10 @@ function frame(panel) {
  */
 function sideBySide(section, slots, build) {
   const parts = slots.map(build);
-  const columns = slots.map((slot, k) =>
-    make(
-      "div",
-      { class: `column ${slot.letter}` },
-      make("h3", {}, swatch(slot), slot.title),
-      ...parts[k].children,
-    ),
-  );
+  const columns = slots.map((slot, k) => {
+    const head = make("h3", {}, swatch(slot), slot.title);
+    return make("div", { class: `column ${slot.letter}` }, head, ...parts[k].children);
+  });
   section.append(make("div", { class: `columns columns-${slots.length}` }, ...columns));
   return parts;
 }
@@ -106,16 +94,37 @@ function stepsHost(app, kind = "chart") {
   return host;
 }
 
-/** A line of controls. @param {...(Node | string)} children */
-const controlLine = (...children) => make("p", { class: "controls" }, ...children);
+/**
+ * A chart that both networks share, what its lines are, and a finding on each of them.
+ * @param {HTMLElement} section
+ * @param {App} app
+ * @param {string} caption what is drawn; the legend follows it
+ * @param {string[]} states as `legend` takes them
+ */
+function buildComparison(section, app, caption, states) {
+  const host = stepsHost(app);
+  const finding = make("div", { class: "finding" });
+  const legendLine = make("figcaption", {}, caption, legend(app.slots, states));
+  section.append(make("figure", {}, host, legendLine, finding));
+  return { host, finding };
+}
 
 /**
- * Findings, a paragraph each, below a picture.
- * @param {HTMLElement} host
- * @param {string[]} findings
+ * Draw a comparison on a logarithmic axis, with a finding a network, which are its description too.
+ * @param {ReturnType<typeof buildComparison>} part
+ * @param {App} app
+ * @param {(slot: Slot) => string} find
+ * @param {any} chart
  */
-const showFindings = (host, findings) =>
-  host.replaceChildren(...findings.map((text) => make("p", {}, text)));
+function drawComparison({ host, finding }, app, find, chart) {
+  const findings = app.slots.map((slot) => `${slot.title}: ${find(slot)}.`);
+  finding.replaceChildren(...findings.map((text) => make("p", {}, text)));
+  const description = `${chart.description}, logarithmic. ${findings.join(" ")}`;
+  drawChart(host, app, { ...chart, log: true, description });
+}
+
+/** A line of controls. @param {...(Node | string)} children */
+const controlLine = (...children) => make("p", { class: "controls" }, ...children);
 
 /** The colours of a map from -most to most. @param {number} most */
 function scaleLegend(most) {

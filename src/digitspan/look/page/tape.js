@@ -22,11 +22,7 @@ class Tape {
     this.notes = [];
   }
 
-  /**
-   * A vector without a gradient.
-   * @param {ArrayLike<number>} values
-   * @returns {Vector}
-   */
+  /** A vector without a gradient. @param {ArrayLike<number>} values @returns {Vector} */
   constant(values) {
     return { value: Float64Array.from(values), gradient: null };
   }
@@ -44,25 +40,13 @@ class Tape {
     return { value, gradient };
   }
 
-  /**
-   * W x
-   * @param {Matrix} W
-   * @param {Vector} x
-   */
-  dot = (W, x) => {
-    const { rows, data } = W;
-    const value = product(rows, data, x.value);
-    return this.result(value, (gradient) => {
-      const into = x.gradient;
-      if (!into) return;
-      addRows(into, gradient, data);
+  /** W x @param {Matrix} W @param {Vector} x */
+  dot = ({ rows, data }, x) =>
+    this.result(product(rows, data, x.value), (gradient) => {
+      if (x.gradient) addRows(x.gradient, gradient, data);
     });
-  };
 
-  /**
-   * a + b + ...
-   * @param {...Vector} parts
-   */
+  /** a + b + ... @param {...Vector} parts */
   plus = (...parts) => {
     const value = Float64Array.from(parts[0].value);
     for (const part of parts.slice(1)) addTo(value, part.value);
@@ -71,11 +55,7 @@ class Tape {
     });
   };
 
-  /**
-   * a * b, element by element
-   * @param {Vector} a
-   * @param {Vector} b
-   */
+  /** a * b, element by element @param {Vector} a @param {Vector} b */
   times = (a, b) =>
     this.result(
       a.value.map((x, k) => x * b.value[k]),
@@ -134,11 +114,7 @@ class Tape {
     });
   }
 
-  /**
-   * L = -log softmax(p)_target, equation (3)
-   * @param {Vector} p
-   * @param {number} target
-   */
+  /** L = -log softmax(p)_target, equation (3) @param {Vector} p @param {number} target */
   crossEntropy = (p, target) => {
     const probabilities = softmax(p.value);
     return this.result(Float64Array.of(-Math.log(probabilities[target])), ([gradient]) => {
@@ -237,11 +213,7 @@ function addProduct(sum, a, b) {
   for (let k = 0; k < sum.length; k++) sum[k] += a[k] * b[k];
 }
 
-/**
- * y-hat = softmax(p), equation (11)
- * @param {Float64Array} p
- * @returns {Float64Array}
- */
+/** y-hat = softmax(p), equation (11) @param {Float64Array} p @returns {Float64Array} */
 function softmax(p) {
   const largest = Math.max(...p);
   const odds = p.map((x) => Math.exp(x - largest));

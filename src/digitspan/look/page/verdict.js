@@ -27,12 +27,8 @@ function buildVerdicts(app) {
     if (network.why) remark("Why it was not solved. ", network.why);
     return { card, said, sentence, bars, after };
   });
-  const element = make(
-    "div",
-    { class: `columns columns-${app.slots.length}`, id: "verdicts" },
-    ...cards.map(({ card }) => card),
-  );
-  return { element, cards };
+  const look = { class: `columns columns-${app.slots.length}`, id: "verdicts" };
+  return { element: make("div", look, ...cards.map(({ card }) => card)), cards };
 }
 
 /**
@@ -54,10 +50,9 @@ function drawVerdicts({ cards }, app) {
       bar.classList.toggle("target", digit === trace.target);
     });
     const first = trace.predictions[app.step];
-    after.textContent = `after step ${app.step + 1}: ${first < 0 ? "no numbers" : `${first}, ${percent(row[first])}`}`;
-    bars.setAttribute(
-      "aria-label",
-      `After step ${app.step + 1}: ${Array.from(row, (p, digit) => `${digit} ${percent(p)}`).join(", ")}`,
-    );
+    const step = app.step + 1;
+    after.textContent = `after step ${step}: ${first < 0 ? "no numbers" : `${first}, ${percent(row[first])}`}`;
+    const all = Array.from(row, (p, digit) => `${digit} ${percent(p)}`);
+    bars.setAttribute("aria-label", `After step ${step}: ${all.join(", ")}`);
   });
 }

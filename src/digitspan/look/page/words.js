@@ -30,10 +30,7 @@ function percent(share) {
 /** A prediction; that of a network that diverged is none. @param {number} digit */
 const sayDigit = (digit) => (digit < 0 ? "–" : String(digit));
 
-/**
- * What the digits are.
- * @param {number[]} digits
- */
+/** What the digits are. @param {number[]} digits */
 function describeDigits(digits) {
   const { length } = digits;
   const count = `${length} ${length === 1 ? "digit" : "digits"}`;
@@ -46,10 +43,7 @@ function describeDigits(digits) {
   return `${count}, not the beginning of a palindrome. The network is asked for the first one, ${digits[0]}, all the same.`;
 }
 
-/**
- * Where the first choice becomes right and where it is lost.
- * @param {Trace} trace
- */
+/** Where the first choice becomes right and where it is lost. @param {Trace} trace */
 function describePath({ predictions, target }) {
   const steps = predictions.length;
   const right = predictions.map((digit) => digit === target);
@@ -68,10 +62,7 @@ function describePath({ predictions, target }) {
   return `${target} becomes its first choice ${stretches.join("; ")}.`;
 }
 
-/**
- * The answer in a sentence.
- * @param {Trace} trace
- */
+/** The answer in a sentence. @param {Trace} trace */
 function describeAnswer(trace) {
   const said = trace.predictions.at(-1);
   const sure = percent(trace.probabilities.at(-1)[said]);
@@ -98,9 +89,9 @@ function describeGradient(norms) {
   const ratio = first / last;
   const change =
     ratio < 0.5
-      ? `${scientific(1 / ratio)} times smaller`
+      ? `${scientific(1 / ratio)} times smaller than`
       : ratio > 2
-        ? `${scientific(ratio)} times larger`
-        : "about as large";
-  return `at step 1 it is ${change} ${change === "about as large" ? "as" : "than"} at step ${steps} (${scientific(first)} against ${scientific(last)})`;
+        ? `${scientific(ratio)} times larger than`
+        : "about as large as";
+  return `at step 1 it is ${change} at step ${steps} (${scientific(first)} against ${scientific(last)})`;
 }

@@ -164,8 +164,7 @@ def _cause(error: BaseException, frames: traceback.StackSummary) -> str:
         in_loading and frames[-1].name in ("_deserialize", "_validate_device")
     ):
         return "cuda"
-    # torch's allocator raises a RuntimeError that names its source file, and nothing else.
-    if "alloc_cpu.cpp" in str(error) or getattr(error, "errno", None) == errno.ENOMEM:
+    if getattr(error, "errno", None) == errno.ENOMEM:
         return "memory"
     return ""
 

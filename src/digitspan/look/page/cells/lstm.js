@@ -1,4 +1,4 @@
-// The long short-term memory network of the exercise sheet, equations (4) to (10).
+// The long short-term memory network of the exercise sheet, equations (4) to (9).
 
 CELLS.lstm = {
   states: {
@@ -21,9 +21,5 @@ CELLS.lstm = {
     c = plus(times(g, i), times(c, f)); //                                         (8)
     h = times(tanh(c), o); //                                                      (9)
     return { hidden: h, cell: c };
-  },
-
-  readOut(w, { hidden: h }, { dot, plus }) {
-    return plus(dot(w.W_ph, h), w.b_p); //                                         (10)
   },
 };

@@ -1,4 +1,4 @@
-// The vanilla recurrent network of the exercise sheet, equations (1) and (2).
+// The vanilla recurrent network of the exercise sheet, equation (1).
 
 CELLS.rnn = {
   states: { hidden: { symbol: "h", equation: "(1)  h(t) = tanh(W_hx x(t) + W_hh h(t−1) + b_h)" } },
@@ -7,9 +7,5 @@ CELLS.rnn = {
   step(w, x, { hidden: h }, { dot, plus, tanh }) {
     h = tanh(plus(dot(w.W_hx, x), dot(w.W_hh, h), w.b_h)); //                   (1)
     return { hidden: h };
-  },
-
-  readOut(w, { hidden: h }, { dot, plus }) {
-    return plus(dot(w.W_ph, h), w.b_p); //                                      (2)
   },
 };

@@ -29,18 +29,13 @@ PANELS.push({
   },
 });
 
-/**
- * Ten bars a step, the digits read above and what became of the answer below.
- * @param {HTMLElement} host
- * @param {Slot} slot
- * @param {number} step
- */
+/** Ten bars a step, the digits read above and what became of the answer below. */
 function drawBars(host, slot, step) {
   const { trace } = slot;
-  const height = DIGIT_ROW + 10 * ROW + DIGIT_ROW + 14;
-  const { context: ink, width, canvas } = canvasIn(host, height);
-  const axis = timeAxis(width, trace.digits.length);
   const bottom = DIGIT_ROW + 10 * ROW;
+  const { context: ink, width, canvas } = canvasIn(host, bottom + DIGIT_ROW + 14);
+  const axis = timeAxis(width, trace.digits.length);
+  const target = DIGIT_ROW + trace.target * ROW;
   canvas.setAttribute(
     "aria-label",
     `Ten bars after each digit, ${slot.title}. ${describePath(trace)} ${describeAnswer(trace)}`,
@@ -49,7 +44,7 @@ function drawBars(host, slot, step) {
   ink.fillStyle = colour("cursor");
   ink.fillRect(axis.left(step), 0, Math.max(axis.column, 1.5), bottom + DIGIT_ROW);
   ink.fillStyle = colour("tint");
-  ink.fillRect(GUTTER, DIGIT_ROW + trace.target * ROW, width - GUTTER - MARGIN, ROW);
+  ink.fillRect(GUTTER, target, width - GUTTER - MARGIN, ROW);
   trace.probabilities.forEach((row, t) => {
     row.forEach((probability, digit) => {
       ink.fillStyle = colour(digit === trace.target ? slot.letter : "faint");
@@ -59,49 +54,26 @@ function drawBars(host, slot, step) {
   });
   ink.strokeStyle = colour("ink");
   ink.lineWidth = 1;
-  ink.strokeRect(
-    GUTTER - 0.5,
-    DIGIT_ROW + trace.target * ROW - 0.5,
-    width - GUTTER - MARGIN + 1,
-    ROW + 1,
-  );
+  ink.strokeRect(GUTTER - 0.5, target - 0.5, width - GUTTER - MARGIN + 1, ROW + 1);
   writeBarLabels(ink, trace, axis, step, bottom);
 }
 
 /** The digits read, the ten names, and the first choice after each step. */
 function writeBarLabels(ink, trace, axis, step, bottom) {
-  const write = (text, x, y, { bold = false, shade = "muted", align = "center" } = {}) => {
-    ink.font = `${bold ? 700 : 400} 12px ${colour("figures")}`;
-    ink.fillStyle = colour(shade);
-    ink.textAlign = align;
-    ink.fillText(text, x, y);
-  };
-  write("read", GUTTER - 8, 17, { align: "right" });
-  write("says", GUTTER - 8, bottom + 17, { align: "right" });
-  for (let digit = 0; digit < 10; digit++) {
-    const isTarget = digit === trace.target;
-    write(String(digit), GUTTER - 8, DIGIT_ROW + digit * ROW + 11.5, {
-      align: "right",
-      bold: isTarget,
-      shade: isTarget ? "ink" : "muted",
-    });
-  }
+  const write = (text, x, y, bold = false, align = "center") =>
+    writeText(ink, text, x, y, { bold, shade: bold ? "ink" : "muted", align });
+  write("read", GUTTER - 8, 17, false, "right");
+  write("says", GUTTER - 8, bottom + 17, false, "right");
+  for (let digit = 0; digit < 10; digit++)
+    write(digit, GUTTER - 8, DIGIT_ROW + digit * ROW + 11.5, digit === trace.target, "right");
   const room = axis.column >= 8;
   trace.digits.forEach((digit, t) => {
     const isNow = t === step;
     const isLast = t === trace.digits.length - 1;
     const right = trace.predictions[t] === trace.target;
-    if (room || isNow || t === 0)
-      write(String(digit), axis.middle(t), 17, {
-        bold: isNow || t === 0,
-        shade: isNow || t === 0 ? "ink" : "muted",
-      });
-    if (room || isNow || isLast) {
-      write(sayDigit(trace.predictions[t]), axis.middle(t), bottom + 17, {
-        bold: right,
-        shade: right ? "ink" : "muted",
-      });
-    }
+    if (room || isNow || t === 0) write(digit, axis.middle(t), 17, isNow || t === 0);
+    if (room || isNow || isLast)
+      write(sayDigit(trace.predictions[t]), axis.middle(t), bottom + 17, right);
     if (!right) return;
     // A bar below the answers as long as they are right: it ends where the answer is lost.
     ink.fillStyle = colour("ink");

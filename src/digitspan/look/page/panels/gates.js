@@ -12,21 +12,14 @@ PANELS.push({
     ten of them; dashed: the unit you follow. Hold a gate at 0 or 1 and look at the answer.`,
 
   build(section, app) {
-    const gated = app.slots.filter(
-      (slot) => Object.keys(CELLS[slot.network.cell].gates).length > 0,
-    );
-    const without = app.slots.filter((slot) => !gated.includes(slot));
+    const gatesOf = (slot) => Object.entries(CELLS[slot.network.cell].gates);
+    const gated = app.slots.filter((slot) => gatesOf(slot).length > 0);
     this.parts = sideBySide(section, gated, (slot) => {
-      const charts = Object.entries(CELLS[slot.network.cell].gates).map(([name, gate]) =>
-        buildGate(app, slot, name, gate),
-      );
-      return {
-        slot,
-        charts,
-        children: [make("div", { class: "gates" }, ...charts.map(({ figure }) => figure))],
-      };
+      const charts = gatesOf(slot).map(([name, gate]) => buildGate(app, slot, name, gate));
+      const figures = make("div", { class: "gates" }, ...charts.map(({ figure }) => figure));
+      return { slot, charts, children: [figures] };
     });
-    for (const slot of without) {
+    for (const slot of app.slots.filter((slot) => !gated.includes(slot))) {
       const text = `${slot.title}: it has no gates. Every step writes its whole state anew.`;
       section.append(make("p", { class: "finding" }, text));
     }
@@ -82,9 +75,7 @@ function drawGate(host, app, slot, name, gate) {
   const share = (values, part) => values[Math.round(part * (values.length - 1))];
   const means = steps.map((values) => values.reduce((sum, x) => sum + x, 0) / values.length);
   const now = means[app.step];
-  drawChart(host, {
-    digits: app.digits,
-    step: app.step,
+  drawChart(host, app, {
     height: 92,
     range: [gate.least, 1],
     lines: [

@@ -17,20 +17,10 @@ PANELS.push({
       onchange: () => app.show({ relative: relative.checked }),
     });
     relative.checked = app.relative;
-    this.host = stepsHost(app);
-    this.finding = make("div", { class: "finding" });
-    section.append(
-      controlLine(
-        make("label", {}, relative, " relative to the last step: all curves begin at 1 on the right"),
-      ),
-      make(
-        "figure",
-        {},
-        this.host,
-        make("figcaption", {}, "‖∂L/∂s(t)‖ for the states s: ", legend(app.slots, statesOf(app.slots))),
-        this.finding,
-      ),
-    );
+    const text = " relative to the last step: all curves begin at 1 on the right";
+    section.append(controlLine(make("label", {}, relative, text)));
+    const caption = "‖∂L/∂s(t)‖ for the states s: ";
+    this.chart = buildComparison(section, app, caption, statesOf(app.slots));
   },
 
   draw(app) {
@@ -43,18 +33,9 @@ PANELS.push({
         lines.push({ values, look: lookOf(slot, name), label });
       }
     }
-    const findings = app.slots.map(
-      (slot) => `${slot.title}: ${describeGradient(slot.trace.gradientNorms.hidden)}.`,
-    );
-    showFindings(this.finding, findings);
-    drawChart(this.host, {
-      digits: app.digits,
-      step: app.step,
-      lines,
-      height: 250,
-      log: true,
-      description: `Norm of the gradient of the loss at each step, logarithmic. ${findings.join(" ")}`,
-    });
+    const find = (slot) => describeGradient(slot.trace.gradientNorms.hidden);
+    const description = "Norm of the gradient of the loss at each step";
+    drawComparison(this.chart, app, find, { lines, height: 250, description });
   },
 });
 

@@ -16,61 +16,40 @@ PANELS.push({
       id: "other",
       onchange: () => app.change({ other: Number(this.choice.value) }),
     });
-    this.host = stepsHost(app);
-    this.finding = make("div", { class: "finding" });
     this.from = make("span");
-    section.append(
-      controlLine(
-        make("label", { for: "other" }, "Change the first digit from ", this.from, " to"),
-        " ",
-        this.choice,
-      ),
-      make(
-        "figure",
-        {},
-        this.host,
-        make(
-          "figcaption",
-          {},
-          "distance after step t, of the distance after step 1: ",
-          legend(app.slots, []),
-        ),
-        this.finding,
-      ),
-    );
+    const label = make("label", { for: "other" }, "Change the first digit from ", this.from, " to");
+    section.append(controlLine(label, " ", this.choice));
+    const caption = "distance after step t, of the distance after step 1: ";
+    this.chart = buildComparison(section, app, caption, []);
   },
 
   draw(app) {
     const first = app.digits[0];
     if (this.from.textContent !== String(first)) {
       this.from.textContent = String(first);
-      const options = Array.from({ length: 10 }, (_, digit) => digit).filter(
-        (digit) => digit !== first,
-      );
+      const others = [...Array(10).keys()].filter((digit) => digit !== first);
       this.choice.replaceChildren(
-        ...options.map((digit) => make("option", { value: digit }, String(digit))),
+        ...others.map((digit) => make("option", { value: digit }, String(digit))),
       );
     }
     this.choice.value = String(app.other);
 
     const lines = app.slots.map((slot) => ({
-      values: slot.distances.map((x) => x / slot.distances[0]),
+      values: sharesLeft(slot),
       look: slot.letter,
       label: slot.title,
     }));
-    const findings = app.slots.map((slot) => describeMemory(slot, app.other));
-    showFindings(this.finding, findings);
-    drawChart(this.host, {
-      digits: app.digits,
-      step: app.step,
+    drawComparison(this.chart, app, (slot) => describeMemory(slot, app.other), {
       lines,
       height: 190,
-      log: true,
       reference: { value: NOTHING, label: "1 % left" },
-      description: `How much of the difference of the first digit is left in the state, logarithmic. ${findings.join(" ")}`,
+      description: "How much of the difference of the first digit is left in the state",
     });
   },
 });
+
+/** The distance after each step, of the distance after step 1. @param {Slot} slot */
+const sharesLeft = ({ distances }) => distances.map((x) => x / distances[0]);
 
 /**
  * From which step on nothing of the first digit is left, and whether the answer goes with it.
@@ -78,24 +57,24 @@ PANELS.push({
  * @param {number} other
  */
 function describeMemory(slot, other) {
-  const shares = slot.distances.map((x) => x / slot.distances[0]);
-  if (shares.some(Number.isNaN))
-    return `${slot.title}: its states cannot be told apart by numbers.`;
+  const shares = sharesLeft(slot);
+  if (shares.some(Number.isNaN)) return "its states cannot be told apart by numbers";
   const lastLeft = shares.findLastIndex((share) => share >= NOTHING);
   const steps = shares.length;
+  const last = shares[steps - 1];
   const left =
     lastLeft < steps - 1
       ? `from step ${lastLeft + 2} on, less than 1 % of the difference is left`
-      : shares[steps - 1] > 1.5
-        ? `after step ${steps}, the difference is ${scientific(shares[steps - 1])} times as large as after step 1`
-        : `after step ${steps}, ${percent(shares[steps - 1])} of the difference is left`;
-  const said = slot.changed.predictions[steps - 1];
-  const before = slot.trace.predictions[steps - 1];
+      : last > 1.5
+        ? `after step ${steps}, the difference is ${scientific(last)} times as large as after step 1`
+        : `after step ${steps}, ${percent(last)} of the difference is left`;
+  const said = slot.changed.predictions.at(-1);
+  const before = slot.trace.predictions.at(-1);
   const answer =
     said === before
       ? `asked again, it says ${said} as before: the answer does not depend on the first digit`
       : said === other
         ? `asked again, it says ${said}: the answer follows the first digit`
         : `asked again, it says ${said} in place of ${before}, and the first digit was ${other}`;
-  return `${slot.title}: ${left}; ${answer}.`;
+  return `${left}; ${answer}`;
 }

@@ -14,28 +14,14 @@ PANELS.push({
       "‖∂L/∂h(t)‖",
       "distance after another first digit",
     ]);
-    const head = make(
-      "tr",
-      {},
-      ...["step", "digit", ...heads].map((text) => make("th", { scope: "col" }, text)),
-    );
-    const table = make(
-      "table",
-      {},
-      make("caption", { class: "hidden" }, "Every step in numbers"),
-      make("thead", {}, head),
-      this.body,
-    );
-    this.details = make(
-      "details",
-      { ontoggle: () => this.draw(app) },
-      make("summary", {}, "Show the table"),
-      make(
-        "div",
-        { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of numbers" },
-        table,
-      ),
-    );
+    const columns = ["step", "digit", ...heads].map((text) => make("th", { scope: "col" }, text));
+    const caption = make("caption", { class: "hidden" }, "Every step in numbers");
+    const head = make("thead", {}, make("tr", {}, ...columns));
+    const attributes = { class: "scroll", tabindex: 0, role: "region" };
+    const scroll = make("div", { ...attributes, "aria-label": "Table of numbers" });
+    scroll.append(make("table", {}, caption, head, this.body));
+    const summary = make("summary", {}, "Show the table");
+    this.details = make("details", { ontoggle: () => this.draw(app) }, summary, scroll);
     section.append(this.details);
   },
 
@@ -48,12 +34,8 @@ PANELS.push({
         scientific(slot.trace.gradientNorms.hidden[t]),
         scientific(slot.distances[t]),
       ]);
-      return make(
-        "tr",
-        {},
-        make("th", { scope: "row" }, String(t + 1)),
-        ...[String(digit), ...cells].map((text) => make("td", {}, text)),
-      );
+      const step = make("th", { scope: "row" }, String(t + 1));
+      return make("tr", {}, step, ...[digit, ...cells].map((text) => make("td", {}, String(text))));
     });
     this.body.replaceChildren(...rows);
   },

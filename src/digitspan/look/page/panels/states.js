@@ -34,9 +34,8 @@ PANELS.push({
       part.unit.max = String(slot.network.hiddenSize);
       if (document.activeElement !== part.unit) part.unit.value = String(slot.unit + 1);
       const isCut = slot.whatIf.cut.has(slot.unit);
-      part.cut.textContent = isCut
-        ? `Join unit ${slot.unit + 1} again`
-        : `Cut unit ${slot.unit + 1}`;
+      const unit = `unit ${slot.unit + 1}`;
+      part.cut.textContent = isCut ? `Join ${unit} again` : `Cut ${unit}`;
       part.cut.setAttribute("aria-pressed", String(isCut));
       drawMaps(part, app, slot, order);
       drawUnit(part, app, slot);
@@ -58,29 +57,22 @@ function buildUnits(app, slot, k) {
     },
     onblur: () => (unit.value = String(slot.unit + 1)),
   });
-  const cut = make("button", {
-    type: "button",
-    id: `cut-${slot.letter}`,
-    onclick: () => app.toggleCut(k),
-  });
+  const cut = button({ id: `cut-${slot.letter}`, onclick: () => app.toggleCut(k) });
   const reading = make("p", { class: "finding reading" });
   const maps = make("div");
+  for (const _ of Object.keys(CELLS[slot.network.cell].states))
+    maps.append(make("div", { class: "canvas" }, make("p", { class: "equation" })));
   const followed = stepsHost(app);
   const label = make("label", { for: unit.id }, "Follow unit");
   const children = [maps, controlLine(label, " ", unit, " ", cut), followed, reading];
   const part = { unit, cut, maps, followed, reading, order: [], children };
   pickable(maps, (x, y, width) => {
+    const top = y + maps.offsetTop;
     const host = [...maps.children].find(
-      (child) =>
-        y >= child.offsetTop - maps.offsetTop &&
-        y < child.offsetTop - maps.offsetTop + child.offsetHeight,
+      ({ offsetTop, offsetHeight }) => top >= offsetTop && top < offsetTop + offsetHeight,
     );
     if (!host) return;
-    const inside =
-      y -
-      (host.offsetTop - maps.offsetTop) -
-      host.querySelector("canvas").offsetTop +
-      host.offsetTop;
+    const inside = top - host.querySelector("canvas").offsetTop;
     const row = Math.floor((inside / MAP_HEIGHT) * part.order.length);
     if (row >= 0 && row < part.order.length) app.follow(k, part.order[row]);
     app.pick(timeAxis(width, app.digits.length).at(x));
@@ -114,10 +106,6 @@ function sortedUnits(slot, by) {
 function drawMaps(part, app, slot, order) {
   const cell = CELLS[slot.network.cell];
   const names = Object.keys(cell.states);
-  while (part.maps.children.length < names.length) {
-    part.maps.append(make("div", { class: "canvas" }, make("p", { class: "equation" })));
-  }
-  while (part.maps.children.length > names.length) part.maps.lastChild.remove();
   names.forEach((name, at) => {
     const host = part.maps.children[at];
     const steps = slot.trace.states[name];
@@ -158,28 +146,21 @@ function markUnit(ink, row, rows, width, slot) {
     ink.lineTo(base, y + 5);
     ink.fill();
   }
-  ink.font = `12px ${colour("figures")}`;
-  ink.textAlign = "right";
-  ink.fillText(String(slot.unit + 1), GUTTER - 12, Math.max(10, Math.min(MAP_HEIGHT, y + 4)));
+  const at = Math.max(10, Math.min(MAP_HEIGHT, y + 4));
+  writeText(ink, slot.unit + 1, GUTTER - 12, at, { shade: "ink", align: "right" });
 }
 
 /** The digits below a map, and a frame around the step in hand. */
 function writeMapLabels(ink, app, axis) {
   ink.strokeStyle = colour("ink");
   ink.lineWidth = 1.5;
-  ink.strokeRect(
-    axis.left(app.step) + 0.75,
-    0.75,
-    Math.max(axis.column - 1.5, 1),
-    MAP_HEIGHT - 1.5,
-  );
-  ink.textAlign = "center";
+  const width = Math.max(axis.column - 1.5, 1);
+  ink.strokeRect(axis.left(app.step) + 0.75, 0.75, width, MAP_HEIGHT - 1.5);
   app.digits.forEach((digit, t) => {
     const isNow = t === app.step;
     if (axis.column < 8 && !isNow && t !== 0) return;
-    ink.font = `${isNow ? 700 : 400} 12px ${colour("figures")}`;
-    ink.fillStyle = colour(isNow ? "ink" : "muted");
-    ink.fillText(String(digit), axis.middle(t), MAP_HEIGHT + 15);
+    const look = { bold: isNow, shade: isNow ? "ink" : "muted" };
+    writeText(ink, digit, axis.middle(t), MAP_HEIGHT + 15, look);
   });
 }
 
@@ -196,9 +177,7 @@ function drawUnit(part, app, slot) {
     ? ` Cut: ${[...slot.whatIf.cut].map((unit) => unit + 1).join(", ")}.`
     : "";
   part.reading.textContent = `Unit ${slot.unit + 1} after step ${app.step + 1}: ${values.join(", ")}.${cut}`;
-  drawChart(part.followed, {
-    digits: app.digits,
-    step: app.step,
+  drawChart(part.followed, app, {
     height: 84,
     range: [-most, most],
     lines: names.map((name) => ({ values: of(name), look: lookOf(slot, name) })),

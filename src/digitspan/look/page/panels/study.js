@@ -16,26 +16,17 @@ PANELS.push({
       this.buttons,
     );
     for (const { network, series } of networksOnPage(app)) {
-      const button = make("button", {
-        type: "button",
-        "data-network": network.index,
-        onclick: () => app.load(network.index),
-      });
-      button.append(
-        `${series.title} T = ${network.length}${network.solved ? "" : ", not solved"}`,
-      );
-      this.buttons.append(button);
+      const text = `${series.title} T = ${network.length}${network.solved ? "" : ", not solved"}`;
+      const load = { "data-network": network.index, onclick: () => app.load(network.index) };
+      this.buttons.append(button(load, text));
     }
   },
 
   draw(app) {
     const { study } = app.data;
-    for (const button of this.buttons.children) {
-      const index = Number(button.getAttribute("data-network"));
-      button.setAttribute(
-        "aria-pressed",
-        String(app.slots.some((slot) => slot.network.index === index)),
-      );
+    for (const load of this.buttons.children) {
+      const isOnShow = isShown(app, Number(load.getAttribute("data-network")));
+      load.setAttribute("aria-pressed", String(isOnShow));
     }
     const width = widthOf(this.host);
     const [top, bottom] = [12, 232];
@@ -51,17 +42,12 @@ PANELS.push({
       role: "group",
       "aria-label": describeStudy(study, lengths),
     });
-    for (const share of [0, 0.5, 1]) {
-      drawTick(picture, y(share), `${100 * share} %`, width);
-    }
+    for (const share of [0, 0.5, 1]) drawTick(picture, y(share), `${100 * share} %`, width);
     drawReference(picture, { value: study.chance, label: "guessing" }, { place: y }, width, true);
-    for (const length of lengths)
-      picture.append(
-        draw("text", { x: x(length), y: bottom + 18, class: "step" }, String(length)),
-      );
-    picture.append(
-      draw("text", { x: x(lengths.at(-1)), y: bottom + 34, class: "step" }, "length T"),
-    );
+    const label = (length, below, text) =>
+      picture.append(draw("text", { x: x(length), y: bottom + below, class: "step" }, String(text)));
+    for (const length of lengths) label(length, 18, length);
+    label(lengths.at(-1), 34, "length T");
     study.series.forEach((series, k) => drawSeries(picture, series, "ab"[k % 2], x, y, app));
     drawTitles(picture, study.series, x, y);
     this.host.replaceChildren(picture);
@@ -75,24 +61,21 @@ function drawSeries(picture, series, letter, x, y, app) {
   for (const run of series.runs) {
     picture.append(marks(letter, [[x(run.length), y(run.accuracy)]]));
     if (run.network === null) continue;
-    const isShown = app.slots.some((slot) => slot.network.index === run.network);
-    const load = () => app.load(run.network);
-    picture.append(
-      draw(
-        "circle",
-        {
-          cx: x(run.length),
-          cy: y(run.accuracy),
-          r: 10,
-          class: isShown ? "ring shown" : "ring",
-          "data-load": run.network,
-          onclick: load,
-        },
-        draw("title", {}, `Load ${series.title}, T = ${run.length}`),
-      ),
-    );
+    const ring = {
+      cx: x(run.length),
+      cy: y(run.accuracy),
+      r: 10,
+      class: isShown(app, run.network) ? "ring shown" : "ring",
+      "data-load": run.network,
+      onclick: () => app.load(run.network),
+    };
+    const text = `Load ${series.title}, T = ${run.length}`;
+    picture.append(draw("circle", ring, draw("title", {}, text)));
   }
 }
+
+/** Whether a network of the page is on show. */
+const isShown = (app, index) => app.slots.some((slot) => slot.network.index === index);
 
 /** The cells' names at the right ends of their lines, moved apart where they would collide. */
 function drawTitles(picture, series, x, y) {
