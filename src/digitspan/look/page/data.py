@@ -69,7 +69,7 @@ def _network(run: SavedRun, why: str) -> dict[str, Any]:
                 "shape": list(values.shape),
                 "data": base64.b64encode(values.astype("<f4").tobytes()).decode(),
             }
-            for name, values in safetensors.numpy.load(run.weights).items()
+            for name, values in sorted(safetensors.numpy.load(run.weights).items())
         },
     }
 
