@@ -26,7 +26,7 @@ from digitspan.figures.info import (
     span_by_rate_info,
     steps_to_solve_info,
 )
-from digitspan.figures.palette import STYLE, add_caption, draw_level, look, save
+from digitspan.figures.palette import STYLE, add_caption, draw_level, save, style_of
 from digitspan.study.span import Span, fitted_share
 from digitspan.study.summary import Summary
 
@@ -44,7 +44,7 @@ def draw_by_length(info: ByLength) -> Figure:
     figure, axes = _figure(len(info.panels), info.caption)
     for (name, cells), ax in zip(info.panels, axes, strict=True):
         for index, series in enumerate(cells):
-            style = look(series.place)
+            style = style_of(series.place)
             ax.plot(
                 *_dots(series, index, len(cells)), style["marker"], color=style["color"],
                 alpha=0.45, markersize=3.5, markeredgewidth=0,
@@ -68,7 +68,7 @@ def draw_solved_share(info: SolvedShare) -> Figure:
     figure, axes = _figure(len(info.panels), info.caption)
     for (name, shares), ax in zip(info.panels, axes, strict=True):
         for index, share in enumerate(shares):
-            style = look(share.place)
+            style = style_of(share.place)
             x = np.array([_spread(t, index, len(shares), 1)[0] for t in share.lengths])
             errors = [share.shares - share.low, share.high - share.shares]
             ax.errorbar(
@@ -92,7 +92,7 @@ def draw_span_by_rate(info: SpanByRate) -> Figure:
     figure, axes = _figure(len(info.panels), info.caption)
     for (name, cells), ax in zip(info.panels, axes, strict=True):
         for index, series in enumerate(cells):
-            style = look(series.place)
+            style = style_of(series.place)
             s50 = np.array([span.s50 for span in series.spans])
             low, high = np.array([_ends(span, series.reach) for span in series.spans]).T
             x = series.rates * (1 + 0.05 * (index - (len(cells) - 1) / 2))
@@ -117,7 +117,7 @@ def draw_optimizers(info: Curves) -> Figure:
     figure, axes = _figure(len(info.panels), info.caption)
     for (name, optimizers), ax in zip(info.panels, axes, strict=True):
         for index, (label, curves) in enumerate(optimizers):
-            style = look(index)
+            style = style_of(index)
             for seed, (steps, losses) in enumerate(curves):
                 ax.plot(
                     steps, losses, color=style["color"], linestyle=style["linestyle"],
@@ -228,7 +228,7 @@ def _mark_unsolved(ax: Axes, series: Series, budget: float) -> None:
     height = budget * (1.25 + 0.35 * series.place)
     for length, count in zip(series.lengths, series.unsolved, strict=True):
         if count:
-            colour = look(series.place)["color"]
+            colour = style_of(series.place)["color"]
             ax.plot([length], [height], "x", color=colour, markersize=5)
             ax.annotate(
                 str(count), (length, height), xytext=(4, -1), textcoords="offset points",
@@ -238,7 +238,7 @@ def _mark_unsolved(ax: Axes, series: Series, budget: float) -> None:
 
 def _mark_span(ax: Axes, share: Share) -> None:
     """S50 and its interval at the height of half the curve; an arrow where an end is open."""
-    style, span = look(share.place), share.span
+    style, span = style_of(share.place), share.span
     height = (1 - span.lapse) / 2 if span.method == "logistic" else 0.5
     low, high = _ends(span, (min(share.lengths), max(share.lengths)))
     ax.plot([low, high], [height] * 2, color=style["color"], lw=3, alpha=0.6)

@@ -26,8 +26,8 @@ __all__ = [
     "STYLE",
     "add_caption",
     "draw_level",
-    "look",
     "save",
+    "style_of",
 ]
 
 COLOURS = ("#c1440e", "#0b4f8a", "#2e7d32", "#6a1b9a", "#8a6d00", "#00838f")
@@ -55,7 +55,7 @@ STYLE: Any = {
 """Matplotlib's settings, for `matplotlib.rc_context`."""
 
 
-def look(place: int) -> dict[str, Any]:
+def style_of(place: int) -> dict[str, Any]:
     """Colour, marker and line of the cell at one place: the latter two tell it in grey."""
     return {
         "color": COLOURS[place % len(COLOURS)],

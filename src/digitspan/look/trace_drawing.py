@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from digitspan.figures.palette import COLOURS, GREY, STYLE, add_caption, draw_level, look
+from digitspan.figures.palette import COLOURS, GREY, STYLE, add_caption, draw_level, style_of
 from digitspan.statistics import MAX_BITS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def draw_gradient_flow(info: GradientFlow) -> Figure:
     places = _places(info.series)
     for series in info.series:
         ax = right if series.trained else left
-        style = look(places[series.cell])
+        style = style_of(places[series.cell])
         steps = np.arange(1, series.norms.shape[1] + 1)
         for norms in series.norms:
             ax.plot(steps, norms, color=style["color"], linewidth=0.6, alpha=0.45)
@@ -86,7 +86,7 @@ def draw_memory(info: Memory) -> Figure:
     ax = figure.subplots()
     places = _places(info.series)
     for series in info.series:
-        style = look(places[series.cell])
+        style = style_of(places[series.cell])
         if series.state != "hidden":
             style |= {"linestyle": ":", "markersize": 3}
         steps = np.arange(1, len(series.bits) + 1)

@@ -1,8 +1,8 @@
 """The sheet's equations, and every way to get them wrong that the checker knows, in NumPy.
 
-A `Cell` with its default fields is the sheet's: equations (1)-(2) or (4)-(10). Each other value
-of a field is one fault. The numbers of a cell stand in one vector, its *canonical* numbers, in
-the order of `CanonicalLayout`; the functions here compute many settings of that vector at once.
+A `CellVariant` with its default fields is the sheet's: equations (1)-(2) or (4)-(10). Each other
+value of a field is one fault. The numbers of a cell stand in one vector, its *canonical* numbers,
+in the order of `CanonicalLayout`; the functions here compute many settings of that vector at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GATES", "CanonicalArray", "CanonicalLayout", "Cell", "Numbers", "Sizes", "answers"]
+__all__ = [
+    "GATES",
+    "CanonicalArray",
+    "CanonicalLayout",
+    "CellVariant",
+    "NetworkSizes",
+    "Numbers",
+    "answers",
+]
 
 Numbers = NDArray[np.float64]
 
@@ -24,7 +32,7 @@ GATES = {"rnn": ("h",), "lstm": ("g", "i", "f", "o")}
 SHEET_ACTIVATIONS = {"rnn": ("tanh",), "lstm": ("tanh", "sigmoid", "sigmoid", "sigmoid")}
 
 
-class Sizes(NamedTuple):
+class NetworkSizes(NamedTuple):
     """The sizes of a network and of what it is fed."""
 
     batch: int
@@ -38,7 +46,7 @@ class Sizes(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class CellVariant:
     """A network's equations; the defaults are the sheet's."""
 
     kind: str
@@ -84,7 +92,7 @@ class Cell:
         return GATES[self.kind]
 
     @classmethod
-    def of_the_sheet(cls, kind: str) -> Cell:
+    def of_the_sheet(cls, kind: str) -> CellVariant:
         """Equations (1)-(2), or (4)-(10)."""
         return cls(kind, SHEET_ACTIVATIONS[kind])
 
@@ -114,7 +122,7 @@ class CanonicalLayout:
         sizes: the sizes.
     """
 
-    def __init__(self, cell: Cell, sizes: Sizes) -> None:
+    def __init__(self, cell: CellVariant, sizes: NetworkSizes) -> None:
         G, N, B = len(cell.gates), sizes.hidden, sizes.batch
         K, D = sizes.classes, sizes.inputs
         self.arrays: dict[str, CanonicalArray] = {}
@@ -135,7 +143,7 @@ class CanonicalLayout:
         self.size += self.arrays[name].size
 
     def _add_bias(self, name: str, form: str, gates: tuple[int, ...], B: int, units: int) -> None:
-        """Append a bias of one of the forms of `Cell.bias`."""
+        """Append a bias of one of the forms of `CellVariant.bias`."""
         rows = B if form in ("sample", "column") else 1
         columns = 1 if form in ("sample", "scalar") else units
         if form != "none":
@@ -159,7 +167,9 @@ class CanonicalLayout:
         return vector[:, self.slice(name)].reshape(len(vector), *self.arrays[name].shape)
 
 
-def answers(cell: Cell, layout: CanonicalLayout, vectors: Numbers, inputs: Numbers) -> Numbers:
+def answers(
+    cell: CellVariant, layout: CanonicalLayout, vectors: Numbers, inputs: Numbers
+) -> Numbers:
     """What a cell answers for the last step, shape (R, B, K).
 
     Args:
@@ -198,7 +208,7 @@ def answers(cell: Cell, layout: CanonicalLayout, vectors: Numbers, inputs: Numbe
 
 
 def _step(
-    cell: Cell, x: Numbers, from_h: Numbers, b: Numbers, h: Numbers, c: Numbers
+    cell: CellVariant, x: Numbers, from_h: Numbers, b: Numbers, h: Numbers, c: Numbers
 ) -> tuple[Numbers, Numbers]:
     """h(t) and c(t), shape (R, B, N) each."""
     if cell.kind == "rnn":

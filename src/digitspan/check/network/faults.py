@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from digitspan.check.network.equations import GATES, SHEET_ACTIVATIONS, Cell
+from digitspan.check.network.equations import GATES, SHEET_ACTIVATIONS, CellVariant
 
 __all__ = ["READ_OUT", "Fault", "bias_fault", "faults_of", "wrong_cells"]
 
@@ -100,7 +100,7 @@ def faults_of(kind: str) -> list[Fault]:
 
 def wrong_cells(
     kind: str, most: int = 3, given: tuple[Fault, ...] = ()
-) -> Iterator[tuple[Cell, list[Fault]]]:
+) -> Iterator[tuple[CellVariant, list[Fault]]]:
     """Cells with one fault, then with two, up to `most`, and the faults of each.
 
     Args:
@@ -108,7 +108,7 @@ def wrong_cells(
         most: how many faults, beside those given.
         given: faults that each of them has.
     """
-    sheet = Cell.of_the_sheet(kind)
+    sheet = CellVariant.of_the_sheet(kind)
     faults = faults_of(kind)
     for count in range(0 if given else 1, most + 1):
         for chosen in itertools.combinations(faults, count):

@@ -12,7 +12,7 @@ import numpy as np
 
 from digitspan.check.findings import Findings
 from digitspan.check.network.behaviour import Behaviour, measure
-from digitspan.check.network.equations import GATES, Cell, Numbers, Sizes
+from digitspan.check.network.equations import GATES, CellVariant, NetworkSizes, Numbers
 from digitspan.check.network.explain import (
     Verified,
     explain_behaviour,
@@ -98,7 +98,7 @@ def _identify(remote: RemoteNetwork, behaviour: Behaviour, kind: str) -> Verifie
     other = "lstm" if kind == "rnn" else "rnn"
     for name in (kind, other):
         for view in views:
-            for cell in _honest(Cell.of_the_sheet(name)):
+            for cell in _honest(CellVariant.of_the_sheet(name)):
                 roles = find_roles(view.network, cell)
                 if roles is not None:
                     return _verified(remote, view, roles, [], name)
@@ -206,7 +206,7 @@ def _network(
     inputs: Numbers,
 ) -> Network:
     """A network with its inputs as it may see them, shape (B, T, D)."""
-    sizes = Sizes(remote.plan.batch, remote.units, inputs.shape[2], remote.width)
+    sizes = NetworkSizes(remote.plan.batch, remote.units, inputs.shape[2], remote.width)
     return Network(ask, first, inputs, sizes, remote.tolerance, behaviour.centre)
 
 
@@ -263,7 +263,7 @@ def _encodings(remote: RemoteNetwork, digits: Digits) -> list[Numbers]:
     return [numbers, *([one_hot] if enough else []), numbers / 9, numbers / 10]
 
 
-def _honest(cell: Cell) -> list[Cell]:
+def _honest(cell: CellVariant) -> list[CellVariant]:
     """Cells that compute the same and hold more numbers: two biases, a learned first state."""
     learned = ["learned h"] if cell.kind == "rnn" else ["learned h", "learned both", "learned c"]
     learned += [f"{start} a sample" for start in learned]

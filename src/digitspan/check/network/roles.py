@@ -16,7 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digitspan.check.network.equations import CanonicalLayout, Cell, Numbers, Sizes, answers
+from digitspan.check.network.equations import (
+    CanonicalLayout,
+    CellVariant,
+    NetworkSizes,
+    Numbers,
+    answers,
+)
 
 __all__ = ["BASE", "NUDGE", "Fingerprints", "Network", "Roles", "find_roles", "fingerprints"]
 
@@ -60,7 +66,7 @@ class Network:
     first: Fingerprints
     inputs: Numbers
     """The digits as it may read them, encoded, shape (B, T, D)."""
-    sizes: Sizes
+    sizes: NetworkSizes
     tolerance: float
     """How far two equal answers may be apart, relative to the largest."""
     centre: Callable[[Numbers], Numbers]
@@ -80,14 +86,14 @@ class Network:
 class Roles(NamedTuple):
     """A cell that a network computes, and what each of the network's numbers is in it."""
 
-    cell: Cell
+    cell: CellVariant
     layout: CanonicalLayout
     of: np.ndarray[tuple[int], np.dtype[np.int64]]
     """The canonical number of each of the hand-in's numbers, shape (P,); -1: none, it is not
     used."""
 
 
-def find_roles(network: Network, cell: Cell, seed: int = 0) -> Roles | None:
+def find_roles(network: Network, cell: CellVariant, seed: int = 0) -> Roles | None:
     """The roles under which a network computes a cell; None where there are none.
 
     Args:
@@ -109,7 +115,11 @@ class _Search:
     """One search for roles: which canonical numbers each of the hand-in's may still be."""
 
     def __init__(
-        self, network: Network, cell: Cell, layout: CanonicalLayout, rng: np.random.Generator
+        self,
+        network: Network,
+        cell: CellVariant,
+        layout: CanonicalLayout,
+        rng: np.random.Generator,
     ) -> None:
         self.network = network
         self.cell = cell
