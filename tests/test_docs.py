@@ -131,14 +131,15 @@ def test_glossary_has_every_cell_and_which_initialisations_fit_it():
     )
     for name in CELLS:
         assert f"| `{name}` |" in cells, name
-    for line in initialisations.splitlines():
-        name, fits = (part.strip() for part in f"{line.strip('|')}||".split("|")[:2])
-        if name.strip("`") in set(INITIALISATIONS) - {"own"}:
-            fitting = [n for n, cell in CELLS.items() if name.strip("`") in cell.initialisations]
-            if fits.startswith("all"):
-                assert set(CELLS) - set(fitting) == {n for n in CELLS if f"not {n}" in fits}, name
-            else:
-                assert fits.split(", ") == fitting, name
+    listed = dict(re.findall(r"^\* `([\w-]+)` \(([^)]+)\):", initialisations, re.M))
+    assert set(listed) == set(INITIALISATIONS)
+    for name in set(INITIALISATIONS) - {"own"}:
+        fits = re.findall(r"[\w-]+", listed[name])
+        fitting = [n for n, cell in CELLS.items() if name in cell.initialisations]
+        if fits[0] == "all":
+            assert [n for n in CELLS if n not in fitting] == [n for n in CELLS if n in fits], name
+        else:
+            assert fits == fitting, name
 
 
 def test_the_cell_of_ones_own_is_shown_as_the_example_has_it():
@@ -146,6 +147,18 @@ def test_the_cell_of_ones_own_is_shown_as_the_example_has_it():
     for language, name in (("python", "leaky.py"), ("javascript", "leaky.js")):
         [block] = re.findall(rf"```{language}\n(.*?)```", page, re.S)
         assert block == (ROOT / "examples" / name).read_text(encoding="utf-8"), name
+
+
+def test_words_that_a_docstring_quotes_are_strings_of_the_code():
+    """So that a docstring names no key, level or answer that there is not."""
+    quoted, strings = {}, set()
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(text_of(path))
+        strings |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        for text in docstrings_of(tree):
+            for word in re.findall(r'"([a-z]+(?:[_-][a-z]+)*)"', text.partition(">>>")[0]):
+                quoted[word] = path.name
+    assert {word: file for word, file in quoted.items() if word not in strings} == {}
 
 
 def test_every_cell_names_initialisations_that_exist():
@@ -174,14 +187,19 @@ def test_links_and_pictures_of_a_page_are_there(page):
             assert not anchor or anchor in anchors(found), f"{target}#{anchor}"
 
 
+def docstrings_of(tree):
+    """The docstrings of a module and of all that is in it."""
+    nodes = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, nodes)]
+    return [text for text in found if text]
+
+
 def comments_of(path):
     """The comments and docstrings of a Python file."""
     source = text_of(path)
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
-    nodes = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    found = [ast.get_docstring(n) for n in ast.walk(ast.parse(source)) if isinstance(n, nodes)]
-    return "\n".join([*comments, *filter(None, found)])
+    return "\n".join([*comments, *docstrings_of(ast.parse(source))])
 
 
 def strings_of(path):

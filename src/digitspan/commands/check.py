@@ -114,7 +114,7 @@ def _print_reports(reports: list[Report]) -> None:
 
 
 class _Bar:
-    """How the check gets on, on standard error; a line a hand-in where that is no terminal.
+    """How the check gets on, on standard error; one line per hand-in where that is no terminal.
 
     Args:
         total: hand-ins.

@@ -62,7 +62,7 @@ class FlowSeries(NamedTuple):
     trained: bool
     """Whether these are trained networks; else they are untrained."""
     norms: np.ndarray
-    """||dL/dh(t)||, geometric mean over the palindromes, shape (S, T - 1): a row a network."""
+    """||dL/dh(t)||, geometric mean over the palindromes, shape (S, T - 1): one row per network."""
 
 
 class GradientFlow(NamedTuple):
@@ -71,7 +71,7 @@ class GradientFlow(NamedTuple):
     length: int
     """T of the palindromes."""
     series: tuple[FlowSeries, ...]
-    """Untrained and trained, a pair a cell."""
+    """Untrained and trained, one pair per cell."""
     caption: str
     """What the figure shows, in words."""
 

@@ -1,4 +1,4 @@
-"""What is asked of a network: the one registry of tasks (no torch)."""
+"""What is asked of a network: the one registry of tasks, which loads torch on use only."""
 
 from __future__ import annotations
 
