@@ -100,7 +100,7 @@ SPANS_WITHOUT_A_STORE = [
 )
 def test_no_span_is_typed_where_a_store_has_it(name, expected):
     typed = make.MARK.sub("", text_of(ROOT / name))
-    span = r"[\d.]+\s\[[^]]*\d\](?!\()|\bS50\s(?:=|of|is)\s(?:[<>]=\s)?[\d.]+"
+    span = r"[\d.]+\s\[[^]]*\d\](?!\()|\b(?:S50\s(?:=|of|is)|against)\s(?:[<>]=\s)?\d[\d.]*"
     assert re.findall(span, typed) == expected
 
 
