@@ -10,11 +10,13 @@ import re
 import tokenize
 from pathlib import Path
 
+import pypdf
 import pytest
 
 from digitspan import cli
 from digitspan.cells import CELLS, INITIALISATIONS
 from digitspan.runs.outcome import END_STATES
+from digitspan.study.config import PRESETS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "digitspan"
@@ -79,12 +81,27 @@ def test_a_folder_without_a_docstring_has_no_line_in_the_tree(tmp_path, monkeypa
         make.tree()
 
 
+SPANS_WITHOUT_A_STORE = [
+    "12.9 [9.8, 17.8]",
+    "12.5 [9.5, 16.2]",
+    "11.2 [9.7, 13.5]",
+    "13.8 [11.6, 17.1]",
+    "8.4 [7.2, 9.8]",
+    "8.4 [7.2, 9.8]",
+    "16.8 [14.5, 19.7]",
+    "11.9 [10.3, 13.7]",
+    "14.7 [12.5, 18.7]",
+]
+"""The spans of results/cells, the six cells under one protocol: not in docs/data."""
+
+
 @pytest.mark.parametrize(
-    ("name", "ends_at"), [("README.md", "\n# "), ("docs/results.md", "\n## Longer")]
+    ("name", "expected"), [("README.md", []), ("docs/results.md", SPANS_WITHOUT_A_STORE)]
 )
-def test_no_span_is_typed_where_a_store_has_it(name, ends_at):
-    typed = make.MARK.sub("", text_of(ROOT / name).partition(ends_at)[0])
-    assert re.findall(r"\d+ \[[^]]*\d\](?!\()", typed) == []
+def test_no_span_is_typed_where_a_store_has_it(name, expected):
+    typed = make.MARK.sub("", text_of(ROOT / name))
+    span = r"[\d.]+\s\[[^]]*\d\](?!\()|\b(?:S50\s(?:=|of|is)|against)\s(?:[<>]=\s)?\d[\d.]*"
+    assert re.findall(span, typed) == expected
 
 
 @every_page
@@ -114,14 +131,15 @@ def test_glossary_has_every_cell_and_which_initialisations_fit_it():
     )
     for name in CELLS:
         assert f"| `{name}` |" in cells, name
-    for line in initialisations.splitlines():
-        name, fits = (part.strip() for part in f"{line.strip('|')}||".split("|")[:2])
-        if name.strip("`") in set(INITIALISATIONS) - {"own"}:
-            fitting = [n for n, cell in CELLS.items() if name.strip("`") in cell.initialisations]
-            if fits.startswith("all"):
-                assert set(CELLS) - set(fitting) == {n for n in CELLS if f"not {n}" in fits}, name
-            else:
-                assert fits.split(", ") == fitting, name
+    listed = dict(re.findall(r"^\* `([\w-]+)` \(([^)]+)\):", initialisations, re.M))
+    assert set(listed) == set(INITIALISATIONS)
+    for name in set(INITIALISATIONS) - {"own"}:
+        fits = re.findall(r"[\w-]+", listed[name])
+        fitting = [n for n, cell in CELLS.items() if name in cell.initialisations]
+        if fits[0] == "all":
+            assert [n for n in CELLS if n not in fitting] == [n for n in CELLS if n in fits], name
+        else:
+            assert fits == fitting, name
 
 
 def test_the_cell_of_ones_own_is_shown_as_the_example_has_it():
@@ -129,6 +147,18 @@ def test_the_cell_of_ones_own_is_shown_as_the_example_has_it():
     for language, name in (("python", "leaky.py"), ("javascript", "leaky.js")):
         [block] = re.findall(rf"```{language}\n(.*?)```", page, re.S)
         assert block == (ROOT / "examples" / name).read_text(encoding="utf-8"), name
+
+
+def test_words_that_a_docstring_quotes_are_strings_of_the_code():
+    """So that a docstring names no key, level or answer that there is not."""
+    quoted, strings = {}, set()
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(text_of(path))
+        strings |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        for text in docstrings_of(tree):
+            for word in re.findall(r'"([a-z]+(?:[_-][a-z]+)*)"', text.partition(">>>")[0]):
+                quoted[word] = path.name
+    assert {word: file for word, file in quoted.items() if word not in strings} == {}
 
 
 def test_every_cell_names_initialisations_that_exist():
@@ -157,21 +187,50 @@ def test_links_and_pictures_of_a_page_are_there(page):
             assert not anchor or anchor in anchors(found), f"{target}#{anchor}"
 
 
+def docstrings_of(tree):
+    """The docstrings of a module and of all that is in it."""
+    nodes = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, nodes)]
+    return [text for text in found if text]
+
+
 def comments_of(path):
     """The comments and docstrings of a Python file."""
     source = text_of(path)
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
-    nodes = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    found = [ast.get_docstring(n) for n in ast.walk(ast.parse(source)) if isinstance(n, nodes)]
-    return "\n".join([*comments, *filter(None, found)])
+    return "\n".join([*comments, *docstrings_of(ast.parse(source))])
 
+
+def strings_of(path):
+    """All strings of a Python file."""
+    nodes = [n for n in ast.walk(ast.parse(text_of(path))) if isinstance(n, ast.Constant)]
+    return "\n".join(node.value for node in nodes if isinstance(node.value, str))
+
+
+OTHER_TEXTS = [
+    *(
+        ROOT / name
+        for name in ("Makefile", "pyproject.toml", ".ci/run", "examples/slurm/study.sh")
+    ),
+    *(ROOT / "examples").glob("*.js"),
+    *(
+        path
+        for path in sorted(PACKAGE.rglob("*.*"))
+        if path.suffix in {".js", ".css", ".html", ".lua", ".typ"}
+    ),
+]
+"""What is neither a document nor Python."""
 
 WORDS = [
     *((page, text_of(page)) for page in PAGES),
     *((path, comments_of(path)) for path in CODE),
+    *(
+        (path, re.sub(r"^\s*(?:#|//|\*|--) ", "", text_of(path), flags=re.M))
+        for path in OTHER_TEXTS
+    ),
 ]
-"""Every document, and the comments and docstrings of every file of code."""
+"""Every document, the comments and docstrings of every file of code, and the other texts."""
 every_text = pytest.mark.parametrize(
     ("path", "text"), [pytest.param(*pair, id=str(pair[0].relative_to(ROOT))) for pair in WORDS]
 )
@@ -193,22 +252,85 @@ def is_there(cited):
     return any(path.endswith(pattern) for path in all_files())
 
 
+def page_cited(name):
+    """The document that is cited by a path or by the end of one; "protocol" has no ending."""
+    pattern = "/" + name.removesuffix(".md").lower().lstrip("./") + ".md"
+    return next((page for page in PAGES if f"/{page.relative_to(ROOT)}".endswith(pattern)), None)
+
+
+SECTION = re.compile(
+    r"([\w./-]+\.md|\b[Pp]rotocol)(?:#[\w-]*)?[`)]*,?\s+\(?section\s+(\d+)"
+    r"|\bsection\s+(\d+)\s+of\s+\[?`?([\w./-]+\.md|[Pp]rotocol)"
+)
+"""A section that is cited by its number: "docs/protocol.md, section 4"."""
+
+
+def missing_citations(text, own_page=None):
+    """The documents and numbered sections that a text cites and that are not there."""
+    cited = [
+        name for name in re.findall(r"(?<![\w<{*/-])[\w./-]*\w\.md\b", text) if not is_there(name)
+    ]
+    sections = [(m[1] or m[4], m[2] or m[3], m[0]) for m in SECTION.finditer(text)]
+    if own_page and own_page.name == "protocol.md":
+        sections += [("protocol", m[1], m[0]) for m in re.finditer(r"\bsection (\d+)", text)]
+    for name, number, said in sections:
+        page = page_cited(name)
+        if page is None or not re.search(rf"^#+ {number}\. ", text_of(page), re.M):
+            cited.append(said)
+    return cited
+
+
+def missing_path(code):
+    """Whether a path is not there; of one with NAME in it, its folder."""
+    folder, _, name = code.rpartition("/")
+    if "NAME" in name:
+        return bool(folder) and not is_there(folder + "/")
+    return code not in NOT_OURS and not is_there(code)
+
+
 @every_text
 def test_documents_and_sections_that_are_cited_are_there(path, text):
-    for cited in re.findall(r"(?<![\w<{*/-])[\w./-]*\w\.md\b", text):
-        assert is_there(cited), cited
+    assert missing_citations(text, path) == []
     for cited in re.findall(r"(?<![\w/])(?:(?:[a-z]\w*/)+\w+|test_\w+)\.py\b", text):
-        assert "NAME" in cited or is_there(cited), cited
-    protocol = text_of(ROOT / "docs" / "protocol.md")
-    own = r"|\bsection (\d+)" if path.name == "protocol.md" else ""
-    for match in re.finditer(rf"\b[Pp]rotocol\S*,?\s+section\s+(\d+){own}", text):
-        number = next(filter(None, match.groups()))
-        assert f"\n## {number}. " in protocol, match[0]
+        assert not missing_path(cited), cited
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_that_a_string_cites_are_there(path):
+    assert path == Path(__file__) or missing_citations(strings_of(path)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see docs/nowhere.md",
+        "docs/design.md, section 12",
+        "[design](design.md#layers), section 1",
+        "section 12 of docs/protocol.md",
+        "the protocol, section 12",
+    ],
+)
+def test_a_citation_that_leads_nowhere_is_found(text):
+    assert missing_citations(text)
+
+
+def test_the_example_of_a_hand_in_is_as_the_documents_say():
+    file = ROOT / "docs" / "example" / "Example-01234567.pdf"
+    pages = [page.extract_text() for page in pypdf.PdfReader(file).pages]
+    readme = " ".join(text_of(ROOT / "README.md").split())
+    [(shown, count)] = re.findall(r"page (\d+) of \[its report\]\[report\], (\d+) pages", readme)
+    assert int(count) == len(pages)
+    assert re.search(r"\nFigure 5\.", pages[int(shown) - 1])  # docs/images/handin.png shows it
+    handin = " ".join(text_of(ROOT / "docs" / "handin.md").split())
+    assert f": {len(pages)} pages, {file.stat().st_size / 1e6:.2f} MB, in a ZIP" in handin
+
+
+FENCE = re.compile(r"^ *```\w*\n(.*?)^ *```", re.M | re.S)
 
 
 def spans_of_code(page):
     """What stands between backticks in a page's prose."""
-    return re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text_of(page), flags=re.S))
+    return re.findall(r"`([^`\n]+)`", FENCE.sub("", text_of(page)))
 
 
 NOT_OURS = {"bench.json", "holding.json", "results/leaky/", "weights/"}
@@ -224,36 +346,141 @@ def test_files_and_folders_that_a_page_names_are_there(page):
         return
     for code in spans_of_code(page):
         if re.fullmatch(r"[\w./-]*\w(\.(py|js|toml|json|typ|lua|html|css|sh)|/)", code):
-            assert code in NOT_OURS or "NAME" in code or is_there(code), code
+            assert not missing_path(code), code
+
+
+def names_in(tree):
+    """Every name that is defined in a tree: functions, classes, variables and attributes."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.alias):
+            found.add(node.name)
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.id if isinstance(node, ast.Name) else node.attr)
+    return found
+
+
+@functools.cache
+def attributes():
+    """What may stand behind the dot, by class, module and folder of the package."""
+    found, bases = {}, {}
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(text_of(path))
+        own = found.setdefault(path.parent.name if path.stem == "__init__" else path.stem, set())
+        own |= names_in(tree)
+        if path.stem == "__init__":
+            own |= {below.stem for below in path.parent.iterdir()}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, set()).update(names_in(node))
+                bases[node.name] = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+    for name in bases:
+        for base in bases[name]:
+            found[name] |= found.get(base, set())
+    return found
+
+
+@functools.cache
+def words_of_the_code():
+    """Every word of the package, the tests, the examples and the benchmarks."""
+    texts = (text_of(path) for path in [*CODE, *OTHER_TEXTS] if path != Path(__file__))
+    return {word for text in texts for word in re.findall(r"\w+", text)}
+
+
+def unknown_names(code):
+    """The names in a span of code that are not in the package."""
+    if "/" not in code:
+        for name, attribute in re.findall(r"(?<!\w)(\w+)(?=\.([A-Za-z_]\w*))", code):
+            known = attributes().get(name)
+            if known and attribute not in known | ENDINGS:
+                yield f"{name}.{attribute}"
+    for word in re.findall(r"(?<![\w*])[A-Za-z_]\w*", re.sub(r"\S+\.(py|js|sh)\b", "", code)):
+        named = "_" in word.strip("_") or re.search(r"[a-z][A-Z]", word)
+        if named and word not in words_of_the_code():
+            yield word
 
 
 @every_page
-def test_names_of_a_module_that_a_page_gives_are_there(page):
-    modules = {path.stem: path for path in PACKAGE.rglob("*.py")}
-    packages = {path.parent.name: path for path in PACKAGE.rglob("__init__.py")}
+def test_names_that_a_page_gives_are_in_the_code(page):
+    if page.name == "CHANGELOG.md":
+        return
     for code in spans_of_code(page):
-        name, _, attribute = re.sub(r"\(.*\)$|^digitspan\.", "", code).partition(".")
-        if re.fullmatch(r"[A-Za-z_]\w*", attribute) and attribute not in ENDINGS:
-            if name in modules:
-                assert re.search(rf"\b{attribute}\b", text_of(modules[name])), code
-            elif name in packages:
-                assert (packages[name].parent / f"{attribute}.py").exists() or re.search(
-                    rf"\b{attribute}\b", text_of(packages[name])
-                ), code
+        assert list(unknown_names(code)) == [], code
+
+
+@pytest.mark.parametrize(
+    "code", ["Span.s51", "RunConfig.canonocal", "initial_statte", "engine.answr", "RunRecrod"]
+)
+def test_a_name_that_is_not_in_the_code_is_found(code):
+    assert list(unknown_names(code))
 
 
 # How it is called
 
 
-@every_page
-def test_commands_in_a_page_are_commands_with_options_that_exist(page):
-    """Every `digitspan ...` in a code block is a call that the parser takes."""
+def calls_in(page):
+    """What stands behind `digitspan` in a page, with whether it is a whole call.
+
+    In blocks of code, fenced or indented, a line is a whole call, unless it has brackets or dots
+    that stand for something; in a sentence it need not be.
+    """
     text = text_of(page).replace("\\\n", " ")
-    for block in re.findall(r"```(?:bash|sh)?\n(.*?)```", text, re.S):
-        for line in re.findall(r"^(?:\$ )?digitspan (.+)$", block, re.M):
-            words = line.partition("  #")[0].split()
-            if words[0] in cli.COMMANDS and "[" not in line:
-                cli.command_parser(words[0]).parse_args(words[1:])
+    indented = re.findall(r"^ {4,}.*$", FENCE.sub("", text), re.M)
+    for block in [*FENCE.findall(text), *indented]:
+        for call in re.findall(r"^\s*(?:\$ )?(?:\S*[\\/])?digitspan (.+)$", block, re.M):
+            words = re.split(r"\s+#", call)[0]
+            yield words, not re.search(r"\[|\.\.\.", words)
+    for code in spans_of_code(page):
+        if code.startswith("digitspan "):
+            yield code.removeprefix("digitspan "), False
+
+
+def check_call(call, whole):
+    """Assert that the command, its options and its first argument are ones that there are."""
+    command, *words = call.split()
+    first = words[0] if words else ""
+    if command.isupper() or command in {"--help", "--version"}:
+        return
+    assert command in cli.COMMANDS, command
+    parser = cli.command_parser(command)
+    known = set(re.findall(r"--[a-z][a-z-]*", parser.format_help())) | {"--help"}
+    assert set(re.findall(r"--[a-z][a-z-]*", call)) <= known, call
+    stands_for_something = not first or first.startswith(("-", "[")) or first.isupper()
+    if command == "study" and not stands_for_something:
+        assert first in PRESETS or first.endswith(".toml"), call
+    if command == "train" and not stands_for_something:
+        assert first in CELLS or ":" in first, call
+    if whole and "--help" not in words:
+        parser.parse_args(words)
+
+
+def check_calls(page):
+    """Assert that all calls in a page are ones that the program takes."""
+    for call, whole in calls_in(page):
+        check_call(call, whole)
+
+
+@every_page
+def test_calls_in_a_page_are_calls_that_the_program_takes(page):
+    check_calls(page)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```bash\ndigitspan trian rnn --length 1000\n```\n",
+        "```\ndigitspan train rnn --lenght 1000\n```\n",
+        "   ```\n   digitspan study recrods\n   ```\n",
+        "So:\n\n    digitspan check hand-ins/ --jbos 2   # a tutor\n",
+        "As in `digitspan study recrods`.",
+        "```\n.venv\\Scripts\\digitspan train lstn\n```\n",
+    ],
+)
+def test_a_call_that_the_program_refuses_is_found(text, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(text, encoding="utf-8")
+    with pytest.raises((AssertionError, SystemExit)):
+        check_calls(page)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and files that know whether they are damaged."""
+"""Atomic writes, and files that carry a checksum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom digitspan is compared with: torch's own networks, the readable loop, the template."""
+"""The peers of the benchmark: torch's own networks, the readable loop, the template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cells and their initialisations by name: the one registry (no torch).
+"""The cells, their initialisations, and the registry of both, which itself needs no torch.
 
 A cell is one file and one line here. Study, check, look, figures, docs and tests read this
 registry and nothing else; a cell of one's own is named `module:Class` instead.

@@ -23,7 +23,7 @@ RULES = {
     "absolute path": "files are named by paths relative to the hand-in",
     "accuracy": "accuracy is measured on palindromes that were not just trained on",
     "archive": "the ZIP can be read",
-    "bias": "one bias a unit in every gate, one a class in the read-out",
+    "bias": "one bias per unit in every gate, one a class in the read-out",
     "caches": "no caches or system files in the hand-in",
     "cell state": "equation (8)",
     "clip": "gradients are clipped between backward() and step()",
@@ -61,7 +61,7 @@ RULES = {
     "template": "the template was filled in",
     "unused": "no parameter is unused",
     "weights": "every gate has its own weights",
-    "zero_grad": "zero_grad() once a step",
+    "zero_grad": "zero_grad() once per step",
 }
 """Every rule, with what it asks for."""
 

@@ -1,4 +1,4 @@
-"""Many reports as one table, as CSV, and as text with a line a finding."""
+"""Many reports as one table, as CSV, and as text with one line per finding."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLUMNS = (
 
 
 def as_csv(reports: Iterable[Report]) -> str:
-    """One row a hand-in; the reasons are its faults, one after the other."""
+    """One row per hand-in; the reasons are its faults, one after the other."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -41,7 +41,7 @@ def as_csv(reports: Iterable[Report]) -> str:
 
 
 def as_table(reports: Iterable[Report]) -> Table:
-    """One row a hand-in, with its verdicts and its first fault."""
+    """One row per hand-in, with its verdicts and its first fault."""
     table = Table(box=None, pad_edge=False, title_justify="left")
     for column in ("hand-in", *NETWORKS, "training", "package"):
         table.add_column(column)

@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--answers",
         type=path,
         metavar="FOLDER",
-        help="your own words, a file a question: 1.1.md ... 1.6.md (default: the built-in ones)",
+        help="your own answers, a folder with 1.1.md ... 1.6.md (default: the built-in ones)",
     )
     parser.add_argument(
         "--write-answers",

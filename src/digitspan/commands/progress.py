@@ -1,4 +1,4 @@
-"""How a command gets on, on standard error: bars on a terminal, lines in a log file."""
+"""Progress on standard error: bars on a terminal, lines in a log file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from digitspan.study.tables import duration
 __all__ = ["Progress", "ProgressTask"]
 
 SECONDS_BETWEEN_LINES = 60.0
-"""How often a log file is told how far a task is."""
+"""Seconds between progress lines in a log file."""
 
 
 class Progress:
     """What is running, and the time left; entered before the first task begins.
 
-    On a terminal every task is a bar. A log file gets a line a minute of a task that moves on, and
-    what is told to `log`.
+    On a terminal every task is a bar. A log file gets one line per minute for each task that
+    advances, and what is passed to `log`.
     """
 
     def __init__(self) -> None:

@@ -136,7 +136,7 @@ def reasons(study: Study, summary: Summary) -> dict[str, str]:
 
 
 def _print_reasons(study: Study, summary: Summary) -> None:
-    """Print the reasons as a table, a row a run."""
+    """Print the reasons as a table, one row per run."""
     found = reasons(study, summary)
     table = Table("cell", "T", "rate", "seed", "end", "why", title="Why runs were not solved")
     for record in _unsolved(summary):

@@ -180,7 +180,7 @@ def _cluster(options: argparse.Namespace) -> str | None:
 
 
 class StudyProgress(Progress, StudyObserver):
-    """A bar for the study and one for every run under way; in a log file a line a finished run."""
+    """A bar for the study and for every run under way; in a log file one line per finished run."""
 
     def __init__(self, workers: int) -> None:
         super().__init__()
@@ -228,7 +228,7 @@ class StudyProgress(Progress, StudyObserver):
         )
 
     def cluster(self, status: ClusterStatus, retries: int) -> None:
-        """How a cluster stands, and how many runs were begun again."""
+        """Report the state of the cluster, and how many runs were restarted."""
         if self._status is None or status.nodes != self._status.nodes:
             self.log(f"nodes: {status.nodes}, for {status.slots} runs at a time")
         self._status, self._retries = status, retries

@@ -1,4 +1,4 @@
-"""The answers: Markdown, one file a question, with `<<name>>` where a measured value belongs."""
+"""The answers: Markdown, one file per question, with `<<name>>` where a measured value belongs."""
 
 from __future__ import annotations
 

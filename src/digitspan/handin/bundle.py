@@ -47,7 +47,7 @@ def as_zip(files: Mapping[str, bytes]) -> bytes:
 
 
 def _rows(material: Material) -> str:
-    """The runs that the report shows, one line a run and purpose, as CSV."""
+    """The runs that the report shows, one line per run and purpose, as CSV."""
     documents = [
         {"role": "final", "rule": _rule(duel)} | run_document(record)
         for duel in material.duels
@@ -79,7 +79,7 @@ _README = """\
 | {stem}.pdf | the report: answers, code, figures |
 | {stem}.ipynb | the notebook that the report was made from |
 | part1/ | the code: dataset.py, vanilla_rnn.py, lstm.py, train.py |
-| rows.csv | every training run that the figures show, one line a run |
+| rows.csv | every training run that the figures show, one line per run |
 | traces.npz | weights and gradient norms of two networks, and loss curves |
 
 Python 3.8 or newer. The code needs torch and numpy, the notebook matplotlib and Jupyter besides:

@@ -1,4 +1,4 @@
-"""What speaks for the runs and against them, in sentences: the controls, and the limits."""
+"""The controls and the limits of a study, in sentences."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def holding_span(answers: Sequence[Answers]) -> Span:
 
 
 def holding_table(answers: Sequence[tuple[Replicates, Sequence[Answers]]]) -> Table:
-    """What each group of networks answered, a row a length, with its holding span."""
+    """What each group of networks answered, one row per length, with its holding span."""
     table = Table(title="Holding: trained networks asked at lengths far beyond their training")
     add_columns(table, "cell", "encoding", "init", "optimiser")
     numbers = ("rate", "trained T", "asked T", "networks that hold", "right", "span [95 %]")

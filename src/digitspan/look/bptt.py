@@ -21,7 +21,7 @@ The step. tanh' = 1 - tanh^2, so h(t) depends on h(t-1) through the Jacobian
 
     J(t) = dh(t)/dh(t-1) = diag(1 - h(t)^2) W_hh
 
-and by the chain rule, one factor a step,
+and by the chain rule, one factor per step,
 
     dL/dh(t) = J(t+1)^T J(t+2)^T ... J(S)^T dL/dh(S)      (B)   the product of Jacobians
 

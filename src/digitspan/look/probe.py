@@ -160,7 +160,7 @@ def _gates(network: Any, x: Tensor, state: Any) -> Mapping[str, Tensor]:
 
 
 def _stacked(steps: list[Tensor]) -> np.ndarray:
-    """Tensors (B, ...), one a step, as one array (B, L, ...)."""
+    """Tensors (B, ...), one per step, as one array (B, L, ...)."""
     return torch.stack(steps, dim=1).detach().numpy()
 
 

@@ -62,14 +62,14 @@ class FlowSeries(NamedTuple):
     trained: bool
     """Whether these are trained networks; else they are untrained."""
     norms: np.ndarray
-    """||dL/dh(t)||, geometric mean over the palindromes, shape (S, T - 1): a row a network."""
+    """||dL/dh(t)||, geometric mean over the palindromes, shape (S, T - 1): one row per network."""
 
 
 class GradientFlow(NamedTuple):
     """The gradient that reaches each step, for trained and untrained networks."""
 
     series: tuple[FlowSeries, ...]
-    """Untrained and trained, a pair a cell."""
+    """Untrained and trained, one pair per cell."""
     caption: str
     """What the figure shows, in words."""
 

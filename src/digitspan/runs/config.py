@@ -47,7 +47,7 @@ class RunConfig:
     initialisation: str = setting("uniform", "initial weights (docs/glossary.md lists them)")
     optimizer: str = setting("rmsprop", "the optimiser", choices=OPTIMIZERS)
     hidden_size: int = setting(128, "n, the number of units", least=1)
-    batch_size: int = setting(128, "palindromes a training step", least=1)
+    batch_size: int = setting(128, "palindromes per training step", least=1)
     train_steps: int = setting(10_000, "the budget; a solved run stops earlier", least=1)
     max_grad_norm: float = setting(10.0, "clip the gradients to this norm", above=0)
     trained: str = setting("all", "which parameters are trained (controls)", choices=TRAINED)

@@ -29,7 +29,7 @@ class StudyConfig:
         ("rnn", "lstm"), f"cells: {', '.join(CELLS)}, or classes of your own, module:Class"
     )
     lengths: tuple[int, ...] = setting((5, 10, 20, 40), "palindrome lengths T", least=2)
-    seeds: int = setting(3, "final runs a length", least=1)
+    seeds: int = setting(3, "final runs per length", least=1)
     learning_rates: tuple[float, ...] = setting((1e-3,), "learning rates", above=0)
     tuning_seeds: int = setting(
         0, "choose the rate by so many runs each; 0: every rate is measured", least=0
@@ -42,7 +42,7 @@ class StudyConfig:
     optimizer: str = setting("rmsprop", "the optimiser", choices=OPTIMIZERS)
     train_steps: int = setting(10_000, "the budget of a run", least=1)
     hidden_size: int = setting(128, "n, the number of units", least=1)
-    batch_size: int = setting(128, "palindromes a training step", least=1)
+    batch_size: int = setting(128, "palindromes per training step", least=1)
     max_grad_norm: float = setting(10.0, "clip gradients to this norm", above=0)
     compared_optimizers: tuple[str, ...] = setting(
         (), "further optimisers, at the shortest length (Question 1.4)", choices=OPTIMIZERS

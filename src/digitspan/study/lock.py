@@ -58,7 +58,7 @@ def _holder(file: IO[str]) -> str:
 
 
 def _not_locked(path: Path, error: OSError) -> DigitspanError:
-    """What is said where a lock cannot be had for another reason than that it is held."""
+    """The error where locking fails for another reason than that the lock is held."""
     message = f"cannot lock {path} ({error.strerror or error}); free some space or choose another"
     return DigitspanError(f"{message} --out")
 

@@ -64,7 +64,7 @@ class StudyObserver:
         """A run has got its row."""
 
     def cluster(self, status: ClusterStatus, retries: int) -> None:
-        """How a cluster stands, and how many runs were begun again."""
+        """Report the state of the cluster, and how many runs were restarted."""
 
     def warn(self, message: str) -> None:
         """Something worth a sentence happened; the study goes on."""

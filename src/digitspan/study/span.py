@@ -66,7 +66,7 @@ class Span(NamedTuple):
     """Posterior predictive p-value of the logistic curve."""
     guaranteed: float | None
     """Largest T up to which the lower 95 % bound of the solved share, pooled, is at least half;
-    None where there are fewer than 20 seeds a length: not determined. 0: at none."""
+    None where there are fewer than 20 seeds per length: not determined. 0: at none."""
     mean_span: float
     """exp of the area under the pooled solved share over ln T, from the shortest length on."""
 
@@ -109,7 +109,7 @@ def find_crossing(counts: Mapping[int, Counts]) -> Crossing:
 
 
 def measure_span(counts: Mapping[int, Counts]) -> Span:
-    """The retention span out of solved runs a length.
+    """The retention span out of solved runs per length.
 
     >>> span = measure_span({5: Counts(10, 10), 10: Counts(9, 10), 20: Counts(1, 10)})
     >>> round(span.s50), span.bound, span.method
@@ -180,7 +180,7 @@ def _posterior_predictive_p(belief: Posterior, counts: Mapping[int, Counts]) -> 
         np.log(lengths)[None], belief.mu[drawn, None], belief.s[drawn, None],
         belief.lapse[drawn, None],
     )  # fmt: skip  # (replications, L)
-    # One number a run is several times faster than binomial draws with a share each.
+    # One number per run is several times faster than binomial draws with a share each.
     uniform = generator.random((_REPLICATIONS, runs.sum()), dtype=np.float32)
     is_solved = uniform < np.repeat(share.astype(np.float32), runs, axis=1)
     simulated = np.add.reduceat(is_solved, np.cumsum(runs) - runs, axis=1, dtype=np.int64)

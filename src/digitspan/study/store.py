@@ -1,4 +1,4 @@
-"""The store of a study: one SQLite file, one row a run, a hash on every row.
+"""The store of a study: one SQLite file, one row per run, a hash on every row.
 
 Only the process that runs the study writes; it holds a lock of the operating system that dies
 with it. Whoever reads (`show`, `export`) needs no lock. A row whose hash does not match what it
@@ -181,7 +181,7 @@ class Store:
         return rows
 
     def recount(self, rows: Mapping[str, Row]) -> None:
-        """These are all the rows there are: what was damaged is missed no longer."""
+        """Set the expected number of rows, so that damaged ones no longer count as missing."""
         self.set_value(_WHOLE_ROWS, str(len(rows)))
 
     def set_value(self, name: str, value: str) -> None:

@@ -143,7 +143,7 @@ class Summary(NamedTuple):
     config: StudyConfig
     """What was asked for."""
     spans: tuple[SpanSummary, ...]
-    """A row a condition."""
+    """One row per condition."""
     rates: tuple[RateSummary, ...]
     """The span at every rate that was tried at more than one length."""
     compared: tuple[tuple[Condition, LengthSummary], ...]

@@ -44,7 +44,7 @@ _CONTROL_LENGTH = 5
 
 
 def spans_table(summary: Summary) -> Table:
-    """The table of retention spans, a row a condition."""
+    """The table of retention spans, one row per condition."""
     steps = f"{summary.config.train_steps:,}"
     grown = ", the length growing to T" if summary.config.curriculum else ""
     table = Table(
@@ -252,7 +252,7 @@ def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:
 
 
 def spans_csv(summary: Summary) -> str:
-    """The table of spans as CSV, one line a condition."""
+    """The table of spans as CSV, one line per condition."""
     documents = [_span_document(row) for row in summary.spans]
     for entry in documents:
         entry["end_states"] = " ".join(f"{k}={v}" for k, v in entry["end_states"].items())

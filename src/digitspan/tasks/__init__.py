@@ -1,4 +1,4 @@
-"""What is asked of a network: the one registry of tasks (no torch)."""
+"""What is asked of a network: the tasks and their registry, which itself needs no torch."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ The readable form is `digitspan.part1`, the derivation `digitspan.look.bptt`; th
 equal to both. What makes it fast:
 
 * Feature-major: a state is (N, B), not (B, N), so that each gate is one contiguous block of rows.
-* One product a step: the state, the encoded digit and a 1 stand in one matrix X(t) = [h; x; 1], so
-  that W = [W_h W_x b], all gates on top of one another, gives every pre-activation as W X(t); and
-  dL/dW is the sum over t of d_a(t) X(t)^T, again one product a step.
+* One product per step: the state, the encoded digit and a 1 stand in one matrix X(t) = [h; x; 1],
+  so that W = [W_h W_x b], all gates on top of one another, gives every pre-activation as W X(t);
+  and dL/dW is the sum over t of d_a(t) X(t)^T, again one product per step.
 * All buffers and their views are made once; every operation writes into one.
 * R networks are one batch of matrices. One network is R = 1: there is no second path.
 """

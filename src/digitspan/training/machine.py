@@ -1,4 +1,4 @@
-"""The machine a run is trained on: its device, one thread a run, and what decides the bits."""
+"""The machine a run is trained on: its device, one thread per run, and what decides the bits."""
 
 from __future__ import annotations
 

@@ -343,7 +343,7 @@ class _Training:
             self.last_saved = time.monotonic()
 
     def go_on_from(self) -> None:
-        """Take up the state that the checkpoint holds, if there is a whole one of this run."""
+        """Restore the state from the checkpoint, if there is an intact one of this run."""
         if self.checkpoint is None:
             return
         content, damaged = read_verified(self.checkpoint)

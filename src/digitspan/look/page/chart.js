@@ -2,7 +2,7 @@
 
 /**
  * @typedef {object} Line
- * @property {ArrayLike<number>} values one a step
+ * @property {ArrayLike<number>} values one per step
  * @property {string} look class in style.css: colour and dashes
  * @property {string} [label] written at the line
  * @property {ArrayLike<number>} [low] lower edge of a band around it

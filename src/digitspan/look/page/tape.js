@@ -179,7 +179,7 @@ function product(rows, data, x) {
  * sum += W^T factors, four rows of W at a time: each element of the sum is then read and written
  * once for the four.
  * @param {Float64Array} sum
- * @param {Float64Array} factors one a row
+ * @param {Float64Array} factors one per row
  * @param {Float64Array} data the rows of W
  */
 function addRows(sum, factors, data) {

@@ -1,4 +1,4 @@
-"""Worker processes of this machine, one run a worker; one that dies is replaced.
+"""Worker processes of this machine, one run per worker; one that dies is replaced.
 
 At an interrupt the workers keep checkpoints, and the next call goes on from there.
 """

@@ -146,7 +146,8 @@ class Responder:
         torch.set_default_dtype(torch.float32)
         torch.set_deterministic_debug_mode("default")
         with self.mode:
-            return trace_script(question["file"], question["options"], question["steps"]), b""
+            run = trace_script(question["file"], question["options"], question["steps"])
+        return {**run}, b""
 
     def watched(self) -> contextlib.AbstractContextManager[Any]:
         """Watch for CUDA; after a call that did not ask for it, no longer: it costs much time."""

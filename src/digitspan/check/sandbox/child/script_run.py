@@ -9,7 +9,7 @@ import traceback
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -21,7 +21,20 @@ from torch.optim.optimizer import (
 from .loading import COURSE_DATASET, package_of, put_on_path
 from .monitor import describe, last_place
 
-__all__ = ["trace_script"]
+__all__ = ["ScriptRun", "trace_script"]
+
+
+class ScriptRun(TypedDict):
+    """What a script did, as the child tells the checker."""
+
+    events: list[list[Any]]
+    """[name, file, line, details] each, in order."""
+    optimizers: list[str]
+    """The names of the optimisers' classes."""
+    script_error: dict[str, Any] | None
+    """What stopped the script, if anything, as `describe` puts it."""
+    course_dataset: bool
+    """Whether our dataset.py stood in for the course's."""
 
 
 class _Enough(BaseException):
@@ -82,17 +95,13 @@ class ScriptTrace:
         original(optimizer, *args, **kwargs)
 
 
-def trace_script(file: str, options: list[str], steps: int) -> dict[str, Any]:
+def trace_script(file: str, options: list[str], steps: int) -> ScriptRun:
     """Run a script as `python FILE OPTIONS` would, for a few steps of its optimiser.
 
     Args:
         file: the script, relative to the current folder, the hand-in's root.
         options: its command line.
         steps: how many steps.
-
-    Returns:
-        "events": [name, file, line, details] each, "optimizers": their names, "script_error":
-        what stopped the script, if anything, "course_dataset": whether ours stood in.
     """
     trace = ScriptTrace(steps)
     path = Path(file).resolve()
