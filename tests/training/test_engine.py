@@ -401,7 +401,7 @@ def test_guessing_keeps_the_best_start_and_can_be_resumed(tmp_path):
     config = RunConfig(cell="rnn", trained="none", length=4, hidden_size=8, train_steps=1_030)
     whole = train(config)
     record = whole.record
-    assert (record.end_state, record.steps, len(record.curve)) == ("budget", 1_030, 21)
+    assert (record.end_state, record.steps, len(record.curve)) == ("censored", 1_030, 21)
     accuracies = [point.validation_accuracy for point in record.curve]
     assert accuracies == sorted(accuracies)
 
