@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from digitspan.cells.sheet import lstm, rnn
@@ -78,12 +78,27 @@ def train_readable(config, batches):
     return network, seen
 
 
+def differences(network, other):
+    """By parameter, the largest one relative to the other's largest entry."""
+    theirs = dict(other.named_parameters())
+    return {
+        name: ((ours - theirs[name]).abs().max() / theirs[name].abs().max()).item()
+        for name, ours in network.named_parameters()
+    }
+
+
 def assert_same_weights(network, other, tolerance):
     """Every parameter, relative to its largest entry."""
-    theirs = dict(other.named_parameters())
-    for name, ours in network.named_parameters():
-        error = (ours - theirs[name]).abs().max() / theirs[name].abs().max()
+    for name, error in differences(network, other).items():
         assert error <= tolerance, f"{name} differs by {error:.1e} of its largest entry"
+
+
+def trained(config, batches):
+    """The network of a run after a training step in float64 on each batch."""
+    trainer = Trainer(config, dtype=torch.float64)
+    for questions in batches:
+        trainer.step(questions)
+    return trainer.network
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -97,6 +112,7 @@ def assert_same_weights(network, other, tolerance):
     gain=st.floats(0.01, 2.0),
     seed=st.integers(0, 2**31),
 )
+@example(networks=4, batch_size=1, length=2, hidden_size=1, gain=1.0, seed=0)
 def test_fast_gradients_equal_autograd(
     cell, input_size, networks, batch_size, length, hidden_size, gain, seed
 ):
@@ -124,10 +140,16 @@ def test_fast_gradients_equal_autograd(
         loss = torch.nn.functional.cross_entropy(logits, targets[row])
         loss.backward()
         assert losses[row].item() == pytest.approx(loss.item(), rel=1e-10)
+        largest = max(parameter.grad.abs().max() for parameter in network.parameters())
         for name, ours in gradient.named(row).items():
             theirs = network.get_parameter(name).grad
-            error = (ours - theirs).abs().max() / theirs.abs().max().clamp_min(1e-300)
-            assert error <= 1e-10, f"{name} differs by {error:.1e} of its largest entry"
+            error = (ours - theirs).abs().max()
+            # Where a state is saturated its gradient has the factor 1 - tanh^2, of which the last
+            # bit of tanh, other in another layout, can be much: in the explicit example the LSTM's
+            # W_gx is off by 1.3e-16 where it is 4e-8 itself and the network's largest gradient
+            # 0.97, the RNN's W_hx by 2.2e-15, a digit of up to 9 times that bit.
+            allowed = 1e-10 * theirs.abs().max() + 1e-13 * largest
+            assert error <= allowed, f"{name} differs by {error:.1e}, {allowed:.1e} is allowed"
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -221,12 +243,8 @@ def shuffled(batches, seed):
 
 
 def largest_difference(network, other):
-    """Over all parameters, relative to each one's largest entry."""
-    theirs = dict(other.named_parameters())
-    return max(
-        ((ours - theirs[name]).abs().max() / theirs[name].abs().max()).item()
-        for name, ours in network.named_parameters()
-    )
+    """Over all parameters."""
+    return max(differences(network, other).values())
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -235,19 +253,14 @@ def largest_difference(network, other):
 def test_tolerance_is_between_rounding_and_the_smallest_fault(cell, optimizer, max_grad_norm):
     config = RunConfig(cell=cell, optimizer=optimizer, max_grad_norm=max_grad_norm, **SMALL)
     batches = batches_of(config, 20)
-
-    def trained(batches, **changed):
-        trainer = Trainer(dataclasses.replace(config, **changed), dtype=torch.float64)
-        for questions in batches:
-            trainer.step(questions)
-        return trainer.network
-
-    network = trained(batches)
-    rounded = [largest_difference(trained(shuffled(batches, k)), network) for k in range(5)]
+    network = trained(config, batches)
+    rounded = [
+        largest_difference(trained(config, shuffled(batches, k)), network) for k in range(5)
+    ]
     assert max(rounded) < SAME / 1_000
-    wrong_rate = trained(batches, learning_rate=1.001 * config.learning_rate)
-    assert largest_difference(wrong_rate, network) > 1_000 * SAME
-    one_batch_twice = trained([*batches[:-1], batches[0]])
+    faster = dataclasses.replace(config, learning_rate=1.001 * config.learning_rate)
+    assert largest_difference(trained(faster, batches), network) > 1_000 * SAME
+    one_batch_twice = trained(config, [*batches[:-1], batches[0]])
     assert largest_difference(one_batch_twice, network) > 1_000 * SAME
 
 
@@ -256,11 +269,7 @@ def test_networks_of_a_group_are_told_apart_by_the_tolerance(cell):
     """Rounding stays below it at every rate of the group, which reaches further up."""
     for config in neighbours(cell):
         batches = batches_of(config, 20)
-        trainers = [Trainer(config, dtype=torch.float64) for _ in range(2)]
-        for trainer, own in zip(trainers, (batches, shuffled(batches, 0)), strict=True):
-            for questions in own:
-                trainer.step(questions)
-        first, second = (trainer.network for trainer in trainers)
+        first, second = trained(config, batches), trained(config, shuffled(batches, 0))
         assert largest_difference(first, second) < SAME / 100, config.run_id
 
 

@@ -81,7 +81,7 @@ def _problem_of_surname(name: str) -> str:
     if name[-1] == ".":
         return "a file name must not end with a dot"
     if not follows_the_rule(hand_in_name(name, "0000")):
-        return "a surname begins with a letter"
+        return "a surname begins with a letter and has no accents apart from its letters"
     if len(name.encode()) > _MOST_BYTES:
         return f"it is longer than {_MOST_BYTES} bytes"
     return ""
