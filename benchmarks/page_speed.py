@@ -42,7 +42,7 @@ def kept_run(cell: str) -> SavedRun:
     """A network at its start: its numbers cost what a trained one's do."""
     config = RunConfig(cell=cell, hidden_size=128, length=30)
     weights = safetensors.torch.save(build_network(config).state_dict())
-    return SavedRun(RunRecord.crashed(config, ""), weights, None)
+    return SavedRun(RunRecord.error(config, ""), weights, None)
 
 
 def seconds_at_work(session: Any) -> float:

@@ -1,372 +1,581 @@
-"""How well the retention span of simulated studies is measured, whose true span is known.
+"""How well the spans of simulated studies are measured, whose true spans are known.
 
-    python benchmarks/span_simulation.py [--studies 1000]
+    python benchmarks/span_simulation.py [--quick] [--studies N] [--only WORD ...]
 
-Prints tables and writes benchmarks/results/span-simulation.json:
+Simulates the whole pipeline, the choice of places and rates included, on surfaces of the *time* to
+solve, and prints tables as they stand in docs/protocol.md:
 
-- the interval: coverage and median width over a family of studies (docs/protocol.md, section 4);
-- estimators of the span side by side: bias and spread as factors;
-- adaptive placement against a grid of 190 runs: error of S50 as a factor;
-- two cells compared: how often two copies of one differ "significantly", and coverage;
-- CPU time of each.
+- the retention span, on surfaces of the model that is fitted and on others: how often the 95 %
+  interval covers S50 within the budget and within half of it, how often a miss is not marked, the
+  error as a factor, the interval's width; and how often two copies of a cell "differ";
+- the ratio of two spans, the span at a fixed rate, the guaranteed and the holding span.
 
-Every run of a simulated study is solved with probability p(T), independently of the others; in
-comparisons, the runs of a pair depend on each other. The family simulated is the one that is
-fitted, which flatters the fit; the last rows of the first and the fourth table are of another.
+P(T, r, b) is the share of runs solved within b steps; a run draws v uniformly and is solved at the
+first evaluation b where P exceeds v. Every study has a span and a best rate of its own, moved
+from the row's at random, so that nothing depends on where the ladders' steps lie. Every study has
+its own seed: results are kept a study in results/span-simulation.partial.jsonl, and a call that
+was killed goes on. The summary is results/span-simulation.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from keeping import keep
-from scipy import special
+from digitspan.study.thresholds import (
+    MOST_PALINDROMES,
+    Answers,
+    guaranteed_span,
+    holding_span,
+    holds,
+    threshold,
+)
+from keeping import RESULTS, keep
 
-from digitspan.statistics import wilson
-from digitspan.study.compare import Outcomes, compare_spans
-from digitspan.study.curve import Counts, fitted_share, posterior
-from digitspan.study.placement import MAX_RUNS, narrow_enough, place_round
-from digitspan.study.span import Span, isotonic, measure_span
+from digitspan.study.design import Design, Place, ladder, next_places
+from digitspan.study.ratio import compare_spans
+from digitspan.study.retention import Span, measure_span
+from digitspan.study.surface import Run
+
+BUDGET = 2_000
+"""Steps of every simulated run; evaluated every 50, as real ones."""
+
+EVALUATIONS = np.arange(50, BUDGET + 1, 50)
+
+LENGTHS = ladder(160)
+
+RUNS = 124
+"""Runs a study."""
+
+GROWTH = 0.85
+"""Of ln S50 with the logarithm of the budget: about what LSTM and RNN did in real studies."""
+
+FULL_INSIDE, FULL_OUTSIDE, QUICK = 1_000, 300, 20
+"""Studies a row: on surfaces of the model, on others, and with --quick."""
+
+PARTIAL = "span-simulation.partial.jsonl"
 
 
-class Curve(NamedTuple):
-    """What a simulated cell can do."""
+def logistic(value: np.ndarray) -> np.ndarray:
+    """1 / (1 + e^-value)."""
+    return 1 / (1 + np.exp(-np.clip(value, -60, 60)))
 
-    s50: float
-    s: float
-    lapse: float
+
+def weibull(value: np.ndarray) -> np.ndarray:
+    """A fall that is sudden at its end; one half at 0."""
+    return np.exp(-math.log(2) * np.exp(np.clip(-value, -60, 60)))
+
+
+def gumbel(value: np.ndarray) -> np.ndarray:
+    """A fall with a long tail; one half at 0."""
+    return -np.expm1(-math.log(2) * np.exp(np.clip(value, -60, 60)))
+
+
+class Truth(NamedTuple):
+    """A surface of the time to solve, and what else its runs are subject to.
+
+    P = solved(-(ln T - ln S(b) + loss(d)) / s),   d = ln r - best(T),   S(b) = span (b/B)^0.85
+    """
+
+    span: float = 40.0
+    """S(B): S50 within the budget if there are no lapses."""
+    s: float = 0.4
+    rate: float = 0.03
+    """The best rate at `span`."""
+    tilt: float = 0.5
+    """Of the best rate: decades a decade of length."""
+    narrow: float = 0.4
+    """loss(d) = narrow d^2."""
+    lapse: float = 0.0
     floor: float = 0.0
-    """The share solved at every length, however long: other than 0, another curve is fitted."""
+    """The share solved at every length and rate."""
+    best_floor: float = 0.0
+    """The share solved at every length at the best rate, fewer away from it."""
+    fall: Callable[[np.ndarray], np.ndarray] = logistic
+    loss: Callable[[np.ndarray], np.ndarray] | None = None
+    bend: Callable[[np.ndarray], np.ndarray] | None = None
+    """ln of the best rate over the one at `span`, as a function of ln (T / span)."""
+    cliff: float = math.inf
+    """ln of the rate over the best one from which on every run diverges."""
+    hole: tuple[float, float] = (0.0, 0.0)
+    """No run between these lengths is solved, as shares of `span`."""
+    luck: float = 0.0
+    """Deviation on the logit of what a run's seed adds."""
+    shared: int = 0
+    """So many seeds a length, used again at other rates; 0: every run has its own."""
+    uneven: float = 0.0
+    """Deviation on the logit of what a length adds."""
 
-    def share(self, length: float) -> float:
-        """p(T), raised to the floor where there is one."""
-        # With the floor f, (1 - f) / (1 + e^x) + f = 1/2 where e^x = (1 - f) / (1/2 - f) - 1.
-        mu = math.log(self.s50) - self.s * math.log((1 - self.floor) / (0.5 - self.floor) - 1)
-        share = float(fitted_share(math.log(length), mu, self.s, self.lapse))
-        return self.floor + (1 - self.floor) * share
+    def share(self, x: np.ndarray, z: np.ndarray, b: np.ndarray | float) -> np.ndarray:
+        """P at ln T, ln r and b, but for luck and unevenness."""
+        away = x - math.log(self.span)
+        best = self.bend(away) if self.bend else self.tilt * away
+        d = z - np.clip(math.log(self.rate) + best, math.log(1e-5), 0)
+        loss = self.loss(d) if self.loss else self.narrow * d**2
+        beyond = away - GROWTH * np.log(np.asarray(b) / BUDGET)
+        if self.best_floor:
+            fallen = self.best_floor + (1 - self.best_floor) * self.fall(-beyond / self.s)
+            share = fallen * np.exp(-loss)
+        else:
+            share = self.fall(-(beyond + loss) / self.s)
+        share = self.floor + (1 - self.floor) * (1 - self.lapse) * share
+        share = np.where(d > self.cliff, 0.0, share)
+        in_hole = (away > math.log(self.hole[0] or 1e-9)) & (away < math.log(self.hole[1] or 1e-9))
+        return np.where(in_hole, 0.0, share)
 
+    def marginal(self, x: np.ndarray, z: np.ndarray, b: float) -> np.ndarray:
+        """P at ln T, ln r and b, over all luck and unevenness."""
+        share = self.share(x, z, b)
+        deviation = math.hypot(self.luck, self.uneven)
+        if not deviation:
+            return share
+        nodes, weights = np.polynomial.hermite_e.hermegauss(9)
+        logit = logit_of(share)
+        moved = [w * logistic(logit + deviation * n) for n, w in zip(nodes, weights, strict=True)]
+        return np.sum(moved, axis=0) / weights.sum()
 
-class Study(NamedTuple):
-    """A simulated study."""
+    def log_span(self, b: float, rate: float | None = None) -> float:
+        """The logarithm of S50(b), at the best rate or at a fixed one; -inf below T = 5."""
+        x = np.linspace(math.log(5), math.log(1_000), 700)
+        rates = np.geomspace(1e-5, 1, 151) if rate is None else np.array([rate])
+        top = self.marginal(x[:, None], np.log(rates), b).max(axis=1)
+        if top.min() >= 0.5:
+            return math.inf
+        first = int(np.argmax(top < 0.5))
+        return -math.inf if first == 0 else float(x[first - 1] + x[first]) / 2
 
-    curve: Curve
-    counts: dict[int, Counts]
-
-
-def lengths(number: int, longest: int = 120) -> tuple[int, ...]:
-    """About so many lengths from 3 on, evenly spread in ln T."""
-    return tuple(sorted({round(x) for x in np.geomspace(3, longest, number)}))
-
-
-def simulate(
-    generator: np.random.Generator, curve: Curve, tried: tuple[int, ...], seeds: int
-) -> Study:
-    """A study of so many seeds at each of some lengths."""
-    solved = generator.binomial(seeds, [curve.share(length) for length in tried])
-    counts = zip(tried, solved.tolist(), strict=True)
-    return Study(curve, {length: Counts(k, seeds) for length, k in counts})
-
-
-def family(generator: np.random.Generator, seeds: int) -> Study:
-    """A study out of the family: 8 to 19 lengths, steep to shallow, 0 to 20 % lapses."""
-    curve = Curve(
-        s50=math.exp(generator.uniform(math.log(6), math.log(80))),
-        s=float(generator.choice([0.06, 0.1, 0.2, 0.4])),
-        lapse=float(generator.choice([0.0, 0.1, 0.2])),
-    )
-    return simulate(generator, curve, lengths(int(generator.integers(8, 20))), seeds)
-
-
-def covered(span: Span, s50: float) -> bool:
-    """Whether the interval holds the true span; an open end holds all there is beyond."""
-    return (span.s50_low or 0) <= s50 <= (span.s50_high or math.inf)
-
-
-def interval_row(studies: list[Study]) -> dict[str, float]:
-    """Coverage of the 95 % interval, and the median factor between its ends."""
-    spans = [(measure_span(study.counts), study.curve.s50) for study in studies]
-    two_ended = [span for span, _ in spans if span.s50_low and span.s50_high]
-    return {
-        "coverage": float(np.mean([covered(span, s50) for span, s50 in spans])),
-        "median width": float(np.median([x.s50_high / x.s50_low for x in two_ended])),
-        "one end open": 1 - len(two_ended) / len(spans),
-        "isotonic": float(np.mean([span.method == "isotonic" for span, _ in spans])),
-        "wrong bound": float(np.mean([_is_wrong_bound(span, s50) for span, s50 in spans])),
-    }
-
-
-def _is_wrong_bound(span: Span, s50: float) -> bool:
-    return (span.bound == ">=" and s50 < span.s50) or (span.bound == "<=" and s50 > span.s50)
-
-
-SHAPES = {
-    "steep": (0.06, 0.0),
-    "shallow": (0.2, 0.0),
-    "shallow, 10 % lapses": (0.2, 0.1),
-    "very shallow, 20 % lapses": (0.4, 0.2),
-}
-
-
-def intervals(generator: np.random.Generator, number: int) -> dict[str, dict[str, float]]:
-    """The first table."""
-    rows = {}
-    for seeds in (3, 10, 20):
-        studies = [family(generator, seeds) for _ in range(number)]
-        rows[f"family, {seeds} seeds"] = interval_row(studies)
-    for name, (s, lapse) in SHAPES.items():
-        for seeds in (3, 10, 20):
-            for tried in (lengths(8), lengths(20)):
-                curves = [Curve(generator.uniform(8, 70), s, lapse) for _ in range(number)]
-                studies = [simulate(generator, curve, tried, seeds) for curve in curves]
-                rows[f"{name}, {len(tried)} lengths, {seeds} seeds"] = interval_row(studies)
-    for seeds in (3, 10, 20):
-        studies = [plateau(generator, seeds) for _ in range(number)]
-        rows[f"another curve (40 % to the end), {seeds} seeds"] = interval_row(studies)
-    return rows
-
-
-PLATEAU = (0.06, 0.0, 0.4)
-"""Another curve: steep down to 40 %, which are solved at every length after (s, lapse, floor)."""
-
-
-def plateau(generator: np.random.Generator, seeds: int) -> Study:
-    """A study of another curve."""
-    curve = Curve(generator.uniform(9, 44), *PLATEAU)
-    return simulate(generator, curve, lengths(20), seeds)
-
-
-def longest_ever(counts: dict[int, Counts]) -> float:
-    """The longest length that any seed solved."""
-    return float(max([t for t, (solved, _) in counts.items() if solved], default=min(counts)))
-
-
-def unbroken(counts: dict[int, Counts], enough: Callable[[Counts], bool]) -> float:
-    """The longest length up to which there were enough solved runs at all lengths."""
-    found = min(counts)
-    for length in sorted(counts):
-        if not enough(counts[length]):
-            break
-        found = length
-    return float(found)
-
-
-def isotonic_crossing(counts: dict[int, Counts]) -> float:
-    """Where the pooled share crosses one half."""
-    log_lengths, shares = np.log(sorted(counts)), isotonic(counts)
-    return float(np.exp(np.interp(-0.5, -shares, log_lengths)))
-
-
-def without_lapses(counts: dict[int, Counts]) -> float:
-    """S50 of the logistic curve with lambda = 0."""
-    belief = posterior(counts)
-    weight = np.where(belief.lapse == 0, belief.weight, 0)
-    return float(np.exp(belief._replace(weight=weight / weight.sum()).quantiles([0.5])[0]))
-
-
-ESTIMATORS: dict[str, Callable[[dict[int, Counts]], float]] = {
-    "longest T ever solved": longest_ever,
-    "majority at all T' <= T": lambda c: unbroken(c, lambda x: x.solved > x.runs / 2),
-    "Wilson bound >= 0.5 at all T' <= T": lambda c: unbroken(c, lambda x: wilson(*x).low >= 0.5),
-    "isotonic crossing": isotonic_crossing,
-    "mean span": lambda c: measure_span(c).mean_span,
-    "logistic without lapses": without_lapses,
-    "S50 (logistic + lapses)": lambda c: measure_span(c).s50,
-}
-
-
-def estimators(generator: np.random.Generator, number: int) -> dict[str, dict[str, float]]:
-    """The second table: shallow with 10 % lapses, 19 lengths."""
-    rows: dict[str, dict[str, float]] = {name: {} for name in ESTIMATORS}
-    for seeds in (3, 10, 20):
-        curves = [Curve(generator.uniform(8, 70), 0.2, 0.1) for _ in range(number)]
-        studies = [simulate(generator, curve, lengths(20), seeds) for curve in curves]
-        for name, estimate in ESTIMATORS.items():
-            errors = [math.log(estimate(x.counts) / x.curve.s50) for x in studies]
-            rows[name][f"bias, {seeds} seeds"] = math.exp(np.mean(errors))
-            rows[name][f"sd, {seeds} seeds"] = math.exp(np.std(errors))
-    return rows
-
-
-def place(
-    generator: np.random.Generator,
-    curve: Curve,
-    candidates: tuple[int, ...],
-    most: int,
-    stop: Callable[[dict[int, Counts], int], bool],
-) -> Study:
-    """A study placed in rounds."""
-    counts: dict[int, Counts] = {}
-    while sum(runs for _, runs in counts.values()) < most:
-        if counts and stop(counts, candidates[-1]):
-            break
-        for length in place_round(counts, candidates):
-            solved, runs = counts.get(length, (0, 0))
-            is_solved = generator.random() < curve.share(length)
-            counts[length] = Counts(solved + int(is_solved), runs + 1)
-    return Study(curve, counts)
-
-
-def placements(generator: np.random.Generator, number: int) -> dict[str, dict[str, float]]:
-    """The third table."""
-    rows = {}
-    candidates = lengths(60)
-    for name, (s, lapse) in list(SHAPES.items())[:3]:
-        curves = [Curve(generator.uniform(6, 80), s, lapse) for _ in range(number)]
-        designs: dict[str, Callable[[Curve], Study]] = {
-            "grid, 19 lengths x 10": lambda curve: simulate(generator, curve, lengths(20), 10),
-            "adaptive, 40 runs": lambda curve: place(
-                generator, curve, candidates, 40, lambda counts, longest: False
-            ),
-            "adaptive, 64 runs": lambda curve: place(
-                generator, curve, candidates, MAX_RUNS, lambda counts, longest: False
-            ),
-            "adaptive, as studies stop": lambda curve: place(
-                generator, curve, candidates, MAX_RUNS, narrow_enough
-            ),
-        }
-        for design, make in designs.items():
-            rows[f"{name}: {design}"] = placement_row([make(curve) for curve in curves])
-    return rows
-
-
-def placement_row(studies: list[Study]) -> dict[str, float]:
-    """Runs a study, and the root mean square error of ln S50 as a factor."""
-    errors, runs = [], []
-    for curve, counts in studies:
-        (middle,) = posterior(counts, 120).quantiles([0.5])
-        errors.append(middle - math.log(curve.s50))
-        runs.append(sum(n for _, n in counts.values()))
-    return {
-        "runs": float(np.mean(runs)),
-        "RMS error": math.exp(math.sqrt(np.mean(np.square(errors)))),
-    }
-
-
-def paired(
-    generator: np.random.Generator,
-    curves: tuple[Curve, Curve],
-    tried: tuple[int, ...],
-    seeds: int,
-    correlation: float,
-) -> tuple[Outcomes, Outcomes]:
-    """Runs of two cells; what makes a replicate hard for one makes it hard for the other."""
-    outcomes: tuple[dict[int, dict[int, bool]], ...] = ({}, {})
-    for length in tried:
-        shared = generator.normal(size=seeds)
-        for curve, found in zip(curves, outcomes, strict=True):
-            own = generator.normal(size=seeds)
-            luck = math.sqrt(correlation) * shared + math.sqrt(1 - correlation) * own
-            solved = special.ndtr(luck) < curve.share(length)
-            found[length] = dict(enumerate(solved.tolist()))
-    return outcomes[0], outcomes[1]
-
-
-SHEET_LENGTHS = (5, 10, 15, 20, 30, 40, 60, 80)
-
-
-def comparison_row(
-    generator: np.random.Generator,
-    number: int,
-    *,
-    seeds: int,
-    shape: tuple[float, ...] = SHAPES["shallow, 10 % lapses"],
-    correlation: float = 0.3,
-    factor: float = 1.5,
-) -> dict[str, float]:
-    """Two copies of one cell compared, and cells whose spans differ by a factor."""
-    null, power, holds, widths = [], [], [], []
-    for _ in range(number):
-        curve = Curve(generator.uniform(8, 30), *shape)
-        longer = curve._replace(s50=factor * curve.s50)
-        setting = (SHEET_LENGTHS, seeds, correlation)
-        same = compare_spans(*paired(generator, (curve, curve), *setting))
-        found = compare_spans(*paired(generator, (longer, curve), *setting))
-        null.append(same.differs)
-        power.append(found.differs)
-        holds.append((found.low or 0) <= factor <= (found.high or math.inf))
-        if found.low and found.high:
-            widths.append(found.high / found.low)
-    return {
-        "two copies differ": float(np.mean(null)),
-        f"x{factor} found": float(np.mean(power)),
-        "coverage": float(np.mean(holds)),
-        "median width": float(np.median(widths)),
-    }
-
-
-def comparisons(generator: np.random.Generator, number: int) -> dict[str, dict[str, float]]:
-    """The fourth table."""
-    rows = {
-        f"{name}, {seeds} seeds, correlation {correlation}": comparison_row(
-            generator, number, seeds=seeds, shape=SHAPES[name], correlation=correlation
+    def moved(self, generator: np.random.Generator) -> Truth:
+        """The same with another span and best rate."""
+        return self._replace(
+            span=self.span * math.exp(generator.uniform(-0.3, 0.3)),
+            rate=self.rate * math.exp(generator.uniform(-0.8, 0.8)),
         )
-        for name in ("steep", "shallow, 10 % lapses")
-        for seeds in (3, 10, 20)
-        for correlation in (0.0, 0.6)
+
+
+def logit_of(share: np.ndarray) -> np.ndarray:
+    """ln(P / (1 - P)), finite."""
+    kept = np.clip(share, 1e-12, 1 - 1e-12)
+    return np.log(kept / (1 - kept))
+
+
+def linex(steep: float) -> Callable[[np.ndarray], np.ndarray]:
+    """A loss that is exponential on one side of the best rate and linear on the other."""
+
+    def loss(d: np.ndarray) -> np.ndarray:
+        return 0.8 / steep**2 * (np.exp(np.clip(steep * d, -60, 60)) - 1 - steep * d)
+
+    return loss
+
+
+LSTM = Truth(span=40, s=0.5, rate=0.028, tilt=0.5, narrow=0.4)
+RNN = Truth(span=16, s=0.13, rate=8e-4, tilt=0.1, narrow=0.23)
+
+INSIDE = {
+    "LSTM-like": LSTM,
+    "RNN-like": RNN,
+    "narrow in the rate": LSTM._replace(narrow=0.8),
+    "steep, 10 % lapses": Truth(s=0.2, lapse=0.1),
+}
+OUTSIDE = {
+    "Weibull fall": Truth(fall=weibull),
+    "Weibull fall, RNN-like": RNN._replace(fall=weibull),
+    "Gumbel fall": Truth(fall=gumbel),
+    "Gumbel fall, RNN-like": RNN._replace(fall=gumbel),
+    "s = 0.03": Truth(s=0.03),
+    "s = 0.06": Truth(s=0.06),
+    "s = 0.7": Truth(s=0.7),
+    "s = 1": Truth(s=1.0),
+    "20 % lapses": Truth(lapse=0.2),
+    "30 % lapses": Truth(lapse=0.3),
+    "45 % lapses, s = 0.2": Truth(lapse=0.45, s=0.2),
+    "45 % lapses, s = 0.4": Truth(lapse=0.45),
+    "best rate peaks at T = 25": Truth(bend=lambda away: -0.8 * np.abs(away + 0.47)),
+    "best rate bends up": Truth(bend=lambda away: 0.4 * (away + 0.98) ** 2),
+    "best rate steps at T = 25": Truth(bend=lambda away: 2 * logistic(4 * (away + 0.47)) - 1.5),
+    "optimum skewed upwards": Truth(loss=linex(-1.0)),
+    "optimum skewed downwards": Truth(loss=linex(1.0)),
+    "cliff a factor 2.7 above the best rate": Truth(cliff=1.0),
+    "cliff a factor 1.5 above it": Truth(cliff=0.4),
+    "cliff at it": Truth(cliff=0.05),
+    "floor of 20 %": Truth(floor=0.2),
+    "floor of 40 %": Truth(floor=0.4),
+    "floor of 20 % at the best rate": Truth(best_floor=0.2, s=0.2),
+    "floor of 40 % at the best rate": Truth(best_floor=0.4, s=0.2),
+    "hole from 0.26 to 0.49 of the span": Truth(hole=(0.26, 0.49)),
+    "hole from 0.4 to 0.58 of it": Truth(hole=(0.4, 0.58)),
+    "seeds of unequal luck": Truth(luck=2.0),
+    "the same, 4 seeds a length": Truth(luck=2.0, shared=4),
+    "lengths out of line, logit sd 0.5": Truth(uneven=0.5),
+    "lengths out of line, logit sd 1": Truth(uneven=1.0),
+}
+NOT_SOLVED = {
+    "no length is learnt": Truth(span=2.0, s=0.1),
+    "every length is learnt": Truth(span=2_000.0, s=0.2),
+}
+FIXED_RATE = 1e-3
+FIXED = {
+    "s = 0.06": Truth(span=30, s=0.06, rate=2e-3, tilt=0),
+    "s = 0.2, 10 % lapses": Truth(span=30, s=0.2, lapse=0.1, rate=2e-3, tilt=0),
+    "s = 0.5": Truth(span=30, s=0.5, rate=2e-3, tilt=0),
+    "s = 1": Truth(span=30, s=1.0, rate=2e-3, tilt=0),
+    "45 % lapses": Truth(span=30, s=0.2, lapse=0.45, rate=2e-3, tilt=0),
+    "Weibull fall": Truth(span=30, fall=weibull, rate=2e-3, tilt=0),
+    "floor of 40 %": Truth(span=30, s=0.1, best_floor=0.4, rate=1e-3, tilt=0, narrow=0.05),
+    "hole from 0.4 to 0.58 of the span": Truth(span=30, hole=(0.4, 0.58), rate=2e-3, tilt=0),
+}
+
+
+class World:
+    """Where the runs of one simulated study are made."""
+
+    def __init__(self, truth: Truth, generator: np.random.Generator) -> None:
+        self.truth, self.generator = truth, generator
+        self.of_length: dict[int, float] = {}
+        self.of_seed: dict[tuple[int, int], float] = {}
+
+    def run(self, places: list[Place]) -> list[Run]:
+        """What becomes of runs at some places."""
+        x, z = np.log(np.array(places, float)).T
+        share = self.truth.share(x[:, None], z[:, None], EVALUATIONS)  # (runs, evaluations)
+        added = np.array([self._added(place.length) for place in places])
+        if added.any():
+            share = logistic(logit_of(share) + added[:, None])
+        solved = np.maximum.accumulate(share, axis=1) > self.generator.random((len(places), 1))
+        return [
+            Run(*place, "solved", int(EVALUATIONS[row.argmax()]))
+            if row.any()
+            else Run(*place, "censored", BUDGET)
+            for place, row in zip(places, solved, strict=True)
+        ]
+
+    def _added(self, length: int) -> float:
+        """What a length and the next seed add on the logit."""
+        truth, normal = self.truth, self.generator.normal
+        if not (truth.luck or truth.uneven):
+            return 0.0
+        seed = int(self.generator.integers(truth.shared)) if truth.shared else len(self.of_seed)
+        luck = self.of_seed.setdefault((length, seed), normal())
+        return truth.luck * luck + truth.uneven * self.of_length.setdefault(length, normal())
+
+
+def simulate(truth: Truth, generator: np.random.Generator, design: Design) -> list[Run]:
+    """The runs of a study, placed round by round."""
+    world, runs = World(truth, generator), list[Run]()
+    while places := next_places(design, runs):
+        runs += world.run(places)
+    return runs
+
+
+def covers(span: Span, log_span: float) -> bool:
+    """Whether the interval holds the true span; an open end holds all there is beyond."""
+    low = math.log(span.low) if span.low else -math.inf
+    high = math.log(span.high) if span.high else math.inf
+    return bool(low <= log_span <= high)
+
+
+def spans_of_pair(
+    truth: Truth, generator: np.random.Generator, runs: int, rate: float | None
+) -> dict[str, Any]:
+    """Two studies of one cell: how they cover within b and b/2, and whether they "differ"."""
+    truth = truth.moved(generator)
+    rates = {} if rate is None else {"rates": (rate,)}
+    design = Design(LENGTHS, BUDGET, runs, **rates)
+    found: dict[str, Any] = {"covers": [], "marked": [], "error": [], "width": [], "differ": []}
+    made = [simulate(truth, generator, design) for _ in range(2)]
+    for budget in (BUDGET, BUDGET // 2):
+        true = truth.log_span(budget, rate)
+        pair = [measure_span(each, budget, rate=rate, draws=2_000) for each in made]
+        found["covers"].append([covers(span, true) for span in pair])
+        found["marked"].append([span.marked for span in pair])
+        found["error"].append(
+            [None if math.isinf(true) else round(math.log(s.s50) - true, 4) for s in pair]
+        )
+        found["width"].append(
+            [round(math.log(s.high / s.low), 4) if s.high and s.low else None for s in pair]
+        )
+        found["differ"].append(compare_spans(*pair).differs)
+    found["bounds"] = [span.bound for span in pair]
+    digits = [run.length * min(run.step, BUDGET) for each in made for run in each]
+    found["digits"] = round(float(np.mean(digits)) / BUDGET, 2)
+    return found
+
+
+def ratio(generator: np.random.Generator, first: Truth, second: Truth) -> dict[str, Any]:
+    """The ratio of the spans of two cells."""
+    pair = [truth.moved(generator) for truth in (first, second)]
+    design = Design(LENGTHS, BUDGET, RUNS)
+    made = [simulate(truth, generator, design) for truth in pair]
+    found: dict[str, Any] = {"covers": [], "differs": [], "width": []}
+    for budget in (BUDGET, BUDGET // 2):
+        true = pair[0].log_span(budget) - pair[1].log_span(budget)
+        ratio = compare_spans(*(measure_span(each, budget, draws=2_000) for each in made))
+        low, high = (math.log(end) if end else None for end in (ratio.low, ratio.high))
+        found["covers"].append((low is None or low <= true) and (high is None or high >= true))
+        found["differs"].append(ratio.differs)
+        found["width"].append(None if low is None or high is None else round(high - low, 4))
+    return found
+
+
+GRID = (5, 7, 10, 14, 20, 28, 40, 57, 80)
+
+
+def guarantee(truth: Truth, generator: np.random.Generator) -> dict[str, Any]:
+    """Whether a grid of 20 seeds a length guarantees too much."""
+    truth = truth.moved(generator)
+    share = truth.marginal(np.log(GRID)[:, None], np.array([[math.log(truth.rate)]]), BUDGET)
+    counts = {
+        length: (int(generator.binomial(20, p)), 20)
+        for length, p in zip(GRID, share[:, 0], strict=True)
     }
-    for seeds in (3, 10, 20):
-        name = f"another curve (40 % to the end), {seeds} seeds"
-        rows[name] = comparison_row(generator, number, seeds=seeds, shape=PLATEAU)
-    return rows
+    found = guaranteed_span(counts) or 0.0
+    true = math.exp(truth.log_span(BUDGET, truth.rate))
+    share_of_true = round(found / true, 3) if true else None
+    return {"too much": bool(found > true), "found": found, "share": share_of_true}
 
 
-def cpu_times(generator: np.random.Generator) -> dict[str, dict[str, float]]:
-    """The last table, in milliseconds of CPU time."""
-    studies = [family(generator, 20) for _ in range(50)]
-    pairs = [
-        paired(generator, (Curve(20, 0.2, 0.1), Curve(15, 0.2, 0.1)), SHEET_LENGTHS, 10, 0.3)
-        for _ in range(5)
-    ]
-    tasks: dict[str, tuple[Callable[[Any], object], list[Any]]] = {
-        "measure_span": (lambda study: measure_span(study.counts), studies),
-        "place_round": (lambda study: place_round(study.counts, lengths(60)), studies),
-        "compare_spans, 1,000 draws": (lambda pair: compare_spans(*pair), pairs),
+GUARANTEED = {
+    "s = 0.1": Truth(s=0.1, tilt=0),
+    "s = 0.4, 10 % lapses": Truth(lapse=0.1, tilt=0),
+    "30 % lapses": Truth(lapse=0.3, tilt=0),
+    "hole from 0.26 to 0.49 of the span": Truth(hole=(0.26, 0.49), s=0.1, tilt=0),
+    "49 % are solved at every length": Truth(span=1e4, s=0.02, lapse=0.51, tilt=0, narrow=0.0),
+}
+
+HOLDERS: dict[str, tuple[Callable[[np.random.Generator, int], np.ndarray], float]] = {
+    "normal, sd(ln T) = 0.5": (lambda g, n: 0.5 * g.normal(size=n), 0.0),
+    "normal, sd(ln T) = 2": (lambda g, n: 2 * g.normal(size=n), 0.0),
+    "heavy tails (t, 2 degrees)": (lambda g, n: 0.7 * g.standard_t(2, size=n), 0.0),
+    "skewed (Gumbel)": (lambda g, n: g.gumbel(size=n), -math.log(math.log(2))),
+    "two kinds, 30 % at 1/50": (
+        lambda g, n: np.where(g.random(n) < 0.3, -3.9, 0.0) + 0.3 * g.normal(size=n),
+        -0.170,
+    ),
+}
+ASKED = tuple(round(100 * 10 ** (step / 5)) for step in range(16))
+
+
+def hold(generator: np.random.Generator, name: str, networks: int) -> dict[str, Any]:
+    """Networks whose share of right answers falls through 99 % at their thresholds."""
+    draw, middle = HOLDERS[name]
+    log_scale = generator.uniform(math.log(400), math.log(25_000))
+    logs = log_scale + draw(generator, networks)
+    thresholds = []
+    asked = 0
+    for log_threshold in logs:
+        answers: dict[int, Answers] = {}
+        for length in ASKED:
+            # 1 % of errors at the threshold, ten times as many at twice the length.
+            error = min(0.01 * (length / math.exp(log_threshold)) ** math.log2(10), 0.9)
+            right = tested = 0
+            while holds(Answers(right, tested)) is None and tested < MOST_PALINDROMES:
+                right += int(generator.binomial(100, 1 - error))
+                tested += 100
+            answers[length] = Answers(right, tested)
+            asked += tested
+            if not holds(answers[length]):
+                break
+        thresholds.append(threshold(answers))
+    span = holding_span(thresholds)
+    true = math.exp(log_scale + middle)
+    inside = (span.low or 0) <= true <= (span.high or math.inf)
+    width = round(math.log(span.high / span.low), 4) if span.low and span.high else None
+    return {"covers": inside, "width": width, "asked": asked / networks}
+
+
+class Row(NamedTuple):
+    """A row of a table."""
+
+    table: str
+    name: str
+    number: int
+    """Of simulated studies, or of pairs of them where they are made in pairs."""
+    make: Callable[[np.random.Generator], dict[str, Any]]
+
+    @property
+    def key(self) -> str:
+        """What its results are kept under."""
+        return f"{self.table}: {self.name}"
+
+
+SPAN = "retention span"
+SMALLER = "fewer runs"
+RATIO = "ratio of two spans"
+AT_RATE = "span at a fixed rate"
+GUARANTEE = "guaranteed span"
+HOLDING = "holding span"
+
+
+def rows(inside: int, outside: int) -> list[Row]:
+    """All rows, those that matter most first."""
+
+    def pairs(table: str, name: str, truth: Truth, number: int, runs: int = RUNS) -> Row:
+        rate = FIXED_RATE if table == AT_RATE else None
+        return Row(table, name, (number + 1) // 2, lambda g: spans_of_pair(truth, g, runs, rate))
+
+    found = [pairs(SPAN, name, truth, inside) for name, truth in INSIDE.items()]
+    found += [pairs(SPAN, name, truth, outside) for name, truth in OUTSIDE.items()]
+    found += [pairs(SPAN, name, truth, outside // 3) for name, truth in NOT_SOLVED.items()]
+    for runs in (52, 100):
+        for name in ("LSTM-like", "RNN-like"):
+            found.append(pairs(SMALLER, f"{name}, {runs} runs", INSIDE[name], outside, runs))
+    found.append(Row(RATIO, "LSTM-like over RNN-like", outside, lambda g: ratio(g, LSTM, RNN)))
+    longer = LSTM._replace(span=1.5 * LSTM.span)
+    found.append(Row(RATIO, "LSTM-like, x1.5", outside, lambda g: ratio(g, longer, LSTM)))
+    lapsing = Truth(lapse=0.3)
+    found.append(
+        Row(RATIO, "30 % lapses over RNN-like", outside, lambda g: ratio(g, lapsing, RNN))
+    )
+    found += [pairs(AT_RATE, name, truth, outside, 64) for name, truth in FIXED.items()]
+    for name, truth in GUARANTEED.items():
+        found.append(Row(GUARANTEE, name, inside, lambda g, t=truth: guarantee(t, g)))
+    for name in HOLDERS:
+        for count in (5, 10, 20):
+            found.append(
+                Row(
+                    HOLDING,
+                    f"{name}, {count} networks",
+                    outside,
+                    lambda g, n=name, c=count: hold(g, n, c),
+                )
+            )
+    return found
+
+
+def results(row: Row, kept: dict[str, dict[int, Any]], file: Path) -> list[dict[str, Any]]:
+    """A row's studies, those made before and the missing ones."""
+    here = kept.setdefault(row.key, {})
+    with file.open("a", encoding="utf-8") as lines:
+        for index in range(row.number):
+            if index not in here:
+                seed = [zlib.crc32(row.key.encode()), index]
+                here[index] = row.make(np.random.default_rng(seed))
+                lines.write(json.dumps([row.key, index, here[index]]) + "\n")
+                lines.flush()
+    return [here[index] for index in range(row.number)]
+
+
+def read(file: Path) -> dict[str, dict[int, Any]]:
+    """What was made before, by row and study."""
+    kept: dict[str, dict[int, Any]] = {}
+    if file.exists():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            key, index, result = json.loads(line)
+            kept.setdefault(key, {})[index] = result
+    return kept
+
+
+def factor(values: list[float | None], share: float) -> float | None:
+    """A quantile of logarithms, as a factor."""
+    finite = [value for value in values if value is not None]
+    return round(math.exp(float(np.quantile(finite, share))), 3) if finite else None
+
+
+def median(values: list[float | None]) -> float | None:
+    """Of those that are numbers."""
+    finite = [value for value in values if value is not None]
+    return float(np.median(finite)) if finite else None
+
+
+def summary(row: Row, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """The columns of a row."""
+    if row.table in {SPAN, SMALLER, AT_RATE}:
+        told: dict[str, Any] = {"studies": 2 * len(found)}
+        for number, label in enumerate(("b", "b/2")):
+            covers = np.array([each["covers"][number] for each in found]).ravel()
+            marked = np.array([each["marked"][number] for each in found]).ravel()
+            told[f"covers {label}"] = round(float(covers.mean()), 3)
+            told[f"or marked {label}"] = round(float((covers | marked).mean()), 3)
+            told[f"marked {label}"] = round(float(marked.mean()), 3)
+            misses = int((~covers).sum())
+            told[f"misses marked {label}"] = f"{int((marked & ~covers).sum())}/{misses}"
+            told[f"differ {label}"] = round(
+                float(np.mean([each["differ"][number] for each in found])), 3
+            )
+        errors = [value for each in found for value in each["error"][0]]
+        told |= {f"error {share:.0%}": factor(errors, share) for share in (0.05, 0.5, 0.95)}
+        widths = [value for each in found for value in each["width"][0]]
+        told["width"] = factor(widths, 0.5)
+        told["open"] = round(float(np.mean([width is None for width in widths])), 3)
+        told["mean T of a step"] = round(float(np.mean([each["digits"] for each in found])), 1)
+        return told
+    if row.table == RATIO:
+        told = {"pairs": len(found)}
+        for number, label in enumerate(("b", "b/2")):
+            for what in ("covers", "differs"):
+                value = float(np.mean([each[what][number] for each in found]))
+                told[f"{what} {label}"] = round(value, 3)
+        told["width"] = factor([each["width"][0] for each in found], 0.5)
+        return told
+    if row.table == GUARANTEE:
+        return {
+            "grids": len(found),
+            "too much": round(float(np.mean([each["too much"] for each in found])), 4),
+            "median share of S50": median([each["share"] for each in found]),
+        }
+    return {
+        "cells": len(found),
+        "covers": round(float(np.mean([each["covers"] for each in found])), 3),
+        "width": factor([each["width"] for each in found], 0.5),
+        "palindromes a network": round(float(np.mean([each["asked"] for each in found]))),
     }
-    rows = {}
-    for name, (task, arguments) in tasks.items():
-        task(arguments[0])  # tables that later calls share
-        start = time.process_time()
-        for argument in arguments:
-            task(argument)
-        rows[name] = {"ms": 1e3 * (time.process_time() - start) / len(arguments)}
-    return rows
 
 
-def show(title: str, rows: dict[str, dict[str, float]]) -> None:
-    """Print a table."""
-    names = list(next(iter(rows.values())))
-    widths = [max(9, len(name) + 2) for name in names]
-    print(f"\n{title:50s}" + "".join(f"{n:>{w}s}" for n, w in zip(names, widths, strict=True)))
-    for name, row in rows.items():
-        cells = zip(row.values(), widths, strict=True)
-        print(f"{name:50s}" + "".join(f"{value:{width}.3f}" for value, width in cells), flush=True)
+def tables(all_rows: list[Row], summaries: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Markdown."""
+    previous = ""
+    for row in all_rows:
+        told = summaries.get(row.key)
+        if told is None:
+            continue
+        if row.table != previous:
+            previous = row.table
+            yield f"\n| {row.table} | " + " | ".join(told) + " |"
+            yield "|---" * (len(told) + 1) + "|"
+        yield (
+            f"| {row.name} | "
+            + " | ".join("" if v is None else f"{v}" for v in told.values())
+            + " |"
+        )
 
 
 def main() -> None:
     """Simulate, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=int, default=1_000, help="simulated studies a row")
-    number = parser.parse_args().studies
-    generator = np.random.default_rng(0)
-    tables = {}
-    for title, make, share in (
-        ("interval of S50", intervals, 1.0),
-        ("estimators, as factors of the truth", estimators, 1.0),
-        ("placement", placements, 0.4),
-        ("comparison", comparisons, 0.4),
-    ):
-        studies = max(10, round(share * number))
-        tables[f"{title} ({studies} studies a row)"] = rows = make(generator, studies)
-        show(f"{title}, {studies} studies a row", rows)
-    tables["CPU time a call (ms)"] = rows = cpu_times(generator)
-    show("CPU time", rows)
-    command = f"python benchmarks/span_simulation.py --studies {number}"
-    keep("span-simulation", command, {"tables": tables}, with_versions=f", NumPy {np.__version__}")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK} studies a row")
+    parser.add_argument("--studies", type=int, help="at most so many a row")
+    parser.add_argument("--only", nargs="+", default=[], help="rows whose name has one of these")
+    parser.add_argument("--show", action="store_true", help="simulate nothing more")
+    options = parser.parse_args()
+    most = QUICK if options.quick else options.studies or FULL_INSIDE
+    inside, outside = min(most, FULL_INSIDE), min(most, FULL_OUTSIDE)
+    RESULTS.mkdir(exist_ok=True)
+    file = RESULTS / PARTIAL
+    kept = read(file)
+    wanted = rows(inside, outside)
+    summaries: dict[str, dict[str, Any]] = {}
+    start = time.monotonic()
+    for row in wanted:
+        if options.only and not any(word in row.key for word in options.only):
+            continue
+        if options.show:
+            found = list(kept.get(row.key, {}).values())
+        else:
+            found = results(row, kept, file)
+        if found:
+            summaries[row.key] = summary(row, found)
+            line = next(iter(list(tables([row], summaries))[-1:]))
+            print(f"{time.monotonic() - start:7.0f} s {line}", flush=True)
+    print("\n".join(tables(wanted, summaries)))
+    command = "python benchmarks/span_simulation.py" + (" --quick" if options.quick else "")
+    numbers = {"rows": summaries, "runs": RUNS, "lengths": LENGTHS}
+    keep("span-simulation", command, numbers, with_versions=f", NumPy {np.__version__}")
 
 
 if __name__ == "__main__":

@@ -88,11 +88,11 @@ def store_of(folder: Path, runs: int) -> float:
     from digitspan.runs.config import RunConfig
     from digitspan.runs.record import CurvePoint, RunRecord
     from digitspan.study.config import StudyConfig
-    from digitspan.study.store import Store, Timing
+    from digitspan.study.store import Row, Store, Timing
 
     lengths = (5, 10, 20, 40, 80)
     config = StudyConfig(lengths=lengths, seeds=runs // 20, learning_rates=(1e-3, 1e-2))
-    crashed = RunRecord.crashed(RunConfig(cell="rnn", length=5), "")
+    empty = RunRecord.error(RunConfig(cell="rnn", length=5), "")
     curve = tuple(CurvePoint(50 * k, 2.3, 2.3, 0.1) for k in range(1, 21))
     runs_of_it = [
         RunConfig(cell=cell, length=length, learning_rate=rate, seed=seed)
@@ -103,7 +103,7 @@ def store_of(folder: Path, runs: int) -> float:
     ]
     records = [
         dataclasses.replace(
-            crashed, config=run, end_state="solved" if run.length <= 20 else "plateau", steps=1000,
+            empty, config=run, end_state="solved" if run.length <= 20 else "censored", steps=1000,
             accuracy=0.99, bits=3.2, tested=10_000, curve=curve,
         )
         for run in runs_of_it
@@ -112,7 +112,8 @@ def store_of(folder: Path, runs: int) -> float:
     with Store.create(folder) as store:
         store.set_value("config", config.canonical)
         timing = Timing(1.0, 0.0, "here", 1)
-        return len(records) / seconds(lambda: [store.add(record, timing) for record in records])
+        rows = [Row(record, timing, "grid") for record in records]
+        return len(rows) / seconds(lambda: [store.add(row) for row in rows])
 
 
 def show_seconds(folder: Path, *options: str) -> float:

@@ -25,11 +25,11 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+from digitspan.study.compare import compare_spans, outcomes_of
 from rich.table import Table
 
 from digitspan.cli import COMMANDS, EPILOG, command_parser
 from digitspan.study import tables
-from digitspan.study.compare import compare_spans, outcomes_of
 from digitspan.study.reading import read_study
 from digitspan.study.summary import LengthSummary, SpanSummary, Summary, summarise
 

@@ -31,7 +31,7 @@ class Finished(NamedTuple):
 
 def made_up(config: RunConfig, curve: list[CurvePoint]) -> Finished:
     """A record and weights that follow from the configuration alone."""
-    end_state = ("solved", "budget", "diverged")[config.seed % 3]
+    end_state = ("solved", "censored", "diverged")[config.seed % 3]
     weights = (config.canonical * 5).encode()
     record = RunRecord(
         config=config,
@@ -87,6 +87,13 @@ def misbehave(config: RunConfig, checkpoint: Path) -> None:
     if name == "Refuses":
         message = "the cell cannot be used"
         raise UsageError(message)
+    if name == "RaisesOnce":
+        mark = checkpoint.with_suffix(".raised")
+        if not mark.exists():
+            mark.parent.mkdir(exist_ok=True)
+            mark.touch()
+            message = "a fault that is mended before the next call"
+            raise RuntimeError(message)
     if name == "KilledOnce":
         mark = checkpoint.with_suffix(".killed")
         if not mark.exists():

@@ -10,8 +10,8 @@ from studies import made_up_record
 
 from digitspan.cli import main
 from digitspan.commands import study
-from digitspan.study.grid import next_jobs
-from digitspan.study.store import Store, Timing
+from digitspan.study.plan import next_jobs
+from digitspan.study.store import Row, Store, Timing
 
 
 def write_rows(config, folder, **options):
@@ -21,7 +21,8 @@ def write_rows(config, folder, **options):
         rows = store.rows()
         store.recount(rows)
         for job in next_jobs(config, {key: row.record for key, row in rows.items()}):
-            store.add(made_up_record(job.config, solved=True), Timing(1.5, 0.0, "here", 1))
+            record = made_up_record(job.config, solved=True)
+            store.add(Row(record, Timing(1.5, 0.0, "here", 1), job.role))
             print("kept", job.config.key, flush=True)
         return store.rows()
 

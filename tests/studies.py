@@ -8,20 +8,20 @@ from collections.abc import Callable
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import CurvePoint, RunRecord
 from digitspan.study.config import StudyConfig
-from digitspan.study.grid import next_jobs
+from digitspan.study.plan import next_jobs
 from digitspan.study.store import Row, Timing
 
 Rule = Callable[[RunConfig], bool]
 
 
 def made_up_record(config: RunConfig, *, solved: bool) -> RunRecord:
-    """A record as a solved run, or one that stood still at chance, would have it."""
-    steps = 250 if solved else config.train_steps
+    """A record as a solved run, or one that stayed at chance, would have it."""
+    steps = min(250, config.train_steps) if solved else config.train_steps
     losses = [math.log(10), 0.01 if solved else math.log(10)]
     accuracy = 0.999 if solved else 0.1
     return RunRecord(
         config=config,
-        end_state="solved" if solved else "plateau",
+        end_state="solved" if solved else "censored",
         steps=steps,
         accuracy=accuracy,
         accuracy_low=accuracy - 0.01,
@@ -45,8 +45,10 @@ def made_up_record(config: RunConfig, *, solved: bool) -> RunRecord:
 def made_up_rows(config: StudyConfig, rule: Rule) -> dict[str, Row]:
     """The rows of a study that came to its end, runs being solved by a rule."""
     records: dict[str, RunRecord] = {}
+    roles: dict[str, str] = {}
     while jobs := next_jobs(config, records):
         for job in jobs:
             records[job.config.key] = made_up_record(job.config, solved=rule(job.config))
+            roles[job.config.key] = job.role
     timing = Timing(seconds=2.0, finished=0.0, host="here", attempts=1)
-    return {key: Row(records[key], timing) for key in sorted(records)}
+    return {key: Row(records[key], timing, roles[key]) for key in sorted(records)}

@@ -19,8 +19,9 @@ __all__ = ["COMMANDS", "command_parser", "main"]
 
 COMMANDS = {
     "train": "train one network, and say how well it remembers",
-    "study": "measure retention spans: run or resume a grid of trainings (the main job)",
+    "study": "measure memory spans: run or resume a study (the main job)",
     "show": "the tables and figures of a study again, from its store alone",
+    "compare": "the spans of conditions side by side, all pairs: ratio, interval, p",
     "export": "the rows of a study as CSV",
     "merge": "one study out of several that are shards of it",
     "hold": "how long trained networks keep a digit: lengths far beyond their training",

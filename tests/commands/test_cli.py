@@ -86,7 +86,7 @@ def finished_study(folder):
     with Store.create(folder) as store:
         store.set_value("config", config.canonical)
         for row in studies.made_up_rows(config, lambda run: run.length < 10).values():
-            store.add(*row)
+            store.add(row)
     return folder
 
 
@@ -243,7 +243,11 @@ BAD = [
     ((*STUDY, "--hidden-size", "0"), "--hidden-size", "from 1 on", "0"),
     ((*STUDY, "--batch-size", "0"), "--batch-size", "from 1 on", "0"),
     ((*STUDY, "--train-steps", "0"), "--train-steps", "from 1 on", "0"),
-    ((*STUDY, "--adaptive", "--lengths", "5"), "--lengths", "two or more", "adaptive"),
+    ((*STUDY, "--design", "joint", "--lengths", "5"), "--lengths", "left out", "--design grid"),
+    ((*STUDY, "--runs", "50", "--lengths", "5"), "--runs", "left out", "--design joint"),
+    ((*STUDY, "--curriculum"), "--curriculum", "--design grid", "joint"),
+    ((*STUDY, "--longest", "10"), "--longest", "from 20 on", "10"),
+    ((*STUDY, "--continued-steps", "5"), "--continued-steps", "more than", "5"),
     ((*STUDY, "--config", "nowhere.toml"), "nowhere.toml", "expected a TOML file", "No such"),
     (("study", "nowhere.toml"), "nowhere.toml", "expected a TOML file", "No such"),
     ((*STUDY, "--config", "."), "cannot read .", "expected a TOML file", "directory"),
@@ -269,7 +273,8 @@ ABSURD = [
     (("train", "rnn", "--length", "5", "--hidden-size", str(2**62)), "GiB of memory"),
     (("train", "rnn", "--length", "100", "--train-steps", "1000000000000"), "days or more"),
     ((*STUDY, "--seeds", "1000000000"), "more than 1,000,000"),
-    ((*STUDY, "--tuning-seeds", "1000000000"), "more than 1,000,000"),
+    ((*STUDY, "--runs", "1000000000"), "more than 1,000,000"),
+    ((*STUDY, "--longest", "10000000"), "GiB of memory"),
     ((*STUDY, "--lengths", "5", "10000000"), "GiB of memory"),
     ((*STUDY, "--hidden-size", "1000000"), "GiB of memory"),
     ((*STUDY, "--train-steps", str(2**62)), "days or more"),
@@ -385,7 +390,7 @@ TOML = {
     "lenghts = [5]": "lenghts is no word of a study: it must be one of",
     "lengths = 5.5": "--lengths must be a whole number from 2 on; got 5.5",
     "lengths = [5, 1]": "--lengths must be a whole number from 2 on; got 1",
-    "lengths = []": "--lengths must name at least one; got none",
+    "cells = []": "--cells must name at least one; got none",
     "lengths = [[5]]": "--lengths must be a whole number",
     "lengths = {a = 5}": "--lengths must be",
     "seeds = true": "--seeds must be a whole number from 1 on; got True",
@@ -400,7 +405,8 @@ TOML = {
     "encoding = [1]": "--encoding must be one of one-hot, scalar; got '1'",
     "initialisation = [[]]": "must be",
     "optimizer = ['adam']": "must be",
-    "adaptive = 3": "--adaptive must be",
+    "climb = 3": "--climb must be",
+    "longest = [5]": "--longest must be",
     "controls = 'yes'": "--controls must be",
     "note = 3": "--note must be",
     "workers = 0": "--workers must be a whole number from 1 to 1,024; got '0'",

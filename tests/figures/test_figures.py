@@ -3,122 +3,213 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 from PIL import Image
-from studies import made_up_rows
+from studies import made_up_record, made_up_rows
 
 from digitspan.figures import drawing, palette
 from digitspan.figures import info as info_of
 from digitspan.study.config import StudyConfig, quick, sheet
+from digitspan.study.store import Row, Timing
 from digitspan.study.summary import summarise
 
-LIMIT = {"rnn": 12, "lstm": 25}
+LIMIT = {"rnn": 12, "lstm": 30}
+BEST = {"rnn": 3e-3, "lstm": 3e-2}
 
 
 def rule(config):
-    return config.length <= LIMIT[config.cell] and config.optimizer != "sgd"
+    near = abs(math.log(config.learning_rate / BEST[config.cell])) < 2.5
+    return config.length <= LIMIT[config.cell] and near and config.optimizer != "sgd"
 
 
 @pytest.fixture(scope="module")
-def summary():
-    config = quick()
+def grid():
+    config = StudyConfig(lengths=(5, 10, 20, 40), learning_rates=(1e-3, 1e-2), train_steps=2_000)
     return summarise(config, made_up_rows(config, rule))
 
 
-def test_accuracy_has_a_panel_a_rate_and_a_series_a_cell(summary):
-    info = info_of.accuracy_by_length_info(summary)
-    assert [name for name, _ in info.panels] == [
+@pytest.fixture(scope="module")
+def joint():
+    config = dataclasses.replace(quick(), figure_seeds=2)
+    return summarise(config, made_up_rows(config, rule))
+
+
+def test_map_shows_every_run_of_the_design_on_the_same_axes(joint):
+    info = info_of.map_info(joint)
+    assert [panel.label for panel in info.panels] == ["RNN", "LSTM"]
+    for panel, row in zip(info.panels, joint.spans, strict=True):
+        assert panel.solved.shape[1] == sum(record.solved for record in row.records)
+        marks = [panel.solved, panel.unsolved, panel.diverged]
+        assert sum(some.shape[1] for some in marks) == joint.config.runs
+        np.testing.assert_array_equal(panel.lengths, info.panels[0].lengths)
+        np.testing.assert_array_equal(panel.rates, info.panels[0].rates)
+        assert panel.share.shape == (len(panel.rates), len(panel.lengths))
+        assert panel.span is row.span
+    assert "500 steps" in info.caption
+
+
+def test_surface_of_the_map_is_high_where_runs_were_solved(joint):
+    for panel in info_of.map_info(joint).panels:
+        at_span = np.abs(np.log(panel.lengths / panel.span.s50)).argmin()
+        at_rate = np.abs(np.log(panel.rates / panel.span.rate)).argmin()
+        assert panel.share[at_rate, 0] > 0.5 > panel.share[at_rate, -1]
+        assert panel.share[at_rate, at_span] == pytest.approx(0.5, abs=0.15)
+
+
+def test_map_needs_more_rates_than_two(grid):
+    assert info_of.map_info(grid) is None
+
+
+def test_accuracy_has_a_panel_a_rate_and_a_series_a_cell(grid):
+    info = info_of.accuracy_by_length_info(grid)
+    assert [panel.title for panel in info.panels] == [
         "one-hot, uniform, rate 0.001",
         "one-hot, uniform, rate 0.01",
     ]
-    assert [series.label for series in info.panels[0][1]] == ["RNN", "LSTM"]
+    assert [series.label for series in info.panels[0].series] == ["RNN", "LSTM"]
 
 
-def test_accuracy_shows_every_seed_the_medians_and_chance_in_percent(summary):
-    info = info_of.accuracy_by_length_info(summary)
-    rnn = info.panels[0][1][0]
+def test_accuracy_shows_every_run_the_medians_and_chance_in_percent(grid):
+    info = info_of.accuracy_by_length_info(grid)
+    rnn = info.panels[0].series[0]
     assert rnn.lengths == (5, 10, 20, 40)
     assert [len(values) for values in rnn.values] == [3, 3, 3, 3]
     np.testing.assert_allclose(rnn.medians, [99.9, 99.9, 10, 10])
     assert info.reference == (10.0, "chance")
     assert "held-out" in info.caption
+
+
+def test_accuracy_of_a_joint_study_is_of_figure_runs_and_names_each_rate(joint):
+    info = info_of.accuracy_by_length_info(joint)
+    (panel,) = info.panels
+    for series, row in zip(panel.series, joint.spans, strict=True):
+        assert len(series.lengths) == 8
+        assert series.lengths[0] == 5
+        assert [len(values) for values in series.values] == [2] * 8
+        for found in row.lengths:
+            assert f"{found.learning_rate:g} at T = " in info.caption
     assert "no claim" in info.caption
 
 
-def test_a_growing_length_is_said_below_the_figure(summary):
-    grown = summary._replace(config=dataclasses.replace(summary.config, curriculum=True))
+def test_a_growing_length_is_said_below_the_figure(grid):
+    grown = grid._replace(config=dataclasses.replace(grid.config, curriculum=True))
     words = "the length growing to T"
     assert words in info_of.accuracy_by_length_info(grown).caption
-    assert words not in info_of.accuracy_by_length_info(summary).caption
+    assert words not in info_of.accuracy_by_length_info(grid).caption
 
 
-def test_bits_are_of_one_digit(summary):
-    info = info_of.bits_by_length_info(summary)
+def test_bits_are_of_one_digit(grid):
+    info = info_of.bits_by_length_info(grid)
     assert info.reference[0] == pytest.approx(np.log2(10))
-    np.testing.assert_allclose(info.panels[0][1][1].medians, [3.3, 3.3, 3.3, 0])
+    np.testing.assert_allclose(info.panels[1].series[1].medians, [3.3, 3.3, 3.3, 0])
 
 
-def test_unsolved_runs_are_shown_as_such(summary):
-    rnn = info_of.steps_to_solve_info(summary).panels[0][1][0]
+def test_unsolved_runs_are_shown_as_such(grid):
+    rnn = info_of.steps_to_solve_info(grid).panels[0].series[0]
     assert rnn.unsolved == (0, 0, 3, 3)
     np.testing.assert_array_equal(rnn.medians, [250, 250, np.nan, np.nan])
 
 
-def test_solved_share_has_wilson_intervals_and_the_span(summary):
-    _, shares = info_of.solved_share_info(summary).panels[0]
-    np.testing.assert_allclose(shares[0].shares, [1, 1, 0, 0])
-    np.testing.assert_allclose(shares[0].low[0], 0.4385, atol=1e-4)
-    assert 10 < shares[0].span.s50 < 20
+def test_span_by_budget_ends_with_the_span_of_the_table(joint):
+    ((_, series),) = info_of.span_by_budget_info(joint).panels
+    assert [one.label for one in series] == ["RNN, best rate", "LSTM, best rate"]
+    for one, row in zip(series, joint.spans, strict=True):
+        assert [span.budget for span in one.spans] == [125, 250, 375, 500]
+        assert one.spans[-1] is row.span
+    # All made-up runs are solved at step 250: within 125 none, from 250 on always the same.
+    assert {one.spans[0].bound for one in series} == {"<="}
 
 
-def test_span_by_rate_needs_two_rates(summary):
-    panels = info_of.span_by_rate_info(summary).panels
-    assert panels[0][0] == "one-hot, uniform"
-    np.testing.assert_allclose(panels[0][1][0].rates, [1e-3, 1e-2])
-    config = StudyConfig(lengths=(5, 10), seeds=2)
-    assert info_of.span_by_rate_info(summarise(config, made_up_rows(config, rule))) is None
+def test_solving_times_are_of_the_figure_runs_up_to_the_budget(joint):
+    panels = info_of.solving_times_info(joint).panels
+    assert [name for name, _ in panels] == ["RNN", "LSTM"]
+    for (_, curves), row in zip(panels, joint.spans, strict=True):
+        assert [label for label, _ in curves] == [f"T = {found.length}" for found in row.lengths]
+        for (_, (steps, shares)), found in zip(curves, row.lengths, strict=True):
+            assert steps[-1] == joint.config.train_steps
+            assert shares[-1] == found.solved / len(found.records)
 
 
-def test_optimisers_are_shown_at_their_best_rate(summary):
-    info = info_of.optimizers_info(summary)
-    (cell, lines), _ = info.panels
+def test_continued_run_goes_on_in_the_solving_times():
+    config = dataclasses.replace(quick(), figure_seeds=10, continued_steps=5_000)
+    rows = made_up_rows(config, rule)
+    continued = [row for row in rows.values() if row.role == "continued"]
+    assert continued, "of 160 figure runs one in ten is drawn"
+    for row in continued:  # let them be solved late
+        record = dataclasses.replace(row.record, end_state="solved", steps=4_000)
+        rows[record.config.key] = row._replace(record=record)
+    info = info_of.solving_times_info(summarise(config, rows))
+    late = [shares[steps == 4_000] for _, curves in info.panels for _, (steps, shares) in curves]
+    assert any(len(share) and share[0] > 0 for share in late)
+    assert "5,000 steps" in info.caption
+
+
+def test_optimisers_are_shown_at_the_rate_that_solves_most():
+    config = StudyConfig(
+        lengths=(5,), compared_optimizers=("sgd",), compared_rates=(1e-4, 1e-3, 1e-1)
+    )
+    rows = made_up_rows(config, lambda run: run.learning_rate == 1e-3)
+    (cell, lines), _ = info_of.optimizers_info(summarise(config, rows)).panels
     assert cell == "RNN"
-    assert [label.split(",")[0] for label, _ in lines] == ["rmsprop", "sgd", "momentum", "adam"]
+    assert [label for label, _ in lines] == ["rmsprop, rate 0.001", "sgd, rate 0.001"]
     assert all(len(curves) == 3 for _, curves in lines)
+
+
+def test_of_rates_that_solve_as_many_the_fastest_is_the_best():
+    config = StudyConfig(lengths=(5,), compared_optimizers=("sgd",), compared_rates=(1e-3, 1e-2))
+    rows = made_up_rows(config, lambda run: True)
+    for key, row in rows.items():
+        if row.record.config.learning_rate == 1e-2:
+            rows[key] = row._replace(record=dataclasses.replace(row.record, steps=100))
+    (_, lines), _ = info_of.optimizers_info(summarise(config, rows)).panels
+    assert {label.split(", ")[1] for label, _ in lines} == {"rate 0.01"}
 
 
 def test_a_cell_looks_the_same_in_every_figure():
     config = StudyConfig(cells=("lstm", "rnn"), lengths=(5, 10), seeds=2)
     summary = summarise(config, made_up_rows(config, rule))
-    series = info_of.accuracy_by_length_info(summary).panels[0][1]
+    series = info_of.accuracy_by_length_info(summary).panels[0].series
     assert [(s.label, s.place) for s in series] == [("LSTM", 0), ("RNN", 1)]
+
+
+def test_runs_at_one_place_do_not_hide_each_other():
+    places = np.array([[10.0] * 5, [0.01] * 5])
+    moved = drawing._apart(places)
+    assert len(np.unique(moved, axis=1).T) == 5
+    assert np.abs(np.log(moved / places)).max() < 0.2
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """A study with every kind of figure: tuned, with controls and optimisers."""
+    """A study with every kind of figure, a run that diverged, and an open end."""
     folder = tmp_path_factory.mktemp("figures")
-    config = dataclasses.replace(sheet(), seeds=2)
-    names = drawing.write_study_figures(summarise(config, made_up_rows(config, rule)), folder)
+    config = dataclasses.replace(sheet(), figure_seeds=2, runs=36)
+    rows = made_up_rows(config, lambda run: rule(run) or run.cell == "lstm")
+    key = next(key for key, row in rows.items() if row.role == "design")
+    diverged = dataclasses.replace(
+        made_up_record(rows[key].record.config, solved=False), end_state="diverged"
+    )
+    rows[key] = Row(diverged, Timing(1.0, 0.0, "here", 1), "design")
+    names = drawing.write_study_figures(summarise(config, rows), folder)
     return folder, names
 
 
 def test_all_figures_are_written_as_svg_and_png(written):
     _, names = written
     stems = {
-        "accuracy-by-length", "solved-share", "bits-by-length", "steps-to-solve", "span-by-rate",
-        "optimizers",
+        "map", "accuracy-by-length", "bits-by-length", "steps-to-solve", "span-by-budget",
+        "solving-times", "optimizers",
     }  # fmt: skip
     assert set(names) == {f"{stem}.{suffix}" for stem in stems for suffix in ("svg", "png")}
 
 
-def test_the_same_rows_give_the_same_bytes(summary, tmp_path):
-    info = info_of.accuracy_by_length_info(summary)
+def test_the_same_rows_give_the_same_bytes(joint, tmp_path):
     for folder in ("a", "b"):
-        palette.save(drawing.draw_by_length(info), tmp_path / folder, "figure")
+        palette.save(drawing.draw_map(info_of.map_info(joint)), tmp_path / folder, "figure")
     for name in ("figure.svg", "figure.png"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 

@@ -245,7 +245,7 @@ def test_nothing_is_tried_again_elsewhere():
 
 
 def record(**values):
-    usual = RunRecord.crashed(CONFIG, "").to_json() | {"steps": 1250, "curve": []}
+    usual = RunRecord.error(CONFIG, "").to_json() | {"steps": 1250, "curve": []}
     return RunRecord.from_json(usual | values)
 
 
@@ -264,14 +264,12 @@ def record(**values):
             "solved at step 1,250, accuracy 99.8% [99.7, 99.9] on 10,000 held-out palindromes",
         ),
         (
-            {"end_state": "budget", "accuracy": 0.1, "tested": 100},
+            {"end_state": "censored", "accuracy": 0.1, "tested": 100},
             "not solved when its budget of 1,250 steps ended, accuracy 10.0% on 100 palindromes, "
             "all there are",
         ),
-        ({"end_state": "plateau"}, "stood still, not solved, at step 1,250"),
         ({"end_state": "diverged"}, "diverged at step 1,250 (its loss grew beyond all bounds)"),
-        ({"end_state": "oom"}, "ran out of memory at step 1,250"),
-        ({"end_state": "crashed", "note": "its worker died"}, "crashed: its worker died"),
+        ({"end_state": "error", "note": "out of memory"}, "ended in an error: out of memory"),
     ],
     ids=lambda value: value.get("end_state") if isinstance(value, dict) else "",
 )

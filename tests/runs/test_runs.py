@@ -277,14 +277,14 @@ def test_only_solved_counts_as_solved(end_state):
     assert record(end_state=end_state).solved == (end_state == "solved")
 
 
-def test_crashed_run_has_a_record_too():
-    crashed = RunRecord.crashed(config(), "killed by signal 9")
-    assert (crashed.end_state, crashed.solved, crashed.note) == (
-        "crashed",
-        False,
-        "killed by signal 9",
-    )
-    assert RunRecord.from_json(json.loads(json.dumps(crashed.to_json()))) == crashed
+def test_run_that_ended_in_an_error_has_a_record_too():
+    error = RunRecord.error(config(), "killed by signal 9")
+    assert (error.end_state, error.solved, error.note) == ("error", False, "killed by signal 9")
+    assert RunRecord.from_json(json.loads(json.dumps(error.to_json()))) == error
+
+
+def test_a_run_is_solved_censored_diverged_or_an_error():
+    assert END_STATES == ("solved", "censored", "diverged", "error")
 
 
 def test_numbers_of_numpy_are_not_taken_for_pythons():

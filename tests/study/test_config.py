@@ -27,31 +27,30 @@ def from_toml(text: str, base: StudyConfig | None = None) -> StudyConfig:
 
 
 def test_quick_is_a_quick_look():
-    assert quick().seeds == 3
-    assert "no claim" in quick().note
-    assert 5 in quick().lengths
-    assert not quick().tuning_seeds
+    config = quick()
+    assert (config.design, config.train_steps, config.hidden_size) == ("joint", 500, 32)
+    assert "no claim" in config.note
+    assert "whose order may be another" in config.note
 
 
 def test_sheet_asks_what_the_sheet_asks():
     config = sheet()
-    assert config.lengths == (5, 10, 15, 20, 30, 40, 60, 80)
+    assert (config.design, config.longest, config.fixed_rate) == ("joint", 160, 1e-3)
     assert config.encoding == ("scalar",)
-    assert len(config.learning_rates) == 3
-    assert (config.tuning_seeds, config.seeds, config.fixed_rate) == (2, 10, 1e-3)
     assert (config.optimizer, config.hidden_size, config.batch_size) == ("rmsprop", 128, 128)
     assert config.max_grad_norm == 10
+    assert (config.train_steps, config.continued_steps) == (2_000, 10_000)
     assert set(config.compared_optimizers) | {config.optimizer} >= {"sgd", "rmsprop", "adam"}
+    assert 1e-3 in config.compared_rates
     assert config.controls
-    assert str(f"{config.train_steps:,}") in config.note
+    assert config.note == ""
 
 
 def test_full_is_the_protocol():
     config = full()
-    assert config.seeds == 20
+    assert config.cells == ("rnn", "lstm", "gru")
     assert config.encoding == ("one-hot", "scalar")
-    assert config.learning_rates == (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-    assert (config.tuning_seeds, config.fixed_rate, config.train_steps) == (3, 1e-3, 10_000)
+    assert (config.runs, config.fixed_rate, config.train_steps) == (124, 1e-3, 2_000)
     assert config.controls
     assert config.note == ""
 
@@ -60,8 +59,71 @@ def test_full_is_the_protocol():
 def test_presets_know_their_name_and_have_a_row_at_t_5(name):
     config = PRESETS[name]()
     assert config.preset == name
-    assert 5 in config.lengths
+    assert 5 in (config.lengths or config.ladder)
     assert set(config.cells) >= {"rnn", "lstm"}
+
+
+# The design ------------------------------------------------------------------------------------
+
+
+def test_the_joint_design_is_the_default():
+    config = StudyConfig()
+    assert config.design == "joint"
+    assert (config.lengths, config.learning_rates, config.seeds) == ((), (), None)
+    assert config.ladder[0] == 5
+    assert config.ladder[-1] == config.longest
+
+
+@pytest.mark.parametrize(
+    "words", [{"lengths": [5, 8]}, {"learning-rates": [0.01]}, {"seeds": 2}, {"climb": True}]
+)
+@pytest.mark.parametrize("base", [None, StudyConfig(), quick(), sheet()])
+def test_what_describes_a_grid_makes_one(words, base):
+    config = StudyConfig.from_words(words, base)
+    assert config.design == "grid"
+    assert config.lengths == tuple(words.get("lengths", (5, 10, 20, 40)))
+    assert config.learning_rates == tuple(words.get("learning-rates", (1e-3,)))
+    assert config.seeds == words.get("seeds", 3)
+    assert config.fixed_rate is None
+    if base is not None:
+        assert config.train_steps == base.train_steps
+
+
+def test_a_grid_can_be_asked_for_by_its_name():
+    config = StudyConfig.from_words({"design": "grid"}, sheet())
+    assert (config.lengths, config.learning_rates, config.seeds) == ((5, 10, 20, 40), (1e-3,), 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("design = 'joint'\nlengths = [5]", "lengths must be left out of the joint design"),
+        ("design = 'joint'\nseeds = 3", "seeds must be left out of the joint design"),
+        ("design = 'joint'\nclimb = true", "climb must be left out of the joint design"),
+        ("curriculum = true", "curriculum must be given with --design grid; got the joint one"),
+        ("lengths = [5]\nfixed-rate = 0.01", "fixed_rate must be left out of a grid .*got 0.01"),
+        ("seeds = 3\nruns = 60", r"runs must be left out of a grid \(--design joint has it\)"),
+        ("seeds = 3\nlongest = 80", "longest must be left out of a grid"),
+        ("seeds = 3\nfigure-seeds = 1", "figure_seeds must be left out of a grid"),
+        ("seeds = 3\ncontinued-steps = 20000", "continued_steps must be left out of a grid"),
+        ("longest = 19", "longest must be a whole number from 20 on; got 19"),
+        ("runs = 19", "runs must be a whole number from 20 on; got 19"),
+        ("fixed-runs = 7", "fixed_runs must be a whole number from 8 on; got 7"),
+        ("fixed-rate = 1.5", "fixed_rate must be at most 1; got 1.5"),
+        ("continued-steps = 10000", "continued_steps must be more than train_steps, 10,000, or 0"),
+        ("design = 'random'", "design must be one of joint, grid; got 'random'"),
+    ],
+)
+@pytest.mark.parametrize("base", [None, StudyConfig()])
+def test_designs_that_contradict_themselves_are_one_sentence(text, message, base):
+    with pytest.raises(ConfigError, match=message) as caught:
+        from_toml(text, base)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_preset_that_is_a_grid_stays_one():
+    assert records().design == "grid"
+    assert StudyConfig.from_words({"seeds": 2}, records()).climb
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -79,8 +141,8 @@ def test_toml_has_the_options_words():
         learning-rates = [1, 0.01]
         train_steps = 300
         encoding = "scalar"
-        fixed-rate = 1
-        adaptive = true
+        max-grad-norm = 1
+        controls = true
         """
     )
     assert config.cells == ("lstm",)
@@ -88,13 +150,13 @@ def test_toml_has_the_options_words():
     assert config.learning_rates == (0.01, 1.0)
     assert config.train_steps == 300
     assert config.encoding == ("scalar",)
-    assert config.fixed_rate == 1.0
-    assert config.adaptive
+    assert config.max_grad_norm == 1.0
+    assert config.controls
 
 
 def test_words_replace_those_of_a_base():
-    config = from_toml("seeds = 5", sheet())
-    assert dataclasses.replace(sheet(), seeds=5) == config
+    config = from_toml("runs = 50", sheet())
+    assert dataclasses.replace(sheet(), runs=50) == config
 
 
 def test_the_same_grid_has_the_same_configuration():
@@ -136,7 +198,7 @@ def test_a_word_given_twice_is_refused():
         ("seeds = true", "seeds must be a whole number from 1 on; got True"),
         ("seeds = [3]", r"seeds must be a whole number from 1 on; got \[3\]"),
         ('seeds = "3"', "seeds must be a whole number from 1 on; got '3'"),
-        ("lengths = []", "lengths must name at least one; got none"),
+        ("cells = []", "cells must name at least one; got none"),
         ("lengths = [1]", "lengths must be a whole number from 2 on; got 1"),
         ('lengths = ["5"]', "lengths must be a whole number from 2 on; got '5'"),
         ("lengths = [[5]]", r"lengths must be a whole number from 2 on; got \[5\]"),
@@ -160,11 +222,9 @@ def test_a_word_given_twice_is_refused():
             r"initialisation must be one of .*got 'orthogonl' \(did you mean orthogonal\?\)",
         ),
         ('controls = "yes"', "controls must be true or false; got 'yes'"),
-        ("adaptive = 1", "adaptive must be true or false; got 1"),
+        ("climb = 1", "climb must be true or false; got 1"),
         ("note = 1", "note must be text; got 1"),
         ("preset = ['quick']", r"preset must be text; got \['quick'\]"),
-        ("adaptive = true\nlengths = [5]", "lengths must be two or more with adaptive; got one"),
-        ("adaptive = true\nlengths = [5, 5]", "lengths must be two or more with adaptive"),
         ("hidden-size = 9223372036854775807", None),
     ],
 )
@@ -182,7 +242,7 @@ def test_a_wrong_value_gives_one_sentence(text, message):
 @pytest.mark.parametrize("field", dataclasses.fields(StudyConfig), ids=lambda field: field.name)
 def test_no_value_of_a_wrong_type_is_more_than_a_sentence(field, value):
     allowed = (value is None and field.default is None) or (
-        value == [] and field.name in ("compared_optimizers", "compared_rates")
+        value == [] and field.name.startswith(("compared_", "lengths", "learning_rates"))
     )
     if allowed:
         StudyConfig.from_words({field.name: value})

@@ -15,12 +15,15 @@ from studies import made_up_rows
 from digitspan.cli import main
 from digitspan.errors import StoreError, UsageError
 from digitspan.files import sha256
+from digitspan.runs.record import RunRecord
 from digitspan.study import merge
 from digitspan.study.config import StudyConfig
 from digitspan.study.merge import merge_stores
 from digitspan.study.store import Store, weights_path
 
-BOTH = StudyConfig(cells=("rnn", "lstm"), lengths=(5, 8, 20), seeds=4, tuning_seeds=2)
+BOTH = StudyConfig(
+    lengths=(5, 8, 20), seeds=4, compared_optimizers=("sgd",), compared_rates=(1e-2,)
+)
 
 
 def kept(folder, config, change=lambda record: record):
@@ -33,8 +36,8 @@ def kept(folder, config, change=lambda record: record):
         for key, row in rows.items():
             weights = row.record.config.canonical.encode()
             record = dataclasses.replace(row.record, weights_sha256=sha256(weights))
-            store.add(change(record), row.timing)
-            if row.record.config.seed < 1000:  # not those of tuning runs
+            store.add(row._replace(record=change(record)))
+            if row.role in ("grid", "figure"):  # the weights of other runs are not kept
                 weights_path(folder, key).write_bytes(weights)
     return folder
 
@@ -61,7 +64,7 @@ def test_merged_shards_equal_the_study_in_one_store(shards, tmp_path, capsys):
     assert main(["merge", *map(str, halves), "--out", str(tmp_path / "out")]) == 0
     rows, config, weights = contents(tmp_path / "out")
     assert (rows, config, weights) == contents(whole)
-    assert len(rows) > 2 * 3 * 4  # tuning runs too, whose weights are not kept
+    assert len(rows) > 2 * 3 * 4  # compared optimisers too, whose weights are not kept
     assert len(weights) == 2 * 3 * 4
     said = capsys.readouterr()
     assert said.out == ""
@@ -80,7 +83,8 @@ def test_merging_again_or_a_part_twice_changes_nothing(shards, tmp_path):
 def test_merged_study_asks_for_no_further_runs(shards, tmp_path):
     merge_stores(shards[1], tmp_path / "out")
     words = ["study", "--cells", "rnn", "lstm", "--lengths", "5", "8", "20", "--seeds", "4"]
-    words += ["--tuning-seeds", "2", "--out", str(tmp_path / "out")]
+    words += ["--compared-optimizers", "sgd", "--compared-rates", "0.01"]
+    words += ["--out", str(tmp_path / "out")]
     script = (
         "import sys; from digitspan.study import runner; runner.Pool.give = None;"
         "from digitspan.commands import study; study.write_figures = lambda *_: None;"
@@ -115,10 +119,34 @@ def test_rows_that_contradict_each_other_are_refused(shards, tmp_path):
 def test_rows_that_differ_in_timing_alone_do_not_contradict(shards, tmp_path):
     again = kept(tmp_path / "again", dataclasses.replace(BOTH, cells=("rnn",)))
     with Store.create(again) as store:
-        for record, timing in store.rows().values():
-            store.add(record, timing._replace(seconds=99.0, host="there"))
+        for row in store.rows().values():
+            store.add(row._replace(timing=row.timing._replace(seconds=99.0, host="there")))
     merge_stores([*shards[1], again], tmp_path / "out")
     assert contents(tmp_path / "out") == contents(shards[0])
+
+
+@pytest.mark.parametrize("first", ["error", "outcome"])
+def test_error_gives_way_to_the_outcome_that_another_shard_has(first, shards, tmp_path):
+    """An error is no outcome: nothing is contradicted, and nothing is lost."""
+    whole, (rnn, lstm) = shards
+
+    def failed(record):
+        is_it = (record.config.length, record.config.seed) == (8, 3)
+        return RunRecord.error(record.config, "its worker died") if is_it else record
+
+    other = kept(tmp_path / "other", dataclasses.replace(BOTH, cells=("rnn",)), failed)
+    merge_stores([other, rnn, lstm] if first == "error" else [rnn, other, lstm], tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(whole)
+
+
+def test_merged_shards_of_a_joint_study_equal_it_and_keep_what_runs_are_for(tmp_path):
+    config = StudyConfig(longest=40, runs=28, figure_seeds=1, train_steps=500)
+    whole = kept(tmp_path / "whole", config)
+    halves = [kept(tmp_path / c, dataclasses.replace(config, cells=(c,))) for c in config.cells]
+    merge_stores(halves, tmp_path / "out")
+    rows, _, _ = contents(tmp_path / "out")
+    assert (rows, contents(tmp_path / "out")) == (contents(whole)[0], contents(whole))
+    assert {row.role for row in rows.values()} == {"design", "figure"}
 
 
 @pytest.mark.parametrize(

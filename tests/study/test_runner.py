@@ -6,6 +6,8 @@ trainings are few here, and many in `make torture`.
 """
 
 import contextlib
+import dataclasses
+import json
 import os
 import random
 import re
@@ -22,12 +24,13 @@ from kept import assert_kept, assert_one_sentence, export_of, last_line, repeate
 from processes import PATH, QUICK_STUDY, Command, grace, wait_until
 from studies import made_up_record, made_up_rows
 
+from digitspan.cli import main
 from digitspan.errors import DigitspanError, UsageError
 from digitspan.runs.record import RunRecord
 from digitspan.study import runner
 from digitspan.study.config import StudyConfig
 from digitspan.study.crew import pool
-from digitspan.study.grid import next_jobs, plan
+from digitspan.study.plan import next_jobs, plan
 from digitspan.study.runner import check_study, run_study
 from digitspan.study.store import Row, Store, Timing
 from digitspan.training.run import train
@@ -134,7 +137,7 @@ def test_killed_study_of_real_trainings_equals_one_without_workers(times, tmp_pa
     (tmp_path / "serial").mkdir()
     with Store.create(tmp_path / "serial") as store:
         for job in plan(config, {}):
-            store.add(train(job.config).record, Timing(0.0, 0.0, "", 1))
+            store.add(Row(train(job.config).record, Timing(0.0, 0.0, "", 1), job.role))
         ends = [row.record.end_state for row in store.rows().values()]
     assert len(ends) == 2 * 2 * 2
     assert ends.count("diverged") == 4
@@ -218,20 +221,106 @@ def troubled(tmp_path_factory):
         ("Raises", "RuntimeError: a fault of the cell's own", 1),
     ],
 )
-def test_run_that_cannot_be_finished_is_recorded_as_crashed(troubled, cell, note, attempts):
-    record, timing = troubled[cell]
-    assert (record.end_state, record.note, timing.attempts) == ("crashed", note, attempts)
+def test_run_that_cannot_be_finished_is_recorded_as_an_error(troubled, cell, note, attempts):
+    record, timing, _ = troubled[cell]
+    assert (record.end_state, record.note, timing.attempts) == ("error", note, attempts)
     assert record.accuracy is None
 
 
 def test_run_whose_worker_died_once_is_like_any_other(troubled):
-    record, timing = troubled["KilledOnce"]
+    record, timing, _ = troubled["KilledOnce"]
     assert (record.end_state, record.note, timing.attempts) == ("solved", "", 2)
 
 
 def test_every_run_of_the_grid_has_its_row(troubled):
     assert len(troubled) == 5
     assert troubled["Fine"].record.solved
+
+
+def test_error_is_told_first_left_out_and_made_again_on_the_next_call(tmp_path, capsys):
+    words = ("--cells", "quick:RaisesOnce", "quick:Fine", "--lengths", "5", "8", "--seeds", "1")
+    assert quick(tmp_path, *words, "--train-steps", "100").wait() == 0
+    before = rows_of(tmp_path / "study")
+    assert (
+        sorted(row.record.end_state for row in before.values()) == ["error"] * 2 + ["solved"] * 2
+    )
+    assert main(["show", str(tmp_path / "study"), "--no-figures"]) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("2 runs ended in an error and are left out, such as ")
+    assert "RuntimeError: a fault that is mended before the next call" in first
+    assert not any("RaisesOnce" in line for line in rest if "│" in line), "counted as a failure"
+    again = quick(tmp_path, *words, "--train-steps", "100")
+    assert again.wait() == 0
+    after = rows_of(tmp_path / "study")
+    assert {row.record.end_state for row in after.values()} == {"solved"}
+    assert_kept({k: row for k, row in before.items() if row.record.solved}, after)
+    assert main(["show", str(tmp_path / "study"), "--no-figures"]) == 0
+    assert "error" not in capsys.readouterr().out
+
+
+def test_study_with_a_cell_that_always_fails_has_no_span_of_it(tmp_path, capsys):
+    words = ("--cells", "quick:Raises", "--lengths", "5", "8", "--seeds", "2")
+    assert quick(tmp_path, *words, "--train-steps", "100").wait() == 0
+    assert main(["show", str(tmp_path / "study"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["spans"] == []
+    assert (len(found["errors"]), found["missing"]) == (4, 4)
+    assert main(["show", str(tmp_path / "study"), "--no-figures"]) == 0
+    assert "<= 5" not in capsys.readouterr().out
+
+
+# A study is continued as it was begun ------------------------------------------------------------
+
+
+def test_study_asked_for_two_budgets_is_refused_and_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "work", quick_worker.work)
+    config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, train_steps=50)
+    rows = run_study(config, tmp_path, workers=1, progress=Told())
+    other = dataclasses.replace(config, train_steps=100)
+    match = r"^a study asked for two budgets: the runs in .* have 50 training steps, and 100 are"
+    with pytest.raises(UsageError, match=match) as caught:
+        run_study(other, tmp_path, workers=1, progress=Told())
+    assert "\n" not in str(caught.value)
+    with Store.open(tmp_path) as store:
+        assert store.rows() == rows
+        assert store.value("config") == config.canonical
+
+
+def test_study_that_is_asked_for_more_seeds_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "work", quick_worker.work)
+    config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, train_steps=50)
+    rows = run_study(config, tmp_path, workers=1, progress=Told())
+    more = run_study(dataclasses.replace(config, seeds=3), tmp_path, workers=1, progress=Told())
+    assert len(more) == 3
+    assert_kept(rows, more)
+
+
+@linux
+def test_killed_joint_study_ends_as_if_nothing_had_been(tmp_path, capsys):
+    """Its rounds follow from what is known: they are replayed, whatever order rows came in."""
+    words = ("--cells", "rnn", "--longest", "40", "--runs", "36", "--figure-seeds", "1")
+    words += ("--train-steps", "200")
+    assert quick(tmp_path, *words, workers="1", out="whole").wait() == 0
+    expected, chance = export_of(tmp_path / "whole", capsys), random.Random(0)
+    assert len(expected.splitlines()) == 1 + 36 + 8
+    killed = 0
+    while True:
+        command = quick(tmp_path, *words, workers="2")
+        wanted = 6 + chance.randrange(6)
+        wait_until(lambda c=command, n=wanted: c.said().count(" to do, ") >= n
+                   or c.process.poll() is not None)  # fmt: skip
+        if command.process.poll() is not None:
+            assert command.wait() == 0, command.said()
+            break
+        command.kill()
+        killed += 1
+    assert killed >= 2
+    assert export_of(tmp_path / "study", capsys) == expected
+    roles = [row.role for row in rows_of(tmp_path / "study").values()]
+    assert (roles.count("design"), roles.count("figure")) == (36, 8)
+    weights = {path.stem for path in (tmp_path / "study" / "weights").iterdir()}
+    kept = {key for key, row in rows_of(tmp_path / "study").items() if row.role == "figure"}
+    assert weights == kept, "weights are those of the figure runs"
 
 
 def test_run_that_is_refused_ends_the_study_with_a_sentence(tmp_path):
@@ -533,14 +622,16 @@ class OneByOne:
         yield job, {"record": record.to_json(), "timing": {"seconds": 1.0, "host": "here"}}
 
 
-@pytest.mark.parametrize("adaptive", [False, True])
+@pytest.mark.parametrize("design", ["grid", "joint"])
 @pytest.mark.parametrize("seed", range(3))
 def test_no_worker_idles_while_runs_are_known_and_the_runs_are_the_same(
-    seed, adaptive, tmp_path, monkeypatch
+    seed, design, tmp_path, monkeypatch
 ):
-    # Rounds of two cells: tuning, wider rates, lengths placed by what is known.
-    config = StudyConfig(
-        lengths=(5, 8, 20), seeds=2, tuning_seeds=2, learning_rates=(1e-3, 1e-2), adaptive=adaptive
+    # Of two cells: a climb from length to length; rounds placed by what is known.
+    config = (
+        StudyConfig(lengths=(5, 8, 20), seeds=2, learning_rates=(1e-3, 1e-2), climb=True)
+        if design == "grid"
+        else StudyConfig(longest=40, runs=33, figure_seeds=1, fixed_rate=1e-3, fixed_runs=12)
     )
     crew = OneByOne(config, random.Random(seed))
     monkeypatch.setattr(runner, "Pool", lambda options, size: crew)
@@ -555,11 +646,14 @@ def test_no_worker_idles_while_runs_are_known_and_the_runs_are_the_same(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"seeds": 10**9}, r"^the grid has 8,000,000,000 runs, more than 1,000,000"),
-        ({"tuning_seeds": 10**9}, r"^the grid has .* runs, more than 1,000,000"),
+        ({"seeds": 10**9}, r"^the study has 8,000,000,000 runs, more than 1,000,000"),
+        ({"runs": 10**9}, r"^the study has 2,000,000,048 runs, more than 1,000,000"),
+        ({"figure_seeds": 10**9}, r"^the study has .* runs, more than 1,000,000"),
+        ({"fixed_rate": 0.1, "fixed_runs": 10**9}, r"^the study has .* more than 1,000,000"),
         ({"seeds": 2**62}, "more than 1,000,000"),
         ({"lengths": (10**7,)}, "GiB of memory"),
-        ({"lengths": (5, 10**7), "adaptive": True}, "GiB of memory"),
+        ({"longest": 10**7}, "GiB of memory"),
+        ({"continued_steps": 10**12}, "days or more"),
         ({"hidden_size": 10**6}, "GiB of memory"),
         ({"batch_size": 10**9}, "GiB of memory"),
         ({"train_steps": 10**12}, "days or more"),
@@ -590,7 +684,7 @@ def test_half_written_files_of_a_killed_study_are_removed(tmp_path, monkeypatch)
 
 
 def test_disk_that_is_full_ends_the_study_with_status_1(tmp_path, monkeypatch):
-    def full(self, record, timing):
+    def full(self, row):
         message = "the disk is full"
         raise DigitspanError(message)
 
@@ -605,7 +699,8 @@ def test_rows_are_given_back_sorted_by_key(tmp_path, monkeypatch):
     config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=3)
     with Store.create(tmp_path) as store:
         for job in plan(config, {}):
-            store.add(RunRecord.crashed(job.config, "x"), Timing(1.0, 2.0, "here", 1))
+            record = dataclasses.replace(RunRecord.error(job.config, "x"), end_state="diverged")
+            store.add(Row(record, Timing(1.0, 2.0, "here", 1), job.role))
     rows = run_study(config, tmp_path, workers=1, progress=Told())
     assert list(rows) == sorted(rows)
     assert all(isinstance(row, Row) for row in rows.values())

@@ -23,8 +23,8 @@ from digitspan.cli import main
 from digitspan.errors import DigitspanError, StoreError, UsageError
 from digitspan.study import store as store_module
 from digitspan.study.config import StudyConfig
-from digitspan.study.grid import plan
-from digitspan.study.store import Row, Store, Timing
+from digitspan.study.plan import plan
+from digitspan.study.store import Store, Timing
 
 TESTS = Path(__file__).parents[1]
 CONFIG = StudyConfig(lengths=(5, 8, 10), seeds=4)
@@ -39,7 +39,7 @@ def filled(folder, *, rows=ROWS):
     store = Store.create(folder)
     store.set_value("config", CONFIG.canonical)
     for key, row in rows.items():
-        store.add(row.record, TIMES[key])
+        store.add(row._replace(timing=TIMES[key]))
     return store
 
 
@@ -66,7 +66,7 @@ def run_python(*arguments, **options):
 
 def test_rows_come_back_as_they_were_given(study):
     with Store.open(study) as store:
-        assert store.rows() == {key: Row(row.record, TIMES[key]) for key, row in ROWS.items()}
+        assert store.rows() == {key: row._replace(timing=TIMES[key]) for key, row in ROWS.items()}
         assert store.value("config") == CONFIG.canonical
         assert store.damaged == 0
 
@@ -86,7 +86,7 @@ def test_rows_without_curves_are_the_same_besides(study):
 def test_row_that_is_given_again_replaces_the_old_one(tmp_path):
     key, row = next(iter(ROWS.items()))
     with filled(tmp_path) as store:
-        store.add(row.record, Timing(9.0, 9.0, "there", 2))
+        store.add(row._replace(timing=Timing(9.0, 9.0, "there", 2)))
         rows = store.rows()
         assert (len(rows), store.damaged) == (len(ROWS), 0)
         assert rows[key].timing == Timing(9.0, 9.0, "there", 2)
@@ -112,7 +112,7 @@ def test_store_can_be_read_while_it_is_written(tmp_path):
     with filled(tmp_path, rows=half) as store, Store.open(tmp_path) as reader:
         assert len(reader.rows()) == 12
         for key in list(ROWS)[12:]:
-            store.add(ROWS[key].record, TIMES[key])
+            store.add(ROWS[key]._replace(timing=TIMES[key]))
             with Store.open(tmp_path) as another:
                 assert key in another.rows()
                 assert another.damaged == 0
@@ -156,16 +156,48 @@ def refusals(folder):
 
 
 def test_store_of_a_newer_version_is_refused_and_left_alone(study, tmp_path):
-    folder = with_pragma(tmp_path / "new", source=study / "study.db", user_version=2)
+    folder = with_pragma(tmp_path / "new", source=study / "study.db", user_version=3)
     before = (folder / "study.db").read_bytes()
     for message in refusals(folder):
-        assert "was written by a newer version of digitspan (its layout is 2, this" in message
+        assert "was written by a newer version of digitspan (its layout is 3, this" in message
         assert message.endswith("install the newer one to read it")
     assert (folder / "study.db").read_bytes() == before
 
 
+def test_store_of_the_first_edition_is_refused_and_left_alone(tmp_path):
+    """Its early stops are unknowns: none of them may be counted as a failure again."""
+    shipped = TESTS.parent / "docs" / "data" / "sheet" / "study.db"
+    made = with_pragma(tmp_path / "old", source=shipped)
+    before = (made / "study.db").read_bytes()
+    for message in refusals(made):
+        assert "is a study of digitspan's first edition, which ended runs before" in message
+        assert message.endswith("run the study again with another --out")
+    assert (made / "study.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["show", "export", "compare"])
+def test_who_reads_a_store_of_the_first_edition_gets_one_sentence(command, capsys):
+    shipped = TESTS.parent / "docs" / "data" / "sheet" / "study.db"
+    status, out, err = shown([command, str(shipped)], capsys)
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert "first edition" in err
+
+
+def test_role_of_a_run_is_kept_and_is_no_less_safe_than_its_result(tmp_path):
+    roles = ["design", "figure", "fixed-rate", "control"]
+    rows = [row._replace(role=role) for row, role in zip(ROWS.values(), roles, strict=False)]
+    with Store.create(tmp_path) as store:
+        for row in rows:
+            store.add(row)
+        assert [row.role for row in store.rows().values()] == [
+            row.role for row in sorted(rows, key=lambda row: row.record.config.key)
+        ]
+        store._connection.execute("UPDATE runs SET role = 'design' WHERE role = 'figure'")
+        assert (len(store.rows()), store.damaged) == (3, 1)
+
+
 def test_store_of_this_layout_is_opened(study, tmp_path):
-    folder = with_pragma(tmp_path / "same", source=study / "study.db", user_version=1)
+    folder = with_pragma(tmp_path / "same", source=study / "study.db", user_version=2)
     with Store.open(folder) as store:
         assert len(store.rows()) == len(ROWS)
 
@@ -211,9 +243,9 @@ def test_row_of_an_unknown_shape_is_left_out_and_counted(tmp_path):
         query = store._connection.execute("SELECT * FROM runs WHERE key = ?", (key,))
         columns = query.fetchone()
         config = json.loads(columns[1]) | {"brand_new": 1}
-        changed = (key, json.dumps(config), *columns[2:5])
+        changed = (key, json.dumps(config), *columns[2:6])
         store._connection.execute(
-            "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)",
             (*changed, store_module._digest(*changed)),
         )
         rows = store.rows()
@@ -350,7 +382,7 @@ def test_no_acknowledged_row_is_lost_whatever_statement_fails(
                 store.set_value("config", CONFIG.canonical)
                 store.recount(store.rows())
                 for key, row in some.items():
-                    store.add(row.record, TIMES[key])
+                    store.add(row._replace(timing=TIMES[key]))
                     kept.append(key)
         except DigitspanError as error:
             said = str(error)
@@ -362,7 +394,7 @@ def test_no_acknowledged_row_is_lost_whatever_statement_fails(
             assert store.damaged == 0
             assert set(kept) <= set(rows) <= set(some)
             for key, row in rows.items():
-                assert row == Row(ROWS[key].record, TIMES[key])
+                assert row == ROWS[key]._replace(timing=TIMES[key])
             assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         if failing[0].left > 0:
             break
@@ -497,7 +529,7 @@ def test_damaged_store_shows_no_wrong_row_and_counts_those_left_out(
     elif damaged == "both":
         store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for key in list(ROWS)[:6]:  # the last ones written are in the log
-            store.add(ROWS[key].record, TIMES[key])
+            store.add(ROWS[key]._replace(timing=TIMES[key]))
     whole = {path.name: path.read_bytes() for path in source.glob("study.db*")}
     whole.pop("study.db-shm", None)
     _, expected, _ = shown(["export", str(source), "--with-timing"], capsys)
@@ -590,7 +622,7 @@ def test_copy_of_the_store_with_any_part_of_its_log_is_a_study_as_it_was(times, 
                 assert cut_store.damaged == 0
                 assert set(rows) == set(order[: len(rows)]), "not the rows of any moment"
                 for key, row in rows.items():
-                    assert row == Row(ROWS[key].record, TIMES[key])
+                    assert row == ROWS[key]._replace(timing=TIMES[key])
                 check = cut_store._connection.execute("PRAGMA integrity_check").fetchone()
                 assert check == ("ok",)
             sizes.add(len(rows))

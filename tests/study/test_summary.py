@@ -9,19 +9,24 @@ import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 from scipy import stats
 from studies import made_up_record, made_up_rows
 
-from digitspan.figures.info import accuracy_by_length_info, solved_share_info
 from digitspan.hold.kept_answers import Answers
 from digitspan.hold.spans import holds_texts
+from digitspan.runs.record import RunRecord
 from digitspan.study.config import StudyConfig, quick, sheet
+from digitspan.study.plan import TUNED, plan
 from digitspan.study.store import Row, Timing
 from digitspan.study.summary import interquartile_mean, summarise
 from digitspan.study.tables import (
+    budgets_table,
+    controls_table,
     document,
     duration,
     lengths_table,
+    optimizers_table,
     records_table,
     remarks,
     rows_csv,
@@ -50,8 +55,8 @@ def test_every_run_is_counted_once_and_none_is_missing():
     summary = summarise(CONFIG, rows)
     assert summary.runs == len(rows) == 2 * 4 * 2 * 10
     assert summary.missing == 0
-    assert all(row.seeds == (10, 10) for row in summary.spans)
-    assert summary.spans[0].end_states == {"solved": 20, "plateau": 20}
+    assert all(len(found.records) == 10 for row in summary.spans for found in row.lengths)
+    assert summary.spans[0].end_states == {"solved": 20, "censored": 20}
     assert summary.spans[0].seconds == pytest.approx(2.0 * 40)
 
 
@@ -81,37 +86,13 @@ def test_mask_control_notices_a_leak():
     assert any("DOES NOT HOLD" in line for line in remarks(summary))
 
 
-def test_runs_still_improving_are_said():
-    rows = made_up_rows(CONFIG, rule)
-    rows = {
-        key: row._replace(record=dataclasses.replace(row.record, end_state="budget"))
-        if not row.record.solved
-        else row
-        for key, row in rows.items()
-    }
-    lines = remarks(summarise(CONFIG, rows))
-    for share in (50, 25):  # of the RNN, of the LSTM, at two rates each
-        words = f"{share} % of the runs were still improving"
-        assert sum(words in line for line in lines) == 2
-
-
-def test_a_study_without_the_control_at_5_says_so():
-    without = dataclasses.replace(CONFIG, lengths=(4, 10, 20))
-    for config, said in ((CONFIG, 0), (without, 1), (quick(), 0), (sheet(), 0)):
-        lines = remarks(summarise(config, {}))
-        assert sum("no row at T = 5" in line for line in lines) == said, lines
-
-
-def test_an_initialisation_that_knows_the_length_says_so_in_every_table_and_figure():
+def test_a_start_that_knows_the_length_says_so_in_every_table():
     config = dataclasses.replace(CONFIG, cells=("lstm",), initialisation=("uniform", "chrono"))
     summary = summarise(config, made_up_rows(config, rule))
-    assert sum("the initialisation chrono knows T" in line for line in remarks(summary)) == 1
-    for table in (spans_table(summary), lengths_table(summary)):
-        names = [cell for cell in table.columns[2].cells if cell]
-        assert names.count("chrono (knows T)") == names.count("uniform") == 2
-    for info in (accuracy_by_length_info(summary), solved_share_info(summary)):
-        names = [panel[0] for panel in info.panels]
-        assert sum("chrono (knows T)" in name for name in names) == 2, names
+    assert sum("the start chrono knows T" in line for line in remarks(summary)) == 1
+    for table in (spans_table(summary), budgets_table(summary), lengths_table(summary)):
+        starts = [cell for cell in table.columns[1].cells if cell]
+        assert starts.count("chrono (knows T)") == starts.count("uniform") == 2
     assert not any("chrono" in line for line in remarks(summarise(CONFIG, {})))
 
 
@@ -120,26 +101,18 @@ def test_a_diverged_run_without_accuracy_is_a_run_that_was_not_solved():
     rows = made_up_rows(config, lambda run: True)
     key = next(key for key, row in rows.items() if row.record.config.length == 5)
     record = dataclasses.replace(
-        rows[key].record, end_state="oom", accuracy=None, bits=None, masked_tested=None
+        rows[key].record, end_state="diverged", accuracy=None, bits=None, masked_tested=None
     )
     rows[key] = rows[key]._replace(record=record)
     length = summarise(config, rows).spans[0].lengths[0]
     assert (length.solved, len(length.records), len(length.accuracies)) == (1, 2, 1)
 
 
-def test_rates_come_from_tuning_runs_where_one_rate_is_chosen():
-    summary = summarise(sheet(), made_up_rows(sheet(), rule))
-    tuning = [found for found in summary.rates if found.role == "tuning"]
-    assert {found.learning_rate for found in tuning} >= {3e-3, 1e-2}
-    final = [found for found in summary.rates if found.role == "final"]
-    assert {found.learning_rate for found in final} == {1e-3}
-
-
-def test_presets_have_compared_optimisers_and_sheet_has_controls():
+def test_sheet_has_compared_optimisers_and_controls():
     summary = summarise(quick(), made_up_rows(quick(), rule))
-    assert {c.optimizer for c, _ in summary.compared} == {"rmsprop", "sgd", "momentum", "adam"}
-    assert summary.controls == ()
+    assert (summary.optimizers, summary.controls) == ((), ())
     summary = summarise(sheet(), made_up_rows(sheet(), rule))
+    assert {c.optimizer for c, _ in summary.optimizers} == {"rmsprop", "sgd", "momentum", "adam"}
     assert {c.condition.trained for c in summary.controls} == {"read-out", "none"}
     assert all(len(control.lengths) == 3 for control in summary.controls)
 
@@ -149,7 +122,7 @@ def test_json_has_spans_and_runs_and_is_strict_json():
     text = json.dumps(document(summarise(CONFIG, rows), rows), allow_nan=False)
     read = json.loads(text)
     assert len(read["runs"]) == len(rows)
-    assert {"cell", "s50", "s50_low", "s50_high"} <= set(read["spans"][0])
+    assert {"cell", "s50", "low", "high", "budget", "rate", "marked"} <= set(read["spans"][0])
 
 
 def test_csv_of_spans_has_a_line_a_condition():
@@ -164,20 +137,21 @@ def test_export_leaves_out_what_differs_from_one_time_to_the_next():
     later = {key: row._replace(timing=Timing(9.0, 99.0, "there", 3)) for key, row in rows.items()}
     assert rows_csv(rows.values()) == rows_csv(later.values())
     assert rows_csv(rows.values(), timing=True) != rows_csv(later.values(), timing=True)
+    assert rows_csv(rows.values()).startswith("key,run_id,")
     keys = [entry["key"] for entry in csv.DictReader(io.StringIO(rows_csv(rows.values())))]
     assert keys == sorted(keys)
 
 
 def text_of(row):
-    return span_text(row.span, [found.length for found in row.lengths])
+    return span_text(row.span)
 
 
 def test_long_spans_have_no_decimal_place_and_their_thousands_apart():
     config = StudyConfig(cells=("rnn",), lengths=(500, 10_000_000), seeds=3)
     row = summarise(config, made_up_rows(config, lambda run: run.seed != 0)).spans[0]
-    span = row.span._replace(s50=12345.6, s50_low=999.94, s50_high=None, bound="")
-    assert text_of(row._replace(span=span)).removesuffix(" *") == "12,346 [999.9, >= 10,000,000]"
-    at_least = row.span._replace(s50=10_000_000, bound=">=")
+    span = row.span._replace(s50=12345.6, low=999.94, high=None, bound="")
+    assert text_of(row._replace(span=span)).removesuffix(" *") == "12,346 [999.9, open]"
+    at_least = row.span._replace(s50=10_000_000, low=None, high=None, bound=">=")
     assert text_of(row._replace(span=at_least)).removesuffix(" *") == ">= 10,000,000"
 
 
@@ -185,15 +159,16 @@ def test_bounds_are_shown_as_bounds():
     config = StudyConfig(cells=("rnn",), lengths=(5, 10), seeds=10)
     always = summarise(config, made_up_rows(config, lambda run: True)).spans[0]
     never = summarise(config, made_up_rows(config, lambda run: False)).spans[0]
-    assert text_of(always) == ">= 10"
-    assert text_of(never) == "<= 5"
+    assert text_of(always).startswith(">= 10.0")
+    assert text_of(always).endswith("open]")
+    assert text_of(never) == "<= 5.0"
 
 
 def test_an_interval_that_the_lengths_do_not_reach_is_open():
     config = StudyConfig(cells=("rnn",), lengths=(5, 10, 20), seeds=3)
     row = summarise(config, made_up_rows(config, lambda run: run.seed != 0)).spans[0]
-    few = row._replace(span=row.span._replace(s50=12.34, s50_low=None, s50_high=None, bound=""))
-    assert text_of(few).removesuffix(" *") == "12.3 [<= 5, >= 20]"
+    few = row._replace(span=row.span._replace(s50=12.34, low=None, high=None, bound=""))
+    assert text_of(few).removesuffix(" *") == "12.3 [open, open]"
 
 
 def test_interquartile_mean_equals_trimmed_mean_where_quarters_are_whole():
@@ -213,8 +188,233 @@ def test_a_study_of_one_run_can_be_summarised():
     rows = made_up_rows(config, lambda run: True)
     assert len(summarise(config, rows).spans) == 1
     record = made_up_record(next(iter(rows.values())).record.config, solved=False)
-    failed = {record.config.key: Row(record, Timing(1, 0, "", 1))}
-    assert text_of(summarise(config, failed).spans[0]) == "<= 5"
+    failed = {record.config.key: Row(record, Timing(1, 0, "", 1), "grid")}
+    assert text_of(summarise(config, failed).spans[0]) == "<= 5.0"
+
+
+# The joint design -----------------------------------------------------------------------------
+
+JOINT = StudyConfig(
+    longest=80, runs=36, figure_seeds=3, train_steps=1_000, fixed_rate=1e-3, fixed_runs=16,
+    continued_steps=2_000, compared_optimizers=("sgd", "momentum", "adam"), controls=True,
+    encoding=("one-hot", "scalar"),
+)  # fmt: skip
+
+
+def joint_rule(config):
+    away = np.log(config.learning_rate / 1e-2)
+    return config.length <= LIMIT[config.cell] * np.exp(-0.3 * away**2)
+
+
+@pytest.fixture(scope="module")
+def joint():
+    """A finished joint study: its rows, and what was found."""
+    rows = made_up_rows(JOINT, joint_rule)
+    return rows, summarise(JOINT, rows)
+
+
+def test_a_joint_study_has_a_tuned_span_and_one_at_the_fixed_rate(joint):
+    _, summary = joint
+    spans = {(*row.condition[:2], row.condition.rate): row.span for row in summary.spans}
+    assert len(spans) == len(summary.spans) == 2 * 2 * 2
+    for cell, limit in LIMIT.items():
+        tuned, fixed = spans[cell, "one-hot", TUNED], spans[cell, "one-hot", "0.001"]
+        assert tuned.low < limit < tuned.high
+        assert tuned.rate_low < 1e-2 < tuned.rate_high
+        assert fixed.high < tuned.low
+        assert fixed.rate == 1e-3
+
+
+def test_only_runs_of_the_design_count_for_a_tuned_span(joint):
+    rows, summary = joint
+    other = {
+        key: row._replace(record=made_up_record(row.record.config, solved=False))
+        if row.role in ("figure", "control", "optimizer", "continued")
+        else row
+        for key, row in rows.items()
+    }
+    for before, after in zip(summary.spans, summarise(JOINT, other).spans, strict=True):
+        assert before.span._replace(atoms=None) == after.span._replace(atoms=None)
+        assert before.span.runs == (36 if before.condition.rate == TUNED else 16)
+
+
+def test_accuracies_are_those_of_the_figure_runs_at_the_best_rates(joint):
+    rows, summary = joint
+    for row in summary.spans:
+        if row.condition.rate == TUNED:
+            assert len(row.lengths) == 8
+            assert all(len(found.records) == 3 for found in row.lengths)
+            keys = {record.config.key for found in row.lengths for record in found.records}
+            assert {rows[key].role for key in keys} == {"figure"}
+        else:
+            assert row.lengths == ()
+
+
+def test_the_curve_of_budgets_comes_from_the_same_rows_and_ends_with_the_span(joint):
+    rows, summary = joint
+    for row in summary.spans:
+        assert [span.budget for span in row.budgets] == [250, 500, 750, 1_000]
+        assert row.budgets[-1] is row.span
+    quicker = {  # all are solved at step 250
+        key: row._replace(record=dataclasses.replace(row.record, steps=600))
+        if row.record.solved
+        else row
+        for key, row in rows.items()
+    }
+    for row in summarise(JOINT, quicker).spans:
+        solved = [span.solved for span in row.budgets]
+        assert solved == [0, 0, row.span.solved, row.span.solved]
+        assert row.budgets[0].bound == "<="
+
+
+def test_a_guaranteed_span_is_of_a_grid_alone(joint):
+    assert {row.guaranteed for row in joint[1].spans} == {None}
+    assert "guaranteed" not in [column.header for column in spans_table(joint[1]).columns]
+    config = dataclasses.replace(CONFIG, seeds=20)
+    summary = summarise(config, made_up_rows(config, rule))
+    assert [row.guaranteed for row in summary.spans] == [10, 10, 20, 20]
+    assert column(spans_table(summary), "guaranteed") == ["10", "10", "20", "20"]
+    few = summarise(CONFIG, made_up_rows(CONFIG, rule))
+    assert set(column(spans_table(few), "guaranteed")) == {"not det."}
+
+
+def test_nothing_above_a_hole_is_guaranteed():
+    config = StudyConfig(cells=("rnn",), lengths=(5, 10, 15, 20, 30, 40, 60), seeds=20)
+    row = summarise(config, made_up_rows(config, lambda run: run.length != 15)).spans[0]
+    assert row.guaranteed == 10
+    assert row.span.marked
+    assert row.span.high <= 15
+    assert span_text(row.span).endswith(" *")
+
+
+def test_the_best_of_three_rates_of_a_grid_is_chosen_inside_the_interval():
+    config = StudyConfig(
+        cells=("rnn",), lengths=(5, 7, 10, 14, 20, 28), seeds=5, learning_rates=(1e-3, 1e-2, 1e-1)
+    )
+    summary = summarise(config, made_up_rows(config, joint_rule))
+    assert [row.condition.rate for row in summary.spans] == ["0.001", "0.01", "0.1", TUNED]
+    tuned = summary.spans[-1]
+    assert (tuned.span.low or 5) < 12 < (tuned.span.high or 28)
+    assert 3e-3 < tuned.span.rate < 3e-2
+    assert tuned.guaranteed is None
+    two = dataclasses.replace(config, learning_rates=(1e-3, 1e-2))
+    rules = [row.condition.rate for row in summarise(two, made_up_rows(two, joint_rule)).spans]
+    assert TUNED not in rules
+
+
+def test_continued_runs_are_told_and_count_for_nothing_else(joint):
+    rows, summary = joint
+    continued = [row.record for row in rows.values() if row.role == "continued"]
+    assert sorted(r.config.key for r in summary.continued) == [r.config.key for r in continued]
+    assert continued
+    lines = [line for line in remarks(summary) if "continued to 2,000 steps" in line]
+    assert lines[0].startswith(f"of {len(continued)} unsolved figure runs, drawn before")
+    keys = {record.config.key for row in summary.spans for record in row.records}
+    assert not keys & {record.config.key for record in continued}
+
+
+# Errors -----------------------------------------------------------------------------------------
+
+
+def test_an_error_is_left_out_of_every_count_and_said_first():
+    rows = made_up_rows(CONFIG, rule)
+    whole = summarise(CONFIG, rows)
+    lost = [k for k, row in rows.items() if row.record.config.cell == "rnn"][:4]
+    failed = {
+        key: row._replace(record=RunRecord.error(row.record.config, "no memory"))
+        if key in lost
+        else row
+        for key, row in rows.items()
+    }
+    summary = summarise(CONFIG, failed)
+    without = summarise(CONFIG, {key: row for key, row in rows.items() if key not in lost})
+    assert (len(summary.errors), summary.missing, summary.runs) == (4, 4, whole.runs - 4)
+    assert [text_of(row) for row in summary.spans] == [text_of(row) for row in without.spans]
+    assert sum(row.span.runs for row in summary.spans) == len(rows) - 4
+    assert remarks(summary)[0].startswith("4 runs ended in an error and are left out, such as rnn")
+    assert "no memory; they are made again on the next call" in remarks(summary)[0]
+    assert not any("error" in line for line in remarks(whole))
+
+
+def test_a_study_of_errors_alone_has_no_spans():
+    rows = {
+        key: row._replace(record=RunRecord.error(row.record.config, "x"))
+        for key, row in made_up_rows(CONFIG, rule).items()
+    }
+    summary = summarise(CONFIG, rows)
+    assert (summary.spans, summary.runs, len(summary.errors)) == ((), 0, len(rows))
+    assert json.loads(json.dumps(document(summary, rows), allow_nan=False))["spans"] == []
+    assert spans_csv(summary) == ""
+
+
+# Tables of 80 columns ---------------------------------------------------------------------------
+
+
+def printed(table, width=80):
+    """A table as a terminal shows it, with markup as the commands have it."""
+    console = Console(width=width, markup=False, record=True, file=io.StringIO())
+    console.print(table)
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    return text
+
+
+WIDE = StudyConfig(
+    cells=("lstm", "mingru"), encoding=("one-hot", "scalar"), lengths=(500, 10_000_000), seeds=20,
+    initialisation=("uniform", "forget-bias-1", "chrono"), compared_optimizers=("momentum",),
+    controls=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("config", [CONFIG, JOINT, WIDE], ids=["grid", "joint", "wide"])
+def test_tables_fit_80_columns_and_cut_no_name_and_no_interval(config):
+    summary = summarise(
+        config, made_up_rows(config, lambda run: run.seed % 3 and run.length < 600)
+    )
+    tables = [spans_table(summary), budgets_table(summary), lengths_table(summary)]
+    tables += [optimizers_table(summary)] if summary.optimizers else []
+    tables += [controls_table(summary)] if summary.controls else []
+    for table in tables:
+        text = printed(table)
+        assert "…" not in text
+        for name in column(table, "cell"):
+            assert name in text
+        if any(column.header == "S50 [95 %]" for column in table.columns):
+            for interval in column(table, "S50 [95 %]"):
+                assert interval in text
+
+
+def test_an_interval_that_begins_open_is_not_taken_for_markup():
+    config = StudyConfig(cells=("rnn",), lengths=(5, 10, 20), seeds=3)
+    summary = summarise(config, made_up_rows(config, lambda run: run.length < 10))
+    row = summary.spans[0]
+    row = row._replace(span=row.span._replace(s50=7.6, low=None, high=11.1, bound=""))
+    summary = summary._replace(spans=(row._replace(budgets=(row.span,)),))
+    for table in (spans_table(summary), budgets_table(summary)):
+        assert "7.6 [open, 11.1]" in printed(table)
+
+
+def test_a_long_name_of_ones_own_cell_is_wrapped_and_not_cut():
+    name = "RecurrentCellOfMyOwnWithALongName"
+    config = StudyConfig(cells=("rnn", f"mine:{name}"), lengths=(5, 10), seeds=2)
+    summary = summarise(config, made_up_rows(config, lambda run: run.length < 10))
+    for table in (spans_table(summary), budgets_table(summary), lengths_table(summary)):
+        text = printed(table)
+        assert "…" not in text
+        lines = [line.split("│")[1].strip() for line in text.splitlines() if "│" in line]
+        assert name in "".join(lines)
+
+
+def test_every_row_says_what_it_is_for(joint):
+    rows, summary = joint
+    jobs = plan(JOINT, {key: row.record for key, row in rows.items()})
+    assert {job.config.key: job.role for job in jobs} == {k: row.role for k, row in rows.items()}
+    read = csv.DictReader(io.StringIO(rows_csv(rows.values())))
+    assert {entry["key"]: entry["role"] for entry in read} == {
+        key: row.role for key, row in rows.items()
+    }
+    runs = document(summary, rows)["runs"]
+    assert {run["key"]: run["role"] for run in runs} == {k: row.role for k, row in rows.items()}
 
 
 # The table of records -------------------------------------------------------------------------
@@ -243,9 +443,9 @@ def test_records_are_the_longest_lengths_that_four_of_five_solve():
 def test_records_stand_beside_what_the_networks_hold():
     summary = summarise(CLIMB, made_up_rows(CLIMB, rule))
     rnn, lstm = [[r.config.key for r in row.lengths[-1].records] for row in summary.spans]
-    held = [Answers(key, 1_000, 100, 100) for key in rnn]
-    held += [Answers(key, 10_000, 100 if key != rnn[0] else 98, 100) for key in rnn]
-    held += [Answers(key, 100_000, 99 if key in rnn[:3] else 0, 100) for key in rnn]
+    held = [Answers(key, 1_000, 300, 300) for key in rnn]
+    held += [Answers(key, 10_000, 300 if key != rnn[0] else 290, 300) for key in rnn]
+    held += [Answers(key, 100_000, 299 if key in rnn[:3] else 0, 300) for key in rnn]
     held += [Answers(key, 1_000, 0, 100) for key in lstm]
     assert column(records_table(summary, holds_texts(summary, held)), "holds") == [
         "10,000 (4/5)",

@@ -165,7 +165,7 @@ def test_hand_in_of_another_task_is_refused(tmp_path, capsys):
     with Store.create(tmp_path) as store:
         store.set_value("config", config.canonical)
         for row in made_up_rows(config, lambda run: True).values():
-            store.add(*row)
-    words = ["handin", str(tmp_path), "--surname", "X", "--matriculation", "01234567"]
+            store.add(row)
+    words = ["handin", str(tmp_path), "--surname", "X", "--matriculation", "1"]
     assert main([*words, "--out", str(tmp_path)]) == 2
     assert "the sheet asks palindromes" in capsys.readouterr().err

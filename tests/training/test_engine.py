@@ -193,7 +193,7 @@ def neighbours(cell):
             seed=seed,
             learning_rate=10 ** -(2 + seed / 2),
             initialisation=starts[seed % 2],
-            max_grad_norm=0.6,  # clips some of them, in some steps
+            max_grad_norm=0.55,  # clips some of them, in some steps
             **SMALL,
         )
         for seed in range(8)
@@ -211,7 +211,7 @@ def test_network_with_seven_neighbours_equals_the_one_trained_alone(cell):
             group = Group(together[1:-1])
         members = batches if step < 10 else batches[1:-1]
         results.append(group.step([own[step] for own in members]))
-    clipped = [result.grad_norm > 0.6 for step in results for result in step]
+    clipped = [result.grad_norm > 0.55 for step in results for result in step]
     assert 0.05 < sum(clipped) / len(clipped) < 0.95
 
     for index, config in enumerate(configs):
@@ -410,7 +410,7 @@ def test_guessing_keeps_the_best_start_and_can_be_resumed(tmp_path):
     config = RunConfig(cell="rnn", trained="none", length=4, hidden_size=8, train_steps=1_030)
     whole = train(config)
     record = whole.record
-    assert (record.end_state, record.steps, len(record.curve)) == ("budget", 1_030, 21)
+    assert (record.end_state, record.steps, len(record.curve)) == ("censored", 1_030, 21)
     accuracies = [point.validation_accuracy for point in record.curve]
     assert accuracies == sorted(accuracies)
 

@@ -91,7 +91,7 @@ def print_json(document: Any) -> None:
 
 def output_console() -> Console:
     """Standard output; 150 columns wide where it is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else 150)
+    return Console(width=None if sys.stdout.isatty() else 150, markup=False)
 
 
 def path(text: str) -> Path:

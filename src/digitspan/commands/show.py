@@ -22,10 +22,11 @@ from digitspan.runs.record import RunRecord
 from digitspan.study.reading import Study, read_study
 from digitspan.study.summary import Summary, summarise
 from digitspan.study.tables import (
-    compared_table,
+    budgets_table,
     controls_table,
     document,
     lengths_table,
+    optimizers_table,
     records_table,
     remarks,
     spans_csv,
@@ -87,12 +88,20 @@ def print_summary(summary: Summary, folder: Path) -> None:
         UsageError: where what `digitspan hold` has kept beside the study is damaged.
     """
     console = output_console()
-    console.print(spans_table(summary))
-    console.print(lengths_table(summary))
+    for record in summary.errors[:1]:
+        console.print(
+            f"{len(summary.errors)} runs ended in an error and are left out, such as "
+            f"{record.config.run_id}: {record.note}",
+            highlight=False,
+        )
+    if summary.spans:
+        console.print(spans_table(summary))
+        console.print(budgets_table(summary))
+        console.print(lengths_table(summary))
     if summary.config.climb:
         console.print(records_table(summary, holds_texts(summary, read_kept_answers(folder))))
-    if summary.compared:
-        console.print(compared_table(summary))
+    if summary.optimizers:
+        console.print(optimizers_table(summary))
     if summary.controls:
         console.print(controls_table(summary))
     for line in remarks(summary):

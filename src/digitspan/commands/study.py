@@ -29,7 +29,7 @@ from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.crew.cluster import LOCAL
 from digitspan.study.crew.pool import usable_cores
 from digitspan.study.crew.worker import ClusterStatus
-from digitspan.study.grid import Job
+from digitspan.study.plan import Job
 from digitspan.study.runner import StudyObserver, check_study, run_study
 from digitspan.study.summary import summarise
 from digitspan.study.tables import document, duration
@@ -248,7 +248,7 @@ class StudyProgress(Progress, StudyObserver):
 
     def _note(self) -> str:
         """How the runs ended so far."""
-        failed = self._ends["crashed"] + self._ends["oom"]
+        failed = self._ends["error"]
         ends = f"{self._ends['solved']} solved" + (f", {failed} failed" if failed else "")
         if self._status is not None:
             ends += f", nodes: {self._status.nodes}, running: {self._status.running}"

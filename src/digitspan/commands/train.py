@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         print("T = 2 needs no memory: the only digit read is the answer", file=sys.stderr)
 
     finished = read_record(folder)
-    if finished is None:
+    if finished is None or finished[0].end_state == "error":  # no outcome: made again
         finished = _train(config, folder, options.device)
     else:
         print(f"{folder} holds this run already, finished; this is its result", file=sys.stderr)
@@ -103,11 +103,9 @@ def sentence(record: RunRecord) -> str:
     config = record.config
     how = {
         "solved": f"solved at step {record.steps:,}",
-        "plateau": f"stood still, not solved, at step {record.steps:,}",
-        "budget": f"not solved when its budget of {record.steps:,} steps ended",
+        "censored": f"not solved when its budget of {record.steps:,} steps ended",
         "diverged": f"diverged at step {record.steps:,} (its loss grew beyond all bounds)",
-        "oom": f"ran out of memory at step {record.steps:,}",
-        "crashed": f"crashed: {record.note}",
+        "error": f"ended in an error: {record.note}",
     }[record.end_state]
     line = f"{config.cell} T={config.length} seed={config.seed}: {how}"
     if record.grown_to < config.length:

@@ -15,26 +15,29 @@ from matplotlib.ticker import FixedLocator, LogFormatter, NullLocator, ScalarFor
 from digitspan.figures.info import (
     ByLength,
     Curves,
+    Map,
     Series,
-    Share,
-    SolvedShare,
-    SpanByRate,
+    SolvingTimes,
+    SpanByBudget,
     accuracy_by_length_info,
     bits_by_length_info,
+    map_info,
     optimizers_info,
-    solved_share_info,
-    span_by_rate_info,
+    solving_times_info,
+    span_by_budget_info,
     steps_to_solve_info,
 )
 from digitspan.figures.palette import STYLE, add_caption, draw_level, save, style_of
-from digitspan.study.span import Span, fitted_share
+from digitspan.study.retention import Span
 from digitspan.study.summary import Summary
+from digitspan.study.tables import span_text
 
 __all__ = [
     "draw_by_length",
+    "draw_map",
     "draw_optimizers",
-    "draw_solved_share",
-    "draw_span_by_rate",
+    "draw_solving_times",
+    "draw_span_by_budget",
     "write_study_figures",
 ]
 
@@ -42,11 +45,11 @@ __all__ = [
 def draw_by_length(info: ByLength) -> Figure:
     """Draw a quantity against T: dots, medians, and the level to compare with."""
     figure, axes = _figure(len(info.panels), info.caption)
-    for (name, cells), ax in zip(info.panels, axes, strict=True):
-        for index, series in enumerate(cells):
+    for panel, ax in zip(info.panels, axes, strict=True):
+        for index, series in enumerate(panel.series):
             style = style_of(series.place)
             ax.plot(
-                *_dots(series, index, len(cells)), style["marker"], color=style["color"],
+                *_dots(series, index, len(panel.series)), style["marker"], color=style["color"],
                 alpha=0.45, markersize=3.5, markeredgewidth=0,
             )  # fmt: skip
             ax.plot(series.lengths, series.medians, label=f"{series.label}, median", **style)
@@ -56,59 +59,74 @@ def draw_by_length(info: ByLength) -> Figure:
             draw_level(ax, *info.reference)
         if info.log:
             ax.set_yscale("log")
-        _length_axis(ax, [t for series in cells for t in series.lengths], name)
+        _length_axis(ax, [t for series in panel.series for t in series.lengths], panel.title)
     if info.quantity.startswith("accuracy"):
         axes[0].set_ylim(0, 103)
     _finish(axes, info.quantity)
     return figure
 
 
-def draw_solved_share(info: SolvedShare) -> Figure:
-    """Draw solved shares with intervals, the fitted curves and S50."""
+def draw_map(info: Map) -> Figure:
+    """Draw the map: a panel a cell, T and rate on the same logarithmic axes."""
     figure, axes = _figure(len(info.panels), info.caption)
-    for (name, shares), ax in zip(info.panels, axes, strict=True):
-        for index, share in enumerate(shares):
-            style = style_of(share.place)
-            x = np.array([_spread(t, index, len(shares), 1)[0] for t in share.lengths])
-            errors = [share.shares - share.low, share.high - share.shares]
-            ax.errorbar(
-                x, share.shares, np.clip(errors, 0, None), fmt=style["marker"],
-                color=style["color"], markersize=4, linewidth=1, capsize=2, label=share.label,
-            )  # fmt: skip
-            grid = np.geomspace(min(share.lengths), max(share.lengths), 200)
-            span = share.span
-            if span.method == "logistic" and not span.bound:
-                fit = fitted_share(np.log(grid), np.log(span.s50), span.width, span.lapse)
-                ax.plot(grid, fit, color=style["color"], linestyle=style["linestyle"], lw=1.2)
-            _mark_span(ax, share)
-        _length_axis(ax, [t for share in shares for t in share.lengths], name)
-        ax.set_ylim(-0.03, 1.03)
-    _finish(axes, "share of runs solved")
+    for panel, ax in zip(info.panels, axes, strict=True):
+        colour, marker = style_of(panel.place)["color"], style_of(panel.place)["marker"]
+        ax.pcolormesh(
+            panel.lengths, panel.rates, panel.share, cmap="Greys", vmin=0, vmax=2,
+            shading="gouraud", rasterized=True,
+        )  # fmt: skip
+        ax.contour(panel.lengths, panel.rates, panel.share, [0.5], colors="black", linewidths=1.4)
+        runs: Any = {"linestyle": "none", "color": colour, "markersize": 4.5}
+        ax.plot(*_apart(panel.solved), marker, **runs)
+        ax.plot(*_apart(panel.unsolved), marker, fillstyle="none", markeredgewidth=0.9, **runs)
+        ax.plot(*_apart(panel.diverged), "x", **runs)
+        _mark_best(ax, panel.span)
+        ax.set_yscale("log")
+        ax.grid(visible=False)
+        tried = np.concatenate([panel.solved[0], panel.unsolved[0], panel.diverged[0]])
+        _length_axis(ax, tried, f"{panel.label}: S50 {span_text(panel.span)}")
+        ax.set_xlim(panel.lengths[0], panel.lengths[-1])
+    axes[0].set_ylabel("learning rate")
     return figure
 
 
-def draw_span_by_rate(info: SpanByRate) -> Figure:
-    """Draw S50 against the learning rate."""
+def draw_span_by_budget(info: SpanByBudget) -> Figure:
+    """Draw S50 against the budget."""
     figure, axes = _figure(len(info.panels), info.caption)
-    for (name, cells), ax in zip(info.panels, axes, strict=True):
-        for index, series in enumerate(cells):
+    for (name, conditions), ax in zip(info.panels, axes, strict=True):
+        for index, series in enumerate(conditions):
             style = style_of(series.place)
+            centre = 1 + 0.02 * (index - (len(conditions) - 1) / 2)
+            x = np.array([span.budget for span in series.spans]) * centre
             s50 = np.array([span.s50 for span in series.spans])
-            low, high = np.array([_ends(span, series.reach) for span in series.spans]).T
-            x = series.rates * (1 + 0.05 * (index - (len(cells) - 1) / 2))
-            bars = np.clip([s50 - low, high - s50], 0, None)
-            ax.errorbar(x, s50, bars, capsize=2, label=series.label, **style)
-            for place, span in enumerate(series.spans):
-                if span.s50_high is None:
-                    _arrow(ax, (x[place], high[place]), (0, 14), style["color"])
-                if span.s50_low is None:
-                    _arrow(ax, (x[place], low[place]), (0, -14), style["color"])
-        ax.set_xscale("log")
+            low = [s.s50 if s.low is None else min(s.low, s.s50) for s in series.spans]
+            high = [s.s50 if s.high is None else max(s.high, s.s50) for s in series.spans]
+            ax.errorbar(x, s50, [s50 - low, high - s50], capsize=2, label=series.label, **style)
+            for place, span in zip(x, series.spans, strict=True):
+                if span.high is None:
+                    _arrow(ax, (place, span.s50), (0, 16), style["color"])
+                if span.low is None:
+                    _arrow(ax, (place, span.s50), (0, -16), style["color"])
         ax.set_yscale("log")
         _plain_ticks(ax.yaxis)
         ax.set_title(name, fontsize=9)
-        ax.set_xlabel("learning rate")
-    _finish(axes, "retention span S50 (digits)")
+        ax.set_xlabel("budget (training steps)")
+    _finish(axes, "S50 (digits)")
+    return figure
+
+
+def draw_solving_times(info: SolvingTimes) -> Figure:
+    """Draw the share of runs solved by each step, a line a length."""
+    figure, axes = _figure(len(info.panels), info.caption)
+    for (name, curves), ax in zip(info.panels, axes, strict=True):
+        for index, (label, (steps, shares)) in enumerate(curves):
+            style = style_of(index) | {"markersize": 3.5, "linewidth": 1.2}
+            ax.plot(steps, shares, drawstyle="steps-post", label=label, **style)
+        ax.set_ylim(-0.03, 1.03)
+        ax.set_title(name, fontsize=9)
+        ax.set_xlabel("training step")
+        ax.legend(fontsize=7)
+    axes[0].set_ylabel("share of runs solved")
     return figure
 
 
@@ -149,14 +167,16 @@ def write_study_figures(summary: Summary, folder: Path) -> list[str]:
         DigitspanError: where the disk is full.
     """
     with mpl.rc_context(STYLE):
-        drawn = {
-            "accuracy-by-length": draw_by_length(accuracy_by_length_info(summary)),
-            "solved-share": draw_solved_share(solved_share_info(summary)),
-            "bits-by-length": draw_by_length(bits_by_length_info(summary)),
-            "steps-to-solve": draw_by_length(steps_to_solve_info(summary)),
-        }
-        if (rates := span_by_rate_info(summary)) is not None:
-            drawn["span-by-rate"] = draw_span_by_rate(rates)
+        drawn = {}
+        if (rate_map := map_info(summary)) is not None:
+            drawn["map"] = draw_map(rate_map)
+        if any(row.lengths for row in summary.spans):
+            drawn["accuracy-by-length"] = draw_by_length(accuracy_by_length_info(summary))
+            drawn["bits-by-length"] = draw_by_length(bits_by_length_info(summary))
+            drawn["steps-to-solve"] = draw_by_length(steps_to_solve_info(summary))
+        drawn["span-by-budget"] = draw_span_by_budget(span_by_budget_info(summary))
+        if (times := solving_times_info(summary)) is not None:
+            drawn["solving-times"] = draw_solving_times(times)
         if (curves := optimizers_info(summary)) is not None:
             drawn["optimizers"] = draw_optimizers(curves)
         return [name for stem, figure in drawn.items() for name in save(figure, folder, stem)]
@@ -236,29 +256,33 @@ def _mark_unsolved(ax: Axes, series: Series, budget: float) -> None:
             )  # fmt: skip
 
 
-def _mark_span(ax: Axes, share: Share) -> None:
-    """S50 and its interval at the height of half the curve; an arrow where an end is open."""
-    style, span = style_of(share.place), share.span
-    height = (1 - span.lapse) / 2 if span.method == "logistic" else 0.5
-    low, high = _ends(span, (min(share.lengths), max(share.lengths)))
-    ax.plot([low, high], [height] * 2, color=style["color"], lw=3, alpha=0.6)
-    if span.s50_high is None:
-        _arrow(ax, (high, height), (14, 0), style["color"])
-    if span.s50_low is None:
-        _arrow(ax, (low, height), (-14, 0), style["color"])
-    if not span.bound:
-        ax.plot(
-            [span.s50], [height], style["marker"], color=style["color"], markersize=9,
-            markeredgecolor="white",
-        )  # fmt: skip
+def _apart(places: np.ndarray) -> np.ndarray:
+    """Runs at one place moved apart a little, in a fixed pattern, shape (2, S)."""
+    seen: dict[tuple[float, float], int] = {}
+    moved = places.copy()
+    for index, (length, rate) in enumerate(places.T.tolist()):
+        number = seen.get((length, rate), 0)
+        seen[length, rate] = number + 1
+        angle = 2.4 * number  # the golden angle: no two on one another
+        distance = 0.018 * number**0.5
+        moved[0, index] = length * np.exp(distance * np.cos(angle))
+        moved[1, index] = rate * np.exp(4 * distance * np.sin(angle))
+    return moved
 
 
-def _ends(span: Span, reach: tuple[int, int]) -> tuple[float, float]:
-    """The ends of an interval, an open one cut at the shortest or longest length tried."""
-    shortest, longest = reach
-    low = float(shortest) if span.s50_low is None else span.s50_low
-    high = float(longest) if span.s50_high is None else span.s50_high
-    return min(low, span.s50), max(high, span.s50)
+def _mark_best(ax: Axes, span: Span) -> None:
+    """S50 at its best rate, with its interval; an arrow where an end is open."""
+    low = span.s50 if span.low is None else min(span.low, span.s50)
+    high = span.s50 if span.high is None else max(span.high, span.s50)
+    ax.plot([low, high], [span.rate] * 2, color="black", linewidth=2.2)
+    ax.plot(
+        [span.s50], [span.rate], "D", color="white", markeredgecolor="black", markersize=7,
+        markeredgewidth=1.5,
+    )  # fmt: skip
+    if span.high is None:
+        _arrow(ax, (high, span.rate), (18, 0), "black")
+    if span.low is None:
+        _arrow(ax, (low, span.rate), (-18, 0), "black")
 
 
 def _arrow(

@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from digitspan.cells import initialisation_title, title
-from digitspan.study.grid import TUNED, Condition
-from digitspan.study.span import Span
-from digitspan.study.summary import LengthSummary, SpanSummary, Summary
+from digitspan.statistics import kaplan_meier
+from digitspan.study.plan import TUNED, Condition, as_run
+from digitspan.study.retention import Span, posterior_within
+from digitspan.study.summary import ConditionSummary, LengthSummary, Summary
+from digitspan.study.surface import HIGHEST_RATE
 from digitspan.tasks import TASKS
 
 __all__ = [
+    "BudgetSeries",
     "ByLength",
     "Curves",
-    "RateSeries",
+    "Map",
+    "Panel",
+    "RateMap",
     "Series",
-    "Share",
-    "SolvedShare",
-    "SpanByRate",
+    "SolvingTimes",
+    "SpanByBudget",
     "accuracy_by_length_info",
+    "best_rate_of",
     "best_rates",
     "bits_by_length_info",
-    "compared_rates",
+    "map_info",
     "optimizers_info",
-    "solved_share_info",
-    "span_by_rate_info",
+    "solving_times_info",
+    "span_by_budget_info",
     "steps_to_solve_info",
     "tested_words",
 ]
 
-Shown = TypeVar("Shown")
+MAP_POINTS, MAP_DRAWS = 60, 400
+"""Points of the map on either axis, and draws of the surface behind it."""
 
 
 class Series(NamedTuple):
@@ -43,7 +50,7 @@ class Series(NamedTuple):
     label: str
     """The cell's name."""
     place: int
-    """The cell's place in the study: decides its colour, marker and line."""
+    """The cell\'s place in the study: decides its colour, marker and line."""
     lengths: tuple[int, ...]
     """T, L of them."""
     values: tuple[np.ndarray, ...]
@@ -54,11 +61,20 @@ class Series(NamedTuple):
     """Runs at each length that have no value (they were not solved)."""
 
 
+class Panel(NamedTuple):
+    """What is compared within one condition."""
+
+    title: str
+    """Encoding, start and learning rate."""
+    series: tuple[Series, ...]
+    """One a cell."""
+
+
 class ByLength(NamedTuple):
     """A quantity against the palindrome's length."""
 
-    panels: tuple[tuple[str, tuple[Series, ...]], ...]
-    """Title (encoding, initialisation, learning rate) and series, one a condition."""
+    panels: tuple[Panel, ...]
+    """One a condition."""
     quantity: str
     """The label of the vertical axis, with its unit."""
     reference: tuple[float, str] | None
@@ -69,54 +85,63 @@ class ByLength(NamedTuple):
     """Whether the vertical axis is logarithmic."""
 
 
-class Share(NamedTuple):
-    """Solved shares of one cell under one condition, and the curve through them."""
+class RateMap(NamedTuple):
+    """The runs of one cell over length and learning rate, and the surface through them."""
 
     label: str
-    """The cell's name."""
+    """The cell's name, and what else tells its condition from others."""
     place: int
-    """The cell's place in the study: decides its colour, marker and line."""
-    lengths: tuple[int, ...]
-    """T, L of them."""
-    shares: np.ndarray
-    """Solved share at each, in [0, 1], shape (L,)."""
-    low: np.ndarray
-    """Lower ends of their 95 % Wilson intervals, shape (L,)."""
-    high: np.ndarray
-    """Upper ends, shape (L,)."""
+    """The cell's place in the study: decides its colour and marker."""
+    solved: np.ndarray
+    """T and rate of the runs that were solved, shape (2, S)."""
+    unsolved: np.ndarray
+    """T and rate of those that were not by the end of their budget, shape (2, S)."""
+    diverged: np.ndarray
+    """T and rate of those that diverged, shape (2, S)."""
+    lengths: np.ndarray
+    """T at which the surface is drawn, shape (L,)."""
+    rates: np.ndarray
+    """Learning rates at which it is drawn, shape (R,)."""
+    share: np.ndarray
+    """Posterior mean of the share solved within the budget, in [0, 1], shape (R, L)."""
     span: Span
-    """The fitted span."""
+    """S50, at its best rate."""
 
 
-class SolvedShare(NamedTuple):
-    """Solved share against the palindrome's length."""
+class Map(NamedTuple):
+    """Which lengths each cell can be trained at, at which learning rates."""
 
-    panels: tuple[tuple[str, tuple[Share, ...]], ...]
-    """Title and shares, one a condition."""
+    panels: tuple[RateMap, ...]
+    """One a cell, all on the same axes."""
     caption: str
     """What the figure shows, in words."""
 
 
-class RateSeries(NamedTuple):
-    """One cell's span at each learning rate."""
+class BudgetSeries(NamedTuple):
+    """One condition's span within growing budgets."""
 
     label: str
-    """The cell's name."""
+    """The cell's name and the rule of its rate."""
     place: int
-    """The cell's place in the study: decides its colour, marker and line."""
-    rates: np.ndarray
-    """Learning rates, shape (R,)."""
+    """Decides its colour, marker and line."""
     spans: tuple[Span, ...]
-    """The span at each."""
-    reach: tuple[int, int]
-    """The shortest and the longest length tried."""
+    """By budget, ascending."""
 
 
-class SpanByRate(NamedTuple):
-    """S50 against the learning rate."""
+class SpanByBudget(NamedTuple):
+    """S50 against the budget, from the same runs."""
 
-    panels: tuple[tuple[str, tuple[RateSeries, ...]], ...]
+    panels: tuple[tuple[str, tuple[BudgetSeries, ...]], ...]
     """Title and series, one an encoding and initialisation."""
+    caption: str
+    """What the figure shows, in words."""
+
+
+class SolvingTimes(NamedTuple):
+    """How many runs are solved by which step."""
+
+    panels: tuple[tuple[str, tuple[tuple[str, np.ndarray], ...]], ...]
+    """Condition; then length and its steps and shares, Kaplan and Meier's estimate, (2, E)."""
     caption: str
     """What the figure shows, in words."""
 
@@ -177,82 +202,135 @@ def steps_to_solve_info(summary: Summary) -> ByLength:
     )
 
 
-def solved_share_info(summary: Summary) -> SolvedShare:
-    """Solved share against T with Wilson intervals, and the fitted curve."""
-
-    def share(row: SpanSummary) -> Share:
-        solved = np.array([length.solved for length in row.lengths])
-        runs = np.array([len(length.records) for length in row.lengths])
-        low, high = np.array([length.solved_interval for length in row.lengths]).T
-        return Share(*_identity(summary, row), solved / runs, low, high, row.span)
-
-    caption = (
-        f"Share of runs solved against T, with 95 % Wilson intervals; the curve is the logistic "
-        f"fit, and the large mark on it is S50 with its 95 % interval: where the share has fallen "
-        f"to half of its level at short lengths (arrow: the lengths tried do not reach that end). "
-        f"{_how(summary)}"
-    )
-    return SolvedShare(_by_condition(summary, share), caption)
-
-
-def span_by_rate_info(summary: Summary) -> SpanByRate | None:
-    """S50 against the learning rate; None where fewer than two rates were tried."""
-    groups: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for found in summary.rates:
-        c = found.condition
-        groups[_setting(c)][c.cell].append(found)
-    panels = tuple(
-        (
-            name,
-            tuple(
-                RateSeries(
-                    title(cell),
-                    summary.config.cells.index(cell),
-                    np.array([found.learning_rate for found in some]),
-                    tuple(found.span for found in some),
-                    (summary.config.lengths[0], summary.config.lengths[-1]),
-                )
-                for cell, some in cells.items()
-            ),
-        )
-        for name, cells in groups.items()
-    )
-    if not any(len(series.rates) > 1 for _, cells in panels for series in cells):
+def map_info(summary: Summary) -> Map | None:
+    """The map: runs over T and learning rate with the surface; None where rates are fixed."""
+    tuned = [row for row in summary.spans if row.condition.rate == TUNED]
+    if not tuned:
         return None
-    tuned = any(found.role == "tuning" for found in summary.rates)
-    few = f"{summary.config.tuning_seeds} tuning runs (final runs at the fixed rate)"
-    seeds = few if tuned else "the final runs"
+    lengths = [record.config.length for row in tuned for record in row.records]
+    rates = [record.config.learning_rate for row in tuned for record in row.records]
+    length_axis = np.geomspace(min(lengths) / 1.15, max(lengths) * 1.4, MAP_POINTS)
+    rate_axis = np.geomspace(min(rates) / 1.6, min(max(rates) * 1.6, HIGHEST_RATE), MAP_POINTS)
+    panels = []
+    for row in tuned:
+        runs = [as_run(record) for record in row.records]
+        _, belief = posterior_within(runs, summary.config.train_steps)
+        places = np.meshgrid(length_axis, rate_axis)
+        share = belief.resampled(MAP_DRAWS).share(places[0].ravel(), places[1].ravel())
+        by_outcome = {
+            outcome: np.array(
+                [(run.length, run.rate) for run in runs if run.outcome == outcome], float
+            )
+            .reshape(-1, 2)
+            .T
+            for outcome in ("solved", "censored", "diverged")
+        }
+        panels.append(
+            RateMap(
+                _label(summary, row),
+                summary.config.cells.index(row.condition.cell),
+                by_outcome["solved"],
+                by_outcome["censored"],
+                by_outcome["diverged"],
+                length_axis,
+                rate_axis,
+                share.reshape(places[0].shape),
+                row.span,
+            )
+        )
     caption = (
-        f"Retention span S50 against the learning rate, from {seeds} at each length, with 95 % "
-        f"intervals; arrows: the lengths tried do not reach their end. {_how(summary)}"
+        f"Which lengths can be trained at which learning rates: every mark is a training run, "
+        f"filled where it was solved within {summary.config.train_steps:,} steps, open where "
+        f"not, a cross where it diverged. Grey: the share solved, as the runs tell it; on the "
+        f"line, one half. The diamond is S50 at its best rate, the bar its 95 % interval (arrow: "
+        f"open). "
+        f"{_setting(summary)}"
     )
-    return SpanByRate(panels, caption)
+    return Map(tuple(panels), caption)
+
+
+def span_by_budget_info(summary: Summary) -> SpanByBudget:
+    """S50 within quarters of the budget, from the same runs."""
+    groups: dict[str, list[BudgetSeries]] = defaultdict(list)
+    for row in summary.spans:
+        c = row.condition
+        label = f"{title(c.cell)}, {'best rate' if c.rate == TUNED else f'rate {c.rate}'}"
+        place = summary.conditions.index(c)
+        series = BudgetSeries(label, place, row.budgets)
+        groups[f"{c.encoding}, {initialisation_title(c.initialisation)}"].append(series)
+    caption = (
+        "S50 within fewer training steps, from the times at which the same runs were solved, with "
+        "95 % intervals (arrow: the lengths that were run do not reach that end). "
+        f"{_setting(summary)}"
+    )
+    return SpanByBudget(tuple((name, tuple(some)) for name, some in groups.items()), caption)
+
+
+def solving_times_info(summary: Summary) -> SolvingTimes | None:
+    """Share of runs solved by each step, by length; None where no run was made for figures."""
+    continued = {
+        dataclasses.replace(record.config, train_steps=summary.config.train_steps): record
+        for record in summary.continued
+    }
+    panels = []
+    for row in summary.spans:
+        curves = []
+        for found in row.lengths:
+            records = [continued.get(record.config, record) for record in found.records]
+            times = [math.inf if r.end_state == "diverged" else r.steps for r in records]
+            steps, shares = kaplan_meier(times, [record.solved for record in records])
+            last = max(record.config.train_steps for record in records)
+            curve = np.array([[*steps, last], [*shares, shares[-1]]])  # up to where it is known
+            curves.append((f"T = {found.length}", curve))
+        if curves:
+            panels.append((_label(summary, row), tuple(curves)))
+    if not panels:
+        return None
+    more = ""
+    if summary.continued:
+        budget = max(record.config.train_steps for record in summary.continued)
+        more = (
+            f" One in ten of the runs, drawn before they were run, went on to {budget:,} steps "
+            f"where it was not solved."
+        )
+    caption = (
+        f"Share of runs solved by each training step, by length, each at the best learning rate "
+        f"(Kaplan and Meier's estimate: a run that its budget ended is censored there; one that "
+        f"diverged is never solved).{more} {_how(summary)}"
+    )
+    return SolvingTimes(tuple(panels), caption)
 
 
 def best_rates(summary: Summary) -> dict[tuple[str, str], list[tuple[Condition, LengthSummary]]]:
-    """Question 1.4: by cell and encoding, each optimiser at its best rate.
-
-    The best rate of an optimiser is the one whose runs have the lowest median of the mean
-    validation loss over their evaluations, the last one held to the end of the budget.
-    """
+    """Question 1.4: by cell and encoding, each optimiser at its best rate (`best_rate_of`)."""
     tried: dict[tuple[str, str], dict[str, list[tuple[Condition, LengthSummary]]]] = {}
-    for condition, found in summary.compared:
+    for condition, found in summary.optimizers:
         optimizers = tried.setdefault((condition.cell, condition.encoding), {})
         optimizers.setdefault(condition.optimizer, []).append((condition, found))
-    return {
-        place: [min(rates, key=lambda rate: _mean_loss(summary, rate[1])) for rates in by.values()]
-        for place, by in tried.items()
-    }
+    return {place: [best_rate_of(rates) for rates in by.values()] for place, by in tried.items()}
 
 
-def compared_rates(summary: Summary) -> list[str]:
-    """Question 1.4: the learning rates tried, from small to large."""
-    return [f"{rate:g}" for rate in sorted({float(c.rate) for c, _ in summary.compared})]
+def best_rate_of(
+    tried: Sequence[tuple[Condition, LengthSummary]],
+) -> tuple[Condition, LengthSummary]:
+    """The rate at which most runs are solved; of several, that of the fewest median steps.
+
+    Where none was solved, the one whose runs came to the lowest median validation loss.
+    """
+
+    def merit(entry: tuple[Condition, LengthSummary]) -> tuple[float, float, float]:
+        records = entry[1].records
+        solved = [record.steps for record in records if record.solved]
+        steps = float(np.median(solved)) if solved else math.inf
+        last = [r.curve[-1].validation_loss if r.curve else math.inf for r in records]
+        return -len(solved) / len(records), steps, float(np.median(last))
+
+    return min(tried, key=merit)
 
 
 def optimizers_info(summary: Summary) -> Curves | None:
     """Question 1.4: loss against step, each optimiser at its best rate; None without such runs."""
-    if not summary.compared:
+    if not summary.optimizers:
         return None
     chosen = best_rates(summary)
     several = len({encoding for _, encoding in chosen}) > 1
@@ -263,51 +341,65 @@ def optimizers_info(summary: Summary) -> Curves | None:
         )
         for (cell, encoding), best in chosen.items()
     )
-    length = summary.compared[0][1].length
+    rates = sorted({float(condition.rate) for condition, _ in summary.optimizers})
+    length = summary.optimizers[0][1].length
     caption = (
         f"Validation loss against training step at T = {length}, by optimiser, each at the best "
-        f"of the rates {', '.join(compared_rates(summary))}; every line is one seed and "
-        f"ends where the run ended; the dashed line is guessing, ln 10. {_how(summary)}"
+        f"of the rates {', '.join(f'{rate:g}' for rate in rates)} (most runs solved, then fewest "
+        f"steps); every line is one run and ends where it ended; the dashed line is guessing, "
+        f"ln 10. {_setting(summary)}"
     )
     return Curves(panels, caption)
 
 
-def _setting(condition: Condition) -> str:
-    return f"{condition.encoding}, {initialisation_title(condition.initialisation)}"
-
-
-def _by_condition(
-    summary: Summary, shown: Callable[[SpanSummary], Shown]
-) -> tuple[tuple[str, tuple[Shown, ...]], ...]:
-    """What is shown of each row of the table of spans; one encoding, start and rate together."""
-    groups: dict[str, list[Shown]] = defaultdict(list)
+def _by_condition(summary: Summary) -> list[tuple[str, list[ConditionSummary]]]:
+    """The conditions that have runs by length, those that differ in the cell alone together."""
+    groups: dict[str, list[ConditionSummary]] = defaultdict(list)
     for row in summary.spans:
-        c = row.condition
-        rate = "tuned rate" if c.rate == TUNED else f"rate {c.rate}"
-        groups[f"{_setting(c)}, {rate}"].append(shown(row))
-    return tuple((name, tuple(rows)) for name, rows in groups.items())
+        if row.lengths:
+            c = row.condition
+            rate = "best rates" if c.rate == TUNED else f"rate {c.rate}"
+            groups[f"{c.encoding}, {initialisation_title(c.initialisation)}, {rate}"].append(row)
+    return list(groups.items())
 
 
-def _identity(summary: Summary, row: SpanSummary) -> tuple[str, int, tuple[int, ...]]:
-    """A row's cell, its place in the study, and the lengths."""
-    cell = row.condition.cell
-    lengths = tuple(length.length for length in row.lengths)
-    return title(cell), summary.config.cells.index(cell), lengths
+def _label(summary: Summary, row: ConditionSummary) -> str:
+    """The cell, and what tells its condition from the others of the study."""
+    c, conditions = row.condition, summary.conditions
+    words = [title(c.cell)]
+    for name in ("encoding", "initialisation", "optimizer"):
+        if len({getattr(known, name) for known in conditions}) > 1:
+            words.append(str(getattr(c, name)))
+    if c.rate != TUNED:
+        words.append(f"rate {c.rate}")
+    return ", ".join(words)
 
 
 def _panels(
     summary: Summary, values_of: Callable[[LengthSummary], np.ndarray]
-) -> tuple[tuple[str, tuple[Series, ...]], ...]:
+) -> tuple[Panel, ...]:
     """Panels of a quantity that every run has."""
-
-    def series(row: SpanSummary) -> Series:
-        values = tuple(values_of(length) for length in row.lengths)
-        medians = [np.median(some) if len(some) else np.nan for some in values]
-        runs = [len(length.records) for length in row.lengths]
-        unsolved = tuple(n - len(some) for n, some in zip(runs, values, strict=True))
-        return Series(*_identity(summary, row), values, np.array(medians), unsolved)
-
-    return _by_condition(summary, series)
+    panels = []
+    for name, rows in _by_condition(summary):
+        series = []
+        for row in rows:
+            values = tuple(values_of(length) for length in row.lengths)
+            medians = [np.median(some) if len(some) else np.nan for some in values]
+            series.append(
+                Series(
+                    title(row.condition.cell),
+                    summary.config.cells.index(row.condition.cell),
+                    tuple(length.length for length in row.lengths),
+                    values,
+                    np.array(medians),
+                    tuple(
+                        len(length.records) - len(some)
+                        for length, some in zip(row.lengths, values, strict=True)
+                    ),
+                )
+            )
+        panels.append(Panel(name, tuple(series)))
+    return tuple(panels)
 
 
 def _solving_steps(length: LengthSummary) -> np.ndarray:
@@ -317,31 +409,49 @@ def _solving_steps(length: LengthSummary) -> np.ndarray:
 
 def tested_words(summary: Summary) -> str:
     """How many palindromes were asked: "up to 10,000 held-out"."""
-    records = [record for row in summary.spans for record in row.records]
+    records = [
+        record for row in summary.spans for found in row.lengths for record in found.records
+    ]
     most = max((record.tested for record in records), default=0)
     held_out = "held-out " if all(record.held_out for record in records if record.tested) else ""
     return f"up to {most:,} {held_out}".strip()
 
 
 def _how(summary: Summary) -> str:
-    """What a caption must say of how it was measured."""
+    """What a caption must say of how runs by length were made: how many, and at which rates."""
     c = summary.config
-    seeds = f"{c.seeds} seeds a length" if not c.adaptive else "lengths placed adaptively"
+    seeds = c.seeds if c.design == "grid" else c.figure_seeds
+    runs = "run" if seeds == 1 else "runs"
+    return f"{seeds} {runs} a length; rates: {_rates(summary)}. {_setting(summary)}"
+
+
+def _rates(summary: Summary) -> str:
+    """The rate of every cell and length: `RNN 0.001 at T = 5 to 18, 0.00046 at 26; LSTM ...`."""
+    told = []
+    for row in summary.spans:
+        stretches: list[tuple[float, list[int]]] = []
+        for found in row.lengths:
+            if not stretches or stretches[-1][0] != found.learning_rate:
+                stretches.append((found.learning_rate, []))
+            stretches[-1][1].append(found.length)
+        words = [
+            f"{rate:g} at T = {lengths[0]}" + (f" to {lengths[-1]}" if lengths[1:] else "")
+            for rate, lengths in stretches
+        ]
+        if words:
+            told.append(f"{_label(summary, row)} {', '.join(words)}")
+    return "; ".join(told)
+
+
+def _setting(summary: Summary) -> str:
+    """What a caption must say of the networks and their training."""
+    c = summary.config
     note = f" {c.note[0].upper()}{c.note[1:]}." if c.note else ""
     grown = ", the length growing to T" if c.curriculum else ""
     return (
-        f"{seeds[0].upper()}{seeds[1:]}, n = {c.hidden_size}, batch {c.batch_size}, "
-        f"{c.optimizer}, at most {c.train_steps:,} steps a run{grown}.{note}"
+        f"n = {c.hidden_size}, batch {c.batch_size}, {c.optimizer}, at most "
+        f"{c.train_steps:,} steps a run{grown}.{note}"
     )
-
-
-def _mean_loss(summary: Summary, found: LengthSummary) -> float:
-    """How far an optimiser came and how fast: mean loss over the whole budget, median of runs."""
-    means = []
-    for _, losses in _loss_curves(found):
-        rest = max(summary.config.train_steps // 50 - len(losses), 0)
-        means.append((losses.sum() + rest * losses[-1]) / (len(losses) + rest))
-    return float(np.median(means)) if means else np.inf
 
 
 def _loss_curves(found: LengthSummary) -> tuple[np.ndarray, ...]:

@@ -11,7 +11,7 @@ from digitspan.handin.author import Author
 from digitspan.handin.material import Duel, Material
 from digitspan.handin.measurements import Measurements, as_npz
 from digitspan.handin.notebook import part1_files
-from digitspan.study.grid import TUNED
+from digitspan.study.plan import TUNED
 from digitspan.study.tables import run_document
 
 __all__ = ["as_zip", "files_of", "readme"]
@@ -49,15 +49,15 @@ def as_zip(files: Mapping[str, bytes]) -> bytes:
 def _rows(material: Material) -> str:
     """The runs that the report shows, one line per run and purpose, as CSV."""
     documents = [
-        {"role": "final", "rule": _rule(duel)} | run_document(record)
+        {"shown_as": "by length", "rule": _rule(duel)} | run_document(record)
         for duel in material.duels
         for row in duel.sides
         for length in row.lengths
         for record in length.records
     ]
     documents += [
-        {"role": "compared", "rule": f"rate {condition.rate}"} | run_document(record)
-        for condition, found in material.summary.compared
+        {"shown_as": "optimiser", "rule": f"rate {condition.rate}"} | run_document(record)
+        for condition, found in material.summary.optimizers
         for record in found.records
     ]
     text = io.StringIO()

@@ -14,10 +14,9 @@ from digitspan.handin.wording import (
     solved_words,
     span_words,
 )
-from digitspan.runs.outcome import SOLVED_ACCURACY
-from digitspan.study.compare import Comparison
-from digitspan.study.span import Span
-from digitspan.study.summary import LengthSummary, SpanSummary
+from digitspan.study.ratio import Ratio
+from digitspan.study.retention import Span
+from digitspan.study.summary import ConditionSummary, LengthSummary
 from digitspan.tasks import CHANCE
 
 __all__ = [
@@ -35,6 +34,9 @@ __all__ = [
 SHEETS_DELAY = 10
 """The sheet: beyond about so many steps a vanilla RNN is difficult to train."""
 
+NEAR_PERFECT = 0.99
+"""What the sheet's sanity check is held to."""
+
 
 def where(duel: Duel, material: Material) -> str:
     """The condition in words: the rate; encoding and initialisation where there are several."""
@@ -44,7 +46,7 @@ def where(duel: Duel, material: Material) -> str:
     return words
 
 
-def reach(row: SpanSummary) -> str:
+def reach(row: ConditionSummary) -> str:
     """Up to which length every run was solved, and from which on none.
 
     Such as "solved every run up to T = 10, 1 of 3 at T = 20 and none from T = 40 on".
@@ -72,15 +74,15 @@ def sanity(material: Material, cell: str) -> str:
     """The sheet's sanity check at T = 5, under every condition."""
     parts, fine = [], []
     for duel in material.duels:
-        for found in getattr(duel, cell).lengths:
-            if found.length != SANITY_LENGTH or not len(found.accuracies):
-                continue
-            median = float(np.median(found.accuracies))
-            fine.append(median >= SOLVED_ACCURACY)
-            parts.append(
-                f"{solved_words(found)} runs were solved with {where(duel, material)}, at a "
-                f"median accuracy of {percent(median)}"
-            )
+        found = _at(getattr(duel, cell), SANITY_LENGTH)
+        if found is None or not len(found.accuracies):
+            continue
+        median = float(np.median(found.accuracies))
+        fine.append(median >= NEAR_PERFECT)
+        parts.append(
+            f"{solved_words(found)} runs were solved with {where(duel, material)}, at a median "
+            f"accuracy of {percent(median)}"
+        )
     held = (
         "near-perfect, as it should be" if any(fine) else "**not near-perfect**, as it should be"
     )
@@ -89,12 +91,14 @@ def sanity(material: Material, cell: str) -> str:
 
 def by_rule(material: Material, cell: str) -> str:
     """For every condition, where the memory of one network ends."""
-    rows: list[tuple[Duel, SpanSummary]] = [(duel, getattr(duel, cell)) for duel in material.duels]
-    return "\n".join(
-        f"* With {where(duel, material)} the {title(cell)} {reach(row)}. {_medians(row)} Its "
-        f"retention span S50, the length that half of the runs solve, {span_words(row.span)}."
-        for duel, row in rows
-    )
+    lines = []
+    for duel in material.duels:
+        row: ConditionSummary = getattr(duel, cell)
+        lines.append(
+            f"* With {where(duel, material)} the {title(cell)} {reach(row)}. {_medians(row)} Its "
+            f"retention span S50, the length that half of the runs solve, {span_words(row.span)}."
+        )
+    return "\n".join(lines)
 
 
 def rnn_against_sheet(material: Material) -> str:
@@ -117,7 +121,7 @@ def rnn_against_sheet(material: Material) -> str:
     )
 
 
-def ahead(ratio: Comparison, span: Span) -> str:
+def ahead(ratio: Ratio, span: Span) -> str:
     """Which of two spans is longer: "first", "second", "both" (neither ended), or "open".
 
     One is longer where the 95 % interval of their ratio leaves out one.
@@ -178,12 +182,15 @@ def comparison(material: Material) -> str:
         "both": "Neither has come to its end.",
         "open": "These runs do not say which one is ahead.",
     }
-    return "\n".join(
-        f"* With {where(duel, material)}: the RNN's span {span_words(duel.rnn.span)}, the LSTM's "
-        f"{span_words(duel.lstm.span)}{ratio_words(duel.ratio)}. {names[winner(duel)]} The LSTM "
-        f"{reach(duel.lstm)}; the RNN {reach(duel.rnn)}.{_speed(duel)}"
-        for duel in material.duels
-    )
+    lines = []
+    for duel in material.duels:
+        lines.append(
+            f"* With {where(duel, material)}: the RNN's span {span_words(duel.rnn.span)}, the "
+            f"LSTM's {span_words(duel.lstm.span)}{ratio_words(duel.ratio)}. "
+            f"{names[winner(duel)]} The LSTM {reach(duel.lstm)}; the RNN "
+            f"{reach(duel.rnn)}.{_speed(duel)}"
+        )
+    return "\n".join(lines)
 
 
 def _leading(lengths: tuple[LengthSummary, ...], *, all_solved: bool) -> int:
@@ -194,7 +201,12 @@ def _leading(lengths: tuple[LengthSummary, ...], *, all_solved: bool) -> int:
     return len(lengths)
 
 
-def _medians(row: SpanSummary) -> str:
+def _at(row: ConditionSummary, length: int) -> LengthSummary | None:
+    """The runs of one length."""
+    return next((found for found in row.lengths if found.length == length), None)
+
+
+def _medians(row: ConditionSummary) -> str:
     """The median accuracy at the shortest and the longest length."""
     first, last = row.lengths[0], row.lengths[-1]
     if not (len(first.accuracies) and len(last.accuracies)):
@@ -210,8 +222,10 @@ def _speed(duel: Duel) -> str:
     """Which network needs fewer steps at the longest length that both solve half of the time."""
     both = [
         (rnn, lstm)
-        for rnn, lstm in duel.at_common_lengths()
-        if min(rnn.solved / len(rnn.records), lstm.solved / len(lstm.records)) >= 0.5
+        for rnn in duel.rnn.lengths
+        for lstm in duel.lstm.lengths
+        if rnn.length == lstm.length
+        and min(rnn.solved / len(rnn.records), lstm.solved / len(lstm.records)) >= 0.5
     ]
     if not both:
         return ""

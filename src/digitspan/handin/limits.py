@@ -51,20 +51,23 @@ def controls(material: Material) -> str:
 def limits(material: Material) -> str:
     """What these runs cannot say."""
     config = material.config
-    seeds = min(row.seeds[0] for duel in material.duels for row in duel.sides)
-    low = wilson(seeds, seeds).low
+    rows = [row for duel in material.duels for row in duel.sides]
+    fewest = min(len(found.records) for row in rows for found in row.lengths)
+    low = wilson(fewest, fewest).low
     sentences = [
-        f"The smallest number of runs at a length is {seeds}: even where all of them are solved, "
-        f"the 95 % interval of the solved share begins at {100 * low:.0f} %.",
+        f"The smallest number of runs at a length is {fewest}: even where all of them are solved, "
+        f"the 95 % interval of the solved share begins at {100 * low:.0f} %. The spans rest on "
+        f"more runs, from {min(row.span.runs for row in rows)} on each.",
         f"A run was given at most {config.train_steps:,} steps; what was not solved by then might "
         f"be later.",
     ]
-    records = [record for duel in material.duels for row in duel.sides for record in row.records]
-    improving = sum(record.end_state == "budget" for record in records)
-    if improving:
+    continued = material.summary.continued
+    if continued:
+        solved = sum(record.solved for record in continued)
+        most = max(record.config.train_steps for record in continued)
         sentences.append(
-            f"Of the {len(records):,} runs compared, {improving} were still improving when their "
-            f"steps were used up; they count as not solved."
+            f"Of the unsolved runs that the figures show, {len(continued)} were drawn before they "
+            f"were run and went on to {most:,} steps: {solved} of these were solved."
         )
     sentences.append(
         f"Everything holds for n = {config.hidden_size} units, {NAMES[config.optimizer]} and the "

@@ -11,10 +11,10 @@ from digitspan.cells import title
 from digitspan.errors import UsageError
 from digitspan.runs.config import OPTIMIZERS
 from digitspan.runs.record import RunRecord
-from digitspan.study.compare import Comparison, compare_spans, outcomes_of
 from digitspan.study.config import StudyConfig
+from digitspan.study.ratio import Ratio, compare_spans
 from digitspan.study.reading import SavedRun, Study, read_study
-from digitspan.study.summary import LengthSummary, SpanSummary, Summary, summarise
+from digitspan.study.summary import ConditionSummary, Summary, summarise
 
 __all__ = ["CELLS_ASKED", "Duel", "Material", "read_material"]
 
@@ -31,13 +31,13 @@ LOOKED_INTO_AT = 20
 class Duel(NamedTuple):
     """The two networks under the same conditions."""
 
-    rnn: SpanSummary
-    lstm: SpanSummary
-    ratio: Comparison
+    rnn: ConditionSummary
+    lstm: ConditionSummary
+    ratio: Ratio
     """The LSTM's span as a multiple of the RNN's."""
 
     @property
-    def sides(self) -> tuple[SpanSummary, SpanSummary]:
+    def sides(self) -> tuple[ConditionSummary, ConditionSummary]:
         """Both networks' runs."""
         return self.rnn, self.lstm
 
@@ -50,11 +50,6 @@ class Duel(NamedTuple):
     def setting(self) -> tuple[str, str]:
         """Encoding and initialisation."""
         return self.rnn.condition.encoding, self.rnn.condition.initialisation
-
-    def at_common_lengths(self) -> list[tuple[LengthSummary, LengthSummary]]:
-        """The RNN's runs and the LSTM's at each length that both were run at."""
-        lstm = {found.length: found for found in self.lstm.lengths}
-        return [(rnn, lstm[rnn.length]) for rnn in self.rnn.lengths if rnn.length in lstm]
 
 
 class Material(NamedTuple):
@@ -85,9 +80,7 @@ def read_material(study: Path) -> Material:
     found = read_study(study)
     found.require_undamaged()
     summary = summarise(found.config, found.rows)
-    if problem := _problem(summary, found.folder):
-        message = f"{found.folder} {problem}"
-        raise UsageError(message)
+    _check(summary, found.folder)
     duels = _duels(summary)
     if not duels:
         message = (
@@ -99,36 +92,42 @@ def read_material(study: Path) -> Material:
     return Material(summary, duels, networks)
 
 
-def _problem(summary: Summary, folder: Path) -> str:
-    """Why some question cannot be answered from a study, and what to do; nothing where all can."""
-    config, sheet = summary.config, _sheet(folder)
+def _check(summary: Summary, folder: Path) -> None:
+    """Refuse a study that some question cannot be answered from."""
+    config = summary.config
     if config.task != "palindrome":
-        return f"is of the task {config.task}, the sheet asks palindromes; {sheet}"
+        message = (
+            f"{folder} is of the task {config.task}, the sheet asks palindromes; {_sheet(folder)}"
+        )
+        raise UsageError(message)
     for cell in CELLS_ASKED:
         if cell not in config.cells:
-            return (
-                f"has no runs of the {title(cell)}, which Questions 1.3 and 1.6 compare (its "
-                f"cells: {', '.join(config.cells)}); {sheet}"
+            message = (
+                f"{folder} has no runs of the {title(cell)}, which Questions 1.3 and 1.6 compare "
+                f"(its cells: {', '.join(config.cells)}); {_sheet(folder)}"
             )
+            raise UsageError(message)
     if summary.missing:
-        return (
-            f"is not finished: {summary.missing} runs are missing; `digitspan study` with the "
-            f"same options goes on with it"
+        message = (
+            f"{folder} is not finished: {summary.missing} runs are missing; "
+            f"`digitspan study` with the same options goes on with it"
         )
+        raise UsageError(message)
     lengths = {length.length for row in summary.spans for length in row.lengths}
     if SANITY_LENGTH not in lengths or len(lengths) < 3:
-        return (
-            f"has the lengths {', '.join(map(str, sorted(lengths)))}; Questions 1.3 and 1.6 ask "
-            f"for T = {SANITY_LENGTH} and at least two more; {sheet}"
+        message = (
+            f"{folder} has the lengths {', '.join(map(str, sorted(lengths)))}; Questions 1.3 and "
+            f"1.6 ask for T = {SANITY_LENGTH} and at least two more; {_sheet(folder)}"
         )
+        raise UsageError(message)
     for cell in CELLS_ASKED:
-        compared = {c.optimizer for c, _ in summary.compared if c.cell == cell}
+        compared = {c.optimizer for c, _ in summary.optimizers if c.cell == cell}
         if missing := sorted(set(OPTIMIZERS) - compared):
-            return (
-                f"has no runs of the {title(cell)} with {', '.join(missing)}, which Question 1.4 "
-                f"compares (--compared-optimizers); {sheet}"
+            message = (
+                f"{folder} has no runs of the {title(cell)} with {', '.join(missing)}, which "
+                f"Question 1.4 compares (--compared-optimizers); {_sheet(folder)}"
             )
-    return ""
+            raise UsageError(message)
 
 
 def _sheet(folder: Path) -> str:
@@ -140,7 +139,7 @@ def _duels(summary: Summary) -> tuple[Duel, ...]:
     """The conditions under which both networks were run, digits as numbers first."""
     rows = {row.condition: row for row in summary.spans}
     duels = [
-        Duel(row, other, compare_spans(outcomes_of(other.records), outcomes_of(row.records)))
+        Duel(row, other, compare_spans(other.span, row.span))
         for condition, row in rows.items()
         if condition.cell == "rnn" and (other := rows.get(condition._replace(cell="lstm")))
     ]
@@ -153,8 +152,14 @@ def _network(study: Study, duels: tuple[Duel, ...], cell: str) -> SavedRun:
     A solved run, its length the nearest to 20; where none was solved, the most accurate one.
     """
     setting = duels[0].setting
-    rows = [getattr(duel, cell) for duel in duels if duel.setting == setting]
-    records = [record for row in rows for record in row.records if record.weights_sha256]
+    records = [
+        record
+        for duel in duels
+        if duel.setting == setting
+        for found in getattr(duel, cell).lengths
+        for record in found.records
+        if study.has_weights(record)
+    ]
     if not records:
         message = f"{study.folder} keeps no network of the {title(cell)}; {_sheet(study.folder)}"
         raise UsageError(message)

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from digitspan.cells import title
-from digitspan.figures.info import best_rates, compared_rates
+from digitspan.figures.info import best_rates
 from digitspan.handin.material import CELLS_ASKED, Material
 from digitspan.handin.wording import joined, solved_words, steps_words, table
-from digitspan.study.grid import Condition
+from digitspan.study.plan import Condition
 from digitspan.study.summary import LengthSummary
 
 __all__ = ["Best", "best_of_each", "how", "optimizers_table", "verdict"]
@@ -49,11 +49,12 @@ def best_of_each(material: Material) -> dict[tuple[str, str], list[Best]]:
 
 def how(material: Material) -> str:
     """What was compared, in a sentence."""
-    length = material.summary.compared[0][1].length
+    length = material.summary.optimizers[0][1].length
+    rates = _rates(material)
     return (
         f"Both networks were trained at T = {length} with each optimiser at the learning rates "
-        f"{joined(compared_rates(material.summary))}; each is shown at the rate at which its "
-        f"validation loss, averaged over the steps, was lowest."
+        f"{joined(rates)}; each is shown at the rate at which most of its runs were solved, and "
+        f"of several such rates at the one that took the fewest steps."
     )
 
 
@@ -69,18 +70,18 @@ def optimizers_table(material: Material) -> str:
         for (cell, _), bests in best_of_each(material).items()
         for best in bests
     ]
-    length = material.summary.compared[0][1].length
+    length = material.summary.optimizers[0][1].length
     caption = f"Optimisers at T = {length}, each at the best of the rates tried."
     return table(caption, ["network, optimiser", "rate", "solved", "median steps"], rows)
 
 
 def verdict(material: Material) -> str:
     """For each network, whether momentum and adaptive rates beat plain SGD here."""
-    lines, rates = [], compared_rates(material.summary)
+    lines = []
     for (cell, _), bests in best_of_each(material).items():
         by_name = {best.condition.optimizer: best for best in bests}
         if "sgd" in by_name:
-            lines.append(f"* **{title(cell)}.** {_against_sgd(by_name, rates)}")
+            lines.append(f"* **{title(cell)}.** {_against_sgd(by_name, _rates(material))}")
     return "\n".join(lines)
 
 
@@ -91,10 +92,7 @@ def _against_sgd(bests: dict[str, Best], rates: list[str]) -> str:
     faster = sorted((best for best in others if best.steps < sgd.steps), key=lambda b: b.steps)
     sentences = [_of_sgd(sgd)]
     if faster:
-        named = [
-            f"{NAMES[best.condition.optimizer]} ({best.steps:,.0f} steps in the median)"
-            for best in faster
-        ]
+        named = [f"{NAMES[b.condition.optimizer]} ({_steps(b.steps)})" for b in faster]
         start = "Fewer steps" if np.isfinite(sgd.steps) else "Solved at least half of the time"
         sentences.append(f"{start}: {joined(named)}.")
     rest = [best for best in others if best not in faster]
@@ -126,7 +124,22 @@ def _judgement(faster: set[str]) -> str:
 
 def _of_sgd(best: Best) -> str:
     """What came of plain SGD."""
-    steps = f" within {best.found.records[0].config.train_steps:,} steps"
     if np.isfinite(best.steps):
-        steps = f", in {best.steps:,.0f} steps in the median"
-    return f"Plain SGD was solved in {solved_words(best.found)} runs{steps}."
+        return (
+            f"Plain SGD was solved in {solved_words(best.found)} runs, in {best.steps:,.0f} steps "
+            f"in the median."
+        )
+    return (
+        f"Plain SGD was solved in {solved_words(best.found)} runs within "
+        f"{best.found.records[0].config.train_steps:,} steps."
+    )
+
+
+def _steps(steps: float) -> str:
+    return f"{steps:,.0f} steps in the median"
+
+
+def _rates(material: Material) -> list[str]:
+    """The rates compared, from small to large."""
+    rates = {float(condition.rate) for condition, _ in material.summary.optimizers}
+    return [f"{rate:g}" for rate in sorted(rates)]

@@ -9,8 +9,8 @@ from digitspan.handin.claims import ahead, where, winner
 from digitspan.handin.material import Duel, Material
 from digitspan.handin.measurements import PROBE_LENGTH, Measurements
 from digitspan.handin.wording import joined, percent, power, rate_words, span_words
-from digitspan.study.compare import compare_spans, outcomes_of
-from digitspan.study.summary import SpanSummary
+from digitspan.study.ratio import compare_spans
+from digitspan.study.summary import ConditionSummary
 
 __all__ = [
     "gates",
@@ -212,9 +212,9 @@ def _with_tuning(fixed: Duel, tuned: Duel, cell: str) -> str:
     )
 
 
-def _change_of_span(first: SpanSummary, second: SpanSummary) -> str:
+def _change_of_span(first: ConditionSummary, second: ConditionSummary) -> str:
     """Which of two spans of one cell is longer, as in `ahead`."""
-    ratio = compare_spans(outcomes_of(second.records), outcomes_of(first.records))
+    ratio = compare_spans(second.span, first.span)
     return ahead(ratio, first.span)
 
 

@@ -7,14 +7,14 @@ import re
 import numpy as np
 
 from digitspan.cells import title
-from digitspan.figures.info import compared_rates, tested_words
+from digitspan.figures.info import tested_words
 from digitspan.handin import claims, limits, optimizer_choice, reasons
 from digitspan.handin.author import Author
 from digitspan.handin.material import CELLS_ASKED, Duel, Material
 from digitspan.handin.measurements import CHECKED_LENGTH, PROBE_COUNT, PROBE_LENGTH, Measurements
 from digitspan.handin.optimizer_choice import NAMES
 from digitspan.handin.wording import digits_of, joined, percent, solved_words, steps_words, table
-from digitspan.study.grid import TUNED
+from digitspan.study.plan import TUNED
 from digitspan.study.summary import LengthSummary
 from digitspan.tasks import NUM_CLASSES
 
@@ -29,6 +29,7 @@ def values_of(material: Material, measured: Measurements, author: Author) -> dic
     values = (
         _about(material, author)
         | _networks(material)
+        | _tables(material)
         | _sentences(material, measured)
         | {f"figure_{name}": f"Figure {n}" for n, name in enumerate(FIGURES, start=1)}
     )
@@ -69,7 +70,8 @@ def _networks(material: Material) -> dict[str, str]:
     """Sizes, lengths and numbers of parameters."""
     config = material.networks["lstm"].record.config
     d, n, K = config.input_size, config.hidden_size, NUM_CLASSES
-    compared = material.summary.compared
+    compared = material.summary.optimizers
+    rates = sorted({float(condition.rate) for condition, _ in compared})
     return {
         "check_length": str(CHECKED_LENGTH),
         "probe_length": str(PROBE_LENGTH),
@@ -82,22 +84,27 @@ def _networks(material: Material) -> dict[str, str]:
         "lstm_parameters": f"{4 * n * (d + n + 1) + K * (n + 1):,}",
         "rnn_parameters": f"{n * (d + n + 1) + K * (n + 1):,}",
         "optimizers_length": str(compared[0][1].length),
-        "optimizers_rates": joined(compared_rates(material.summary)),
+        "optimizers_rates": joined([f"{rate:g}" for rate in rates]),
         "optimizers_seeds": str(max(len(found.records) for _, found in compared)),
     }
 
 
+def _tables(material: Material) -> dict[str, str]:
+    return {
+        "rnn_table": _rnn_table(material),
+        "both_table": _both_table(material),
+        "optimizers_table": optimizer_choice.optimizers_table(material),
+    }
+
+
 def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
-    """What was found, in sentences and tables."""
+    digits = "".join(map(str, measured.arrays["gates/digits"]))
     return {
         "networks_looked_into": reasons.looked_into(material),
         "gradients_measured": reasons.gradients(measured),
         "singular_values": reasons.singular_values(measured),
         "gates_measured": reasons.gates(measured),
-        "gates_palindrome": "".join(map(str, measured.arrays["gates/digits"])),
-        "rnn_table": _rnn_table(material),
-        "both_table": _both_table(material),
-        "optimizers_table": optimizer_choice.optimizers_table(material),
+        "gates_palindrome": digits,
         "rnn_sanity": claims.sanity(material, "rnn"),
         "lstm_sanity": claims.sanity(material, "lstm"),
         "rnn_by_rule": claims.by_rule(material, "rnn"),
@@ -139,16 +146,25 @@ def _rnn_table(material: Material) -> str:
 
 def _both_table(material: Material) -> str:
     """Question 1.6: both networks by length and rule."""
-
-    def cells_of(found: LengthSummary) -> list[str]:
-        accuracy = _accuracies(found, with_range=False)
-        return [f"{found.learning_rate:g}", solved_words(found), accuracy, steps_words(found)]
-
-    rows = [
-        [_rule(duel, material), str(rnn.length), *cells_of(rnn), *cells_of(lstm)]
-        for duel in material.duels
-        for rnn, lstm in duel.at_common_lengths()
-    ]
+    rows = []
+    for duel in material.duels:
+        theirs = {found.length: found for found in duel.lstm.lengths}
+        for rnn in duel.rnn.lengths:
+            lstm = theirs.get(rnn.length)
+            if lstm is not None:
+                rows.append(
+                    [_rule(duel, material), str(rnn.length)]
+                    + [
+                        text
+                        for found in (rnn, lstm)
+                        for text in (
+                            f"{found.learning_rate:g}",
+                            solved_words(found),
+                            _accuracies(found, with_range=False),
+                            steps_words(found),
+                        )
+                    ]
+                )
     heading = ["rule", "T"] + [
         f"{title(cell)} {word}"
         for cell in CELLS_ASKED
@@ -184,7 +200,8 @@ def _how_measured(material: Material) -> str:
         f"{config.batch_size} palindromes ({encodings}) with {NAMES[config.optimizer]}, gradients "
         f"clipped to the norm {config.max_grad_norm:g}, for at most {config.train_steps:,} steps. "
         f"It is *solved*, and stops, when two evaluations in a row, 50 steps apart, reach 99 % on "
-        f"up to 500 validation palindromes; it also stops when their loss has long stood still. "
+        f"up to 500 validation palindromes; no other run is stopped before its budget is spent, "
+        f"but for one that diverges. "
         f"Its accuracy is then measured once, on {tested_words(material.summary)} palindromes. "
         f"There are {_seeds(material)} a length, and every one is a dot in <<figure_rnn>>."
     )
@@ -199,7 +216,8 @@ def _how_short(material: Material) -> str:
 
 
 def _seeds(material: Material) -> str:
-    """How many runs there are at a length: "10 seeds", "8 to 16 seeds"."""
-    numbers = [number for duel in material.duels for row in duel.sides for number in row.seeds]
+    """How many runs there are at a length: "10 runs", "8 to 16 runs"."""
+    rows = [row for duel in material.duels for row in duel.sides]
+    numbers = [len(found.records) for row in rows for found in row.lengths]
     low, high = min(numbers), max(numbers)
-    return f"{low} seeds" if low == high else f"{low} to {high} seeds"
+    return f"{low} runs" if low == high else f"{low} to {high} runs"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from digitspan.study.compare import Comparison
-from digitspan.study.span import Span
+from digitspan.study.ratio import Ratio
+from digitspan.study.retention import Span
 from digitspan.study.summary import LengthSummary
 
 __all__ = [
@@ -71,28 +71,23 @@ def steps_words(found: LengthSummary) -> str:
 def span_words(span: Span) -> str:
     """The retention span with its interval, in a sentence."""
     if span.bound == ">=":
-        return f"lies at or beyond the longest length tried, {span.s50:g}"
+        at_least = "" if span.low is None else f" (95 % interval from {span.low:.1f} on)"
+        return f"lies at or beyond the longest length run, {span.s50:.0f}{at_least}"
     if span.bound == "<=":
-        return f"lies at or below the shortest length tried, {span.s50:g}"
-    low = "below the shortest length tried" if span.s50_low is None else f"{span.s50_low:.1f}"
-    high = "beyond the longest length tried" if span.s50_high is None else f"{span.s50_high:.1f}"
-    pooled = "" if span.method == "logistic" else "; from pooled shares, no smooth curve fits"
-    return f"is {span.s50:.1f} (95 % interval {low} to {high}{pooled})"
+        return f"lies at or below the shortest length run, {span.s50:.0f}"
+    low = "below the shortest length run" if span.low is None else f"{span.low:.1f}"
+    high = "beyond the longest length run" if span.high is None else f"{span.high:.1f}"
+    marked = "; the surface does not describe the runs well" if span.marked else ""
+    return f"is {span.s50:.1f} (95 % interval {low} to {high}{marked})"
 
 
-def ratio_words(ratio: Comparison) -> str:
+def ratio_words(ratio: Ratio) -> str:
     """How many times as long a span is, as the rest of a sentence; nothing where unknown."""
     if ratio.bound == "?":
         return ""
-    if ratio.bound:
-        most = "at least" if ratio.bound == ">=" else "at most"
-        return f", {most} {ratio.ratio:.2f} times as long"
-    ends = [
-        f"{edge} what the lengths tried show" if end is None else f"{end:.2f}"
-        for edge, end in (("below", ratio.low), ("beyond", ratio.high))
-    ]
-    interval = " to ".join(ends)
-    return f", {ratio.ratio:.2f} times as long (95 % interval, in pairs of seeds, {interval})"
+    ends = ["open" if end is None else f"{end:.2f}" for end in (ratio.low, ratio.high)]
+    bound = {">=": "at least ", "<=": "at most "}.get(ratio.bound, "")
+    return f", {bound}{ratio.ratio:.2f} times as long (95 % interval {' to '.join(ends)})"
 
 
 def digits_of(encoding: str) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from digitspan.errors import UsageError
 from digitspan.files import write_whole
-from digitspan.runs.outcome import SOLVED_ACCURACY
+from digitspan.hold.thresholds import holds
 
 __all__ = ["Answers", "read_kept_answers", "write_kept_answers"]
 
@@ -33,9 +33,9 @@ class Answers(NamedTuple):
     """How many it was asked."""
 
     @property
-    def holds(self) -> bool:
-        """Whether it was right on 99 % of them."""
-        return self.right >= SOLVED_ACCURACY * self.tested
+    def holds(self) -> bool | None:
+        """Whether it is right on 99 % of them; None where too few were asked to tell."""
+        return holds(self.right, self.tested)
 
 
 def read_kept_answers(folder: Path) -> list[Answers]:

@@ -16,22 +16,21 @@ from rich.table import Table
 from digitspan.cells import title
 from digitspan.errors import UsageError
 from digitspan.hold.kept_answers import Answers
+from digitspan.hold.thresholds import HoldingSpan, holding_span, threshold
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
-from digitspan.statistics import wilson
-from digitspan.study.grid import CLIMBED
+from digitspan.study.plan import CLIMBED
 from digitspan.study.reading import is_study, read_saved_run, read_study
-from digitspan.study.span import Counts, Span, measure_span
-from digitspan.study.summary import SpanSummary, Summary
-from digitspan.study.tables import add_columns, span_text
+from digitspan.study.summary import ConditionSummary, Summary
+from digitspan.study.tables import add_columns, add_names
 
 __all__ = [
     "Replicates",
     "answers_document",
-    "holding_span",
     "holding_table",
     "holds_texts",
     "networks_of",
+    "span_of",
 ]
 
 
@@ -88,7 +87,7 @@ def holds_texts(summary: Summary, answers: Sequence[Answers]) -> list[str]:
     return [_holds_text(row, answers) for row in summary.spans] if answers else []
 
 
-def _holds_text(row: SpanSummary, answers: Sequence[Answers]) -> str:
+def _holds_text(row: ConditionSummary, answers: Sequence[Answers]) -> str:
     """The longest T that as large a share of a condition's networks hold: `10,000 (5/5)`.
 
     Its networks are those trained at the longest length of which any was asked: a study that has
@@ -101,7 +100,7 @@ def _holds_text(row: SpanSummary, answers: Sequence[Answers]) -> str:
     by_length: dict[int, dict[str, bool]] = defaultdict(dict)
     for answer in sorted(answers, key=lambda answer: answer.tested):  # the most asked counts
         if answer.key in keys:
-            by_length[answer.length][answer.key] = answer.holds
+            by_length[answer.length][answer.key] = answer.holds is True
     text = ""
     for length, holds in sorted(by_length.items(), reverse=True):
         share = f"{length:,} ({sum(holds.values())}/{len(holds)})"
@@ -114,49 +113,59 @@ def _holds_text(row: SpanSummary, answers: Sequence[Answers]) -> str:
 def _by_length(answers: Sequence[Answers]) -> dict[int, list[Answers]]:
     """The answers by length, shortest first."""
     lengths: dict[int, list[Answers]] = defaultdict(list)
-    for answer in sorted(answers, key=lambda answer: answer.length):
-        lengths[answer.length].append(answer)
+    for held in sorted(answers, key=lambda held: held.length):
+        lengths[held.length].append(held)
     return lengths
 
 
-def _counts(found: Sequence[Answers]) -> Counts:
-    """How many networks hold, and of how many."""
-    return Counts(sum(answer.holds for answer in found), len(found))
+def span_of(answers: Sequence[Answers]) -> HoldingSpan:
+    """The length that half of some networks hold."""
+    by_network: dict[str, dict[int, bool | None]] = defaultdict(dict)
+    for one in answers:
+        by_network[one.key][one.length] = one.holds
+    return holding_span(threshold(held) for held in by_network.values())
 
 
-def holding_span(answers: Sequence[Answers]) -> Span:
-    """The length that half of the networks hold."""
-    return measure_span({t: _counts(found) for t, found in _by_length(answers).items()})
+def holding_text(span: HoldingSpan) -> str:
+    """The span with its interval: `14,100 [1,200, open]`, `>= 100,000`."""
+    if span.s50 is None:
+        return "not known"
+    if span.bound:
+        return f"{span.bound} {span.s50:,.0f}"
+    low = "open" if span.low is None else f"{span.low:,.0f}"
+    high = "open" if span.high is None else f"{span.high:,.0f}"
+    return f"{span.s50:,.0f} [{low}, {high}]"
 
 
 def holding_table(answers: Sequence[tuple[Replicates, Sequence[Answers]]]) -> Table:
     """What each group of networks answered, one row per length, with its holding span."""
     table = Table(title="Holding: trained networks asked at lengths far beyond their training")
-    add_columns(table, "cell", "encoding", "init", "optimiser")
-    numbers = ("rate", "trained T", "asked T", "networks that hold", "right", "span [95 %]")
-    add_columns(table, *numbers, justify="right")
+    add_names(table, "cell", [title(group.configs[0].cell) for group, _ in answers])
+    add_columns(table, "encoding", "start", "optimiser", fold=True)
+    numbers = ("rate", "trained T", "asked T", "networks that hold", "right")
+    add_columns(table, *numbers, justify="right", fold=True)
+    add_columns(table, "span [95 %]", justify="right")
     for group, found in answers:
-        config, by_length = group.configs[0], _by_length(found)
+        config = group.configs[0]
         names = (title(config.cell), config.encoding, config.initialisation, config.optimizer)
         first = (*names, f"{config.learning_rate:g}", f"{config.length:,}")
-        span = span_text(holding_span(found), list(by_length)) if found else ""
-        for index, (length, here) in enumerate(by_length.items()):
-            holding, networks = _counts(here)
-            low, high = wilson(holding, networks)
-            right = sum(answer.right for answer in here)
+        for index, (length, held) in enumerate(_by_length(found).items()):
+            holding = sum(one.holds is True for one in held)
+            undecided = sum(one.holds is None for one in held)
+            right, tested = sum(one.right for one in held), sum(one.tested for one in held)
             table.add_row(
                 *(first if index == 0 else [""] * len(first)),
                 f"{length:,}",
-                f"{holding}/{networks} [{100 * low:.0f}, {100 * high:.0f} %]",
-                f"{right:,}/{sum(answer.tested for answer in here):,}",
-                span if index == 0 else "",
+                f"{holding}/{len(held)}" + (f", {undecided} undecided" if undecided else ""),
+                f"{right:,}/{tested:,}",
+                holding_text(span_of(found)) if index == 0 else "",
             )
     return table
 
 
 def answers_document(group: Replicates, answers: Sequence[Answers]) -> dict[str, object]:
     """What `--json` prints of one group."""
-    config, span = group.configs[0], holding_span(answers)
+    config, span = group.configs[0], span_of(answers)
     return {
         "cell": config.cell,
         "encoding": config.encoding,
@@ -165,8 +174,8 @@ def answers_document(group: Replicates, answers: Sequence[Answers]) -> dict[str,
         "learning_rate": config.learning_rate,
         "trained_length": config.length,
         "s50": span.s50,
-        "s50_low": span.s50_low,
-        "s50_high": span.s50_high,
+        "low": span.low,
+        "high": span.high,
         "bound": span.bound,
-        "networks": [answer._asdict() | {"holds": answer.holds} for answer in answers],
+        "networks": [held._asdict() | {"holds": held.holds} for held in answers],
     }

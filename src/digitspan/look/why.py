@@ -91,9 +91,8 @@ def why_sentence(record: RunRecord, seen: TraceSummary | None) -> str:
         record: how the run ended.
         seen: what its network shows; None where it could not be looked into.
     """
-    if record.end_state in ("crashed", "oom"):
-        what = "It crashed" if record.end_state == "crashed" else "It ran out of memory"
-        return f"{what} before its training ended: {record.note or 'no reason was given'}."
+    if record.end_state == "error":
+        return f"It came to no end: {record.note or 'no reason was given'}."
     clipped = record.clipped_share or 0.0
     if record.end_state == "diverged":
         return (

@@ -1,4 +1,4 @@
-"""How a run can end, and when it counts as solved."""
+"""What can become of a run, and when it counts as solved."""
 
 from __future__ import annotations
 
@@ -7,5 +7,7 @@ __all__ = ["END_STATES", "SOLVED_ACCURACY"]
 SOLVED_ACCURACY = 0.99
 """Two evaluations in a row at this accuracy end a run as solved."""
 
-END_STATES = ("solved", "plateau", "budget", "diverged", "oom", "crashed")
-"""How a run can end (docs/protocol.md); only the first counts as solved."""
+END_STATES = ("solved", "censored", "diverged", "error")
+"""A run is solved at a step, not solved by the end of its budget (censored there: more steps might
+have solved it), or has diverged. An error is no outcome: nothing is known of what it would have
+been, and the run is made again (docs/protocol.md)."""

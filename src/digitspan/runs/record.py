@@ -62,6 +62,8 @@ class RunRecord:
     """Of the weights' file; None where there are none to keep."""
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Versions, CPU capability, threads, device: what else decides the bits."""
+    parameters: int | None = None
+    """How many numbers were trained or could have been; None where no network was built."""
     note: str = ""
     """What went wrong, in a sentence, where something did."""
 
@@ -95,9 +97,9 @@ class RunRecord:
         return cls(config=RunConfig(**settings), curve=curve, **values)
 
     @classmethod
-    def crashed(cls, config: RunConfig, note: str, end_state: str = "crashed") -> Self:
-        """The record of a run that came to no end."""
-        return cls(config=config, end_state=end_state, steps=0, note=note)
+    def error(cls, config: RunConfig, note: str) -> Self:
+        """The record of a run that came to no end, and why."""
+        return cls(config=config, end_state="error", steps=0, note=note)
 
 
 class Finished(NamedTuple):

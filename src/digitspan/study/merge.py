@@ -72,13 +72,15 @@ def _merged_config(shards: list[Study]) -> StudyConfig:
 
 
 def _merged_rows(shards: list[Study]) -> dict[str, Row]:
-    """The rows of all, by key; of a run that several have, the first one's."""
+    """The rows of all, by key; of a run that several have, the first outcome."""
     rows: dict[str, Row] = {}
     source: dict[str, Path] = {}
     for shard in shards:
         for key, row in shard.rows.items():
-            if key not in rows:
+            if key not in rows or rows[key].record.end_state == "error":
                 rows[key], source[key] = row, shard.path
+            elif row.record.end_state == "error":
+                continue  # no outcome, and so no contradiction
             elif row.record != rows[key].record:
                 one, other = rows[key].record.to_json(), row.record.to_json()
                 name = next(name for name in one if one[name] != other[name])

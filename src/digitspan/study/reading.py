@@ -75,19 +75,23 @@ class Study:
         """
         return read_weights(weights_path(self.folder, record.config.key), record)
 
+    def has_weights(self, record: RunRecord) -> bool:
+        """Whether the study keeps the network of a run."""
+        return weights_path(self.folder, record.config.key).is_file()
+
     def saved_run(self, record: RunRecord) -> SavedRun:
         """A run of the study with its weights.
 
         Raises:
-            UsageError: where it keeps none (tuning runs), or they are damaged.
+            UsageError: where it keeps none (runs of the design), or they are damaged.
         """
         weights = self.weights(record)
         if weights is None:
             path = weights_path(self.folder, record.config.key)
             message = (
                 f"{self.folder} keeps no weights of the run {record.config.key} "
-                f"({record.config.run_id}): expected {path}; choose a final run, tuning runs keep "
-                f"none"
+                f"({record.config.run_id}): expected {path}; choose a figure run or a run of a "
+                f"grid, the others keep none"
             )
             raise UsageError(message)
         return SavedRun(record, weights, self)

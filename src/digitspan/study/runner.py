@@ -2,13 +2,14 @@
 
 This process is the only one that writes to the store. Whoever trains is a `Crew`: processes of
 this machine (pool.py) or a cluster (cluster.py). What dies with its worker is begun again; what
-kills three workers is recorded as crashed.
+kills three workers is an error: no outcome, told, and made again on the next call.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import multiprocessing
 import os
 import signal
@@ -28,19 +29,19 @@ from digitspan.study.config import StudyConfig
 from digitspan.study.crew.cluster import Cluster
 from digitspan.study.crew.pool import Pool
 from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, refusal
-from digitspan.study.grid import Job, next_jobs
+from digitspan.study.plan import FIGURE_LENGTHS, Job, next_jobs
 from digitspan.study.store import Row, Store, Timing
 
 __all__ = ["Crew", "Interrupted", "StudyObserver", "check_study", "run_study"]
 
 MOST_DEATHS = {"worker": 3, "node": 10}
-"""Workers, and machines of a cluster, that may die under a run before it is recorded as crashed.
+"""Workers, and machines of a cluster, that may die under a run before it is given up.
 
 Machines are switched off for reasons of their own, so that they count for less.
 """
 
 MAX_RUNS = 1_000_000
-"""A grid larger than this is a slip of the keyboard."""
+"""A study larger than this is a slip of the keyboard."""
 
 
 class Interrupted(DigitspanError):
@@ -83,14 +84,19 @@ def check_study(config: StudyConfig) -> list[RunConfig]:
     Raises:
         UsageError: with the size it would take.
     """
-    runs = len(config.cells) * len(config.lengths) * config.seeds * len(config.learning_rates)
-    runs += len(config.cells) * len(config.lengths) * config.tuning_seeds  # of a rate
-    runs *= len(config.encoding) * len(config.initialisation)
+    runs = len(config.lengths) * (config.seeds or 0) * len(config.learning_rates)
+    if config.design == "joint":
+        fixed = 0 if config.fixed_rate is None else config.fixed_runs
+        runs = config.runs + FIGURE_LENGTHS * config.figure_seeds + fixed
+    runs *= len(config.cells) * len(config.encoding) * len(config.initialisation)
     if runs > MAX_RUNS:
-        message = f"the grid has {runs:,} runs, more than {MAX_RUNS:,}; choose fewer --seeds"
+        message = f"the study has {runs:,} runs, more than {MAX_RUNS:,}; choose fewer"
         raise UsageError(message)
-    longest_first = next_jobs(dataclasses.replace(config, seeds=1, adaptive=False), {})
+    longest_first = next_jobs(config, {})
     for run in {job.config.cell: job.config for job in reversed(longest_first)}.values():
+        if config.design == "joint":  # which begins with shorter runs than it may come to
+            steps = max(config.train_steps, config.continued_steps)
+            run = dataclasses.replace(run, length=config.longest, train_steps=steps)
         check_size(run)
     shortest = {(job.config.cell, job.config.encoding): job.config for job in longest_first}
     return list(shortest.values())
@@ -118,7 +124,8 @@ def run_study(
         progress: is told how it gets on.
 
     Raises:
-        UsageError: where the folder or the cluster cannot be used.
+        UsageError: where the folder or the cluster cannot be used, or the folder's rows are of
+            another budget.
         StoreError: where another process runs the study.
         Interrupted: at SIGINT and SIGTERM.
         DigitspanError: where the disk is full.
@@ -129,11 +136,14 @@ def run_study(
     require_writable_folder(folder, "--out")
     crew: Crew = reached or Pool(options, workers)
     with Store.create(folder, durable=durable) as store:
-        store.set_value("config", config.canonical)
         rows = store.rows()
+        if rows:
+            _require_same_budget(store.value("config"), config, folder)
+        store.set_value("config", config.canonical)
         if store.damaged:
             progress.warn(f"{store.damaged} damaged rows were left out; their runs are done again")
         store.recount(rows)
+        rows = {key: row for key, row in rows.items() if row.record.end_state != "error"}
         for kept in ("weights", "checkpoints"):  # the lock is ours: nobody is writing there
             remove_unfinished(folder / kept)
         study = _Study(config, store, rows, crew, progress)
@@ -141,6 +151,21 @@ def run_study(
             study.run()
         study.stop_if_interrupted()
     return dict(sorted(rows.items()))
+
+
+def _require_same_budget(before: str | None, config: StudyConfig, folder: Path) -> None:
+    """Refuse a study whose rows are of another budget.
+
+    Raises:
+        UsageError: with both budgets.
+    """
+    steps = json.loads(before).get("train_steps") if before else None
+    if steps not in (None, config.train_steps):
+        message = (
+            f"a study asked for two budgets: the runs in {folder} have {steps:,} training steps, "
+            f"and {config.train_steps:,} are asked for; choose another --out"
+        )
+        raise UsageError(message)
 
 
 class _Study:
@@ -203,7 +228,7 @@ class _Study:
     def _plan(self) -> bool:
         """Ask what else there is to do, once more is known; whether there is anything.
 
-        The plan only grows with what is known (grid.py decides from whole rounds), so it may be
+        The plan only grows with what is known (plan.py decides from whole rounds), so it may be
         asked while runs are under way, and nobody idles until the last of a round has ended.
         """
         if self.planned_with == len(self.rows):
@@ -227,10 +252,14 @@ class _Study:
         if "died" in message:
             self._died(job, message["died"], message["how"])
         elif "failed" in message:
-            self._keep(RunRecord.crashed(job.config, message["failed"]), 0.0, socket.gethostname())
+            self._keep(
+                job, RunRecord.error(job.config, message["failed"]), 0.0, socket.gethostname()
+            )
         else:
             timing = message["timing"]
-            self._keep(RunRecord.from_json(message["record"]), timing["seconds"], timing["host"])
+            self._keep(
+                job, RunRecord.from_json(message["record"]), timing["seconds"], timing["host"]
+            )
 
     def _died(self, job: Job, what: str, how: str) -> None:
         """A worker or its whole machine has died: its run is begun again, or given up."""
@@ -238,17 +267,18 @@ class _Study:
         deaths = self.deaths[job.config.key, what]
         if deaths >= MOST_DEATHS[what]:
             note = f"its {what} died {deaths} times, the last time by {how}"
-            self._keep(RunRecord.crashed(job.config, note), 0.0, socket.gethostname())
+            self._keep(job, RunRecord.error(job.config, note), 0.0, socket.gethostname())
         else:
             self.progress.warn(f"the {what} of {job.config.run_id} died by {how}; begun again")
             self.waiting.appendleft(job)
 
-    def _keep(self, record: RunRecord, seconds: float, host: str) -> None:
+    def _keep(self, job: Job, record: RunRecord, seconds: float, host: str) -> None:
         """Write a row."""
         key = record.config.key
         timing = Timing(seconds, time.time(), host, self.attempts[key])
-        self.store.add(record, timing)
-        self.rows[key] = Row(record, timing)
+        row = Row(record, timing, job.role)
+        self.store.add(row)
+        self.rows[key] = row
         self.progress.finished(record, seconds)
 
 

@@ -29,7 +29,7 @@ STORE_NAME = "study.db"
 """The store's name in a study's folder."""
 
 _APPLICATION_ID = 0x64737061  # "dspa": says that the file is ours
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE study (name TEXT PRIMARY KEY, value TEXT NOT NULL, sha256 TEXT NOT NULL);
@@ -39,6 +39,7 @@ CREATE TABLE runs (
     result TEXT NOT NULL,    -- RunRecord, without config and curve, as JSON
     curve TEXT NOT NULL,     -- CurvePoints as JSON: long, and not always needed
     timing TEXT NOT NULL,    -- Timing as JSON: differs from one time to the next
+    role TEXT NOT NULL,      -- what the run was for: one of plan.ROLES
     sha256 TEXT NOT NULL     -- of the columns above
 ) WITHOUT ROWID;
 """
@@ -62,6 +63,8 @@ class Row(NamedTuple):
 
     record: RunRecord
     timing: Timing
+    role: str
+    """What it was for, one of `digitspan.study.plan.ROLES`."""
 
 
 class Store:
@@ -133,13 +136,13 @@ class Store:
                 self._lock.truncate(0)  # nobody is named any more
             self._lock.close()
 
-    def add(self, record: RunRecord, timing: Timing) -> None:
+    def add(self, row: Row) -> None:
         """Keep a finished run; once this returns, killing the process does not lose it.
 
         Raises:
             DigitspanError: where the disk is full or the file is damaged.
         """
-        columns = _columns(record, timing)
+        columns = _columns(row)
         with _sentences(self.path), _transaction(self._connection):
             query = "SELECT * FROM runs WHERE key = ?"
             before = [_row(row, curves=False) for row in self._read(query, columns[0])]
@@ -156,13 +159,13 @@ class Store:
         with _sentences(self.path), _transaction(self._connection):
             self._connection.execute("DELETE FROM runs")
             for row in rows.values():
-                self._insert(_columns(*row))
+                self._insert(_columns(row))
             self.set_value(_WHOLE_ROWS, str(len(rows)))
             self.set_value("config", config)
 
     def _insert(self, columns: tuple[str, ...]) -> None:
         """Write a row."""
-        query = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)"
+        query = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)"
         self._connection.execute(query, (*columns, _digest(*columns)))
 
     def rows(self, *, curves: bool = True) -> dict[str, Row]:
@@ -239,8 +242,9 @@ _RESULT_FIELDS = tuple(
 )
 
 
-def _columns(record: RunRecord, timing: Timing) -> tuple[str, ...]:
+def _columns(row: Row) -> tuple[str, ...]:
     """A row's columns but for the hash."""
+    record = row.record
     document = record.to_json(curve=False)
     result = {name: document[name] for name in _RESULT_FIELDS}
     return (
@@ -248,7 +252,8 @@ def _columns(record: RunRecord, timing: Timing) -> tuple[str, ...]:
         record.config.canonical,
         json.dumps(result, sort_keys=True),
         json.dumps([list(point) for point in record.curve]),
-        json.dumps(timing._asdict()),
+        json.dumps(row.timing._asdict()),
+        row.role,
     )
 
 
@@ -257,7 +262,7 @@ def _row(columns: tuple[Any, ...], *, curves: bool) -> Row | None:
     *content, digest = columns
     if not all(isinstance(text, str) for text in content) or _digest(*content) != digest:
         return None
-    key, config_text, result_text, curve_text, timing_text = content
+    key, config_text, result_text, curve_text, timing_text, role = content
     try:
         config = RunConfig.from_canonical(config_text)
         result: dict[str, Any] = json.loads(result_text)
@@ -266,7 +271,7 @@ def _row(columns: tuple[Any, ...], *, curves: bool) -> Row | None:
         timing = Timing(**json.loads(timing_text))
     except (ValueError, TypeError, UsageError):
         return None  # whole, but what it says is nothing that this version knows
-    return Row(record, timing) if config.key == key else None
+    return Row(record, timing, role) if config.key == key else None
 
 
 def _digest(*columns: str) -> str:
@@ -316,6 +321,13 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(message)
     if application != _APPLICATION_ID:
         message = f"{path} is not a study of digitspan but a database of another program"
+        raise StoreError(message)
+    if version < _SCHEMA_VERSION:
+        message = (
+            f"{path} is a study of digitspan's first edition, which ended runs before their "
+            f"budget: whether they would have been solved is not known; run the study again with "
+            f"another --out"
+        )
         raise StoreError(message)
     if version > _SCHEMA_VERSION:
         message = (

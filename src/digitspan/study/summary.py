@@ -1,9 +1,9 @@
-"""What a study found: spans, shares by length, controls. A pure function of its rows."""
+"""What a study found: spans, accuracies by length, controls. A pure function of its rows."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,21 +12,26 @@ from digitspan.runs.outcome import END_STATES
 from digitspan.runs.record import RunRecord
 from digitspan.statistics import Interval, wilson
 from digitspan.study.config import StudyConfig
-from digitspan.study.grid import TUNED, Condition, Job, counts_of, plan
-from digitspan.study.span import Span, measure_span
+from digitspan.study.plan import TUNED, Condition, as_run, plan
+from digitspan.study.retention import Span, budget_curve, guaranteed_span, measure_span
 from digitspan.study.store import Row
 from digitspan.tasks import NUM_CLASSES
 
 __all__ = [
+    "ConditionSummary",
     "Control",
     "LengthSummary",
     "MaskControl",
-    "RateSummary",
-    "SpanSummary",
     "Summary",
     "interquartile_mean",
     "summarise",
 ]
+
+TUNED_FROM = 3
+"""From so many rates on, a grid's runs at all of them also tell the span at the best one."""
+
+BUDGETS = 4
+"""Budgets at which the curve of S50 is measured: quarters of the study's."""
 
 
 class LengthSummary(NamedTuple):
@@ -62,52 +67,29 @@ class LengthSummary(NamedTuple):
         return np.array(tested, dtype=float)
 
 
-class SpanSummary(NamedTuple):
+class ConditionSummary(NamedTuple):
     """One condition: a row of the table of spans."""
 
     condition: Condition
     """What was run."""
-    lengths: tuple[LengthSummary, ...]
-    """Its runs by length, shortest first."""
     span: Span
-    """The retention span that they show."""
+    """S50 within the study's budget."""
+    budgets: tuple[Span, ...]
+    """S50 within quarters of the budget, from the same runs; the last one is `span`."""
+    records: tuple[RunRecord, ...]
+    """The runs behind the span."""
+    lengths: tuple[LengthSummary, ...]
+    """Runs by length, shortest first: figure runs at the best rates, or those of a grid."""
+    guaranteed: float | None
+    """The guaranteed span; None where it is not determined, or the runs are no grid."""
     seconds: float
-    """Wall time of all its runs together, in seconds."""
-
-    @property
-    def records(self) -> tuple[RunRecord, ...]:
-        """All its runs."""
-        return tuple(record for length in self.lengths for record in length.records)
-
-    @property
-    def seeds(self) -> tuple[int, int]:
-        """The fewest and the most runs at one length."""
-        numbers = [len(length.records) for length in self.lengths]
-        return min(numbers), max(numbers)
+    """Wall time of the runs behind the span, in seconds."""
 
     @property
     def end_states(self) -> dict[str, int]:
         """How many runs ended how, in the order of `END_STATES`, without zeros."""
         found = Counter(record.end_state for record in self.records)
         return {state: found[state] for state in END_STATES if found[state]}
-
-    @property
-    def share_still_improving(self) -> float:
-        """The share of runs whose budget ended while they were improving, in [0, 1]."""
-        return self.end_states.get("budget", 0) / len(self.records)
-
-
-class RateSummary(NamedTuple):
-    """The span at one fixed learning rate: the best rate is only as good as what was tried."""
-
-    condition: Condition
-    """What was run; its `rate` is the number."""
-    learning_rate: float
-    """The rate."""
-    span: Span
-    """The span of these runs."""
-    role: str
-    """"final", or "tuning" where the rates were only tried by tuning runs."""
 
 
 class Control(NamedTuple):
@@ -142,14 +124,16 @@ class Summary(NamedTuple):
 
     config: StudyConfig
     """What was asked for."""
-    spans: tuple[SpanSummary, ...]
+    spans: tuple[ConditionSummary, ...]
     """One row per condition."""
-    rates: tuple[RateSummary, ...]
-    """The span at every rate that was tried at more than one length."""
-    compared: tuple[tuple[Condition, LengthSummary], ...]
+    optimizers: tuple[tuple[Condition, LengthSummary], ...]
     """Question 1.4: optimisers and rates at the shortest length."""
     controls: tuple[Control, ...]
     """The controls."""
+    continued: tuple[RunRecord, ...]
+    """Unsolved figure runs, drawn in advance, with the larger budget they were given."""
+    errors: tuple[RunRecord, ...]
+    """Runs of which nothing is known, for their code or machine failed; made again next time."""
     mask: MaskControl | None
     """The mask control; None where nothing was tested."""
     runs: int
@@ -157,34 +141,40 @@ class Summary(NamedTuple):
     missing: int
     """Runs still missing, as far as it is known which."""
 
-
-ByRole = dict[str, dict[Condition, list[Row]]]
-"""Rows by what they are for and under which condition."""
+    @property
+    def conditions(self) -> list[Condition]:
+        """The conditions of the table of spans."""
+        return [row.condition for row in self.spans]
 
 
 def summarise(config: StudyConfig, rows: Mapping[str, Row]) -> Summary:
     """Group the rows (by key) that a study asks for by what they are for, and measure."""
     jobs = plan(config, {key: row.record for key, row in rows.items()})
-    by_role: ByRole = defaultdict(lambda: defaultdict(list))
+    found: dict[str, dict[Condition, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    errors = []
     for job in jobs:
-        if job.config.key in rows:
-            by_role[job.role][job.condition].append(rows[job.config.key])
+        row = rows.get(job.config.key)
+        if row is not None and row.record.end_state == "error":
+            errors.append(row.record)
+        elif row is not None:
+            found[job.role][job.condition].append(row)
     asked = {job.config.key for job in jobs}
     return Summary(
         config=config,
-        spans=tuple(_span(condition, found) for condition, found in by_role["final"].items()),
-        rates=_rates(by_role),
-        compared=tuple(
+        spans=tuple(_spans(config, found)),
+        optimizers=tuple(
             (condition, length)
-            for condition, found in by_role["compared"].items()
-            for length in _lengths(found)
+            for condition, some in found["optimizer"].items()
+            for length in _lengths(some)
         ),
         controls=tuple(
-            Control(condition, _lengths(found)) for condition, found in by_role["control"].items()
+            Control(condition, _lengths(some)) for condition, some in found["control"].items()
         ),
-        mask=_mask(jobs, rows),
-        runs=len(asked & rows.keys()),
-        missing=len(asked - rows.keys()),
+        continued=tuple(row.record for some in found["continued"].values() for row in some),
+        errors=tuple(errors),
+        mask=_mask(rows[key].record for key in asked & rows.keys()),
+        runs=len(asked & rows.keys()) - len(errors),
+        missing=len(asked - rows.keys()) + len(errors),
     )
 
 
@@ -203,36 +193,44 @@ def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
     return float(inside @ ordered / inside.sum())
 
 
-def _span(condition: Condition, rows: list[Row]) -> SpanSummary:
-    """One condition's row."""
-    records = [row.record for row in rows]
-    seconds = sum(row.timing.seconds for row in rows)
-    return SpanSummary(condition, _lengths(rows), measure_span(counts_of(records)), seconds)
+def _spans(
+    config: StudyConfig, found: Mapping[str, Mapping[Condition, list[Row]]]
+) -> Iterable[ConditionSummary]:
+    """The rows of the table of spans: tuned conditions, fixed rates beside them, or a grid's."""
+    for condition, rows in found["design"].items():
+        yield _measured(config, condition, rows, found["figure"].get(condition, []))
+        for fixed, some in found["fixed-rate"].items():
+            if fixed._replace(rate=TUNED) == condition:
+                yield _measured(config, fixed, some, some)
+    by_cell: dict[Condition, list[Row]] = defaultdict(list)
+    for condition, rows in found["grid"].items():
+        by_cell[condition._replace(rate=TUNED)] += rows
+        yield _measured(config, condition, rows, rows)
+    for condition, rows in by_cell.items():
+        if len({row.record.config.learning_rate for row in rows}) >= TUNED_FROM:
+            yield _measured(config, condition, rows, [])
 
 
-def _rates(by_role: ByRole) -> tuple[RateSummary, ...]:
-    """The span by learning rate, from final runs where there are several rates, else tuning."""
-    found: dict[Condition, tuple[list[Row], str]] = {}
-    for role in ("tuning", "final"):  # final runs, where there are any, count for more
-        for condition, rows in by_role[role].items():
-            by_rate: dict[float, list[Row]] = defaultdict(list)
-            for row in rows:
-                by_rate[row.record.config.learning_rate].append(row)
-            if role == "final" and condition.rate == TUNED:
-                continue  # a different rate at every length
-            for rate, some in by_rate.items():
-                if len({row.record.config.length for row in some}) > 1:
-                    found[condition._replace(rate=f"{rate:g}")] = (some, role)
-    summaries = [
-        RateSummary(
-            condition,
-            rows[0].record.config.learning_rate,
-            measure_span(counts_of(row.record for row in rows)),
-            role,
-        )
-        for condition, (rows, role) in found.items()
-    ]
-    return tuple(sorted(summaries, key=lambda summary: summary.learning_rate))
+def _measured(
+    config: StudyConfig, condition: Condition, rows: list[Row], by_length: list[Row]
+) -> ConditionSummary:
+    """One row of the table: its span from some runs, its accuracies from others or the same."""
+    runs = [as_run(row.record) for row in rows]
+    rate = None if condition.rate == TUNED else rows[0].record.config.learning_rate
+    lengths = _lengths(by_length)
+    counts = {length.length: (length.solved, len(length.records)) for length in lengths}
+    is_grid = config.design == "grid" and rate is not None
+    quarters = [config.train_steps * part // BUDGETS for part in range(1, BUDGETS)]
+    span = measure_span(runs, config.train_steps, rate=rate)
+    return ConditionSummary(
+        condition=condition,
+        span=span,
+        budgets=(*budget_curve(runs, [b for b in quarters if b], rate=rate), span),
+        records=tuple(row.record for row in rows),
+        lengths=lengths,
+        guaranteed=guaranteed_span(counts) if is_grid else None,
+        seconds=sum(row.timing.seconds for row in rows),
+    )
 
 
 def _lengths(rows: list[Row]) -> tuple[LengthSummary, ...]:
@@ -243,20 +241,20 @@ def _lengths(rows: list[Row]) -> tuple[LengthSummary, ...]:
     return tuple(
         LengthSummary(
             length,
-            found[0].config.learning_rate,
-            tuple(sorted(found, key=lambda record: record.config.seed)),
+            records[0].config.learning_rate,
+            tuple(sorted(records, key=lambda record: record.config.seed)),
         )
-        for length, found in sorted(by_length.items())
+        for length, records in sorted(by_length.items())
     )
 
 
-def _mask(jobs: list[Job], rows: Mapping[str, Row]) -> MaskControl | None:
+def _mask(records: Iterable[RunRecord]) -> MaskControl | None:
     """The mask control over every run of the study, each once."""
     right = tested = 0
-    for key in {job.config.key for job in jobs if job.config.length > 2}:
-        if key in rows and rows[key].record.masked_tested:
-            right += rows[key].record.masked_right or 0
-            tested += rows[key].record.masked_tested or 0
+    for record in records:
+        if record.config.length > 2 and record.masked_tested:
+            right += record.masked_right or 0
+            tested += record.masked_tested
     if tested == 0:
         return None
     return MaskControl(right, tested, *wilson(right, tested, z=3.2905267314919255))

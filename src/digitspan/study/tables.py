@@ -15,83 +15,140 @@ from rich.table import Table
 
 from digitspan.cells import initialisation_title, title
 from digitspan.runs.record import RunRecord
-from digitspan.study.grid import CLIMBED
-from digitspan.study.span import Span
+from digitspan.study.plan import CLIMBED, TUNED, Condition
+from digitspan.study.retention import Span
 from digitspan.study.store import Row
-from digitspan.study.summary import LengthSummary, SpanSummary, Summary, interquartile_mean
+from digitspan.study.summary import ConditionSummary, LengthSummary, Summary, interquartile_mean
 from digitspan.tasks import CHANCE, TASKS
 
 __all__ = [
-    "ISOTONIC",
+    "MARKED",
     "add_columns",
-    "compared_table",
+    "add_names",
+    "as_csv",
+    "budgets_table",
     "controls_table",
     "document",
+    "duration",
     "lengths_table",
+    "optimizers_table",
+    "rate_text",
     "records_table",
     "remarks",
     "rows_csv",
+    "span_document",
     "span_text",
     "spans_csv",
     "spans_table",
 ]
 
-ISOTONIC = "* the logistic curve does not fit: where the pooled share crosses one half"
+MARKED = "* the surface does not describe the runs: lengths out of line with it, or a hole"
 """What the star at a span says."""
 
-_CONTROL_LENGTH = 5
-"""A length that any network which works at all is expected to solve (docs/protocol.md)."""
+
+LONGEST_NAME = 24
+"""A name longer than it is wrapped: whole columns of them and of intervals must fit 80 letters."""
 
 
 def spans_table(summary: Summary) -> Table:
-    """The table of retention spans, one row per condition."""
+    """The table of retention spans, one row per condition; what all rows share is left out."""
     steps = f"{summary.config.train_steps:,}"
     grown = ", the length growing to T" if summary.config.curriculum else ""
-    table = Table(
-        title=f"Retention span S50, the length T half the runs solve in {steps} steps{grown}"
-    )
-    add_columns(table, "cell", "encoding", "init", "rate")
-    numbers = ("S50 [95 %]", "lapse", "guaranteed", "mean", "seeds", "runs", "time")
-    add_columns(table, *numbers, justify="right")
-    table.add_column("how the runs ended")
+    table = Table(title=f"S50: the T up to which half the runs are solved in {steps} steps{grown}")
+    _add_conditions(table, summary)
+    add_columns(table, "rate", justify="right", fold=True)
+    add_columns(table, "S50 [95 %]", justify="right")
+    is_grid = summary.config.design == "grid"
+    numbers = ("solved", "lapse", *(["guaranteed"] if is_grid else []), "time")
+    add_columns(table, *numbers, justify="right", fold=True)
     for row in summary.spans:
-        condition, span = row.condition, row.span
-        fewest, most = row.seeds
-        ends = ", ".join(f"{count} {state}" for state, count in row.end_states.items())
+        guaranteed = "not det." if row.guaranteed is None else f"{row.guaranteed:g}"
         table.add_row(
-            title(condition.cell),
-            condition.encoding,
-            initialisation_title(condition.initialisation),
-            condition.rate,
-            span_text(row.span, [found.length for found in row.lengths]),
-            f"{100 * span.lapse:.0f} %",
-            "not det." if span.guaranteed is None else f"{span.guaranteed:g}",
-            f"{span.mean_span:.1f}",
-            str(most) if fewest == most else f"{fewest}-{most}",
-            str(len(row.records)),
+            title(row.condition.cell),
+            *_differing(summary, row.condition),
+            rate_text(row),
+            span_text(row.span),
+            f"{row.span.solved}/{row.span.runs}",
+            f"{100 * row.span.lapse:.0f} %",
+            *([guaranteed] if is_grid else []),
             duration(row.seconds),
-            ends,
         )
     return table
 
 
-def add_columns(table: Table, *headings: str, justify: JustifyMethod = "left") -> None:
-    """Add columns that are not wrapped."""
+def budgets_table(summary: Summary) -> Table:
+    """S50 within quarters of the budget, from the same runs."""
+    table = Table(title="S50 within fewer steps, from the same runs")
+    _add_conditions(table, summary)
+    add_columns(table, "rate", "within steps", justify="right", fold=True)
+    add_columns(table, "S50 [95 %]", justify="right")
+    add_columns(table, "solved", justify="right", fold=True)
+    for row in summary.spans:
+        names = (title(row.condition.cell), *_differing(summary, row.condition))
+        for index, span in enumerate(row.budgets):
+            table.add_row(
+                *(names if index == 0 else [""] * len(names)),
+                rate_text(row, span),
+                f"{span.budget:,}",
+                span_text(span),
+                f"{span.solved}/{span.runs}",
+            )
+    return table
+
+
+def _add_conditions(table: Table, summary: Summary) -> None:
+    """Add the columns that name a study's conditions."""
+    add_names(table, "cell", [title(condition.cell) for condition in summary.conditions])
+    add_columns(table, *_differing(summary), fold=True)
+
+
+def _differing(summary: Summary, condition: Condition | None = None) -> list[str]:
+    """The headings of what the study's conditions differ in, or one condition's values."""
+    headings = {"encoding": "encoding", "initialisation": "start", "optimizer": "optimiser"}
+    differing = [
+        name
+        for name in headings
+        if len({getattr(known, name) for known in summary.conditions}) > 1
+    ]
+    if condition is None:
+        return [headings[name] for name in differing]
+    start = initialisation_title(condition.initialisation)
+    values = {**condition._asdict(), "initialisation": start}
+    return [values[name] for name in differing]
+
+
+def rate_text(row: ConditionSummary, span: Span | None = None) -> str:
+    """The rate of a condition: `0.001`, or the best one at its span: `best: 0.0046`."""
+    rate = (span or row.span).rate
+    return f"best: {rate:.2g}" if row.condition.rate == TUNED else row.condition.rate
+
+
+def add_columns(
+    table: Table, *headings: str, justify: JustifyMethod = "left", fold: bool = False
+) -> None:
+    """Add columns that are not wrapped; or those that are, where a terminal is narrow."""
     for heading in headings:
-        table.add_column(heading, justify=justify, no_wrap=True)
+        table.add_column(heading, justify=justify, no_wrap=not fold, overflow="fold")
 
 
-def span_text(span: Span, lengths: Sequence[int]) -> str:
-    """The span with its interval: `14.1 [12.0, 16.5]`, `>= 40`, `14.0 [8.1, >= 40] *`.
+def add_names(table: Table, heading: str, names: Sequence[str]) -> None:
+    """Add the column of some names, which are wrapped only where they are long."""
+    add_columns(table, heading, fold=max(map(len, names), default=0) > LONGEST_NAME)
 
-    An end of the interval beyond the lengths tried is open; the star says isotonic.
+
+def span_text(span: Span) -> str:
+    """The span with its interval: `14.1 [12.0, 16.5]`, `>= 40`, `58.2 [40.4, open] *`.
+
+    An end beyond the lengths that were run is open; the star says that the surface does not
+    describe the runs.
     """
-    flag = " *" if span.method == "isotonic" else ""
-    if span.bound:
-        return f"{span.bound} {span.s50:,.0f}{flag}"
-    low = f"<= {min(lengths):,}" if span.s50_low is None else _digits(span.s50_low)
-    high = f">= {max(lengths):,}" if span.s50_high is None else _digits(span.s50_high)
-    return f"{_digits(span.s50)} [{low}, {high}]{flag}"
+    flag = " *" if span.marked else ""
+    low = "open" if span.low is None else _digits(span.low)
+    high = "open" if span.high is None else _digits(span.high)
+    bound = f"{span.bound} " if span.bound else ""
+    if (span.bound, low) == (">=", "open") or (span.bound, high) == ("<=", _digits(span.s50)):
+        return f"{bound}{_digits(span.s50)}{flag}"
+    return f"{bound}{_digits(span.s50)} [{low}, {high}]{flag}"
 
 
 def _digits(length: float) -> str:
@@ -102,14 +159,14 @@ def _digits(length: float) -> str:
 def lengths_table(summary: Summary) -> Table:
     """Median accuracy and memory, by condition and length."""
     table = Table(title="By length: runs solved, median accuracy, median memory, median steps")
-    add_columns(table, "cell", "encoding", "init", "rule")
-    add_columns(table, "T", "rate", "solved", "accuracy", "bits", "steps", justify="right")
+    _add_conditions(table, summary)
+    numbers = ("T", "rate", "solved", "accuracy", "bits", "steps")
+    add_columns(table, *numbers, justify="right", fold=True)
     for row in summary.spans:
+        names = (title(row.condition.cell), *_differing(summary, row.condition))
         for index, length in enumerate(row.lengths):
-            c = row.condition
-            names = (title(c.cell), c.encoding, initialisation_title(c.initialisation), c.rate)
             table.add_row(
-                *(names if index == 0 else [""] * 4),
+                *(names if index == 0 else [""] * len(names)),
                 str(length.length),
                 f"{length.learning_rate:g}",
                 _solved(length),
@@ -121,13 +178,19 @@ def lengths_table(summary: Summary) -> Table:
 
 
 def records_table(summary: Summary, holds: Sequence[str] = ()) -> Table:
-    """How far each condition was brought, and (in words) how far its networks hold."""
+    """How far each condition was brought, of a study that climbs from length to length.
+
+    Args:
+        summary: what the study found.
+        holds: how far each condition's networks hold, in words, where they were asked.
+    """
     share = f"{100 * CLIMBED:.0f} %"
     steps = f"{summary.config.train_steps:,}"
     table = Table(title=f"Records: the longest T that {share} of the seeds solve in {steps} steps")
-    add_columns(table, "cell", "init", "rate")
+    add_names(table, "cell", [title(condition.cell) for condition in summary.conditions])
+    add_columns(table, "start", "rate", fold=True)
     numbers = ("longest T", "solved", "steps", "next T", "solved there", "grown to", "time")
-    add_columns(table, *numbers, *(["holds"] if holds else []), justify="right")
+    add_columns(table, *numbers, *(["holds"] if holds else []), justify="right", fold=True)
     for index, row in enumerate(summary.spans):
         far = [found for found in row.lengths if found.solved >= CLIMBED * len(found.records)]
         after = [found for found in row.lengths if found not in far]
@@ -147,13 +210,14 @@ def records_table(summary: Summary, holds: Sequence[str] = ()) -> Table:
     return table
 
 
-def compared_table(summary: Summary) -> Table:
+def optimizers_table(summary: Summary) -> Table:
     """Question 1.4: optimisers at the shortest length."""
-    length = summary.compared[0][1].length
+    length = summary.optimizers[0][1].length
     table = Table(title=f"Optimisers at T = {length} (Question 1.4)")
-    add_columns(table, "cell", "encoding", "optimiser")
-    add_columns(table, "rate", "solved", "accuracy", "steps", justify="right")
-    for condition, found in summary.compared:
+    add_names(table, "cell", [title(condition.cell) for condition, _ in summary.optimizers])
+    add_columns(table, "encoding", "optimiser", fold=True)
+    add_columns(table, "rate", "solved", "accuracy", "steps", justify="right", fold=True)
+    for condition, found in summary.optimizers:
         table.add_row(
             title(condition.cell),
             condition.encoding,
@@ -169,8 +233,10 @@ def compared_table(summary: Summary) -> Table:
 def controls_table(summary: Summary) -> Table:
     """The controls: networks that must not need memory, or must not have it."""
     table = Table(title="Controls: recurrent weights frozen, and weights guessed at random")
-    add_columns(table, "cell", "encoding", "trained")
-    add_columns(table, "T", "solved", "median accuracy", "median bits", justify="right")
+    add_names(table, "cell", [title(control.condition.cell) for control in summary.controls])
+    add_columns(table, "encoding", "trained", fold=True)
+    numbers = ("T", "solved", "median accuracy", "median bits")
+    add_columns(table, *numbers, justify="right", fold=True)
     for control in summary.controls:
         for length in control.lengths:
             table.add_row(
@@ -187,29 +253,30 @@ def controls_table(summary: Summary) -> Table:
 
 def remarks(summary: Summary) -> list[str]:
     """Sentences that belong below the tables."""
-    lines = [summary.config.note] if summary.config.note else []
+    lines = []
+    if summary.errors:
+        record = summary.errors[0]
+        lines.append(
+            f"{len(summary.errors)} runs ended in an error and are left out, such as "
+            f"{record.config.run_id}: {record.note}; they are made again on the next call"
+        )
+    lines += [summary.config.note] if summary.config.note else []
     if summary.missing:
         lines.append(f"{summary.missing} runs are still missing: the table is not final")
-    if _CONTROL_LENGTH not in summary.config.lengths:
-        lines.append(
-            f"no row at T = {_CONTROL_LENGTH}, a control that every study should have: without it "
-            f"a short span may be a fault of the set-up (add {_CONTROL_LENGTH} to the lengths)"
-        )
-    if any(row.span.method == "isotonic" for row in summary.spans):
-        lines.append(ISOTONIC)
+    if any(row.span.marked for row in summary.spans):
+        lines.append(MARKED)
     if any(row.condition.initialisation == "chrono" for row in summary.spans):
         lines.append(
-            "the initialisation chrono knows T: its gate biases are drawn for the length that "
-            "will be asked, so its spans are a condition of their own"
+            "the start chrono knows T: its gate biases are drawn for the length that will be "
+            "asked, so its spans are a condition of their own"
         )
-    for row in summary.spans:
-        if row.share_still_improving > 0:
-            c = row.condition
-            lines.append(
-                f"{title(c.cell)}, {c.encoding}, {c.initialisation}, rate {c.rate}: "
-                f"{100 * row.share_still_improving:.0f} % of the runs were still improving when "
-                f"their budget ended (counted as not solved)"
-            )
+    if summary.continued:
+        budget = max(record.config.train_steps for record in summary.continued)
+        solved = sum(record.solved for record in summary.continued)
+        lines.append(
+            f"of {len(summary.continued)} unsolved figure runs, drawn before they were run and "
+            f"continued to {budget:,} steps, {solved} were solved"
+        )
     mask = summary.mask
     if mask is not None:
         verdict = (
@@ -224,19 +291,28 @@ def remarks(summary: Summary) -> list[str]:
 
 
 def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:
-    """What a study found, and all its runs, as one JSON document."""
+    """Everything as one JSON document.
+
+    Args:
+        summary: what was found.
+        rows: the study's rows, for the list of runs.
+    """
     mask = summary.mask
     return {
         "study": json.loads(summary.config.canonical),
         "missing": summary.missing,
         "spans": [_span_document(row) for row in summary.spans],
+        "budgets": [
+            _names(row) | span_document(span) for row in summary.spans for span in row.budgets
+        ],
         "lengths": [
             _names(row) | _length_document(length)
             for row in summary.spans
             for length in row.lengths
         ],
-        "compared": [
-            condition._asdict() | _length_document(found) for condition, found in summary.compared
+        "optimizers": [
+            condition._asdict() | _length_document(found)
+            for condition, found in summary.optimizers
         ],
         "controls": [
             control.condition._asdict() | _length_document(length)
@@ -244,9 +320,12 @@ def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:
             for length in control.lengths
         ],
         "mask_control": None if mask is None else mask._asdict() | {"holds": mask.holds},
+        "continued": [run_document(record) for record in summary.continued],
+        "errors": [run_document(record) for record in summary.errors],
         "remarks": remarks(summary),
         "runs": [
-            run_document(row.record) | {"seconds": row.timing.seconds} for row in rows.values()
+            run_document(row.record) | {"role": row.role, "seconds": row.timing.seconds}
+            for row in rows.values()
         ],
     }
 
@@ -256,14 +335,23 @@ def spans_csv(summary: Summary) -> str:
     documents = [_span_document(row) for row in summary.spans]
     for entry in documents:
         entry["end_states"] = " ".join(f"{k}={v}" for k, v in entry["end_states"].items())
-        entry["rates"] = " ".join(f"{k}={v:g}" for k, v in entry["rates"].items())
-    return _csv(documents)
+    return as_csv(documents)
 
 
 def rows_csv(rows: Iterable[Row], *, timing: bool = False) -> str:
-    """Rows as CSV; without their timing the same text for the same runs."""
-    return _csv(
-        [run_document(row.record) | (row.timing._asdict() if timing else {}) for row in rows]
+    """A study's rows as CSV: the same text for the same runs, however they came about.
+
+    Args:
+        rows: sorted by key.
+        timing: also what differs from one time to the next.
+    """
+    return as_csv(
+        [
+            run_document(row.record)
+            | {"role": row.role}
+            | (row.timing._asdict() if timing else {})
+            for row in rows
+        ]
     )
 
 
@@ -271,7 +359,7 @@ def run_document(record: RunRecord) -> dict[str, Any]:
     """One run as plain values in one level, without its curve."""
     document = record.to_json(curve=False)
     environment = document.pop("environment")
-    names = ("digitspan", "torch", "cpu_capability", "machine", "threads", "device")
+    names = ("digitspan", "torch", "cpu_capability", "machine", "threads", "denormals", "device")
     return {"key": record.config.key, "run_id": record.config.run_id} | document | {
         name: environment.get(name, "") for name in names
     }  # fmt: skip
@@ -287,23 +375,25 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
 
 
-def _names(row: SpanSummary) -> dict[str, str]:
+def _names(row: ConditionSummary) -> dict[str, str]:
     names = row.condition._asdict()
     del names["trained"]  # "all" in every span
     return names
 
 
-def _span_document(row: SpanSummary) -> dict[str, Any]:
-    span = row.span._asdict()
-    return _names(row) | span | {
-        "seeds": min(row.seeds),
-        "seeds_most": max(row.seeds),
-        "runs": len(row.records),
-        "share_still_improving": row.share_still_improving,
+def _span_document(row: ConditionSummary) -> dict[str, Any]:
+    return _names(row) | span_document(row.span) | {
+        "guaranteed": row.guaranteed,
         "end_states": row.end_states,
-        "rates": {str(length.length): length.learning_rate for length in row.lengths},
         "seconds": round(row.seconds, 1),
     }  # fmt: skip
+
+
+def span_document(span: Span) -> dict[str, Any]:
+    """A span as plain values, without its posterior."""
+    values = span._asdict()
+    del values["atoms"]
+    return values | {"marked": span.marked}
 
 
 def _length_document(found: LengthSummary) -> dict[str, Any]:
@@ -348,7 +438,7 @@ def _percent(accuracies: np.ndarray) -> str:
     return f"{100 * np.median(accuracies):.1f} %" if len(accuracies) else "-"
 
 
-def _csv(documents: Sequence[Mapping[str, Any]]) -> str:
+def as_csv(documents: Sequence[Mapping[str, Any]]) -> str:
     """Dictionaries with the same keys as CSV with a head line; nothing where there are none."""
     text = io.StringIO()
     if documents:

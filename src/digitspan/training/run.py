@@ -27,7 +27,7 @@ from digitspan.tasks.palindrome import HELD_OUT_FROM
 from digitspan.tasks.questions import HeldOut, Questions
 from digitspan.tasks.seeds import data_seed
 from digitspan.training.engine import StepResult, Trainer, TrainerGroup, build_network
-from digitspan.training.machine import environment, one_thread
+from digitspan.training.machine import environment, flushed_denormals, one_thread
 
 __all__ = ["train", "train_together"]
 
@@ -38,9 +38,6 @@ EVALUATE_EVERY = 50
 
 DIVERGED_LOSS = 1e3
 """nats: guessing has 2.3; a network this certain of wrong digits has lost its weights."""
-
-PLATEAU_STEPS, PLATEAU_SHARE = 500, 0.3
-"""A plateau lasts 500 steps or 30 % of the budget, whichever is more."""
 
 SHORTEST, GROWTH = 5, 1.3
 """A curriculum begins at this length, and goes on to the next one by this factor."""
@@ -66,10 +63,11 @@ def train(
     checkpoint: Path | None = None,
     on_evaluation: Callable[[CurvePoint], None] = lambda point: None,
 ) -> Finished:
-    """Train one network until it is solved, stands still, diverges, or its budget is spent.
+    """Train one network until it is solved, has diverged, or its budget is spent.
 
     The same configuration gives the same record on the same machine, whether or not it was
-    interrupted on the way (docs/protocol.md, section 8). It runs on one thread.
+    interrupted on the way (docs/protocol.md, section 8). It runs on one thread, and takes denormal
+    numbers for 0.
 
     Args:
         config: what is trained.
@@ -80,11 +78,11 @@ def train(
     Raises:
         UsageError: where a cell of one's own cannot be found.
     """
-    with one_thread():
+    with one_thread(), flushed_denormals():
         try:
             run = _Training(config, torch.device(device), checkpoint)
         except (MemoryError, RuntimeError) as error:
-            return Finished(RunRecord.crashed(config, _out_of_memory(error), "oom"), b"")
+            return Finished(RunRecord.error(config, _out_of_memory(error)), b"")
         return _train(run, on_evaluation)
 
 
@@ -105,7 +103,7 @@ def train_together(
     if len(configs) > 1 and any(config.curriculum for config in configs):
         message = "networks whose length grows are of different lengths; train them one by one"
         raise UsageError(message)
-    with one_thread():
+    with one_thread(), flushed_denormals():
         runs = [_Training(config, torch.device(device), None) for config in configs]
         _go_on(runs, on_evaluation)
         return [run.finish(run.test()) for run in runs]
@@ -118,7 +116,7 @@ def _train(run: _Training, on_evaluation: Callable[[CurvePoint], None]) -> Finis
         _go_on([run], lambda _, point: on_evaluation(point))
         tested = run.test()
     except (MemoryError, RuntimeError) as error:
-        run.end_state, note = "oom", _out_of_memory(error)
+        run.end_state, note = "error", _out_of_memory(error)
         tested = None
     except (KeyboardInterrupt, SystemExit):
         run.save()
@@ -253,12 +251,8 @@ class _Training:
             self.end_state = "solved"
         elif not loss < DIVERGED_LOSS:
             self.end_state = "diverged"
-        elif self.config.trained != "none" and self.step - _last_improvement(here) >= max(
-            PLATEAU_STEPS, PLATEAU_SHARE * self.config.train_steps
-        ):
-            self.end_state = "plateau"
         elif self.step >= self.config.train_steps:
-            self.end_state = "budget"
+            self.end_state = "censored"
 
     def test(self) -> _Tested:
         """Ask the test palindromes, once."""
@@ -299,6 +293,7 @@ class _Training:
             curve=tuple(self.curve),
             weights_sha256=sha256(weights),
             environment=environment(self.device),
+            parameters=sum(p.numel() for p in self.trainer.network.parameters()),
             note=note,
         )
         return Finished(record, weights)
@@ -401,15 +396,6 @@ def _evaluate(
 def _accuracy(logits: Tensor, questions: Questions) -> float:
     """The share of right answers, in [0, 1], in logits (M, K)."""
     return (logits.argmax(dim=1) == questions.targets).double().mean().item()
-
-
-def _last_improvement(curve: list[CurvePoint]) -> int:
-    """The step of the last evaluation whose loss was 1 % below the best one before it."""
-    best, step = math.inf, 0
-    for point in curve:
-        if point.validation_loss < 0.99 * best:
-            best, step = point.validation_loss, point.step
-    return step
 
 
 def _confusion(targets: Tensor, predicted: Tensor) -> np.ndarray:

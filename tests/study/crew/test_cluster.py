@@ -243,12 +243,12 @@ def test_runs_that_cannot_be_finished_are_recorded_as_the_local_runner_does(node
     rows = {row.record.config.cell[6:]: row for row in rows_of(tmp_path / "study").values()}
     found = {
         name: (record.end_state, record.note, timing.attempts)
-        for name, (record, timing) in rows.items()
+        for name, (record, timing, _) in rows.items()
     }
     note = "its worker died 3 times, the last time by a crash on its node"
     assert found == {
-        "Killed": ("crashed", note, 3),
-        "Raises": ("crashed", "RuntimeError: a fault of the cell's own", 1),
+        "Killed": ("error", note, 3),
+        "Raises": ("error", "RuntimeError: a fault of the cell's own", 1),
         "KilledOnce": ("solved", "", 2),
         "Fine": ("solved", "", 1),
     }
@@ -431,7 +431,7 @@ def test_task_gives_back_the_record_and_the_weights():
     assert finished.record.environment["threads"] == "1"
 
 
-def test_task_leaves_the_weights_of_tuning_runs_where_they_are():
+def test_task_leaves_weights_that_are_not_to_be_kept_where_they_are():
     assert done(keep=False)[2] == b""
 
 

@@ -21,7 +21,7 @@ from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
 from digitspan.study.crew import worker
 from digitspan.study.crew.worker import WorkerOptions, work
-from digitspan.study.store import Store, weights_path
+from digitspan.study.store import Row, Store, weights_path
 from digitspan.training.run import train
 
 
@@ -87,7 +87,7 @@ def test_record_survives_the_pipe_and_the_store_unchanged(answers, tmp_path):
     config = small(learning_rate=0.1 + 0.2)
     record = RunRecord.from_json(answers(config)[-1]["record"])
     with Store.create(tmp_path) as store:
-        store.add(record, store_timing())
+        store.add(Row(record, store_timing(), "grid"))
         assert store.rows()[config.key].record == train(config).record
 
 
@@ -119,26 +119,26 @@ def test_run_that_is_not_finite_is_a_row_with_its_step(config, end_state, step, 
 
 def test_run_at_an_absurd_rate_is_a_row(answers):
     record = RunRecord.from_json(answers(small(learning_rate=1e3))[-1]["record"])
-    assert record.end_state in {"diverged", "budget"}
+    assert record.end_state in {"diverged", "censored"}
 
 
 def test_run_without_any_gradient_is_a_row(answers):
     record = RunRecord.from_json(answers(small("own_cells:Still", trained="all"))[-1]["record"])
-    assert record.end_state == "budget"
+    assert record.end_state == "censored"
 
 
-def test_run_out_of_memory_is_a_row_and_the_next_one_is_done(answers, monkeypatch):
+def test_run_out_of_memory_is_an_error_and_the_next_one_is_done(answers, monkeypatch):
     monkeypatch.setattr(own_cells.Failing, "error", MemoryError())
     first, *_, last = answers(small("own_cells:Failing"), small())
-    assert first["record"]["end_state"] == "oom"
-    assert last["record"]["end_state"] == "budget"
+    assert first["record"]["end_state"] == "error"
+    assert last["record"]["end_state"] == "censored"
 
 
 def test_fault_in_a_cell_is_told_and_the_next_run_is_done(answers, capsys):
     first, *_, last = answers(small("own_cells:Failing"), small())
     assert first == {"failed": "RuntimeError: a fault of the cell's own"}
     assert "Traceback" in capsys.readouterr().err, "whoever writes the cell wants to see it"
-    assert last["record"]["end_state"] == "budget"
+    assert last["record"]["end_state"] == "censored"
 
 
 def test_cell_that_is_not_there_is_refused(answers):
@@ -240,6 +240,6 @@ def test_study_whose_runs_are_out_of_memory_goes_on(tmp_path):
     assert done.returncode == 0, done.stderr
     with Store.open(tmp_path / "study") as store:
         ends = [(row.record.config.cell, row.record.end_state) for row in store.rows().values()]
-    assert ends.count(("hungry:Hungry", "oom")) == 20, ends
+    assert ends.count(("hungry:Hungry", "error")) == 20, ends
     assert len(ends) == 40
     print("20 of 40 runs out of memory: all 40 have their row")

@@ -268,7 +268,7 @@ def _curves(study: Study, like: RunConfig, rate: float | None) -> StudyCurves:
         for row in study.rows.values()
         if row.record.accuracy is not None
         and row.record.config.trained == "all"
-        and row.record.config.seed < 1_000_000  # tuning runs and controls begin there
+        and row.role in ("figure", "grid")
         and row.record.config.encoding == like.encoding
         and row.record.config.initialisation in (initialisation, "own")
         and (rate is None or row.record.config.learning_rate == rate)

@@ -23,7 +23,7 @@ from digitspan.files import write_whole
 from digitspan.study.crew.pool import begin_process
 from digitspan.study.crew.ray_driver import LOCAL, drive
 from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, refusal, request
-from digitspan.study.grid import Job
+from digitspan.study.plan import Job
 from digitspan.study.store import weights_path
 
 __all__ = ["LOCAL", "Cluster"]

@@ -19,7 +19,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Self
 
 from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, request, work
-from digitspan.study.grid import Job
+from digitspan.study.plan import Job
 
 __all__ = ["STOP_SECONDS", "Pool", "begin_process", "usable_cores"]
 

@@ -24,7 +24,7 @@ from digitspan.errors import DigitspanError, UsageError
 from digitspan.files import write_whole
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import CurvePoint
-from digitspan.study.grid import Job
+from digitspan.study.plan import Job
 from digitspan.study.store import weights_path
 
 __all__ = ["ClusterStatus", "Message", "WorkerOptions", "refusal", "request", "train_run", "work"]
@@ -56,7 +56,7 @@ class WorkerOptions(dict[str, str]):
 
 def request(job: Job) -> bytes:
     """A run as a worker is asked for it: its configuration, its key, and "keep" for weights."""
-    keep = job.role != "tuning"
+    keep = job.keeps_weights
     message = {"config": job.config.canonical, "key": job.config.key, "keep": keep}
     return json.dumps(message).encode()
 

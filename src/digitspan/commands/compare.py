@@ -1,0 +1,59 @@
+"""`digitspan compare STUDY...`: which condition's span is longer, by how much, and how surely."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from digitspan.commands.options import add_json, output_console, path, print_json
+from digitspan.study.comparison import (
+    comparison_csv,
+    comparison_document,
+    comparison_tables,
+    conditions_of,
+)
+from digitspan.study.reading import read_study
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument(
+        "studies",
+        metavar="STUDY",
+        nargs="+",
+        type=path,
+        help="studies' folders, or their study.db: every pair of conditions is compared",
+    )
+    parser.add_argument(
+        "--budget",
+        type=int,
+        metavar="N",
+        help="the training steps within which runs must be solved (default: the smallest of the "
+        "studies' budgets)",
+    )
+    parser.add_argument("--csv", action="store_true", help="print the pairs as CSV instead")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the pairs.
+
+    Raises:
+        UsageError: where there is no study, or no two conditions to compare.
+    """
+    studies = [read_study(study, curves=False) for study in options.studies]
+    for study in studies:
+        if study.damaged:
+            print(f"{study.path}: {study.damaged} damaged rows were left out", file=sys.stderr)
+    conditions, budget = conditions_of(studies, options.budget)
+    if options.csv:
+        sys.stdout.write(comparison_csv(conditions))
+    elif options.json:
+        print_json(comparison_document(conditions, budget))
+    else:
+        console = output_console()
+        for table in comparison_tables(conditions, budget):
+            console.print(table)
+    return 0

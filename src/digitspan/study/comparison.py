@@ -1,0 +1,218 @@
+"""Conditions of one or several studies side by side, all pairs of them.
+
+Each condition's span is measured on its own runs; a pair's ratio follows from the two posteriors
+(ratio.py). Nothing is paired by seed: a run of one condition shares no data with one of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.table import Table
+
+from digitspan.cells import title
+from digitspan.errors import UsageError
+from digitspan.runs.record import RunRecord
+from digitspan.study.plan import TUNED, as_run
+from digitspan.study.ratio import Ratio, compare_all
+from digitspan.study.reading import Study
+from digitspan.study.retention import Span, measure_span
+from digitspan.study.summary import ConditionSummary, summarise
+from digitspan.study.tables import (
+    add_columns,
+    add_names,
+    as_csv,
+    duration,
+    span_document,
+    span_text,
+)
+
+__all__ = [
+    "Compared",
+    "comparison_csv",
+    "comparison_document",
+    "comparison_tables",
+    "conditions_of",
+    "p_text",
+    "ratio_text",
+]
+
+
+class Compared(NamedTuple):
+    """One condition, and what it costs."""
+
+    name: str
+    """The cell, and what else tells it from the others: `LSTM, one-hot`."""
+    span: Span
+    """S50 within the budget."""
+    parameters: int | None
+    """Of its networks; None where no record says."""
+    steps: float | None
+    """Median training steps of the solved runs; None where none was solved."""
+    seconds: float
+    """Median wall time of a run."""
+
+
+def conditions_of(
+    studies: Sequence[Study], budget: int | None = None
+) -> tuple[list[Compared], int]:
+    """The conditions of some studies, and the budget within which they are compared.
+
+    Args:
+        studies: one or several.
+        budget: b, in training steps; by default the smallest of the studies'.
+
+    Raises:
+        UsageError: where there are not two conditions, a study is there twice, or the budget is
+            longer than one's runs.
+    """
+    smallest = min(study.config.train_steps for study in studies)
+    if budget is None:
+        budget = smallest
+    if not 1 <= budget <= smallest:
+        message = (
+            f"--budget must be from 1 to {smallest:,}, the shortest of the studies' budgets; "
+            f"got {budget:,}"
+        )
+        raise UsageError(message)
+    paths = [study.path.resolve() for study in studies]
+    if twice := [study.path for study in studies if paths.count(study.path.resolve()) > 1]:
+        message = (
+            f"{twice[0]} is named twice, and no condition is compared with itself; name it once"
+        )
+        raise UsageError(message)
+    rows = [(study, row) for study in studies for row in summarise(study.config, study.rows).spans]
+    if len(rows) < 2:
+        message = (
+            f"there is nothing to compare: {len(rows)} condition with finished runs in "
+            f"{', '.join(str(study.path) for study in studies)}; expected two or more"
+        )
+        raise UsageError(message)
+    names = _names(rows, several=len(studies) > 1)
+    return [
+        _compared(name, study, row, budget) for name, (study, row) in zip(names, rows, strict=True)
+    ], budget
+
+
+def comparison_tables(conditions: Sequence[Compared], budget: int) -> list[Table]:
+    """The conditions, and all pairs of them."""
+    steps = f"{budget:,} steps"
+    table = Table(title=f"Conditions: S50 within {steps}")
+    add_names(table, "condition", [one.name for one in conditions])
+    add_columns(table, "S50 [95 %]", justify="right")
+    headings = ("parameters", "steps to solve", "a run takes")
+    add_columns(table, *headings, justify="right", fold=True)
+    for one in conditions:
+        parameters = "-" if one.parameters is None else f"{one.parameters:,}"
+        solved_at = "-" if one.steps is None else f"{one.steps:,.0f}"
+        table.add_row(one.name, span_text(one.span), parameters, solved_at, duration(one.seconds))
+    ratios = _ratios(conditions)
+    level = next(iter(ratios.values())).level
+    pairs = Table(
+        title=f"Ratio of S50 within {steps}; intervals at {100 * level:.4g} %, p after Holm "
+        f"({len(ratios)} {'pair' if len(ratios) == 1 else 'pairs'})"
+    )
+    add_columns(pairs, "longer or not", "than", fold=True)
+    add_columns(pairs, "ratio", "p", justify="right")
+    for (first, second), ratio in ratios.items():
+        pairs.add_row(first, second, ratio_text(ratio), p_text(ratio))
+    return [table, pairs]
+
+
+def comparison_document(conditions: Sequence[Compared], budget: int) -> dict[str, Any]:
+    """The same as one JSON document."""
+    return {
+        "budget": budget,
+        "conditions": [
+            {"condition": one.name}
+            | span_document(one.span)
+            | {
+                "parameters": one.parameters,
+                "steps_to_solve_median": one.steps,
+                "seconds_a_run_median": one.seconds,
+            }
+            for one in conditions
+        ],
+        "pairs": _pairs(conditions),
+    }
+
+
+def comparison_csv(conditions: Sequence[Compared]) -> str:
+    """The pairs as CSV, with the values that the JSON document has."""
+    return as_csv(_pairs(conditions))
+
+
+def ratio_text(ratio: Ratio) -> str:
+    """The ratio with its interval: `3.80 [2.51, open]`; the star is one of the two spans'."""
+    if ratio.bound == "?":
+        return "not known"
+    low = "open" if ratio.low is None else f"{ratio.low:.2f}"
+    high = "open" if ratio.high is None else f"{ratio.high:.2f}"
+    bound = f"{ratio.bound} " if ratio.bound else ""
+    return f"{bound}{ratio.ratio:.2f} [{low}, {high}]" + (" *" if ratio.marked else "")
+
+
+def p_text(ratio: Ratio) -> str:
+    """Holm's p: `0.012`, `< 0.001`."""
+    return "< 0.001" if ratio.adjusted_p < 0.001 else f"{ratio.adjusted_p:.3f}"
+
+
+def _pairs(conditions: Sequence[Compared]) -> list[dict[str, Any]]:
+    """Each pair as plain values."""
+    return [
+        {"first": first, "second": second} | ratio._asdict() | {"differs": ratio.differs}
+        for (first, second), ratio in _ratios(conditions).items()
+    ]
+
+
+def _ratios(conditions: Sequence[Compared]) -> dict[tuple[str, str], Ratio]:
+    return compare_all({one.name: one.span for one in conditions})
+
+
+def _compared(name: str, study: Study, row: ConditionSummary, budget: int) -> Compared:
+    """One condition, measured within the budget."""
+    records = row.records
+    rate = None if row.condition.rate == TUNED else records[0].config.learning_rate
+    span = row.span
+    if budget != study.config.train_steps:
+        span = measure_span([as_run(record) for record in records], budget, rate=rate)
+    solved = [record.steps for record in records if record.solved and record.steps <= budget]
+    seconds = [study.rows[record.config.key].timing.seconds for record in records]
+    return Compared(
+        name=name,
+        span=span,
+        parameters=_parameters(records),
+        steps=float(np.median(solved)) if solved else None,
+        seconds=float(np.median(seconds)),
+    )
+
+
+def _parameters(records: Sequence[RunRecord]) -> int | None:
+    """Of the networks, which are of one size."""
+    return next((record.parameters for record in records if record.parameters), None)
+
+
+def _names(rows: Sequence[tuple[Study, ConditionSummary]], *, several: bool) -> list[str]:
+    """A name for each condition: its cell, and what tells it from the others."""
+
+    def described(study: Study, row: ConditionSummary) -> Mapping[str, str]:
+        condition, config = row.condition, study.config
+        return {
+            "cell": title(condition.cell),
+            "encoding": condition.encoding,
+            "initialisation": condition.initialisation,
+            "optimizer": condition.optimizer,
+            "rate": "tuned" if condition.rate == TUNED else f"rate {condition.rate}",
+            "units": f"n = {config.hidden_size}",
+            "steps": f"{config.train_steps:,} steps",
+            "study": str(study.folder) if several else "",
+        }
+
+    words = [described(study, row) for study, row in rows]
+    told = [name for name in words[0] if name == "cell" or len({w[name] for w in words}) > 1]
+    # The folder only where nothing else tells two conditions apart.
+    short = [name for name in told if name != "study"]
+    distinct = len({tuple(w[name] for name in short) for w in words}) == len(words)
+    return [", ".join(w[name] for name in (short if distinct else told)) for w in words]

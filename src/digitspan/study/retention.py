@@ -1,0 +1,350 @@
+"""The retention span: the length up to which half of the runs are solved within a budget.
+
+S50(b) is read from the posterior of study/surface.py: its median, with the central 95 %. What lies
+beyond the lengths that were run is not reported: that end of the interval is open. Times to solve
+are stored, so the same runs tell the span within every smaller budget.
+
+Two things that the surface cannot describe are looked for, and mark a span: lengths whose solved
+shares differ from it by more than chance (a posterior predictive check), and a hole, a length
+below the span that is not solved where it should be easy. Nothing above a hole counts.
+
+Sources: Gelman, Meng and Stern 1996 (posterior predictive p-value). See docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from digitspan.errors import UsageError
+from digitspan.statistics import wilson
+from digitspan.study.surface import (
+    Belief,
+    Cells,
+    Run,
+    best_log_rate,
+    cells_within,
+    sample_surface,
+    solved_share,
+)
+
+__all__ = [
+    "GUARANTEE_SEEDS",
+    "MISFIT",
+    "Span",
+    "budget_curve",
+    "guaranteed_span",
+    "measure_span",
+    "posterior_within",
+]
+
+MISFIT = 0.05
+"""A posterior predictive p-value below it marks a span."""
+
+GUARANTEE_SEEDS = 20
+"""Seeds a length from which on the guaranteed span is determined."""
+
+_HOLE = 0.02
+"""So improbable must the unsolved runs of a hole be if half of the runs were solved there."""
+
+_NEAR, _AS_GOOD = math.log(10) / 2, 0.8
+"""A run counts for or against a hole where its rate is within half a decade of the best one, and
+expected to be solved at least 0.8 times as often."""
+
+_ATOMS = 1_000
+"""Equally likely values that stand for the posterior of a span."""
+
+_REPLICATIONS = 400
+"""Simulated studies behind the posterior predictive p-value."""
+
+
+class Span(NamedTuple):
+    """The retention span S50(b) that a set of runs shows."""
+
+    budget: int
+    """b, in training steps."""
+    s50: float
+    """The posterior median; a bound where `bound` says so."""
+    low: float | None
+    """Lower end of the 95 % interval; None where it is below the shortest length run."""
+    high: float | None
+    """Upper end of it; None where it is above the longest length run."""
+    bound: str
+    """">=" or "<=" where the lengths run do not reach the span, else empty."""
+    rate: float
+    """The best learning rate at the span (posterior median), or the one that all runs had."""
+    rate_low: float
+    """Lower end of its 95 % interval."""
+    rate_high: float
+    """Upper end of it."""
+    lapse: float
+    """Share of runs that fail even where it is easy (posterior mean)."""
+    width: float
+    """s: the width of the fall, in units of ln T (posterior median)."""
+    misfit_p: float
+    """Posterior predictive p-value of the solved shares by length."""
+    hole: int | None
+    """The first length of a hole below the span; None where there is none."""
+    runs: int
+    """Runs of which it is known whether they are solved within the budget."""
+    solved: int
+    """How many of them are."""
+    shortest: int
+    """The shortest length run."""
+    longest: int
+    """The longest length run."""
+    atoms: np.ndarray
+    """Equally likely values of ln S50, ascending, shape (1000,): -inf and inf where they lie
+    beyond the lengths run."""
+
+    @property
+    def marked(self) -> bool:
+        """Whether the surface does not describe the runs: printed as `*`."""
+        return self.misfit_p < MISFIT or self.hole is not None
+
+    def interval(self, level: float = 0.95) -> tuple[float | None, float | None]:
+        """The central interval at a level; None where an end is open."""
+        return central(*self.bounds(), level)
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """The atoms from below and from above: beyond the lengths run, what is known of them."""
+        shortest, longest = math.log(self.shortest), math.log(self.longest)
+        return np.minimum(self.atoms, longest), np.maximum(self.atoms, shortest)
+
+
+def central(
+    lowest: np.ndarray, highest: np.ndarray, level: float
+) -> tuple[float | None, float | None]:
+    """The ends of a central interval, as lengths; None where an end is infinite.
+
+    Args:
+        lowest: equally likely values of a logarithm from below, shape (N,).
+        highest: the same from above.
+        level: of the interval.
+    """
+    # A small tolerance: 0.975 of 1,000 values is the 975th, whatever the last bit of the tail.
+    rank = min(math.floor((1 - level) / 2 * len(lowest) + 1e-9), len(lowest) - 1)
+    low = float(np.partition(lowest, rank)[rank])
+    high = float(np.partition(highest, -1 - rank)[-1 - rank])
+    return (
+        _length(low) if math.isfinite(low) else None,
+        _length(high) if math.isfinite(high) else None,
+    )
+
+
+def _length(log_length: float) -> float:
+    """T of ln T, where the last digits are those of a logarithm."""
+    return round(math.exp(log_length), 9)
+
+
+def posterior_within(
+    runs: Iterable[Run], budget: int, *, rate: float | None = None, draws: int = 3_000
+) -> tuple[Cells, Belief]:
+    """The runs counted, and what they say about the surface.
+
+    Args:
+        runs: in any order.
+        budget: b, in training steps.
+        rate: a fixed learning rate: only runs made at it count; by default all, at their rates.
+        draws: from the posterior, at least.
+
+    Raises:
+        UsageError: where no run was trained for so long.
+    """
+    chosen = [run for run in runs if rate is None or run.rate == rate]
+    cells = cells_within(chosen, budget)
+    if not len(cells.runs):
+        at = "" if rate is None else f" at a learning rate of {rate:g}"
+        message = (
+            f"no run{at} was trained for {budget:,} steps, so no span within them is known; "
+            f"ask for a smaller budget"
+        )
+        raise UsageError(message)
+    return cells, sample_surface(cells, draws=draws, fixed_rate=rate is not None)
+
+
+def measure_span(
+    runs: Iterable[Run], budget: int, *, rate: float | None = None, draws: int = 3_000
+) -> Span:
+    """S50(b): the largest T up to which half of the runs are solved at the best rate.
+
+    >>> runs = [Run(5, 0.001, "solved", 100), Run(80, 0.001, "censored", 500)] * 10
+    >>> span = measure_span(runs, 500, rate=0.001)
+    >>> 5 < span.low < span.s50 < span.high < 80
+    True
+
+    Args:
+        runs: in any order.
+        budget: b, in training steps; runs that were trained for less and not solved are left out.
+        rate: a fixed learning rate: S50(b) at it, from the runs made at it.
+        draws: from the posterior, at least.
+
+    Raises:
+        UsageError: where no run was trained for so long.
+    """
+    cells, belief = posterior_within(runs, budget, rate=rate, draws=draws)
+    hole = _hole(cells, belief)
+    atoms = _atoms(cells, belief, hole)
+    middle = float(np.clip(atoms[_ATOMS // 2], *np.log(cells.length[[0, -1]])))
+    log_rates = best_log_rate(belief.draws, np.array([middle]))[:, 0]
+    rates = np.exp(belief.quantiles(log_rates, [0.025, 0.5, 0.975]))
+    span = Span(
+        budget=budget,
+        s50=_length(middle),
+        low=None,
+        high=None,
+        bound="<=" if atoms[_ATOMS // 2] < middle else ">=" if atoms[_ATOMS // 2] > middle else "",
+        rate=float(rates[1]) if rate is None else rate,
+        rate_low=float(rates[0]) if rate is None else rate,
+        rate_high=float(rates[2]) if rate is None else rate,
+        lapse=float(belief.mean(belief.lapse)),
+        width=float(belief.quantiles(belief.width, [0.5])[0]),
+        misfit_p=_misfit_p(cells, belief),
+        hole=None if hole is None else hole.first,
+        runs=int(cells.runs.sum()),
+        solved=int(cells.solved.sum()),
+        shortest=int(cells.length[0]),
+        longest=int(cells.length[-1]),
+        atoms=atoms,
+    )
+    low, high = span.interval()
+    return span._replace(low=low, high=high)
+
+
+def budget_curve(
+    runs: Iterable[Run], budgets: Sequence[int], *, rate: float | None = None
+) -> list[Span]:
+    """S50(b) within several budgets, from the same runs.
+
+    Args:
+        runs: in any order.
+        budgets: of which none may be longer than any run was trained.
+        rate: a fixed learning rate, as for `measure_span`.
+    """
+    known = list(runs)
+    return [measure_span(known, budget, rate=rate) for budget in budgets]
+
+
+class _Hole(NamedTuple):
+    """Where lengths below the span are not solved."""
+
+    before: int
+    """The longest length below it of whose runs half are solved; 0: there is none."""
+    first: int
+    """The first length of it."""
+
+
+def _atoms(cells: Cells, belief: Belief, hole: _Hole | None) -> np.ndarray:
+    """Equally likely values of ln S50, ascending, infinite beyond the lengths run."""
+    steps = (np.arange(_ATOMS) + 0.5) / _ATOMS
+    atoms = np.sort(belief.quantiles(belief.log_span, steps))
+    if hole is not None:
+        atoms = _cut(atoms, hole)
+    shortest, longest = np.log(cells.length[[0, -1]])
+    atoms = np.where(atoms < shortest, -np.inf, np.where(atoms > longest, np.inf, atoms))
+    # What is not known from any run is the prior's alone: no number is made of that.
+    if not cells.solved.any():
+        atoms[:] = -np.inf
+    elif np.array_equal(cells.solved, cells.runs):
+        atoms[_ATOMS // 2 :] = np.inf
+    return atoms
+
+
+def _cut(atoms: np.ndarray, hole: _Hole) -> np.ndarray:
+    """Values of ln S50 that are not above a hole: those that were lie evenly before it."""
+    if not hole.before:
+        lower: np.ndarray = np.minimum(atoms, math.log(hole.first))
+        return lower
+    bottom, top = math.log(hole.before), math.log(hole.first)
+    below = atoms[atoms <= bottom]
+    number = len(atoms) - len(below)
+    return np.concatenate([below, bottom + (np.arange(number) + 0.5) / number * (top - bottom)])
+
+
+def _hole(cells: Cells, belief: Belief) -> _Hole | None:
+    """The first hole; None where there is none.
+
+    A hole is up to three neighbouring lengths below the span whose runs at about the best rate
+    are so often unsolved that half of them being solved is improbable.
+    """
+    log_best = belief.mean(best_log_rate(belief.draws, np.log(cells.length)))  # (C,)
+    as_good = belief.share(cells.length, cells.rate) >= _AS_GOOD * belief.share(
+        cells.length, np.exp(log_best)
+    )
+    near = as_good & (np.abs(np.log(cells.rate) - log_best) <= _NEAR)
+    near &= np.log(cells.length) < belief.quantiles(belief.log_span, [0.5])[0]
+    lengths = np.unique(cells.length[near]).astype(int).tolist()
+    counts = np.array(
+        [
+            (cells.solved[here].sum(), cells.runs[here].sum())
+            for here in (near & (cells.length == length) for length in lengths)
+        ],
+        int,
+    )
+    for first, size in itertools.product(range(len(lengths)), (1, 2, 3)):
+        solved, runs = counts[first : first + size].sum(axis=0).tolist()
+        here, of = counts[first].tolist()
+        if 2 * here < of and _at_most(solved, runs) < _HOLE:
+            before = [lengths[i] for i in range(first) if 2 * counts[i, 0] >= counts[i, 1]]
+            return _Hole(max(before, default=0), lengths[first])
+    return None
+
+
+def _at_most(solved: int, runs: int) -> float:
+    """The probability of at most so many solved runs if half of them are."""
+    return float(sum(math.comb(runs, k) for k in range(solved + 1)) / 2**runs)
+
+
+def guaranteed_span(counts: Mapping[int, tuple[int, int]]) -> float | None:
+    """The largest T up to which the lower 95 % bound of the solved share is at least one half.
+
+    Lengths are looked at from the shortest on, and the first that misses ends it: nothing above a
+    hole counts, and at most 2.5 % of grids guarantee too much (a fixed sequence of tests needs no
+    correction; Maurer, Hothorn and Lehmacher 1995).
+
+    >>> grid = {5: (20, 20), 10: (20, 20), 15: (0, 20), 20: (20, 20), 60: (20, 20)}
+    >>> guaranteed_span(grid)
+    10.0
+
+    Args:
+        counts: runs solved, and runs, by length; at least one length.
+
+    Returns:
+        0 where not even the shortest is; None where there are fewer than 20 seeds a length up to
+        the one that decides: not determined.
+    """
+    longest = 0.0
+    for length, (solved, runs) in sorted(counts.items()):
+        if runs < GUARANTEE_SEEDS:
+            return None
+        if wilson(solved, runs).low < 0.5:
+            break
+        longest = float(length)
+    return longest
+
+
+def _misfit_p(cells: Cells, belief: Belief) -> float:
+    """How often simulated runs differ from the surface, by length, at least as much as these.
+
+    The statistic is sum_T (O_T - E_T)^2 / (V_T + 1/4): solved runs observed, expected, and their
+    variance at length T, for the surface of each draw.
+    """
+    drawn = belief.resampled(_REPLICATIONS)
+    share = solved_share(drawn.draws, cells.length, cells.rate)  # (400, C)
+    generator = np.random.default_rng(0)
+    simulated = generator.binomial(cells.runs.astype(int), share)
+    starts = np.flatnonzero(np.diff(cells.length, prepend=-1.0))
+    expected = cells.runs * share
+    variance = np.add.reduceat(expected * (1 - share), starts, axis=1) + 0.25
+
+    def misfit(solved: np.ndarray) -> np.ndarray:
+        excess: np.ndarray = np.add.reduceat(solved - expected, starts, axis=1)
+        total: np.ndarray = np.sum(excess**2 / variance, axis=1)
+        return total
+
+    at_least = misfit(simulated) >= misfit(cells.solved) - 1e-9
+    return float(at_least.mean())
