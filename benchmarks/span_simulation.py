@@ -20,6 +20,7 @@ was killed goes on. The summary is results/span-simulation.json.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import time
@@ -29,19 +30,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from digitspan.study.thresholds import (
-    MOST_PALINDROMES,
-    Answers,
-    guaranteed_span,
-    holding_span,
-    holds,
-    threshold,
-)
 from keeping import RESULTS, keep
 
+from digitspan.hold.thresholds import holding_span, holds, threshold
 from digitspan.study.design import Design, Place, ladder, next_places
 from digitspan.study.ratio import compare_spans
-from digitspan.study.retention import Span, measure_span
+from digitspan.study.retention import Span, guaranteed_span, measure_span
 from digitspan.study.surface import Run
 
 BUDGET = 2_000
@@ -369,19 +363,19 @@ def hold(generator: np.random.Generator, name: str, networks: int) -> dict[str, 
     thresholds = []
     asked = 0
     for log_threshold in logs:
-        answers: dict[int, Answers] = {}
+        held: dict[int, bool | None] = {}
         for length in ASKED:
             # 1 % of errors at the threshold, ten times as many at twice the length.
             error = min(0.01 * (length / math.exp(log_threshold)) ** math.log2(10), 0.9)
             right = tested = 0
-            while holds(Answers(right, tested)) is None and tested < MOST_PALINDROMES:
+            while holds(right, tested) is None:
                 right += int(generator.binomial(100, 1 - error))
                 tested += 100
-            answers[length] = Answers(right, tested)
+            held[length] = holds(right, tested)
             asked += tested
-            if not holds(answers[length]):
+            if not held[length]:
                 break
-        thresholds.append(threshold(answers))
+        thresholds.append(threshold(held))
     span = holding_span(thresholds)
     true = math.exp(log_scale + middle)
     inside = (span.low or 0) <= true <= (span.high or math.inf)
@@ -448,8 +442,8 @@ def rows(inside: int, outside: int) -> list[Row]:
     return found
 
 
-def results(row: Row, kept: dict[str, dict[int, Any]], file: Path) -> list[dict[str, Any]]:
-    """A row's studies, those made before and the missing ones."""
+def make(row: Row, kept: dict[str, dict[int, Any]], file: Path) -> None:
+    """Make a row's missing studies, each with a seed of its own."""
     here = kept.setdefault(row.key, {})
     with file.open("a", encoding="utf-8") as lines:
         for index in range(row.number):
@@ -458,7 +452,6 @@ def results(row: Row, kept: dict[str, dict[int, Any]], file: Path) -> list[dict[
                 here[index] = row.make(np.random.default_rng(seed))
                 lines.write(json.dumps([row.key, index, here[index]]) + "\n")
                 lines.flush()
-    return [here[index] for index in range(row.number)]
 
 
 def read(file: Path) -> dict[str, dict[int, Any]]:
@@ -466,8 +459,9 @@ def read(file: Path) -> dict[str, dict[int, Any]]:
     kept: dict[str, dict[int, Any]] = {}
     if file.exists():
         for line in file.read_text(encoding="utf-8").splitlines():
-            key, index, result = json.loads(line)
-            kept.setdefault(key, {})[index] = result
+            with contextlib.suppress(ValueError):  # a line that was cut off is made again
+                key, index, result = json.loads(line)
+                kept.setdefault(key, {})[index] = result
     return kept
 
 
@@ -562,14 +556,13 @@ def main() -> None:
     summaries: dict[str, dict[str, Any]] = {}
     start = time.monotonic()
     for row in wanted:
-        if options.only and not any(word in row.key for word in options.only):
-            continue
-        if options.show:
-            found = list(kept.get(row.key, {}).values())
-        else:
-            found = results(row, kept, file)
+        chosen = not options.only or any(word in row.key for word in options.only)
+        if chosen and not options.show:
+            make(row, kept, file)
+        found = list(kept.get(row.key, {}).values())[: row.number]
         if found:
             summaries[row.key] = summary(row, found)
+        if found and chosen:
             line = next(iter(list(tables([row], summaries))[-1:]))
             print(f"{time.monotonic() - start:7.0f} s {line}", flush=True)
     print("\n".join(tables(wanted, summaries)))

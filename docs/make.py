@@ -17,21 +17,24 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import json
 import os
 import re
 import shutil
 import sys
 import tempfile
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from digitspan.study.compare import compare_spans, outcomes_of
 from rich.table import Table
 
 from digitspan.cli import COMMANDS, EPILOG, command_parser
-from digitspan.study import tables
-from digitspan.study.reading import read_study
-from digitspan.study.summary import LengthSummary, SpanSummary, Summary, summarise
+from digitspan.study import comparison, tables
+from digitspan.study.ratio import Ratio, compare_all
+from digitspan.study.reading import Study, read_study
+from digitspan.study.summary import ConditionSummary, LengthSummary, Summary, summarise
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "digitspan"
@@ -123,14 +126,19 @@ def fenced(lines: list[str]) -> str:
 
 
 @functools.cache
+def stored(name: str) -> Study:
+    """The study in docs/data."""
+    return read_study(ROOT / "docs" / "data" / name)
+
+
+@functools.cache
 def study(name: str) -> Summary:
     """What the study in docs/data found."""
-    found = read_study(ROOT / "docs" / "data" / name)
-    return summarise(found.config, found.rows)
+    return summarise(stored(name).config, stored(name).rows)
 
 
-def condition(name: str, cell: str, rate: str) -> SpanSummary:
-    """The one condition of a study with this cell and rate rule."""
+def condition(name: str, cell: str, rate: str) -> ConditionSummary:
+    """The one condition of a study with this cell and rate rule, `tuned` or a number."""
     [row] = [
         row
         for row in study(name).spans
@@ -147,32 +155,61 @@ def at_length(name: str, cell: str, rate: str, length: str) -> LengthSummary:
 
 def span(name: str, cell: str, rate: str) -> str:
     """S50 with its interval, `18.8 [16.6, 21.0]`, without the star."""
-    row = condition(name, cell, rate)
-    return tables.span_text(row.span, [found.length for found in row.lengths]).rstrip(" *")
+    return tables.span_text(condition(name, cell, rate).span).rstrip(" *")
 
 
-def ratio(name: str, cell: str, other: str, rate: str) -> str:
-    """The span of one cell as a multiple of another's, with its interval."""
-    first, second = (outcomes_of(condition(name, c, rate).records) for c in (cell, other))
-    compared = compare_spans(first, second)
-    return f"{compared.ratio:.2f} [{compared.low:.2f}, {compared.high:.2f}]"
+def best_rate(name: str, cell: str) -> str:
+    """The best learning rate at the span, with its interval, `0.026 [0.01, 0.05]`."""
+    found = condition(name, cell, "tuned").span
+    return f"{found.rate:.2g} [{found.rate_low:.2g}, {found.rate_high:.2g}]"
+
+
+def ratio(name: str, cell: str, rate: str, other: str, other_rate: str) -> str:
+    """The span of one condition as a multiple of another's, with its interval and p.
+
+    As `digitspan compare` prints it, among all pairs of the study.
+    """
+    pair = tuple(condition_name(name, *one) for one in ((cell, rate), (other, other_rate)))
+    found = comparisons(name)[pair]
+    return f"{comparison.ratio_text(found).rstrip(' *')} (p {p_text(found)})"
+
+
+def p_text(found: Ratio) -> str:
+    """Holm's p with its sign: `= 0.012`, `< 0.001`."""
+    text = comparison.p_text(found)
+    return text if text.startswith("<") else f"= {text}"
+
+
+@functools.cache
+def compared(name: str) -> list[comparison.Compared]:
+    """The conditions of a study as `digitspan compare` has them."""
+    return comparison.conditions_of([stored(name)])[0]
+
+
+@functools.cache
+def comparisons(name: str) -> dict[tuple[str, ...], Ratio]:
+    """All pairs of a study's conditions, in both orders."""
+    spans = {one.name: one.span for one in compared(name)}
+    backwards = dict(reversed(spans.items()))
+    return {**compare_all(backwards), **compare_all(spans)}
+
+
+def condition_name(name: str, cell: str, rate: str) -> str:
+    """What `digitspan compare` calls a condition."""
+    place = study(name).spans.index(condition(name, cell, rate))
+    return compared(name)[place].name
 
 
 def solved(name: str, cell: str, rate: str, length: str) -> str:
-    """How many seeds were solved at a length, `3 of 10`."""
+    """How many runs were solved at a length, `3 of 10`."""
     found = at_length(name, cell, rate, length)
     return f"{found.solved} of {len(found.records)}"
 
 
 def solved_from(name: str, cell: str, rate: str, length: str) -> str:
-    """How many runs of this length and longer ones were solved, `0 of 40`."""
+    """How many of a span's runs of this length and longer ones were solved, `0 of 40`."""
     records = [r for r in condition(name, cell, rate).records if r.config.length >= int(length)]
     return f"{sum(record.solved for record in records)} of {len(records)}"
-
-
-def rate(name: str, cell: str, rule: str, length: str) -> str:
-    """The learning rate that a rule has at a length."""
-    return f"{at_length(name, cell, rule, length).learning_rate:g}"
 
 
 def runs(name: str) -> str:
@@ -180,9 +217,20 @@ def runs(name: str) -> str:
     return f"{study(name).runs:,}"
 
 
+def core_minutes(name: str) -> str:
+    """How long all runs of a study took together."""
+    return f"{sum(row.timing.seconds for row in stored(name).rows.values()) / 60:.0f}"
+
+
 def table(name: str, which: str) -> str:
-    """One of the tables that `digitspan show` prints: spans, lengths, compared or controls."""
+    """A table that `digitspan show` prints: spans, budgets, lengths, optimizers or controls."""
     return markdown(getattr(tables, f"{which}_table")(study(name)))
+
+
+def pairs(name: str) -> str:
+    """The table of ratios that `digitspan compare` prints."""
+    budget = study(name).config.train_steps
+    return markdown(comparison.comparison_tables(compared(name), budget)[1])
 
 
 def remarks(name: str) -> str:
@@ -191,10 +239,83 @@ def remarks(name: str) -> str:
     return fenced(list(lines))
 
 
-def markdown(shown: Table) -> str:
+# The simulation
+
+
+SIMULATED = ROOT / "benchmarks" / "results" / "span-simulation.json"
+
+
+def simulation(*words: str) -> str:
+    """A table of the simulation, as benchmarks/span_simulation.py left it."""
+    name = " ".join(words)
+    rows = json.loads(SIMULATED.read_text(encoding="utf-8"))["rows"]
+    found = {
+        key.removeprefix(f"{name}: "): values
+        for key, values in rows.items()
+        if key.startswith(f"{name}: ")
+    }
+    shown = Table(title=f"Simulated: {name}")
+    shown.add_column(name)
+    columns = SIMULATED_COLUMNS.get(name, {})
+    for heading in columns:
+        shown.add_column(heading, justify="right")
+    for key, values in found.items():
+        shown.add_row(key, *(cell(values) for cell in columns.values()))
+    return markdown(shown, keep_all=True)
+
+
+def share(key: str) -> Callable[[dict[str, Any]], str]:
+    """A share as per cent."""
+    return lambda row: "" if row[key] is None else f"{100 * row[key]:.1f} %"
+
+
+def number(key: str, digits: int = 0, before: str = "") -> Callable[[dict[str, Any]], str]:
+    """A number."""
+    return lambda row: "" if row[key] is None else f"{before}{row[key]:,.{digits}f}"
+
+
+OF_SPANS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "studies": number("studies"),
+    "covers": share("covers b"),
+    "missed, marked": lambda row: row["misses marked b"],
+    "at b/2": share("covers b/2"),
+    "copies differ": share("differ b"),
+    "error, 5 to 95 %": lambda row: (
+        "" if row["error 5%"] is None else f"x{row['error 5%']:.2f}-{row['error 95%']:.2f}"
+    ),
+    "high/low": number("width", 2),
+    "open": share("open"),
+}
+SIMULATED_COLUMNS = {
+    "retention span": OF_SPANS,
+    "fewer runs": OF_SPANS,
+    "span at a fixed rate": OF_SPANS,
+    "ratio of two spans": {
+        "pairs": number("pairs"),
+        "covers": share("covers b"),
+        "differs": share("differs b"),
+        "covers at b/2": share("covers b/2"),
+        "differs at b/2": share("differs b/2"),
+        "high/low": number("width", 2),
+    },
+    "guaranteed span": {
+        "grids": number("grids"),
+        "too long": share("too much"),
+        "median, of S50": number("median share of S50", 2, "x"),
+    },
+    "holding span": {
+        "cells": number("cells"),
+        "covers": share("covers"),
+        "high/low": number("width", 1),
+        "palindromes per network": number("palindromes a network"),
+    },
+}
+
+
+def markdown(shown: Table, *, keep_all: bool = False) -> str:
     """A table as Markdown. Columns with one value in all rows are said in the line above it."""
     columns = {str(column.header): list(map(str, column.cells)) for column in shown.columns}
-    alike = {head: cells[0] for head, cells in columns.items() if not any_other(cells)}
+    alike = {h: cells[0] for h, cells in columns.items() if not keep_all and not any_other(cells)}
     above = ", ".join(f"{head} {value}" for head, value in alike.items())
     sentence = f"{shown.title}.{f' In every row: {above}.' if above else ''}"
     kept = [column for column in shown.columns if str(column.header) not in alike]
@@ -220,8 +341,11 @@ def any_other(cells: list[str]) -> bool:
 
 MAKERS = {
     f.__name__: f
-    for f in (tree, files, span, ratio, solved, solved_from, rate, runs, table, remarks)
-}
+    for f in (
+        tree, files, span, best_rate, ratio, solved, solved_from, runs, core_minutes, table, pairs,
+        remarks, simulation,
+    )
+}  # fmt: skip
 
 
 # The documents
