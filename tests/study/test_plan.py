@@ -21,7 +21,15 @@ from digitspan.runs.cost import cost
 from digitspan.runs.record import RunRecord
 from digitspan.study.config import PRESETS, StudyConfig, quick, sheet
 from digitspan.study.design import FIRST, RATES, ROUND
-from digitspan.study.plan import FIGURE_LENGTHS, ROLES, as_run, next_jobs, plan
+from digitspan.study.plan import (
+    FIGURE_LENGTHS,
+    ROLES,
+    as_run,
+    next_jobs,
+    plan,
+    runs_placed_later,
+    size,
+)
 from digitspan.study.ratio import compare_spans
 from digitspan.study.retention import measure_span
 from digitspan.training.run import train
@@ -128,14 +136,27 @@ def test_a_joint_study_begins_with_runs_that_fill_the_space():
 
 def test_a_round_is_asked_for_when_the_one_before_it_is_complete():
     records = {}
-    for size in (FIRST, ROUND, ROUND):
+    for count in (FIRST, ROUND, ROUND):
         asked = next_jobs(ALONE, records)
-        assert len(asked) == size
+        assert len(asked) == count
         for job in reversed(asked[1:]):
             records[job.config.key] = at_best_rate(job.config)
         assert next_jobs(ALONE, records) == asked[:1]  # no more before the last is there
         records[asked[0].config.key] = at_best_rate(asked[0].config)
     assert {job.role for job in next_jobs(ALONE, records)} == {"figure"}
+
+
+def test_runs_that_are_not_placed_yet_are_counted():
+    config = StudyConfig(runs=36, figure_seeds=2, fixed_rate=1e-3, fixed_runs=16, longest=40)
+    records, counts = {}, []
+    while jobs := next_jobs(config, records):
+        later = runs_placed_later(config, records)
+        counts.append(later)
+        assert len(records) + len(jobs) + later == size(config) == 2 * (36 + 16 + 16)
+        records |= {job.config.key: solve(job.config) for job in jobs}
+    assert counts[0] == 2 * (36 - FIRST + 16 + 16 - ROUND)
+    assert counts[-1] == 0 < counts[-2]
+    assert runs_placed_later(StudyConfig(lengths=(5, 10)), {}) == 0
 
 
 def test_figure_runs_follow_the_whole_design():

@@ -360,7 +360,7 @@ class Told:
     def __init__(self):
         self.seconds, self.warnings = [], []
 
-    def planned(self, done, missing):
+    def planned(self, done, missing, later):
         pass
 
     def step(self, config, step):

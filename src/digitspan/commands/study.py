@@ -1,4 +1,4 @@
-"""`digitspan study [PRESET]`: runs what is missing of a grid, then the table and the figures."""
+"""`digitspan study [PRESET]`: runs what is missing of a study, then the tables and figures."""
 
 from __future__ import annotations
 
@@ -190,15 +190,16 @@ class StudyProgress(Progress, StudyObserver):
         self._done = 0
         self._ends: Counter[str] = Counter()
         self._missing: dict[str, float] = {}
+        self._later = 0
         self._spent_cost = self._spent_seconds = 0.0
         self._status: ClusterStatus | None = None
         self._retries = 0
 
-    def planned(self, done: int, missing: list[Job]) -> None:
-        """So many runs of the plan are done; these are still missing."""
-        self._done = done
+    def planned(self, done: int, missing: list[Job], later: int) -> None:
+        """So many runs are done; these are missing, and so many more will follow from them."""
+        self._done, self._later = done, later
         self._missing = {job.config.key: _full_cost(job.config) for job in missing}
-        self.log(f"{done} runs are done, {len(missing)} to do")
+        self.log(f"{done} runs are done, {self._to_do} to do")
         self._show()
 
     def step(self, config: RunConfig, step: int) -> None:
@@ -223,7 +224,7 @@ class StudyProgress(Progress, StudyObserver):
         left = self._seconds_left()
         self.log(
             f"{record.config.run_id} {record.config.encoding}: {record.end_state} at step "
-            f"{record.steps:,}{accuracy}, {duration(seconds)}; {len(self._missing)} to do, "
+            f"{record.steps:,}{accuracy}, {duration(seconds)}; {self._to_do} to do, "
             f"{self._note()}" + ("" if left is None else f", about {duration(left)} left")
         )
 
@@ -239,9 +240,14 @@ class StudyProgress(Progress, StudyObserver):
         """Something worth a sentence happened; the study goes on."""
         self.say(message, style="yellow")
 
+    @property
+    def _to_do(self) -> int:
+        """Runs that are missing, those included whose places are not known yet."""
+        return len(self._missing) + self._later
+
     def _show(self) -> None:
         """Move the study's bar."""
-        total = self._done + len(self._missing)
+        total = self._done + self._to_do
         if self._study is None:
             self._study = self.task("study", total, "runs", logged=False)
         self._study.update(self._done, self._note(), total=total, left=self._seconds_left())
@@ -256,10 +262,15 @@ class StudyProgress(Progress, StudyObserver):
         return ends
 
     def _seconds_left(self) -> float | None:
-        """By the cost of the missing runs; None before the first has ended."""
-        if not self._spent_cost:
+        """By the cost of the missing runs; None before the first has ended.
+
+        A run that is not placed yet counts as the mean of those that have ended.
+        """
+        ended = self._ends.total()
+        if not self._spent_cost or not ended:
             return None
-        left = sum(self._missing.values()) * self._spent_seconds / self._spent_cost
+        later = self._later * self._spent_cost / ended
+        left = (sum(self._missing.values()) + later) * self._spent_seconds / self._spent_cost
         return left / self._workers
 
 

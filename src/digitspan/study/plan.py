@@ -23,7 +23,18 @@ from digitspan.study.design import RATES, Design, next_places
 from digitspan.study.surface import Belief, Run, cells_within, sample_surface
 from digitspan.tasks.seeds import seed_of
 
-__all__ = ["CLIMBED", "ROLES", "TUNED", "Condition", "Job", "as_run", "next_jobs", "plan"]
+__all__ = [
+    "CLIMBED",
+    "ROLES",
+    "TUNED",
+    "Condition",
+    "Job",
+    "as_run",
+    "next_jobs",
+    "plan",
+    "runs_placed_later",
+    "size",
+]
 
 TUNED = "tuned"
 """The learning-rate rule of a condition whose runs are made at many rates, to find the best."""
@@ -120,6 +131,30 @@ def next_jobs(config: StudyConfig, records: Mapping[str, RunRecord]) -> list[Job
         job.config.key: job for job in plan(config, records) if job.config.key not in records
     }
     return sorted(missing.values(), key=lambda job: -cost(job.config))
+
+
+def size(config: StudyConfig) -> int:
+    """How many runs the spans and their figures take in all, wherever they will be placed.
+
+    Of a study that climbs, at most; without continued runs, optimisers and controls.
+    """
+    runs = len(config.lengths) * (config.seeds or 0) * len(config.learning_rates)
+    if config.design == "joint":
+        fixed = 0 if config.fixed_rate is None else config.fixed_runs
+        runs = config.runs + FIGURE_LENGTHS * config.figure_seeds + fixed
+    return runs * sum(1 for _ in _bases(config))
+
+
+def runs_placed_later(config: StudyConfig, records: Mapping[str, RunRecord]) -> int:
+    """How many runs of a joint design are still to come that the plan does not have yet."""
+    if config.design != "joint":
+        return 0
+    placed = Counter(job.role for job in plan(config, records))
+    return max(size(config) - sum(placed[role] for role in _PLACED), 0)
+
+
+_PLACED = ("design", "figure", "fixed-rate")
+"""Roles of runs whose places follow from the runs before them."""
 
 
 def as_run(record: RunRecord) -> Run:

@@ -29,7 +29,7 @@ from digitspan.study.config import StudyConfig
 from digitspan.study.crew.cluster import Cluster
 from digitspan.study.crew.pool import Pool
 from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, refusal
-from digitspan.study.plan import FIGURE_LENGTHS, Job, next_jobs
+from digitspan.study.plan import Job, next_jobs, runs_placed_later, size
 from digitspan.study.store import Row, Store, Timing
 
 __all__ = ["Crew", "Interrupted", "StudyObserver", "check_study", "run_study"]
@@ -55,8 +55,8 @@ class Interrupted(DigitspanError):
 class StudyObserver:
     """Is told how a study gets on; this one does nothing with it."""
 
-    def planned(self, done: int, missing: list[Job]) -> None:
-        """So many runs of the plan are done; these are still missing."""
+    def planned(self, done: int, missing: list[Job], later: int) -> None:
+        """So many runs are done; these are missing, and so many more will follow from them."""
 
     def step(self, config: RunConfig, step: int) -> None:
         """A run has been evaluated after so many steps."""
@@ -84,12 +84,7 @@ def check_study(config: StudyConfig) -> list[RunConfig]:
     Raises:
         UsageError: with the size it would take.
     """
-    runs = len(config.lengths) * (config.seeds or 0) * len(config.learning_rates)
-    if config.design == "joint":
-        fixed = 0 if config.fixed_rate is None else config.fixed_runs
-        runs = config.runs + FIGURE_LENGTHS * config.figure_seeds + fixed
-    runs *= len(config.cells) * len(config.encoding) * len(config.initialisation)
-    if runs > MAX_RUNS:
+    if (runs := size(config)) > MAX_RUNS:
         message = f"the study has {runs:,} runs, more than {MAX_RUNS:,}; choose fewer"
         raise UsageError(message)
     longest_first = next_jobs(config, {})
@@ -238,7 +233,8 @@ class _Study:
         missing = next_jobs(self.config, records)
         self.waiting.extend(job for job in missing if job.config.key not in self.running)
         if self.waiting:
-            self.progress.planned(len(self.rows), missing)
+            later = runs_placed_later(self.config, records)
+            self.progress.planned(len(self.rows), missing, later)
         return bool(self.waiting)
 
     def _take(self, job: Job, message: Message) -> None:
