@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -11,10 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from digitspan.cells import initialisation_title, title
-from digitspan.statistics import kaplan_meier
 from digitspan.study.plan import TUNED, Condition, as_run
 from digitspan.study.retention import Span, posterior_within
-from digitspan.study.summary import ConditionSummary, LengthSummary, Summary
+from digitspan.study.summary import ConditionSummary, LengthSummary, Summary, solving_times
 from digitspan.study.surface import HIGHEST_RATE
 from digitspan.tasks import TASKS
 
@@ -268,20 +266,9 @@ def span_by_budget_info(summary: Summary) -> SpanByBudget:
 
 def solving_times_info(summary: Summary) -> SolvingTimes | None:
     """Share of runs solved by each step, by length; None where no run was made for figures."""
-    continued = {
-        dataclasses.replace(record.config, train_steps=summary.config.train_steps): record
-        for record in summary.continued
-    }
     panels = []
     for row in summary.spans:
-        curves = []
-        for found in row.lengths:
-            records = [continued.get(record.config, record) for record in found.records]
-            times = [math.inf if r.end_state == "diverged" else r.steps for r in records]
-            steps, shares = kaplan_meier(times, [record.solved for record in records])
-            last = max(record.config.train_steps for record in records)
-            curve = np.array([[*steps, last], [*shares, shares[-1]]])  # up to where it is known
-            curves.append((f"T = {found.length}", curve))
+        curves = [(f"T = {found.length}", solving_times(summary, found)) for found in row.lengths]
         if curves:
             panels.append((_label(summary, row), tuple(curves)))
     if not panels:

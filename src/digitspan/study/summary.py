@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -10,7 +12,7 @@ import numpy as np
 
 from digitspan.runs.outcome import END_STATES
 from digitspan.runs.record import RunRecord
-from digitspan.statistics import Interval, wilson
+from digitspan.statistics import Interval, kaplan_meier, wilson
 from digitspan.study.config import StudyConfig
 from digitspan.study.plan import TUNED, Condition, as_run, plan
 from digitspan.study.retention import Span, budget_curve, guaranteed_span, measure_span
@@ -24,6 +26,7 @@ __all__ = [
     "MaskControl",
     "Summary",
     "interquartile_mean",
+    "solving_times",
     "summarise",
 ]
 
@@ -176,6 +179,26 @@ def summarise(config: StudyConfig, rows: Mapping[str, Row]) -> Summary:
         runs=len(asked & rows.keys()) - len(errors),
         missing=len(asked - rows.keys()) + len(errors),
     )
+
+
+def solving_times(summary: Summary, found: LengthSummary) -> np.ndarray:
+    """The share of some runs that is solved by each training step, as far as they were trained.
+
+    Kaplan and Meier's estimate: a run that its budget ended is censored there, one that was
+    continued counts with its larger budget, one that diverged is never solved.
+
+    Returns:
+        Steps, from 0 to the last that was made, and shares in [0, 1]; shape (2, E).
+    """
+    continued = {
+        dataclasses.replace(record.config, train_steps=summary.config.train_steps): record
+        for record in summary.continued
+    }
+    records = [continued.get(record.config, record) for record in found.records]
+    times = [math.inf if r.end_state == "diverged" else r.steps for r in records]
+    steps, shares = kaplan_meier(times, [record.solved for record in records])
+    last = max(record.config.train_steps for record in records)
+    return np.array([[*steps, last], [*shares, shares[-1]]])
 
 
 def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:

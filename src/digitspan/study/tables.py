@@ -18,7 +18,13 @@ from digitspan.runs.record import RunRecord
 from digitspan.study.plan import CLIMBED, TUNED, Condition
 from digitspan.study.retention import Span
 from digitspan.study.store import Row
-from digitspan.study.summary import ConditionSummary, LengthSummary, Summary, interquartile_mean
+from digitspan.study.summary import (
+    ConditionSummary,
+    LengthSummary,
+    Summary,
+    interquartile_mean,
+    solving_times,
+)
 from digitspan.tasks import CHANCE, TASKS
 
 __all__ = [
@@ -309,6 +315,12 @@ def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:
             _names(row) | _length_document(length)
             for row in summary.spans
             for length in row.lengths
+        ],
+        "solving_times": [
+            _names(row) | {"length": found.length, "step": steps, "share": shares}
+            for row in summary.spans
+            for found in row.lengths
+            for steps, shares in [solving_times(summary, found).tolist()]
         ],
         "optimizers": [
             condition._asdict() | _length_document(found)
