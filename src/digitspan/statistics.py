@@ -8,10 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["MAX_BITS", "Interval", "kaplan_meier", "memory_bits", "wilson"]
+__all__ = ["MAX_BITS", "Interval", "kaplan_meier", "mann_whitney", "memory_bits", "wilson"]
 
 _Z = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""
+
+_EXACT_UP_TO = 60
+"""Values up to which the Mann-Whitney test counts all ways: some milliseconds."""
 
 MAX_BITS = math.log2(10)
 """What one digit can tell: log2 10 = 3.32 bits."""
@@ -71,6 +74,41 @@ def kaplan_meier(times: Sequence[float], ended: Sequence[bool]) -> np.ndarray:
     left = [1 - (has_ended & (at == t)).sum() / (at >= t).sum() for t in steps]
     share = 1 - np.cumprod(left) if len(steps) else np.array([])
     return np.array([[0.0, *steps], [0.0, *share]])
+
+
+def mann_whitney(first: Sequence[float], second: Sequence[float]) -> float:
+    """The two-sided p-value of the Mann-Whitney test: does one group lie above the other?
+
+    W, the sum of the ranks of the first group, ties at their mean rank, against all ways to draw
+    so many of the m + n ranks: p = 2 min(P(W <= w), P(W >= w)), at most 1. Exact up to 60 values,
+    with ties too; beyond, the normal distribution of the same mean and variance.
+
+    Source: H. B. Mann and D. R. Whitney, On a test of whether one of two random variables is
+    stochastically larger than the other, Ann. Math. Stat. 18 (1947). (scipy.stats has it too, and
+    a test compares the two.)
+
+    Args:
+        first: m values, at least one.
+        second: n values, likewise.
+
+    >>> round(mann_whitney([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]), 4)  # 2 of 252 ways
+    0.0079
+    """
+    _, inverse, counts = np.unique([*first, *second], return_inverse=True, return_counts=True)
+    doubled = (2 * np.cumsum(counts) - counts + 1)[inverse]  # twice the ranks: whole numbers
+    size, total = len(first), len(inverse)
+    seen = int(doubled[:size].sum())
+    if total > _EXACT_UP_TO:
+        variance = size * (total - size) * np.var(doubled) / (total - 1)
+        away = max(0.0, abs(seen - size * (total + 1)) - 1)  # half a rank: W is whole, z is not
+        return math.erfc(away / math.sqrt(2 * variance)) if variance > 0 else 1.0
+    # ways[m, w]: how many sets of m of the ranks so far have the sum w.
+    ways = np.zeros((size + 1, int(doubled.sum()) + 1))
+    ways[0, 0] = 1
+    for rank in doubled:
+        ways[1:, rank:] += ways[:-1, :-rank].copy()
+    drawn = ways[size] / ways[size].sum()
+    return min(1.0, 2 * float(min(drawn[: seen + 1].sum(), drawn[seen:].sum())))
 
 
 def memory_bits(counts: np.ndarray) -> float:

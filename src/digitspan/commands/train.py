@@ -29,7 +29,6 @@ from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import check_size
 from digitspan.runs.folder import (
     CHECKPOINT,
-    WEIGHTS,
     read_config,
     read_record,
     remove_run,
@@ -37,7 +36,6 @@ from digitspan.runs.folder import (
     write_finished,
 )
 from digitspan.runs.record import CurvePoint, RunRecord
-from digitspan.runs.weights import read_weights
 
 __all__ = ["add_options", "run", "sentence"]
 
@@ -85,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"{folder} holds this run already, finished; this is its result", file=sys.stderr)
     record, seconds = finished
-    why = _why(record, folder)
+    why = _why(record)
     if options.json:
         run_id, chance = record.config.run_id, record.config.chance
         kept = {"seconds": round(seconds, 3), "run": str(folder), "why": why}
@@ -167,11 +165,11 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
     return finished.record, seconds
 
 
-def _why(record: RunRecord, folder: Path) -> str:
-    """Why the run was not solved, one sentence; empty where it was."""
+def _why(record: RunRecord) -> str:
+    """How an unsolved run went; empty for a solved one. One run alone tells no cause."""
     if record.solved:
         return ""
     with interruptible_import("torch"):
         from digitspan.look.why import why_not_solved
 
-    return why_not_solved(record, read_weights(folder / WEIGHTS, record))
+    return why_not_solved(record)
