@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["MAX_BITS", "Interval", "kaplan_meier", "mann_whitney", "memory_bits", "wilson"]
+__all__ = [
+    "MAX_BITS",
+    "Interval",
+    "MannWhitney",
+    "kaplan_meier",
+    "mann_whitney",
+    "memory_bits",
+    "wilson",
+]
 
 _Z = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""
@@ -76,39 +84,74 @@ def kaplan_meier(times: Sequence[float], ended: Sequence[bool]) -> np.ndarray:
     return np.array([[0.0, *steps], [0.0, *share]])
 
 
-def mann_whitney(first: Sequence[float], second: Sequence[float]) -> float:
-    """The two-sided p-value of the Mann-Whitney test: does one group lie above the other?
+class MannWhitney(NamedTuple):
+    """Whether one group lies above the other."""
 
-    W, the sum of the ranks of the first group, ties at their mean rank, against all ways to draw
-    so many of the m + n ranks: p = 2 min(P(W <= w), P(W >= w)), at most 1. Exact up to 60 values,
-    with ties too; beyond, the normal distribution of the same mean and variance.
+    p: float
+    """Two-sided."""
+    above: float
+    """Share of the pairs in which the value of the first group is the larger, ties half."""
+
+
+def mann_whitney(strata: Iterable[tuple[Sequence[float], Sequence[float]]]) -> MannWhitney:
+    """The Mann-Whitney test of two groups; of several strata, each compared within itself.
+
+    W, the sum over the strata of the ranks of the first group (ties at their mean rank), against
+    all ways to draw so many of each stratum's ranks: p = 2 min(P(W <= w), P(W >= w)), at most 1.
+    Exact up to 60 values, with ties too; beyond, the normal distribution of the same mean and
+    variance, half a rank nearer.
 
     Source: H. B. Mann and D. R. Whitney, On a test of whether one of two random variables is
-    stochastically larger than the other, Ann. Math. Stat. 18 (1947). (scipy.stats has it too, and
-    a test compares the two.)
+    stochastically larger than the other, Ann. Math. Stat. 18 (1947). (scipy.stats has it too,
+    without strata; a test compares the two.)
 
     Args:
-        first: m values, at least one.
-        second: n values, likewise.
+        strata: the values of the first group and of the second; a stratum that lacks either
+            tells nothing.
 
-    >>> round(mann_whitney([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]), 4)  # 2 of 252 ways
-    0.0079
+    >>> p, above = mann_whitney([([1, 2, 3, 4, 5], [6, 7, 8, 9, 10])])
+    >>> round(p, 4), above  # 2 of 252 ways
+    (0.0079, 0.0)
     """
-    _, inverse, counts = np.unique([*first, *second], return_inverse=True, return_counts=True)
-    doubled = (2 * np.cumsum(counts) - counts + 1)[inverse]  # twice the ranks: whole numbers
-    size, total = len(first), len(inverse)
-    seen = int(doubled[:size].sum())
-    if total > _EXACT_UP_TO:
-        variance = size * (total - size) * np.var(doubled) / (total - 1)
-        away = max(0.0, abs(seen - size * (total + 1)) - 1)  # half a rank: W is whole, z is not
-        return math.erfc(away / math.sqrt(2 * variance)) if variance > 0 else 1.0
-    # ways[m, w]: how many sets of m of the ranks so far have the sum w.
+    drawn, seen, pairs, variance = np.ones(1), 0, 0, 0.0
+    ranked = [
+        (_doubled_ranks([*first, *second]), len(first))
+        for first, second in strata
+        if len(first) and len(second)
+    ]
+    exact = sum(len(doubled) for doubled, _ in ranked) <= _EXACT_UP_TO
+    for doubled, size in ranked:
+        total = len(doubled)
+        seen += int(doubled[:size].sum()) - size * (size + 1)  # 2 U, from 0 to 2 m n
+        variance += size * (total - size) * float(np.var(doubled)) / (total - 1)
+        pairs += size * (total - size)
+        if exact:
+            drawn = np.convolve(drawn, _drawn(doubled, size))
+    above = seen / (2 * pairs) if pairs else 0.5
+    if exact:
+        p = 2 * float(min(drawn[: seen + 1].sum(), drawn[seen:].sum()))
+    else:
+        away = max(0.0, abs(seen - pairs) - 1)
+        p = math.erfc(away / math.sqrt(2 * variance)) if variance > 0 else 1.0
+    return MannWhitney(min(1.0, p), above)
+
+
+def _doubled_ranks(values: Sequence[float]) -> np.ndarray:
+    """Twice the ranks of some values, ties at their mean rank: whole numbers, shape (N,)."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((2 * np.cumsum(counts) - counts + 1)[inverse])
+
+
+def _drawn(doubled: np.ndarray, size: int) -> np.ndarray:
+    """How probable each 2 U is where `size` of the ranks are drawn, shape (2 m n + 1,)."""
+    # ways[m, w]: how many sets of m of the ranks so far have the doubled sum w.
     ways = np.zeros((size + 1, int(doubled.sum()) + 1))
     ways[0, 0] = 1
     for rank in doubled:
         ways[1:, rank:] += ways[:-1, :-rank].copy()
-    drawn = ways[size] / ways[size].sum()
-    return min(1.0, 2 * float(min(drawn[: seen + 1].sum(), drawn[seen:].sum())))
+    least = size * (size + 1)
+    counts = ways[size, least : least + 2 * size * (len(doubled) - size) + 1]
+    return np.asarray(counts / counts.sum())
 
 
 def memory_bits(counts: np.ndarray) -> float:

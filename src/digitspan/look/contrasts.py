@@ -69,21 +69,25 @@ class Contrast(NamedTuple):
     step: int
     """The training step at which it was measured in every run: 0 is before training."""
     values: Mapping[str, float]
-    """By the run's key. Where the group has several lengths, each value less the median of its
-    length, plus the median of all (the ratio: in logarithms): a longer T alone is no contrast."""
+    """By the run's key."""
     unsolved_median: float
     """Over the unsolved runs."""
     solved_median: float
     """Over the solved runs."""
+    above: float
+    """Share of the pairs of one length in which the unsolved run has the larger value."""
     p: float
-    """Mann-Whitney's, two-sided."""
+    """Mann-Whitney's, two-sided, within each length: a longer T alone is no contrast, and the
+    gradient of a longer one is smaller anyway."""
     adjusted_p: float
     """Holm's p over all tests made together."""
 
     @property
     def differs(self) -> bool:
         """Whether it tells the unsolved runs from the solved ones."""
-        return self.adjusted_p < LEVEL and self.unsolved_median != self.solved_median
+        away = self.unsolved_median - self.solved_median
+        # Where the medians contradict the pairs of one length it is the lengths that differ.
+        return self.adjusted_p < LEVEL and away * (self.above - 0.5) > 0
 
 
 class Group(NamedTuple):
@@ -217,20 +221,24 @@ def _contrast(
     """
     values = np.array(measured, dtype=float)  # None becomes nan
     known = np.isfinite(values)
-    solved = np.array([record.solved for record in records])
-    sides = [known & once & ~solved, known & once & solved]
-    if min(side.sum() for side in sides) < FEWEST:
+    outcomes = np.array([record.solved for record in records])
+    unsolved, solved = known & once & ~outcomes, known & once & outcomes
+    if min(unsolved.sum(), solved.sum()) < FEWEST:
         return None
-    values = np.log(values) if quantity == "ratio" else values
     lengths = np.array([record.config.length for record in records])
-    if len(set(lengths[known])) > 1:
-        centre = np.median(values[known])
-        for length in set(lengths[known]):
-            here = known & (lengths == length)
-            values[here] += centre - np.median(values[here])
-    p = mann_whitney(*(values[side].tolist() for side in sides))
-    values = np.exp(values) if quantity == "ratio" else values
+    p, above = mann_whitney(
+        (values[unsolved & here].tolist(), values[solved & here].tolist())
+        for here in (lengths == length for length in set(lengths))
+    )
     keys = [record.config.key for record in records]
     own = {key: float(value) for key, value, has in zip(keys, values, known, strict=True) if has}
-    unsolved_median, solved_median = (float(np.median(values[side])) for side in sides)
-    return Contrast(quantity, step, own, unsolved_median, solved_median, p, adjusted_p=p)
+    return Contrast(
+        quantity=quantity,
+        step=step,
+        values=own,
+        unsolved_median=float(np.median(values[unsolved])),
+        solved_median=float(np.median(values[solved])),
+        above=above,
+        p=p,
+        adjusted_p=p,
+    )
