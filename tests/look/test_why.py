@@ -55,6 +55,11 @@ CASES = {
         "Its budget of 1,000 steps ended first: it had learned and lost it again, 70 % at step "
         "100 and 12 % at the end.",
     ),
+    "one evaluation": (
+        changed(curve=curve(0.1)),
+        "Its budget of 1,000 steps ended first, its validation loss at 2.30 nats (guessing is "
+        "2.30).",
+    ),
     "no curve": (changed(curve=()), "Its budget of 1,000 steps ended first."),
     "error": (RunRecord.error(CONFIG, "its worker died"), "It came to no end: its worker died."),
 }  # fmt: skip

@@ -55,10 +55,13 @@ def _course(record: RunRecord) -> str:
             f"{ended}: it had learned and lost it again, {100 * best.validation_accuracy:.0f} % "
             f"at step {best.step:,} and {100 * end.validation_accuracy:.0f} % at the end."
         )
+    guessing = f"(guessing is {-math.log(chance):.2f})"
     fifth = record.curve[-max(1, len(record.curve) // 5) - 1 :][0]
+    if fifth is end:
+        return f"{ended}, its validation loss at {end.validation_loss:.2f} nats {guessing}."
     return (
         f"{ended}: over the last fifth its validation loss went from {fifth.validation_loss:.2f} "
-        f"to {end.validation_loss:.2f} nats (guessing is {-math.log(chance):.2f})."
+        f"to {end.validation_loss:.2f} nats {guessing}."
     )
 
 
