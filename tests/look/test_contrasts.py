@@ -73,10 +73,7 @@ def test_fewer_than_five_of_either_are_not_compared(solved, unsolved):
 
 def test_diverged_runs_and_errors_are_not_among_the_unsolved():
     records = runs(8, 4)
-    records += [
-        dataclasses.replace(record, end_state="diverged")
-        for record in runs(0, 9, dataclasses.replace(CONFIG, hidden_size=16))[4:]
-    ]
+    records += [dataclasses.replace(record, end_state="diverged") for record in runs(0, 24)[12:]]
     records.append(RunRecord.error(dataclasses.replace(CONFIG, seed=99), "out of memory"))
     (group,) = contrasts(records, lambda config: ALIKE).values()
     assert (group.solved, group.unsolved) == (8, 4)
