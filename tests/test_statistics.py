@@ -1,4 +1,4 @@
-"""Wilson's interval against scipy's, memory in bits against brute force."""
+"""Wilson's interval and Mann and Whitney's test against scipy's, bits against brute force."""
 
 import math
 from collections import Counter
@@ -9,7 +9,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitspan.statistics import MAX_BITS, memory_bits, wilson
+from digitspan.statistics import MAX_BITS, mann_whitney, memory_bits, wilson
 
 
 @given(trials=st.integers(1, 100_000), share=st.floats(0, 1))
@@ -138,3 +138,61 @@ def test_bias_is_taken_off_where_few_strings_are_asked():
         asked = [np.array([rng.multinomial(20, row) for row in channel]) for _ in range(200)]
         # Uncorrected the means are 0.34, 0.46 and 1.26, with Miller's correction 0.09, 0.23, 1.09.
         assert np.mean([memory_bits(counts) for counts in asked]) == pytest.approx(truth, abs=0.06)
+
+
+VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9)
+
+
+@given(first=VALUES, second=VALUES)
+@settings(max_examples=50)
+def test_mann_whitney_is_scipys_where_there_are_no_ties(first, second):
+    if len({*first, *second}) == len(first) + len(second):
+        expected = scipy.stats.mannwhitneyu(first, second, method="exact")
+        found = mann_whitney([(first, second)])
+        assert found.p == pytest.approx(expected.pvalue, abs=1e-12)
+        assert found.above == pytest.approx(expected.statistic / len(first) / len(second))
+
+
+def test_mann_whitney_counts_ties_as_scipys_permutations_do():
+    first, second = [1, 1, 2, 3, 3], [1, 3, 4, 4, 4, 5]
+
+    def rank_sum(one, other):
+        return scipy.stats.rankdata([*one, *other])[: len(one)].sum()
+
+    expected = scipy.stats.permutation_test(
+        (first, second), rank_sum, vectorized=False, permutation_type="independent"
+    )
+    assert mann_whitney([(first, second)]).p == pytest.approx(expected.pvalue, abs=1e-12)
+
+
+def test_mann_whitney_of_many_values_is_scipys_normal_distribution():
+    generator = np.random.default_rng(0)
+    first, second = generator.integers(0, 9, 50), generator.integers(1, 10, 60)
+    expected = scipy.stats.mannwhitneyu(first, second, method="asymptotic")
+    assert mann_whitney([(first, second)]).p == pytest.approx(expected.pvalue, rel=1e-9)
+
+
+def test_mann_whitney_compares_strata_each_within_itself():
+    ahead, behind = ([1, 2, 3, 4], [5, 6, 7, 8]), ([15, 16, 17, 18], [11, 12, 13, 14])
+    assert mann_whitney([ahead, behind]) == (1.0, 0.5)
+    # The second stratum lies higher and has more of the first group: that is no difference.
+    within = [([1, 4], [2, 3, 1.5, 3.5, 2.5]), ([11, 14, 12, 13, 11.5], [12.5, 11.7])]
+    assert mann_whitney(within).p > 0.5
+    # All ways to draw 4 of 8 twice: 70^2, of which one is as far out on each side.
+    assert mann_whitney([ahead, ahead]).p == pytest.approx(2 / 70**2)
+
+
+@pytest.mark.parametrize("strata", [[], [([1], [])], [([0] * 5, [0] * 5)], [([0] * 50, [0] * 50)]])
+def test_mann_whitney_of_what_tells_nothing_is_1(strata):
+    assert mann_whitney(strata) == (1.0, 0.5)
+
+
+def test_two_strata_of_many_values_are_as_probable_as_counted(monkeypatch):
+    generator = np.random.default_rng(0)
+    strata = [
+        (generator.normal(shift, 1, 15).tolist(), generator.normal(shift + 0.4, 1, 15).tolist())
+        for shift in (0, 5)
+    ]
+    exact = mann_whitney(strata).p
+    monkeypatch.setattr("digitspan.statistics._EXACT_UP_TO", 0)
+    assert mann_whitney(strata).p == pytest.approx(exact, rel=0.05)

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["MAX_BITS", "Interval", "kaplan_meier", "memory_bits", "wilson"]
+__all__ = [
+    "MAX_BITS",
+    "Interval",
+    "MannWhitney",
+    "kaplan_meier",
+    "mann_whitney",
+    "memory_bits",
+    "wilson",
+]
 
 _Z = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""
+
+_EXACT_UP_TO = 60
+"""Values up to which the Mann-Whitney test counts all ways: some milliseconds."""
 
 MAX_BITS = math.log2(10)
 """What one digit can tell: log2 10 = 3.32 bits."""
@@ -71,6 +82,76 @@ def kaplan_meier(times: Sequence[float], ended: Sequence[bool]) -> np.ndarray:
     left = [1 - (has_ended & (at == t)).sum() / (at >= t).sum() for t in steps]
     share = 1 - np.cumprod(left) if len(steps) else np.array([])
     return np.array([[0.0, *steps], [0.0, *share]])
+
+
+class MannWhitney(NamedTuple):
+    """Whether one group lies above the other."""
+
+    p: float
+    """Two-sided."""
+    above: float
+    """Share of the pairs in which the value of the first group is the larger, ties half."""
+
+
+def mann_whitney(strata: Iterable[tuple[Sequence[float], Sequence[float]]]) -> MannWhitney:
+    """The Mann-Whitney test of two groups; of several strata, each compared within itself.
+
+    W, the sum over the strata of the ranks of the first group (ties at their mean rank), against
+    all ways to draw so many of each stratum's ranks: p = 2 min(P(W <= w), P(W >= w)), at most 1.
+    Exact up to 60 values, with ties too; beyond, the normal distribution of the same mean and
+    variance, half a rank nearer.
+
+    Source: H. B. Mann and D. R. Whitney, On a test of whether one of two random variables is
+    stochastically larger than the other, Ann. Math. Stat. 18 (1947). (scipy.stats has it too,
+    without strata; a test compares the two.)
+
+    Args:
+        strata: the values of the first group and of the second; a stratum that lacks either
+            tells nothing.
+
+    >>> p, above = mann_whitney([([1, 2, 3, 4, 5], [6, 7, 8, 9, 10])])
+    >>> round(p, 4), above  # 2 of 252 ways
+    (0.0079, 0.0)
+    """
+    drawn, seen, pairs, variance = np.ones(1), 0, 0, 0.0
+    ranked = [
+        (_doubled_ranks([*first, *second]), len(first))
+        for first, second in strata
+        if len(first) and len(second)
+    ]
+    exact = sum(len(doubled) for doubled, _ in ranked) <= _EXACT_UP_TO
+    for doubled, size in ranked:
+        total = len(doubled)
+        seen += int(doubled[:size].sum()) - size * (size + 1)  # 2 U, from 0 to 2 m n
+        variance += size * (total - size) * float(np.var(doubled)) / (total - 1)
+        pairs += size * (total - size)
+        if exact:
+            drawn = np.convolve(drawn, _drawn(doubled, size))
+    above = seen / (2 * pairs) if pairs else 0.5
+    if exact:
+        p = 2 * float(min(drawn[: seen + 1].sum(), drawn[seen:].sum()))
+    else:
+        away = max(0.0, abs(seen - pairs) - 1)
+        p = math.erfc(away / math.sqrt(2 * variance)) if variance > 0 else 1.0
+    return MannWhitney(min(1.0, p), above)
+
+
+def _doubled_ranks(values: Sequence[float]) -> np.ndarray:
+    """Twice the ranks of some values, ties at their mean rank: whole numbers, shape (N,)."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((2 * np.cumsum(counts) - counts + 1)[inverse])
+
+
+def _drawn(doubled: np.ndarray, size: int) -> np.ndarray:
+    """How probable each 2 U is where `size` of the ranks are drawn, shape (2 m n + 1,)."""
+    # ways[m, w]: how many sets of m of the ranks so far have the doubled sum w.
+    ways = np.zeros((size + 1, int(doubled.sum()) + 1))
+    ways[0, 0] = 1
+    for rank in doubled:
+        ways[1:, rank:] += ways[:-1, :-rank].copy()
+    least = size * (size + 1)
+    counts = ways[size, least : least + 2 * size * (len(doubled) - size) + 1]
+    return np.asarray(counts / counts.sum())
 
 
 def memory_bits(counts: np.ndarray) -> float:

@@ -1,25 +1,28 @@
 """First-symbol recall: the sequences are those of the paper, and networks are trained on them."""
 
+import csv
+import dataclasses
+import io
 import math
 
 import pytest
-import safetensors.torch
 import torch
-from studies import made_up_rows
+from studies import made_up_record, made_up_rows
 
 from digitspan.cli import main
+from digitspan.commands.train import first_symbol_test, sentence
 from digitspan.errors import ConfigError, UsageError
 from digitspan.figures.info import accuracy_by_length_info, bits_by_length_info
-from digitspan.look.why import summarise_trace
+from digitspan.look.contrasts import measure_start
 from digitspan.runs.config import RunConfig
+from digitspan.runs.record import RunRecord
 from digitspan.study.config import StudyConfig
 from digitspan.study.store import Store
 from digitspan.study.summary import summarise
 from digitspan.study.tables import document
 from digitspan.tasks import TASKS
 from digitspan.tasks.first_symbol import BEGIN, END, MEAN_MORE, NUM_DISTRACTORS
-from digitspan.training.engine import build_network
-from digitspan.training.run import train
+from digitspan.training.run import _largest_error, train
 
 TASK = TASKS["first-symbol"].load()
 
@@ -84,6 +87,7 @@ def test_network_learns_it_and_its_record_says_what_it_is(cell):
     assert record.solved
     assert record.accuracy >= 0.99
     assert record.bits == pytest.approx(1, abs=0.1)
+    assert record.meets_1997 == (record.largest_error < 0.2)
     assert (record.masked_right, record.held_out) == (None, 0)
     assert (record.to_json()["task"], type(record).from_json(record.to_json())) == (
         "first-symbol",
@@ -109,6 +113,84 @@ def test_study_of_the_task_is_checked_and_has_its_chance_line():
         StudyConfig(task="first-symbol", encoding=("scalar",))
     with pytest.raises(ConfigError, match="lengths must be 5 or more"):
         StudyConfig(task="first-symbol", lengths=(4, 10))
+
+
+# The criterion of 1997 --------------------------------------------------------------------------
+
+
+def answers(right):
+    """Logits (2, 10) of answers to x and y, of which the right symbol has this probability."""
+    others = (1 - right) / 9
+    rows = [[right if k == target else others for k in range(10)] for target in (0, 1)]
+    return torch.tensor(rows, dtype=torch.float64).log(), torch.tensor([0, 1])
+
+
+@pytest.mark.parametrize(("right", "error"), [(0.81, 0.19), (0.79, 0.21), (1.0, 0.0), (0.0, 1.0)])
+def test_largest_error_is_that_of_the_right_symbol_s_probability(right, error):
+    assert _largest_error(*answers(right)) == pytest.approx(error, abs=1e-12)
+
+
+def test_one_sequence_of_all_decides():
+    (sure, targets), (unsure, _) = answers(0.99), answers(0.7)
+    logits = torch.cat([sure] * 500 + [unsure[:1]])
+    assert _largest_error(logits, torch.cat([targets] * 500 + [targets[:1]])) == pytest.approx(0.3)
+
+
+def test_error_of_answers_that_are_not_finite_is_not_known():
+    logits, targets = answers(0.9)
+    logits[0] = math.nan
+    assert _largest_error(logits, targets) is None
+
+
+def recorded(largest_error, config=None):
+    config = config or RunConfig(cell="rnn", task="first-symbol", length=8, hidden_size=8)
+    record = made_up_record(config, solved=True)
+    return dataclasses.replace(record, largest_error=largest_error, held_out=0)
+
+
+@pytest.mark.parametrize(
+    ("error", "holds"), [(0.1999, True), (0.2, False), (0.7, False), (None, None)]
+)
+def test_criterion_holds_below_a_fifth(error, holds):
+    assert recorded(error).meets_1997 is holds
+
+
+def test_train_says_what_the_test_is_and_whether_the_criterion_holds():
+    assert "on 10,000 sequences drawn for the test" in sentence(recorded(0.01))
+    test = first_symbol_test(recorded(0.01))
+    assert test.startswith(
+        "The test: 10,000 sequences drawn once, half with x and half with y, each with 13 "
+        "distractors; "
+    )
+    asked = TASK.held_out(8, "test").questions
+    assert asked.inputs.shape == (10_000, 13 + 3)  # and begin, x or y, end
+    assert "on every sequence, holds: the largest absolute error is 0.01 " in test
+    assert "does not hold: the largest absolute error is 0.3 " in first_symbol_test(recorded(0.3))
+    assert first_symbol_test(recorded(None)).endswith("The criterion of 1997 was not measured.")
+    palindromes = made_up_record(RunConfig(cell="rnn", length=8), solved=True)
+    assert first_symbol_test(palindromes) == ""
+
+
+def test_show_and_export_say_of_how_many_runs_the_criterion_holds(tmp_path, capsys):
+    config = StudyConfig(task="first-symbol", cells=("rnn",), lengths=(5, 8), seeds=3)
+    errors = iter([0.1, 0.19, 0.3, 0.9, None, 0.5])
+    with Store.create(tmp_path) as store:
+        store.set_value("config", config.canonical)
+        for row in made_up_rows(config, lambda run: run.seed < 2 or run.length == 5).values():
+            store.add(row._replace(record=recorded(next(errors), row.record.config)))
+    assert main(["show", str(tmp_path), "--no-figures"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "of 5 solved runs 2 meet the criterion of Hochreiter and Schmidhuber 1997 as" in said
+    assert "is below 0.2; of 1 it was not measured" in said
+    assert main(["export", str(tmp_path)]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {row["largest_error"] for row in rows} == {"0.1", "0.19", "0.3", "0.9", "", "0.5"}
+
+
+def test_row_made_before_it_was_measured_is_read():
+    document = recorded(0.1).to_json()
+    del document["largest_error"]
+    assert RunRecord.from_json(document) == recorded(None)
 
 
 # What knows palindromes only --------------------------------------------------------------------
@@ -140,9 +222,8 @@ def test_network_is_looked_into_at_the_task_that_it_was_trained_on(monkeypatch):
         asked.append((digits, targets, input_size))
         raise UsageError("seen")
 
-    monkeypatch.setattr("digitspan.look.why.trace_batch", record)
-    weights = safetensors.torch.save(build_network(config).state_dict())
-    assert summarise_trace(config, weights) is None
+    monkeypatch.setattr("digitspan.look.contrasts.trace_batch", record)
+    assert measure_start(config) is None
     ((digits, targets, input_size),) = asked
     assert input_size == 54
     assert (digits[:, 0] == BEGIN).all()
@@ -166,6 +247,6 @@ def test_hand_in_of_another_task_is_refused(tmp_path, capsys):
         store.set_value("config", config.canonical)
         for row in made_up_rows(config, lambda run: True).values():
             store.add(row)
-    words = ["handin", str(tmp_path), "--surname", "X", "--matriculation", "1"]
+    words = ["handin", str(tmp_path), "--surname", "X", "--matriculation", "01234567"]
     assert main([*words, "--out", str(tmp_path)]) == 2
     assert "the sheet asks palindromes" in capsys.readouterr().err

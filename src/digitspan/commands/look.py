@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import webbrowser
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from digitspan.files import require_writable_folder, write_whole
 
 if TYPE_CHECKING:
     from digitspan.look.page.choose import Chosen
+    from digitspan.study.reading import SavedRun
 
 __all__ = ["add_options", "run"]
 
@@ -60,12 +62,11 @@ def run(options: argparse.Namespace) -> int:
 def _write_page(chosen: Chosen, file: Path, *, show: bool) -> int:
     from digitspan.look.page import page_html
     from digitspan.look.page.data import document
-    from digitspan.look.why import why_not_solved
 
     if file.is_dir():
         message = f"--out must be a file to write, such as page.html; got the folder {str(file)!r}"
         raise UsageError(message)
-    content = page_html(document(chosen, lambda kept: why_not_solved(kept.record, kept.weights)))
+    content = page_html(document(chosen, _why(chosen.runs)))
     write_whole(file, content.encode())
     names = " beside ".join(kept.config.run_id for kept in chosen.runs[: chosen.show])
     print(f"{file}: {names}")
@@ -77,6 +78,21 @@ def _write_page(chosen: Chosen, file: Path, *, show: bool) -> int:
         print(f"no browser was found: open {file} by hand", file=sys.stderr)
         return 1
     return 0
+
+
+def _why(runs: Sequence[SavedRun]) -> Callable[[SavedRun], str]:
+    """Says why a run was not solved; runs of a study are contrasted with the others of it."""
+    from digitspan.look.contrasts import contrasts
+    from digitspan.look.why import why_not_solved
+
+    studies = {run.study.path: run.study for run in runs if run.study and not run.record.solved}
+    groups = {
+        path: contrasts(row.record for row in study.rows.values())
+        for path, study in studies.items()
+    }
+    return lambda run: why_not_solved(
+        run.record, groups.get(run.study.path) if run.study else None
+    )
 
 
 def _write_figures(chosen: Chosen, folder: Path) -> int:

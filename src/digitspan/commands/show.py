@@ -1,11 +1,12 @@
 """`digitspan show STUDY`: tables and figures from the store alone, without torch.
 
-Only `--why` needs torch: it looks into the networks that were kept.
+Only `--why` needs torch: it looks into networks as they were before training.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from digitspan.commands.progress import Progress
 from digitspan.files import require_writable_folder
 from digitspan.hold.kept_answers import read_kept_answers
 from digitspan.hold.spans import holds_texts
+from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
 from digitspan.study.reading import Study, read_study
 from digitspan.study.summary import Summary, summarise
@@ -51,7 +53,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--why",
         action="store_true",
-        help="say of every unsolved final run why it was not solved (needs torch)",
+        help="say of every unsolved figure or grid run what tells it from solved ones like it "
+        "(needs torch)",
     )
     add_json(parser)
 
@@ -126,36 +129,51 @@ def write_figures(summary: Summary, folder: Path) -> None:
 
 
 def reasons(study: Study, summary: Summary) -> dict[str, str]:
-    """Why each unsolved final run was not solved, one sentence each, by the run's key.
+    """Why each unsolved figure or grid run was not solved, in words, by the run's key.
+
+    They are contrasted with all runs of the study: designs have more runs of a kind than figures.
 
     Raises:
-        UsageError: where torch is missing, or weights are not those of their run.
+        UsageError: where torch is missing.
     """
+    unsolved = _unsolved(study, summary)
+    if not unsolved:
+        return {}
     require_torch()
     with interruptible_import("torch"):
+        from digitspan.look.contrasts import Start, contrasts, measure_start
         from digitspan.look.why import why_not_solved
 
-    unsolved, found = _unsolved(summary), {}
     with Progress() as progress:
-        task = progress.task("looking inside", len(unsolved), "runs")
-        for done, record in enumerate(unsolved):
-            task.update(done, record.config.run_id)
-            found[record.config.key] = why_not_solved(record, study.weights(record))
-    return found
+        task = progress.task("looking inside", unit="networks")
+        networks = itertools.count()
+
+        def measure(config: RunConfig) -> Start | None:
+            task.update(next(networks), config.run_id)
+            return measure_start(config)
+
+        groups = contrasts((row.record for row in study.rows.values()), measure)
+    return {record.config.key: why_not_solved(record, groups) for record in unsolved}
 
 
 def _print_reasons(study: Study, summary: Summary) -> None:
     """Print the reasons as a table, one row per run."""
     found = reasons(study, summary)
     table = Table("cell", "T", "rate", "seed", "end", "why", title="Why runs were not solved")
-    for record in _unsolved(summary):
+    for record in _unsolved(study, summary):
         config = record.config
         numbers = (str(config.length), f"{config.learning_rate:g}", str(config.seed))
         table.add_row(title(config.cell), *numbers, record.end_state, found[config.key])
     output_console().print(table)
 
 
-def _unsolved(summary: Summary) -> list[RunRecord]:
-    """The final runs that were not solved, each once (two rate rules can share a run)."""
-    records = {r.config.key: r for span in summary.spans for r in span.records if not r.solved}
+def _unsolved(study: Study, summary: Summary) -> list[RunRecord]:
+    """The figure or grid runs that were not solved, each once (two conditions can share one)."""
+    records = {
+        record.config.key: record
+        for span in summary.spans
+        for length in span.lengths
+        for record in length.records
+        if not record.solved and study.rows[record.config.key].role in ("figure", "grid")
+    }
     return list(records.values())

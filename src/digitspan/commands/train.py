@@ -29,17 +29,16 @@ from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import check_size
 from digitspan.runs.folder import (
     CHECKPOINT,
-    WEIGHTS,
     read_config,
     read_record,
     remove_run,
     write_config,
     write_finished,
 )
+from digitspan.runs.outcome import ERROR_OF_1997
 from digitspan.runs.record import CurvePoint, RunRecord
-from digitspan.runs.weights import read_weights
 
-__all__ = ["add_options", "run", "sentence"]
+__all__ = ["add_options", "first_symbol_test", "run", "sentence"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -85,15 +84,14 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"{folder} holds this run already, finished; this is its result", file=sys.stderr)
     record, seconds = finished
-    why = _why(record, folder)
+    why = _why(record)
     if options.json:
         run_id, chance = record.config.run_id, record.config.chance
         kept = {"seconds": round(seconds, 3), "run": str(folder), "why": why}
         print_json(record.to_json() | {"run_id": run_id, "chance": chance} | kept)
     else:
-        print(sentence(record))
-        if why:
-            print(why)
+        for line in filter(None, (sentence(record), first_symbol_test(record), why)):
+            print(line)
         print(f"kept in {folder}", file=sys.stderr)
     return 0
 
@@ -116,7 +114,30 @@ def sentence(record: RunRecord) -> str:
     if record.accuracy_low is not None and record.accuracy_high is not None:
         interval = f" [{100 * record.accuracy_low:.1f}, {100 * record.accuracy_high:.1f}]"
     which = "held-out palindromes" if record.held_out else "palindromes, all there are"
+    if config.task == "first-symbol":
+        which = "sequences drawn for the test"
     return f"{line}, accuracy {100 * record.accuracy:.1f}%{interval} on {record.tested:,} {which}"
+
+
+def first_symbol_test(record: RunRecord) -> str:
+    """What the test of a `first-symbol` run was, and whether 1997's criterion holds; else empty.
+
+    T - 4 distractors are the least, and 9 more the mean (`digitspan.tasks.first_symbol`).
+    """
+    if record.config.task != "first-symbol" or not record.tested:
+        return ""
+    test = (
+        f"The test: {record.tested:,} sequences drawn once, half with x and half with y, each "
+        f"with {record.config.length + 5:,} distractors; an answer is right where the right "
+        f"symbol is the most probable."
+    )
+    if record.largest_error is None:
+        return f"{test} The criterion of 1997 was not measured."
+    return (
+        f"{test} The criterion of 1997, every output less than {ERROR_OF_1997} from its target on "
+        f"every sequence, {'holds' if record.meets_1997 else 'does not hold'}: the largest "
+        f"absolute error is {record.largest_error:.2g} (of softmax and one-hot target)."
+    )
 
 
 def _take(folder: Path, config: RunConfig, *, overwrite: bool) -> None:
@@ -167,11 +188,11 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
     return finished.record, seconds
 
 
-def _why(record: RunRecord, folder: Path) -> str:
-    """Why the run was not solved, one sentence; empty where it was."""
+def _why(record: RunRecord) -> str:
+    """How an unsolved run went; empty for a solved one. One run alone tells no cause."""
     if record.solved:
         return ""
     with interruptible_import("torch"):
         from digitspan.look.why import why_not_solved
 
-    return why_not_solved(record, read_weights(folder / WEIGHTS, record))
+    return why_not_solved(record)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 from digitspan.runs.config import RunConfig
+from digitspan.runs.outcome import ERROR_OF_1997
 
 __all__ = ["CurvePoint", "Finished", "RunRecord"]
 
@@ -52,6 +53,9 @@ class RunRecord:
     """Mask control: right answers to palindromes whose x_1 was replaced (chance is right)."""
     masked_tested: int | None = None
     """Mask control: palindromes tested."""
+    largest_error: float | None = None
+    """max |y-hat_k - y_k| over all outputs k and all sequences tested, y-hat the softmax and y the
+    one-hot target, in [0, 1]; None where it was not measured, as of palindromes."""
     loss: float | None = None
     """The last finite training loss, in nats."""
     clipped_share: float | None = None
@@ -71,6 +75,11 @@ class RunRecord:
     def solved(self) -> bool:
         """Whether the run counts as solved."""
         return self.end_state == "solved"
+
+    @property
+    def meets_1997(self) -> bool | None:
+        """Whether Hochreiter and Schmidhuber's criterion holds as well; None: not measured."""
+        return None if self.largest_error is None else self.largest_error < ERROR_OF_1997
 
     @property
     def grown_to(self) -> int:

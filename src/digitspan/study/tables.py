@@ -14,6 +14,7 @@ from rich.console import JustifyMethod
 from rich.table import Table
 
 from digitspan.cells import initialisation_title, title
+from digitspan.runs.outcome import ERROR_OF_1997
 from digitspan.runs.record import RunRecord
 from digitspan.study.plan import CLIMBED, TUNED, Condition
 from digitspan.study.retention import Span
@@ -276,6 +277,8 @@ def remarks(summary: Summary) -> list[str]:
             "the start chrono knows T: its gate biases are drawn for the length that will be "
             "asked, so its spans are a condition of their own"
         )
+    if summary.config.task == "first-symbol" and summary.spans:
+        lines.append(_criterion_of_1997(summary))
     if summary.continued:
         budget = max(record.config.train_steps for record in summary.continued)
         solved = sum(record.solved for record in summary.continued)
@@ -294,6 +297,25 @@ def remarks(summary: Summary) -> list[str]:
             f"{100 * mask.high:.2f}], chance {100 * CHANCE:.0f}"
         )
     return lines
+
+
+def _criterion_of_1997(summary: Summary) -> str:
+    """How many of the solved runs meet the criterion that the task was published with."""
+    solved = {
+        record.config.key: record
+        for row in summary.spans
+        for records in (row.records, *(length.records for length in row.lengths))
+        for record in records
+        if record.solved
+    }.values()
+    measured = [record.meets_1997 for record in solved if record.meets_1997 is not None]
+    line = (
+        f"of {len(measured)} solved runs {sum(measured)} meet the criterion of Hochreiter and "
+        f"Schmidhuber 1997 as well: on every one of the sequences drawn for the test the absolute "
+        f"error of every output, softmax against one-hot target, is below {ERROR_OF_1997}"
+    )
+    unknown = len(solved) - len(measured)
+    return f"{line}; of {unknown} it was not measured" if unknown else line
 
 
 def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:

@@ -147,6 +147,8 @@ class _Tested(NamedTuple):
     """Right answers where x_1 was replaced; None where the task has no such control."""
     masked_tested: int | None
     """How many of these were asked."""
+    largest_error: float | None
+    """Of any output over all of them; None where the task has no such criterion."""
 
 
 class _Training:
@@ -257,10 +259,12 @@ class _Training:
     def test(self) -> _Tested:
         """Ask the test palindromes, once."""
         test = self.asked("test")
-        predicted = self.trainer.logits(test.questions.inputs).argmax(dim=1)
-        counts = _confusion(test.questions.targets, predicted)
-        masked = self.masked_right(test) if self.config.task == "palindrome" else (None, None)
-        return _Tested(counts, test.exhaustive, *masked)
+        targets = test.questions.targets
+        logits = self.trainer.logits(test.questions.inputs)
+        counts = _confusion(targets, logits.argmax(dim=1))
+        if self.config.task == "palindrome":
+            return _Tested(counts, test.exhaustive, *self.masked_right(test), None)
+        return _Tested(counts, test.exhaustive, None, None, _largest_error(logits, targets))
 
     def finish(self, test: _Tested | None, note: str = "") -> Finished:
         """The record and the weights; `test` is None where the memory did not suffice for one."""
@@ -288,6 +292,7 @@ class _Training:
             bits=bits,
             masked_right=test and test.masked_right,
             masked_tested=test and test.masked_tested,
+            largest_error=test and test.largest_error,
             loss=self.loss if math.isfinite(self.loss) else None,
             clipped_share=self.clipped / self.step if self.step else None,
             curve=tuple(self.curve),
@@ -396,6 +401,14 @@ def _evaluate(
 def _accuracy(logits: Tensor, questions: Questions) -> float:
     """The share of right answers, in [0, 1], in logits (M, K)."""
     return (logits.argmax(dim=1) == questions.targets).double().mean().item()
+
+
+def _largest_error(logits: Tensor, targets: Tensor) -> float | None:
+    """Largest |softmax(logits) - one-hot target|, logits (M, K); None where one is not finite."""
+    probabilities = logits.double().softmax(dim=1)
+    wanted = torch.nn.functional.one_hot(targets, probabilities.shape[1])
+    largest = (probabilities - wanted).abs().max().item()
+    return largest if math.isfinite(largest) else None
 
 
 def _confusion(targets: Tensor, predicted: Tensor) -> np.ndarray:
