@@ -25,13 +25,14 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-from digitspan.study.compare import compare_spans, outcomes_of
 from rich.table import Table
 
 from digitspan.cli import COMMANDS, EPILOG, command_parser
 from digitspan.study import tables
+from digitspan.study.comparison import ratio_text
+from digitspan.study.ratio import compare_spans
 from digitspan.study.reading import read_study
-from digitspan.study.summary import LengthSummary, SpanSummary, Summary, summarise
+from digitspan.study.summary import ConditionSummary, LengthSummary, Summary, summarise
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "digitspan"
@@ -129,7 +130,7 @@ def study(name: str) -> Summary:
     return summarise(found.config, found.rows)
 
 
-def condition(name: str, cell: str, rate: str) -> SpanSummary:
+def condition(name: str, cell: str, rate: str) -> ConditionSummary:
     """The one condition of a study with this cell and rate rule."""
     [row] = [
         row
@@ -147,15 +148,13 @@ def at_length(name: str, cell: str, rate: str, length: str) -> LengthSummary:
 
 def span(name: str, cell: str, rate: str) -> str:
     """S50 with its interval, `18.8 [16.6, 21.0]`, without the star."""
-    row = condition(name, cell, rate)
-    return tables.span_text(row.span, [found.length for found in row.lengths]).rstrip(" *")
+    return tables.span_text(condition(name, cell, rate).span).rstrip(" *")
 
 
 def ratio(name: str, cell: str, other: str, rate: str) -> str:
     """The span of one cell as a multiple of another's, with its interval."""
-    first, second = (outcomes_of(condition(name, c, rate).records) for c in (cell, other))
-    compared = compare_spans(first, second)
-    return f"{compared.ratio:.2f} [{compared.low:.2f}, {compared.high:.2f}]"
+    first, second = (condition(name, c, rate).span for c in (cell, other))
+    return ratio_text(compare_spans(first, second)).rstrip(" *")
 
 
 def solved(name: str, cell: str, rate: str, length: str) -> str:
@@ -181,7 +180,7 @@ def runs(name: str) -> str:
 
 
 def table(name: str, which: str) -> str:
-    """One of the tables that `digitspan show` prints: spans, lengths, compared or controls."""
+    """One of the tables that `digitspan show` prints: spans, budgets, lengths or controls."""
     return markdown(getattr(tables, f"{which}_table")(study(name)))
 
 

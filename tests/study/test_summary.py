@@ -241,13 +241,14 @@ def test_only_runs_of_the_design_count_for_a_tuned_span(joint):
 def test_accuracies_are_those_of_the_figure_runs_at_the_best_rates(joint):
     rows, summary = joint
     for row in summary.spans:
+        keys = {record.config.key for found in row.lengths for record in found.records}
         if row.condition.rate == TUNED:
             assert len(row.lengths) == 8
             assert all(len(found.records) == 3 for found in row.lengths)
-            keys = {record.config.key for found in row.lengths for record in found.records}
             assert {rows[key].role for key in keys} == {"figure"}
-        else:
-            assert row.lengths == ()
+        else:  # beside them, at the one rate
+            assert {rows[key].role for key in keys} == {"fixed-rate"}
+            assert {found.learning_rate for found in row.lengths} == {row.span.rate}
 
 
 def test_the_curve_of_budgets_comes_from_the_same_rows_and_ends_with_the_span(joint):

@@ -38,7 +38,7 @@ def kept_study(folder, rule, config=STUDY):
             weights = kept_run(c.cell, hidden_size=4, length=c.length, seed=c.seed).weights
             (folder / "weights" / f"{key}.safetensors").write_bytes(weights)
             record = dataclasses.replace(row.record, weights_sha256=sha256(weights))
-            store.add(record, row.timing)
+            store.add(row._replace(record=record))
     return folder
 
 
