@@ -11,6 +11,7 @@ from digitspan.study.comparison import (
     comparison_document,
     comparison_tables,
     conditions_of,
+    left_out,
 )
 from digitspan.study.reading import read_study
 
@@ -44,10 +45,13 @@ def run(options: argparse.Namespace) -> int:
         UsageError: where there is no study, or no two conditions to compare.
     """
     studies = [read_study(study, curves=False) for study in options.studies]
+    conditions, budget = conditions_of(studies, options.budget)
     for study in studies:
         if study.damaged:
             print(f"{study.path}: {study.damaged} damaged rows were left out", file=sys.stderr)
-    conditions, budget = conditions_of(studies, options.budget)
+        failed = sum(row.record.end_state == "error" for row in study.rows.values())
+        if failed:
+            print(f"{study.path}: {failed} runs ended in an error, left out", file=sys.stderr)
     if options.csv:
         sys.stdout.write(comparison_csv(conditions))
     elif options.json:
@@ -56,4 +60,6 @@ def run(options: argparse.Namespace) -> int:
         console = output_console()
         for table in comparison_tables(conditions, budget):
             console.print(table)
+        if sentence := left_out(conditions):
+            console.print(sentence, highlight=False)
     return 0

@@ -14,7 +14,12 @@ from digitspan.cells import initialisation_title, title
 from digitspan.statistics import kaplan_meier
 from digitspan.study.plan import TUNED, Condition, as_run
 from digitspan.study.retention import Span, posterior_within
-from digitspan.study.summary import ConditionSummary, LengthSummary, Summary
+from digitspan.study.summary import (
+    CONTROL_LENGTH,
+    ConditionSummary,
+    LengthSummary,
+    Summary,
+)
 from digitspan.study.surface import HIGHEST_RATE
 from digitspan.tasks import TASKS
 
@@ -162,6 +167,11 @@ def accuracy_by_length_info(summary: Summary) -> ByLength:
         f"Every dot is one training run, lines join the medians; the dashed line is chance. "
         f"{_how(summary)}"
     )
+    if summary.lacks_control_length:
+        caption += (
+            f" No runs at T = {CONTROL_LENGTH}, the control: a low accuracy may be a fault of the "
+            f"set-up."
+        )
     return ByLength(
         _panels(summary, lambda length: 100 * length.accuracies),
         "accuracy (%)",
@@ -367,9 +377,10 @@ def _label(summary: Summary, row: ConditionSummary) -> str:
     """The cell, and what tells its condition from the others of the study."""
     c, conditions = row.condition, summary.conditions
     words = [title(c.cell)]
+    values = {**c._asdict(), "initialisation": initialisation_title(c.initialisation)}
     for name in ("encoding", "initialisation", "optimizer"):
         if len({getattr(known, name) for known in conditions}) > 1:
-            words.append(str(getattr(c, name)))
+            words.append(values[name])
     if c.rate != TUNED:
         words.append(f"rate {c.rate}")
     return ", ".join(words)

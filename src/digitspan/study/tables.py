@@ -15,10 +15,18 @@ from rich.table import Table
 
 from digitspan.cells import initialisation_title, title
 from digitspan.runs.record import RunRecord
+from digitspan.study.config import SHEET_ORDER
 from digitspan.study.plan import CLIMBED, TUNED, Condition
+from digitspan.study.ratio import compare_spans
 from digitspan.study.retention import Span
 from digitspan.study.store import Row
-from digitspan.study.summary import ConditionSummary, LengthSummary, Summary, interquartile_mean
+from digitspan.study.summary import (
+    CONTROL_LENGTH,
+    ConditionSummary,
+    LengthSummary,
+    Summary,
+    interquartile_mean,
+)
 from digitspan.tasks import CHANCE, TASKS
 
 __all__ = [
@@ -30,6 +38,7 @@ __all__ = [
     "controls_table",
     "document",
     "duration",
+    "errors_text",
     "lengths_table",
     "optimizers_table",
     "rate_text",
@@ -251,18 +260,30 @@ def controls_table(summary: Summary) -> Table:
     return table
 
 
+def errors_text(summary: Summary) -> str:
+    """The line that comes before every table of a study with errors; empty without any."""
+    if not summary.errors:
+        return ""
+    record = summary.errors[0]
+    return (
+        f"{len(summary.errors)} runs ended in an error and are left out, such as "
+        f"{record.config.run_id}: {record.note}; they are made again on the next call of "
+        f"`digitspan study`"
+    )
+
+
 def remarks(summary: Summary) -> list[str]:
     """Sentences that belong below the tables."""
-    lines = []
-    if summary.errors:
-        record = summary.errors[0]
+    lines = [summary.config.note] if summary.config.note else []
+    if summary.config.preset == "quick" and summary.config.note:
+        lines += _order_beside_sheet(summary)
+    if missing := summary.missing - len(summary.errors):
+        lines.append(f"{missing} runs are still missing: the table is not final")
+    if summary.lacks_control_length:
         lines.append(
-            f"{len(summary.errors)} runs ended in an error and are left out, such as "
-            f"{record.config.run_id}: {record.note}; they are made again on the next call"
+            f"no runs at T = {CONTROL_LENGTH}, a control that every study should have: without "
+            f"them a short span may be a fault of the set-up"
         )
-    lines += [summary.config.note] if summary.config.note else []
-    if summary.missing:
-        lines.append(f"{summary.missing} runs are still missing: the table is not final")
     if any(row.span.marked for row in summary.spans):
         lines.append(MARKED)
     if any(row.condition.initialisation == "chrono" for row in summary.spans):
@@ -288,6 +309,25 @@ def remarks(summary: Summary) -> list[str]:
             f"{100 * mask.high:.2f}], chance {100 * CHANCE:.0f}"
         )
     return lines
+
+
+def _order_beside_sheet(summary: Summary) -> list[str]:
+    """Whether the quick study finds the same cell ahead as the sheet's own networks show."""
+    spans = {row.condition.cell: row.span for row in summary.spans if row.condition.rate == TUNED}
+    if not spans.keys() >= set(SHEET_ORDER):
+        return []
+    ahead, behind = SHEET_ORDER
+    there = f"the {title(ahead)}'s span is the longer with the networks of `sheet`"
+    ratio = compare_spans(spans[ahead], spans[behind])
+    if not ratio.differs:
+        return [f"which of the two spans is the longer cannot be told from these runs; {there}"]
+    here = ahead if ratio.low is not None and ratio.low > 1 else behind
+    if here == ahead:
+        return [f"{there}, and here too"]
+    return [
+        f"the order differs from that of `sheet`: here the {title(here)}'s span is the longer, "
+        f"but {there}"
+    ]
 
 
 def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:

@@ -129,9 +129,7 @@ def _of_study(study: Study, for_page: bool) -> Chosen:
         and (cell in cells or len(cells) == 1)
     ]
     others.sort(key=lambda group: abs(group[0].config.length - config.length))
-    runs = tuple(
-        study.saved_run(_median(group)) for group in [*first, *others][:MOST_NETWORKS]
-    )
+    runs = tuple(study.saved_run(_median(group)) for group in [*first, *others][:MOST_NETWORKS])
     seeds = _seeds(study, runs[: len(first)])
     return Chosen(runs, len(first), _about(first), _curves(study, runs[0].config, None), seeds)
 
@@ -256,7 +254,9 @@ def _about(groups: Sequence[Seeds]) -> str:
             f"neither learned any length with networks of both (fewer than half of the runs were "
             f"solved); T = {length} is the shortest"
         )
-    return f"{which}. Solved: {counts}, each at its best learning rate ({rates}); {_WHICH} of each."
+    return (
+        f"{which}. Solved: {counts}, each at its best learning rate ({rates}); {_WHICH} of each."
+    )
 
 
 def _seeds(study: Study, runs: Sequence[SavedRun]) -> tuple[SavedRun, ...]:
