@@ -152,7 +152,10 @@ def test_a_smaller_budget_is_compared_from_the_same_rows(study, capsys):
 def test_a_budget_that_was_not_run_is_refused(budget, study, capsys):
     status, out, err = said(capsys, study, f"--budget={budget}")
     assert (status, out, len(err.splitlines())) == (2, "", 1)
-    assert "--budget must be from 1 to 1,000, the shortest of the studies' budgets" in err
+    if budget < 1:
+        assert "--budget must be a whole number from 1 to" in err
+    else:
+        assert "--budget must be from 1 to 1,000, the shortest of the studies' budgets" in err
 
 
 def test_conditions_of_several_studies_are_compared_within_the_smaller_budget(

@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from digitspan.commands.options import add_json, output_console, path, print_json
+from digitspan.commands.options import (
+    add_json,
+    output_console,
+    path,
+    print_json,
+    whole_number,
+)
 from digitspan.study.comparison import (
     comparison_csv,
     comparison_document,
@@ -16,6 +22,9 @@ from digitspan.study.comparison import (
 from digitspan.study.reading import read_study
 
 __all__ = ["add_options", "run"]
+
+MOST_STEPS = 10**12
+"""No study has so many training steps a run."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--budget",
-        type=int,
+        type=whole_number(1, MOST_STEPS),
         metavar="N",
         help="the training steps within which runs must be solved (default: the smallest of the "
         "studies' budgets)",

@@ -219,7 +219,8 @@ def _pairs_of(
     conditions: Sequence[Compared],
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """The pairs of names that share no run, and those that do."""
-    apart, shared = [], []
+    apart: list[tuple[str, str]] = []
+    shared: list[tuple[str, str]] = []
     for one, other in itertools.combinations(conditions, 2):
         (shared if one.keys & other.keys else apart).append((one.name, other.name))
     return apart, shared

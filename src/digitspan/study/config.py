@@ -124,6 +124,9 @@ class StudyConfig:
             raise ConfigError("curriculum", "must be given with --design grid; got the joint one")
         if self.fixed_rate is not None and self.fixed_rate > 1:
             raise ConfigError("fixed_rate", f"must be at most 1; got {self.fixed_rate:g}")
+        if self.fixed_rate is None and self.fixed_runs != _OF_JOINT["fixed_runs"]:
+            expected = "must be given with --fixed-rate, at which these runs are made"
+            raise ConfigError("fixed_runs", f"{expected}; got {self.fixed_runs} alone")
         if 0 < self.continued_steps <= self.train_steps:
             expected = f"must be more than train_steps, {self.train_steps:,}, or 0"
             raise ConfigError("continued_steps", f"{expected}; got {self.continued_steps:,}")
