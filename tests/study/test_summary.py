@@ -473,6 +473,25 @@ def test_tables_fit_80_columns_and_cut_no_name_and_no_interval(config):
                 assert interval in text
 
 
+FOREIGN = "a_long_module_name_of_mine:GatedRecurrentUnitsX"
+
+
+def test_a_long_name_of_ones_own_cell_is_wrapped_and_not_cut():
+    config = StudyConfig(
+        cells=("rnn", FOREIGN), encoding=("one-hot", "scalar"), lengths=(5, 20), seeds=2
+    )
+    summary = summarise(config, made_up_rows(config, lambda run: run.cell == FOREIGN))
+    assert any(row.span.high is None for row in summary.spans), "an open interval"
+    for table in (spans_table(summary), budgets_table(summary), lengths_table(summary)):
+        assert "start" not in [str(c.header) for c in table.columns], "its name says it"
+        text = printed(table)
+        assert "…" not in text
+        rows = [line.split("│")[1:-1] for line in text.splitlines() if "│" in line]
+        assert FOREIGN in "".join(row[0].strip() for row in rows)
+        if "S50 [95 %]" in [str(c.header) for c in table.columns]:
+            assert all(span_text(row.span) in text for row in summary.spans)
+
+
 def test_an_interval_that_begins_open_is_not_taken_for_markup():
     config = StudyConfig(cells=("rnn",), lengths=(5, 10, 20), seeds=3)
     summary = summarise(config, made_up_rows(config, lambda run: run.length < 10))

@@ -249,7 +249,7 @@ def _length_axis(ax: Axes, lengths: Iterable[int], name: str) -> None:
     low, high = ax.get_xlim()
     grid = ax.get_gridspec()
     columns = 1 if grid is None else grid.ncols
-    panel = ax.figure.get_size_inches()[0] / columns
+    panel = ax.figure.bbox.width / ax.figure.dpi / columns  # inches
     apart = _TICK_INCHES / panel * np.log(high / low)
     ticks = [different[0]]
     for length in different[1:]:

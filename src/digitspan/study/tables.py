@@ -114,10 +114,11 @@ def _add_conditions(table: Table, summary: Summary) -> None:
 def _differing(summary: Summary, condition: Condition | None = None) -> list[str]:
     """The headings of what the study's conditions differ in, or one condition's values."""
     headings = {"encoding": "encoding", "initialisation": "start", "optimizer": "optimiser"}
+    # A cell of one's own has its own start, which its name says already.
     differing = [
         name
         for name in headings
-        if len({getattr(known, name) for known in summary.conditions}) > 1
+        if len({getattr(known, name) for known in summary.conditions} - {"own"}) > 1
     ]
     if condition is None:
         return [headings[name] for name in differing]
