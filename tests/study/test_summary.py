@@ -14,6 +14,7 @@ from rich.console import Console
 from scipy import stats
 from studies import made_up_record, made_up_rows
 
+from digitspan.cells import title
 from digitspan.errors import StoreError
 from digitspan.figures.info import (
     accuracy_by_length_info,
@@ -473,10 +474,10 @@ def test_tables_fit_80_columns_and_cut_no_name_and_no_interval(config):
                 assert interval in text
 
 
-FOREIGN = "a_long_module_name_of_mine:GatedRecurrentUnitsX"
+FOREIGN = "mine:GatedRecurrentUnitsWithAVeryLongNameOfIt"
 
 
-def test_a_long_name_of_ones_own_cell_is_wrapped_and_not_cut():
+def test_a_name_of_40_letters_beside_open_intervals_is_wrapped_and_not_cut():
     config = StudyConfig(
         cells=("rnn", FOREIGN), encoding=("one-hot", "scalar"), lengths=(5, 20), seeds=2
     )
@@ -487,7 +488,7 @@ def test_a_long_name_of_ones_own_cell_is_wrapped_and_not_cut():
         text = printed(table)
         assert "…" not in text
         rows = [line.split("│")[1:-1] for line in text.splitlines() if "│" in line]
-        assert FOREIGN in "".join(row[0].strip() for row in rows)
+        assert title(FOREIGN) in "".join(row[0].strip() for row in rows)
         if "S50 [95 %]" in [str(c.header) for c in table.columns]:
             assert all(span_text(row.span) in text for row in summary.spans)
 
