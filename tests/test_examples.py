@@ -59,8 +59,8 @@ def test_a_study_is_read_without_torch(tmp_path):
     with Store.create(tmp_path) as store:
         store.set_value("config", config.canonical)
         for row in made_up_rows(config, lambda run: run.length < 15).values():
-            store.add(row.record, row.timing)
-    assert "{'solved': 6, 'plateau': 3}" in run_example("04_read_a_study.py", tmp_path)
+            store.add(row)
+    assert "{'solved': 6, 'censored': 3}" in run_example("04_read_a_study.py", tmp_path)
 
 
 def test_an_rnn_holds_by_signs_that_do_not_change():

@@ -245,6 +245,16 @@ BAD = [
     ((*STUDY, "--train-steps", "0"), "--train-steps", "from 1 on", "0"),
     ((*STUDY, "--design", "joint", "--lengths", "5"), "--lengths", "left out", "--design grid"),
     ((*STUDY, "--runs", "50", "--lengths", "5"), "--runs", "left out", "--design joint"),
+    (
+        (*STUDY, "--design", "joint", "--learning-rates", "1"),
+        "--learning-rates",
+        "joint",
+        "(1.0,)",
+    ),
+    ((*STUDY, "--runs", "50", "--learning-rates", "1"), "--runs", "left out of a grid", "50"),
+    ((*STUDY, "--runs", "5"), "--runs", "from 20 on", "5"),
+    ((*STUDY, "--fixed-rate", "2"), "--fixed-rate", "at most 1", "2"),
+    ((*STUDY, "--fixed-runs", "9"), "--fixed-runs", "--fixed-rate", "9"),
     ((*STUDY, "--curriculum"), "--curriculum", "--design grid", "joint"),
     ((*STUDY, "--longest", "10"), "--longest", "from 20 on", "10"),
     ((*STUDY, "--continued-steps", "5"), "--continued-steps", "more than", "5"),
@@ -262,6 +272,13 @@ BAD = [
     (("export", "nowhere"), "nowhere", "expected a folder with study.db", "digitspan study"),
     (("export", "n" * 5000), "nnn", "expected a folder with study.db", "digitspan study"),
     (("export", "a", "b"), "'b'", "unknown argument", "--help"),
+    (("compare",), "STUDY", "required", "--help"),
+    (("compare", "."), "no study at '.'", "expected a folder with study.db", "digitspan study"),
+    (("compare", "a", "--level", "0.9"), "--level", "unknown argument", "--help"),
+    (("compare", "a", "--budget", "many"), "--budget", "from 1 to", "many"),
+    (("hold", "."), "no run at '.'", "a study's folder", "digitspan study"),
+    (("look", "."), "no run at '.'", "a study's folder", "digitspan study"),
+    (("merge", ".", "--out", "new"), "no study at '.'", "study.db", "digitspan study"),
 ]
 """Calls that are wrong: the words, and three things that the sentence must name."""
 

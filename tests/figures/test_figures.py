@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import xml.etree.ElementTree as ET
 
@@ -212,6 +213,79 @@ def test_the_same_rows_give_the_same_bytes(joint, tmp_path):
         palette.save(drawing.draw_map(info_of.map_info(joint)), tmp_path / folder, "figure")
     for name in ("figure.svg", "figure.png"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def beside():
+    """Figure runs at the best rates, and runs at a fixed rate beside them."""
+    config = dataclasses.replace(quick(), runs=20, fixed_rate=1e-3, fixed_runs=8)
+    return summarise(config, made_up_rows(config, rule))
+
+
+def test_runs_at_a_fixed_rate_have_a_panel_and_their_number_in_the_caption(beside):
+    info = info_of.accuracy_by_length_info(beside)
+    assert [panel.title.split(", ")[-1] for panel in info.panels] == ["best rates", "rate 0.001"]
+    assert "at rate 0.001 those behind its span, one or a few a length" in info.caption
+    assert "rate 0.001 0.001" not in info.caption
+
+
+def test_solving_times_are_of_the_figure_runs_alone(beside):
+    info = info_of.solving_times_info(beside)
+    assert [name for name, _ in info.panels] == ["RNN", "LSTM"]
+    assert "those behind its span" not in info.caption
+
+
+def test_a_cell_has_one_colour_and_its_conditions_a_line_each(beside):
+    ((_, series),) = info_of.span_by_budget_info(beside).panels
+    told = [(one.label, one.place, one.variant) for one in series]
+    assert told == [
+        ("RNN, best rate", 0, 0), ("RNN, rate 0.001", 0, 1),
+        ("LSTM, best rate", 1, 0), ("LSTM, rate 0.001", 1, 1),
+    ]  # fmt: skip
+    lines = drawing.draw_span_by_budget(info_of.span_by_budget_info(beside)).axes[0].lines
+    looks = {(line.get_marker(), line.get_linestyle()) for line in lines if line.get_label()}
+    assert len(looks) >= 4
+
+
+def boxes_of(texts):
+    """Where some drawn words are, left to right; those that are empty left out."""
+    found = [text.get_window_extent() for text in texts if text.get_text()]
+    return sorted(found, key=lambda box: box.x0)
+
+
+@pytest.mark.parametrize("kind", ["map", "accuracy_by_length", "solving_times"])
+def test_numbers_at_the_ticks_do_not_overlap(kind, beside):
+    info = getattr(info_of, f"{kind}_info")(beside)
+    draw = {"accuracy_by_length": "by_length"}.get(kind, kind)
+    figure = getattr(drawing, f"draw_{draw}")(info)
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        low, high = ax.get_window_extent().x0 - 1, ax.get_window_extent().x1 + 1
+        labels = boxes_of(ax.get_xticklabels(which="both"))
+        labels = [box for box in labels if low <= (box.x0 + box.x1) / 2 <= high]
+        assert len(labels) > 1
+        for left, right in itertools.pairwise(labels):
+            assert left.x1 < right.x0, (kind, ax.get_title())
+
+
+def test_words_of_the_map_can_be_read_at_80_mm(beside):
+    """Five points, the size of a footnote's index, are the least that print."""
+    figure = drawing.draw_map(info_of.map_info(beside))
+    shrunk = 80 / 25.4 / figure.get_figwidth()
+    sizes = [label.get_size() for ax in figure.axes for label in ax.get_xticklabels()]
+    sizes += [ax.title.get_size() for ax in figure.axes]
+    assert min(sizes) * shrunk > 5
+
+
+def test_no_title_of_the_map_reaches_into_the_next_panel(beside):
+    panels = [
+        panel._replace(span=panel.span._replace(s50=1111.0, low=1000.0, high=None, bound=">="))
+        for panel in info_of.map_info(beside).panels
+    ]
+    figure = drawing.draw_map(info_of.Map(tuple(panels), "caption"))
+    figure.draw_without_rendering()
+    first, second = boxes_of(ax.title for ax in figure.axes)
+    assert first.x1 < second.x0
 
 
 def test_svg_is_a_document_with_labels_and_legend(written):

@@ -19,6 +19,7 @@ from digitspan.study.comparison import (
     comparison_document,
     comparison_tables,
     conditions_of,
+    left_out,
     ratio_text,
 )
 from digitspan.study.config import StudyConfig
@@ -151,7 +152,10 @@ def test_a_smaller_budget_is_compared_from_the_same_rows(study, capsys):
 def test_a_budget_that_was_not_run_is_refused(budget, study, capsys):
     status, out, err = said(capsys, study, f"--budget={budget}")
     assert (status, out, len(err.splitlines())) == (2, "", 1)
-    assert "--budget must be from 1 to 1,000, the shortest of the studies' budgets" in err
+    if budget < 1:
+        assert "--budget must be a whole number from 1 to" in err
+    else:
+        assert "--budget must be from 1 to 1,000, the shortest of the studies' budgets" in err
 
 
 def test_conditions_of_several_studies_are_compared_within_the_smaller_budget(
@@ -169,7 +173,7 @@ def test_conditions_of_several_studies_are_compared_within_the_smaller_budget(
 
 
 def test_two_studies_of_the_same_settings_are_told_apart_by_their_folders(study, tmp_path, capsys):
-    other = kept(tmp_path / "again", CONFIG)
+    other = kept(tmp_path / "again", dataclasses.replace(CONFIG, max_grad_norm=1.0))
     _, out, _ = said(capsys, study, other, "--json")
     names = [one["condition"] for one in json.loads(out)["conditions"]]
     assert len(set(names)) == 6
@@ -181,6 +185,62 @@ def test_a_study_is_not_compared_with_itself(study, capsys):
         status, out, err = said(capsys, study, again)
         assert (status, out, len(err.splitlines())) == (2, "", 1)
         assert "is named twice" in err
+
+
+def test_a_copy_of_a_study_is_not_compared_with_it(study, tmp_path, capsys):
+    copy = kept(tmp_path / "copy", dataclasses.replace(CONFIG, cells=("rnn", "gru")))
+    status, out, err = said(capsys, copy, study)
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert f"all runs of {copy / 'study.db'} are in {study / 'study.db'} too" in err
+
+
+RATES = dataclasses.replace(
+    CONFIG, cells=("rnn", "lstm"), lengths=(5, 14, 40), learning_rates=(1e-3, 3e-3, 1e-2), seeds=3
+)
+
+
+def test_spans_that_share_their_runs_are_not_compared(tmp_path, capsys):
+    """A grid's tuned span comes of the runs of its single rates."""
+    conditions, budget = conditions_of([read_study(kept(tmp_path / "grid", RATES))])
+    told = comparison_document(conditions, budget)
+    found = {(pair["first"], pair["second"]): pair for pair in told["pairs"]}
+    assert len(found) == 8 * 7 // 2 - 6
+    assert ("RNN, tuned", "LSTM, tuned") in found
+    for cell, rate in itertools.product(("RNN", "LSTM"), ("0.001", "0.003", "0.01")):
+        assert (f"{cell}, rate {rate}", f"{cell}, tuned") not in found
+    assert len(told["left_out"]) == 6
+    assert {pair["level"] for pair in found.values()} == {1 - 0.05 / 22}
+    assert left_out(conditions).startswith("6 pairs are left out, whose spans come of the same")
+    assert "such as RNN, rate 0.001 and RNN, tuned" in left_out(conditions)
+
+
+def test_nothing_is_left_out_where_no_run_is_shared(study, capsys):
+    assert "left out" not in said(capsys, study)[1]
+
+
+def test_one_cell_at_several_rates_is_compared_at_them_but_not_tuned(tmp_path, capsys):
+    folder = kept(tmp_path / "one", dataclasses.replace(RATES, cells=("rnn",)))
+    assert set(pairs(capsys, folder)) == set(
+        itertools.combinations(("RNN, rate 0.001", "RNN, rate 0.003", "RNN, rate 0.01"), 2)
+    )
+    assert "3 pairs are left out" in said(capsys, folder)[1]
+
+
+def test_studies_of_two_tasks_are_refused(study, tmp_path, capsys):
+    other = kept(tmp_path / "latch", dataclasses.replace(CONFIG, task="first-symbol"))
+    status, out, err = said(capsys, study, other)
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert "is of palindrome" in err
+    assert "study.db of first-symbol; compare studies of one task" in err
+
+
+def test_a_study_without_a_finished_run_is_refused(tmp_path, capsys):
+    empty = kept(tmp_path / "empty", CONFIG, change=lambda row: row._replace(
+        record=type(row.record).error(row.record.config, "no memory")
+    ))  # fmt: skip
+    status, out, err = said(capsys, empty)
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert "there is nothing to compare: no condition with finished runs" in err
 
 
 def test_one_condition_alone_is_refused(tmp_path, capsys):

@@ -5,16 +5,26 @@ from __future__ import annotations
 import argparse
 import sys
 
-from digitspan.commands.options import add_json, output_console, path, print_json
+from digitspan.commands.options import (
+    add_json,
+    output_console,
+    path,
+    print_json,
+    whole_number,
+)
 from digitspan.study.comparison import (
     comparison_csv,
     comparison_document,
     comparison_tables,
     conditions_of,
+    left_out,
 )
 from digitspan.study.reading import read_study
 
 __all__ = ["add_options", "run"]
+
+MOST_STEPS = 10**12
+"""No study has so many training steps a run."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--budget",
-        type=int,
+        type=whole_number(1, MOST_STEPS),
         metavar="N",
         help="the training steps within which runs must be solved (default: the smallest of the "
         "studies' budgets)",
@@ -44,10 +54,13 @@ def run(options: argparse.Namespace) -> int:
         UsageError: where there is no study, or no two conditions to compare.
     """
     studies = [read_study(study, curves=False) for study in options.studies]
+    conditions, budget = conditions_of(studies, options.budget)
     for study in studies:
         if study.damaged:
             print(f"{study.path}: {study.damaged} damaged rows were left out", file=sys.stderr)
-    conditions, budget = conditions_of(studies, options.budget)
+        failed = sum(row.record.end_state == "error" for row in study.rows.values())
+        if failed:
+            print(f"{study.path}: {failed} runs ended in an error, left out", file=sys.stderr)
     if options.csv:
         sys.stdout.write(comparison_csv(conditions))
     elif options.json:
@@ -56,4 +69,6 @@ def run(options: argparse.Namespace) -> int:
         console = output_console()
         for table in comparison_tables(conditions, budget):
             console.print(table)
+        if sentence := left_out(conditions):
+            console.print(sentence, highlight=False)
     return 0

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -90,8 +91,9 @@ def print_json(document: Any) -> None:
 
 
 def output_console() -> Console:
-    """Standard output; 150 columns wide where it is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else 150, markup=False)
+    """Standard output; 150 columns wide where it is no terminal and COLUMNS does not say."""
+    told = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if told else 150, markup=False)
 
 
 def path(text: str) -> Path:

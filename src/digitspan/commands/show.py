@@ -27,6 +27,7 @@ from digitspan.study.tables import (
     budgets_table,
     controls_table,
     document,
+    errors_text,
     lengths_table,
     optimizers_table,
     records_table,
@@ -70,6 +71,8 @@ def run(options: argparse.Namespace) -> int:
     if study.damaged:
         print(f"{study.damaged} damaged rows were left out", file=sys.stderr)
     if options.csv:
+        if failed := errors_text(summary):
+            print(failed, file=sys.stderr)
         sys.stdout.write(spans_csv(summary))
     elif options.json:
         why = {"why": reasons(study, summary)} if options.why else {}
@@ -91,12 +94,8 @@ def print_summary(summary: Summary, folder: Path) -> None:
         UsageError: where what `digitspan hold` has kept beside the study is damaged.
     """
     console = output_console()
-    for record in summary.errors[:1]:
-        console.print(
-            f"{len(summary.errors)} runs ended in an error and are left out, such as "
-            f"{record.config.run_id}: {record.note}",
-            highlight=False,
-        )
+    if failed := errors_text(summary):
+        console.print(failed, highlight=False)
     if summary.spans:
         console.print(spans_table(summary))
         console.print(budgets_table(summary))

@@ -79,7 +79,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run what is missing, print the tables, write the figures.
+    """Run what is missing, print the tables, write the figures; status 1 where runs failed.
 
     Raises:
         UsageError: where the options or the folder cannot be used.
@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         print_summary(summary, folder)
     write_figures(summary, folder)
-    return 0
+    return 1 if summary.errors else 0
 
 
 def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogFormatter, NullLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, LogFormatter, LogLocator, NullLocator, ScalarFormatter
 
 from digitspan.figures.info import (
     ByLength,
@@ -68,7 +68,8 @@ def draw_by_length(info: ByLength) -> Figure:
 
 def draw_map(info: Map) -> Figure:
     """Draw the map: a panel a cell, T and rate on the same logarithmic axes."""
-    figure, axes = _figure(len(info.panels), info.caption)
+    # Small, so that its words can be read where it is printed 80 mm wide.
+    figure, axes = _figure(len(info.panels), info.caption, panel=(2.3, 2.5))
     for panel, ax in zip(info.panels, axes, strict=True):
         colour, marker = style_of(panel.place)["color"], style_of(panel.place)["marker"]
         ax.pcolormesh(
@@ -84,8 +85,8 @@ def draw_map(info: Map) -> Figure:
         ax.set_yscale("log")
         ax.grid(visible=False)
         tried = np.concatenate([panel.solved[0], panel.unsolved[0], panel.diverged[0]])
-        _length_axis(ax, tried, f"{panel.label}: S50 {span_text(panel.span)}")
         ax.set_xlim(panel.lengths[0], panel.lengths[-1])
+        _length_axis(ax, tried, f"{panel.label}\nS50 {span_text(panel.span)}")
     axes[0].set_ylabel("learning rate")
     return figure
 
@@ -96,6 +97,10 @@ def draw_span_by_budget(info: SpanByBudget) -> Figure:
     for (name, conditions), ax in zip(info.panels, axes, strict=True):
         for index, series in enumerate(conditions):
             style = style_of(series.place)
+            if series.variant:  # the cell's colour, another marker and line, open and thin
+                other = style_of(series.place + 2 * series.variant)
+                style |= {"marker": other["marker"], "linestyle": other["linestyle"]}
+                style |= {"markerfacecolor": "white", "linewidth": 1.1}
             centre = 1 + 0.02 * (index - (len(conditions) - 1) / 2)
             x = np.array([span.budget for span in series.spans]) * centre
             s50 = np.array([span.s50 for span in series.spans])
@@ -120,12 +125,21 @@ def draw_solving_times(info: SolvingTimes) -> Figure:
     figure, axes = _figure(len(info.panels), info.caption)
     for (name, curves), ax in zip(info.panels, axes, strict=True):
         for index, (label, (steps, shares)) in enumerate(curves):
-            style = style_of(index) | {"markersize": 3.5, "linewidth": 1.2}
-            ax.plot(steps, shares, drawstyle="steps-post", label=label, **style)
+            shade = mpl.colormaps["cividis"](0.7 * index / max(len(curves) - 1, 1))
+            ax.plot(
+                np.maximum(steps, 1), shares, drawstyle="steps-post", label=label, color=shade,
+                marker=_LENGTH_MARKERS[index % len(_LENGTH_MARKERS)], markersize=4, linewidth=1.2,
+            )  # fmt: skip
+        events = [step for _, (steps, _) in curves for step in steps if step > 0]
+        ax.set_xscale("log")
+        ax.set_xlim(min(events) / 1.3, max(events) * 1.15)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter(ScalarFormatter())
         ax.set_ylim(-0.03, 1.03)
         ax.set_title(name, fontsize=9)
         ax.set_xlabel("training step")
-        ax.legend(fontsize=7)
+        ax.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.02))
     axes[0].set_ylabel("share of runs solved")
     return figure
 
@@ -182,12 +196,24 @@ def write_study_figures(summary: Summary, folder: Path) -> list[str]:
         return [name for stem, figure in drawn.items() for name in save(figure, folder, stem)]
 
 
-def _figure(panels: int, caption: str) -> tuple[Figure, list[Axes]]:
-    """A figure of some panels side by side, at most three a row, its caption below."""
+_LENGTH_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+"""By length: with the shades from dark to light they tell eight of them apart."""
+
+
+def _figure(
+    panels: int, caption: str, panel: tuple[float, float] = (3.4, 3.1)
+) -> tuple[Figure, list[Axes]]:
+    """A figure of some panels side by side, at most three a row, its caption below.
+
+    Args:
+        panels: how many.
+        caption: what it shows.
+        panel: width and height of one, in inches.
+    """
     columns = min(panels, 3)
     rows = -(-panels // columns)
-    width = 3.4 * columns + 1.2
-    figure = Figure(figsize=(width, 3.1 * rows + 1.0), layout="constrained")
+    width = panel[0] * columns + 0.35 * panel[0]
+    figure = Figure(figsize=(width, panel[1] * rows + 1.0), layout="constrained")
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten().tolist()
     for ax in axes[panels:]:
         ax.set_visible(False)
@@ -212,14 +238,23 @@ def _dots(series: Series, index: int, of: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(x), np.concatenate(series.values)
 
 
+_TICK_INCHES = 0.3
+"""Room for the number at a tick, of up to three digits."""
+
+
 def _length_axis(ax: Axes, lengths: Iterable[int], name: str) -> None:
     """A logarithmic axis for T with a tick at every length that was tried, as far as they fit."""
     different = sorted(set(lengths))
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    grid = ax.get_gridspec()
+    columns = 1 if grid is None else grid.ncols
+    panel = ax.figure.bbox.width / ax.figure.dpi / columns  # inches
+    apart = _TICK_INCHES / panel * np.log(high / low)
     ticks = [different[0]]
     for length in different[1:]:
-        if length / ticks[-1] > 1.17:
+        if np.log(length / ticks[-1]) > apart:
             ticks.append(length)
-    ax.set_xscale("log")
     ax.xaxis.set_major_locator(FixedLocator(ticks))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(ScalarFormatter())
@@ -240,7 +275,11 @@ def _finish(axes: list[Axes], quantity: str) -> None:
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    axes[0].legend(handles.values(), handles.keys(), fontsize=8, loc="best")
+    # Beside the first row: inside, it would lie on runs.
+    corner = axes[min(len(axes), 3) - 1]
+    corner.legend(
+        handles.values(), handles.keys(), fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.02)
+    )
 
 
 def _mark_unsolved(ax: Axes, series: Series, budget: float) -> None:

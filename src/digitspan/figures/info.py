@@ -12,7 +12,13 @@ import numpy as np
 from digitspan.cells import initialisation_title, title
 from digitspan.study.plan import TUNED, Condition, as_run
 from digitspan.study.retention import Span, posterior_within
-from digitspan.study.summary import ConditionSummary, LengthSummary, Summary, solving_times
+from digitspan.study.summary import (
+    CONTROL_LENGTH,
+    ConditionSummary,
+    LengthSummary,
+    Summary,
+    solving_times,
+)
 from digitspan.study.surface import HIGHEST_RATE
 from digitspan.tasks import TASKS
 
@@ -121,7 +127,9 @@ class BudgetSeries(NamedTuple):
     label: str
     """The cell's name and the rule of its rate."""
     place: int
-    """Decides its colour, marker and line."""
+    """The cell's place in the study: decides its colour, as in every figure."""
+    variant: int
+    """Of several conditions of a cell, which: decides marker and line beside the colour."""
     spans: tuple[Span, ...]
     """By budget, ascending."""
 
@@ -160,6 +168,11 @@ def accuracy_by_length_info(summary: Summary) -> ByLength:
         f"Every dot is one training run, lines join the medians; the dashed line is chance. "
         f"{_how(summary)}"
     )
+    if summary.lacks_control_length:
+        caption += (
+            f" No runs at T = {CONTROL_LENGTH}, the control: a low accuracy may be a fault of the "
+            f"set-up."
+        )
     return ByLength(
         _panels(summary, lambda length: 100 * length.accuracies),
         "accuracy (%)",
@@ -253,9 +266,10 @@ def span_by_budget_info(summary: Summary) -> SpanByBudget:
     for row in summary.spans:
         c = row.condition
         label = f"{title(c.cell)}, {'best rate' if c.rate == TUNED else f'rate {c.rate}'}"
-        place = summary.conditions.index(c)
-        series = BudgetSeries(label, place, row.budgets)
-        groups[f"{c.encoding}, {initialisation_title(c.initialisation)}"].append(series)
+        place = summary.config.cells.index(c.cell)
+        group = groups[f"{c.encoding}, {initialisation_title(c.initialisation)}"]
+        variant = sum(one.place == place for one in group)
+        group.append(BudgetSeries(label, place, variant, row.budgets))
     caption = (
         "S50 within fewer training steps, from the times at which the same runs were solved, with "
         "95 % intervals (arrow: the lengths that were run do not reach that end). "
@@ -268,6 +282,8 @@ def solving_times_info(summary: Summary) -> SolvingTimes | None:
     """Share of runs solved by each step, by length; None where no run was made for figures."""
     panels = []
     for row in summary.spans:
+        if summary.config.design == "joint" and row.condition.rate != TUNED:
+            continue  # of so few runs a length a share says nothing
         curves = [(f"T = {found.length}", solving_times(summary, found)) for found in row.lengths]
         if curves:
             panels.append((_label(summary, row), tuple(curves)))
@@ -283,7 +299,7 @@ def solving_times_info(summary: Summary) -> SolvingTimes | None:
     caption = (
         f"Share of runs solved by each training step, by length, each at the best learning rate "
         f"(Kaplan and Meier's estimate: a run that its budget ended is censored there; one that "
-        f"diverged is never solved).{more} {_how(summary)}"
+        f"diverged is never solved).{more} {_how(summary, beside=False)}"
     )
     return SolvingTimes(tuple(panels), caption)
 
@@ -354,9 +370,10 @@ def _label(summary: Summary, row: ConditionSummary) -> str:
     """The cell, and what tells its condition from the others of the study."""
     c, conditions = row.condition, summary.conditions
     words = [title(c.cell)]
+    values = {**c._asdict(), "initialisation": initialisation_title(c.initialisation)}
     for name in ("encoding", "initialisation", "optimizer"):
         if len({getattr(known, name) for known in conditions}) > 1:
-            words.append(str(getattr(c, name)))
+            words.append(values[name])
     if c.rate != TUNED:
         words.append(f"rate {c.rate}")
     return ", ".join(words)
@@ -404,18 +421,31 @@ def tested_words(summary: Summary) -> str:
     return f"up to {most:,} {held_out}".strip()
 
 
-def _how(summary: Summary) -> str:
-    """What a caption must say of how runs by length were made: how many, and at which rates."""
+def _how(summary: Summary, *, beside: bool = True) -> str:
+    """What a caption must say of how runs by length were made: how many, and at which rates.
+
+    Args:
+        summary: what was found.
+        beside: whether runs at a fixed rate stand beside the figure runs.
+    """
     c = summary.config
     seeds = c.seeds if c.design == "grid" else c.figure_seeds
     runs = "run" if seeds == 1 else "runs"
-    return f"{seeds} {runs} a length; rates: {_rates(summary)}. {_setting(summary)}"
+    more = ""
+    if beside and c.design == "joint" and c.fixed_rate is not None:
+        more = f"; at rate {c.fixed_rate:g} those behind its span, one or a few a length"
+    return f"{seeds} {runs} a length{more}; rates: {_rates(summary)}. {_setting(summary)}"
 
 
 def _rates(summary: Summary) -> str:
-    """The rate of every cell and length: `RNN 0.001 at T = 5 to 18, 0.00046 at 26; LSTM ...`."""
+    """The rate of every cell and length: `RNN 0.001 at T = 5 to 18, 0.00046 at 26; LSTM ...`.
+
+    A fixed rate beside a joint design is in its condition's name.
+    """
     told = []
     for row in summary.spans:
+        if summary.config.design == "joint" and row.condition.rate != TUNED:
+            continue  # its rate is in its name
         stretches: list[tuple[float, list[int]]] = []
         for found in row.lengths:
             if not stretches or stretches[-1][0] != found.learning_rate:

@@ -1,11 +1,13 @@
-"""Conditions of one or several studies side by side, all pairs of them.
+"""Conditions of one or several studies side by side, all pairs of them that share no run.
 
-Each condition's span is measured on its own runs; a pair's ratio follows from the two posteriors
-(ratio.py). Nothing is paired by seed: a run of one condition shares no data with one of another.
+A pair's ratio follows from the posteriors of the two spans (ratio.py), which takes them for
+independent. A grid's span at the best rate comes of the same runs as its spans at single rates:
+such pairs are left out.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +37,7 @@ __all__ = [
     "comparison_document",
     "comparison_tables",
     "conditions_of",
+    "left_out",
     "p_text",
     "ratio_text",
 ]
@@ -53,6 +56,8 @@ class Compared(NamedTuple):
     """Median training steps of the solved runs; None where none was solved."""
     seconds: float
     """Median wall time of a run."""
+    keys: frozenset[str]
+    """The runs behind the span."""
 
 
 def conditions_of(
@@ -65,9 +70,17 @@ def conditions_of(
         budget: b, in training steps; by default the smallest of the studies'.
 
     Raises:
-        UsageError: where there are not two conditions, a study is there twice, or the budget is
-            longer than one's runs.
+        UsageError: where no two conditions can be compared, a study is there twice or inside
+            another, they are of different tasks, or the budget is longer than one's runs.
     """
+    for study in studies[1:]:
+        if study.config.task != studies[0].config.task:
+            message = (
+                f"the spans of different tasks are different quantities: {studies[0].path} is of "
+                f"{studies[0].config.task}, {study.path} of {study.config.task}; compare studies "
+                f"of one task"
+            )
+            raise UsageError(message)
     smallest = min(study.config.train_steps for study in studies)
     if budget is None:
         budget = smallest
@@ -83,17 +96,32 @@ def conditions_of(
             f"{twice[0]} is named twice, and no condition is compared with itself; name it once"
         )
         raise UsageError(message)
+    for study, other in itertools.permutations(studies, 2):
+        if study.rows and study.rows.keys() <= other.rows.keys():
+            message = (
+                f"all runs of {study.path} are in {other.path} too, and no condition is compared "
+                f"with itself; leave one of the two out"
+            )
+            raise UsageError(message)
     rows = [(study, row) for study in studies for row in summarise(study.config, study.rows).spans]
     if len(rows) < 2:
         message = (
-            f"there is nothing to compare: {len(rows)} condition with finished runs in "
+            f"there is nothing to compare: {len(rows) or 'no'} condition with finished runs in "
             f"{', '.join(str(study.path) for study in studies)}; expected two or more"
         )
         raise UsageError(message)
     names = _names(rows, several=len(studies) > 1)
-    return [
+    found = [
         _compared(name, study, row, budget) for name, (study, row) in zip(names, rows, strict=True)
-    ], budget
+    ]
+    if not _pairs_of(found)[0]:
+        message = (
+            f"there is nothing to compare: all conditions of "
+            f"{', '.join(str(study.path) for study in studies)} share their runs; expected two "
+            f"that were run apart"
+        )
+        raise UsageError(message)
+    return found, budget
 
 
 def comparison_tables(conditions: Sequence[Compared], budget: int) -> list[Table]:
@@ -121,6 +149,19 @@ def comparison_tables(conditions: Sequence[Compared], budget: int) -> list[Table
     return [table, pairs]
 
 
+def left_out(conditions: Sequence[Compared]) -> str:
+    """The sentence that says which pairs are not compared; empty where all are."""
+    shared = _pairs_of(conditions)[1]
+    if not shared:
+        return ""
+    first, second = shared[0]
+    pairs = "pair is" if len(shared) == 1 else "pairs are"
+    return (
+        f"{len(shared)} {pairs} left out, whose spans come of the same runs and so are not "
+        f"independent, such as {first} and {second}"
+    )
+
+
 def comparison_document(conditions: Sequence[Compared], budget: int) -> dict[str, Any]:
     """The same as one JSON document."""
     return {
@@ -136,6 +177,9 @@ def comparison_document(conditions: Sequence[Compared], budget: int) -> dict[str
             for one in conditions
         ],
         "pairs": _pairs(conditions),
+        "left_out": [
+            {"first": first, "second": second} for first, second in _pairs_of(conditions)[1]
+        ],
     }
 
 
@@ -168,7 +212,18 @@ def _pairs(conditions: Sequence[Compared]) -> list[dict[str, Any]]:
 
 
 def _ratios(conditions: Sequence[Compared]) -> dict[tuple[str, str], Ratio]:
-    return compare_all({one.name: one.span for one in conditions})
+    return compare_all({one.name: one.span for one in conditions}, _pairs_of(conditions)[0])
+
+
+def _pairs_of(
+    conditions: Sequence[Compared],
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The pairs of names that share no run, and those that do."""
+    apart: list[tuple[str, str]] = []
+    shared: list[tuple[str, str]] = []
+    for one, other in itertools.combinations(conditions, 2):
+        (shared if one.keys & other.keys else apart).append((one.name, other.name))
+    return apart, shared
 
 
 def _compared(name: str, study: Study, row: ConditionSummary, budget: int) -> Compared:
@@ -186,6 +241,7 @@ def _compared(name: str, study: Study, row: ConditionSummary, budget: int) -> Co
         parameters=_parameters(records),
         steps=float(np.median(solved)) if solved else None,
         seconds=float(np.median(seconds)),
+        keys=frozenset(record.config.key for record in records),
     )
 
 
@@ -206,6 +262,7 @@ def _names(rows: Sequence[tuple[Study, ConditionSummary]], *, several: bool) -> 
             "optimizer": condition.optimizer,
             "rate": "tuned" if condition.rate == TUNED else f"rate {condition.rate}",
             "units": f"n = {config.hidden_size}",
+            "batch": f"batches of {config.batch_size}",
             "steps": f"{config.train_steps:,} steps",
             "study": str(study.folder) if several else "",
         }

@@ -33,6 +33,9 @@ __all__ = [
 TUNED_FROM = 3
 """From so many rates on, a grid's runs at all of them also tell the span at the best one."""
 
+CONTROL_LENGTH = 5
+"""T that every network should solve: without it a short span may be the set-up's fault."""
+
 BUDGETS = 4
 """Budgets at which the curve of S50 is measured: quarters of the study's."""
 
@@ -148,6 +151,18 @@ class Summary(NamedTuple):
     def conditions(self) -> list[Condition]:
         """The conditions of the table of spans."""
         return [row.condition for row in self.spans]
+
+    @property
+    def lacks_control_length(self) -> bool:
+        """Whether accuracies of a condition are shown without those at T = 5.
+
+        Runs at a fixed rate beside a joint design are left aside: its figure runs are the control.
+        """
+        return any(
+            CONTROL_LENGTH not in {found.length for found in row.lengths}
+            for row in self.spans
+            if row.lengths and (self.config.design == "grid" or row.condition.rate == TUNED)
+        )
 
 
 def summarise(config: StudyConfig, rows: Mapping[str, Row]) -> Summary:

@@ -22,7 +22,7 @@ come from a fixed seed and rows are sorted, so the same rows give the same answe
 
 Sources: Wichmann and Hill 2001 (lapses bias a threshold that ignores them), Schuett et al. 2016
 (overdispersion), Cappe et al. 2008 (adaptive importance sampling), Owen and Zhou 2000 (pooling by
-the mixture of all proposals). See docs/protocol.md, section 0.
+the mixture of all proposals). See docs/protocol.md.
 """
 
 from __future__ import annotations

@@ -16,10 +16,13 @@ from rich.table import Table
 from digitspan.cells import initialisation_title, title
 from digitspan.runs.outcome import ERROR_OF_1997
 from digitspan.runs.record import RunRecord
+from digitspan.study.config import SHEET_ORDER
 from digitspan.study.plan import CLIMBED, TUNED, Condition
+from digitspan.study.ratio import compare_spans
 from digitspan.study.retention import Span
 from digitspan.study.store import Row
 from digitspan.study.summary import (
+    CONTROL_LENGTH,
     ConditionSummary,
     LengthSummary,
     Summary,
@@ -37,6 +40,7 @@ __all__ = [
     "controls_table",
     "document",
     "duration",
+    "errors_text",
     "lengths_table",
     "optimizers_table",
     "rate_text",
@@ -112,10 +116,11 @@ def _add_conditions(table: Table, summary: Summary) -> None:
 def _differing(summary: Summary, condition: Condition | None = None) -> list[str]:
     """The headings of what the study's conditions differ in, or one condition's values."""
     headings = {"encoding": "encoding", "initialisation": "start", "optimizer": "optimiser"}
+    # A cell of one's own has its own start, which its name says already.
     differing = [
         name
         for name in headings
-        if len({getattr(known, name) for known in summary.conditions}) > 1
+        if len({getattr(known, name) for known in summary.conditions} - {"own"}) > 1
     ]
     if condition is None:
         return [headings[name] for name in differing]
@@ -258,18 +263,30 @@ def controls_table(summary: Summary) -> Table:
     return table
 
 
+def errors_text(summary: Summary) -> str:
+    """The line that comes before every table of a study with errors; empty without any."""
+    if not summary.errors:
+        return ""
+    record = summary.errors[0]
+    return (
+        f"{len(summary.errors)} runs ended in an error and are left out, such as "
+        f"{record.config.run_id}: {record.note}; they are made again on the next call of "
+        f"`digitspan study`"
+    )
+
+
 def remarks(summary: Summary) -> list[str]:
     """Sentences that belong below the tables."""
-    lines = []
-    if summary.errors:
-        record = summary.errors[0]
+    lines = [summary.config.note] if summary.config.note else []
+    if summary.config.preset == "quick" and summary.config.note:
+        lines += _order_beside_sheet(summary)
+    if missing := summary.missing - len(summary.errors):
+        lines.append(f"{missing} runs are still missing: the table is not final")
+    if summary.lacks_control_length:
         lines.append(
-            f"{len(summary.errors)} runs ended in an error and are left out, such as "
-            f"{record.config.run_id}: {record.note}; they are made again on the next call"
+            f"no runs at T = {CONTROL_LENGTH}, a control that every study should have: without "
+            f"them a short span may be a fault of the set-up"
         )
-    lines += [summary.config.note] if summary.config.note else []
-    if summary.missing:
-        lines.append(f"{summary.missing} runs are still missing: the table is not final")
     if any(row.span.marked for row in summary.spans):
         lines.append(MARKED)
     if any(row.condition.initialisation == "chrono" for row in summary.spans):
@@ -316,6 +333,25 @@ def _criterion_of_1997(summary: Summary) -> str:
     )
     unknown = len(solved) - len(measured)
     return f"{line}; of {unknown} it was not measured" if unknown else line
+
+
+def _order_beside_sheet(summary: Summary) -> list[str]:
+    """Whether the quick study finds the same cell ahead as the sheet's own networks show."""
+    spans = {row.condition.cell: row.span for row in summary.spans if row.condition.rate == TUNED}
+    if not spans.keys() >= set(SHEET_ORDER):
+        return []
+    ahead, behind = SHEET_ORDER
+    there = f"the {title(ahead)}'s span is the longer with the networks of `sheet`"
+    ratio = compare_spans(spans[ahead], spans[behind])
+    if not ratio.differs:
+        return [f"which of the two spans is the longer cannot be told from these runs; {there}"]
+    here = ahead if ratio.low is not None and ratio.low > 1 else behind
+    if here == ahead:
+        return [f"{there}, and here too"]
+    return [
+        f"the order differs from that of `sheet`: here the {title(here)}'s span is the longer, "
+        f"but {there}"
+    ]
 
 
 def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:

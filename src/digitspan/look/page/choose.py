@@ -67,7 +67,8 @@ def choose(names: Sequence[str], *, for_page: bool = True) -> Chosen:
         _check(run.config, for_page=for_page)
     for run in runs:
         if run.study is not None:
-            curves = _curves(run.study, run.config, run.config.learning_rate)
+            rate = run.config.learning_rate if run.study.config.design == "grid" else None
+            curves = _curves(run.study, run.config, rate)
             return Chosen(runs, len(runs), "", curves, _seeds(run.study, runs))
     return Chosen(runs, len(runs), "", None)
 
@@ -102,7 +103,7 @@ def _can_follow(cell: str, for_page: bool) -> bool:
 
 
 def _of_study(study: Study, for_page: bool) -> Chosen:
-    """The longest length where one of two cells was solved and the other not; else both."""
+    """The longest length that one of two cells learned and the other did not; else both."""
     kept = [
         row.record
         for row in study.rows.values()
@@ -128,11 +129,7 @@ def _of_study(study: Study, for_page: bool) -> Chosen:
         and (cell in cells or len(cells) == 1)
     ]
     others.sort(key=lambda group: abs(group[0].config.length - config.length))
-    # Of each group the first run that was solved; the first one where none was.
-    runs = tuple(
-        study.saved_run(next((record for record in group if record.solved), group[0]))
-        for group in [*first, *others][:MOST_NETWORKS]
-    )
+    runs = tuple(study.saved_run(_median(group)) for group in [*first, *others][:MOST_NETWORKS])
     seeds = _seeds(study, runs[: len(first)])
     return Chosen(runs, len(first), _about(first), _curves(study, runs[0].config, None), seeds)
 
@@ -177,6 +174,19 @@ def _solved_share(group: Seeds) -> float:
     return sum(record.solved for record in group) / len(group)
 
 
+def _median(group: Seeds) -> RunRecord:
+    """The run in the middle, from the one solved first to the least accurate.
+
+    It is solved where at least half of the runs are: neither the luckiest nor the unluckiest
+    network stands for its cell.
+    """
+
+    def rank(record: RunRecord) -> tuple[bool, float]:
+        return not record.solved, record.steps if record.solved else -(record.accuracy or 0)
+
+    return sorted(group, key=rank)[(len(group) - 1) // 2]
+
+
 def _pairs(best: Mapping[Setting, Seeds]) -> Iterator[tuple[Seeds, Seeds]]:
     """Two cells under one encoding and initialisation at one length, in the registry's order.
 
@@ -191,17 +201,17 @@ def _pairs(best: Mapping[Setting, Seeds]) -> Iterator[tuple[Seeds, Seeds]]:
 
 
 def _telling_pair(best: Mapping[Setting, Seeds]) -> tuple[Seeds, ...]:
-    """Two cells at the longest length that one of them solves; one cell where there is only one.
+    """Two cells at the longest length that one of them learned; one cell where there is only one.
 
-    A cell is solved at a length where one of its runs is. Where pairs tell as much, it is the one
-    with a cell of one's own.
+    A cell has learned a length where at least half of its runs are solved. Where pairs tell as
+    much, it is the one with a cell of one's own.
     """
     pairs = list(_pairs(best))
     if not pairs:
-        return (max(best.values(), key=lambda g: (_solved_share(g) > 0, g[0].config.length)),)
+        return (max(best.values(), key=lambda g: (_median(g).solved, g[0].config.length)),)
 
     def telling(pair: tuple[Seeds, Seeds]) -> tuple[int, float, bool]:
-        solved = [_solved_share(group) > 0 for group in pair]
+        solved = [_median(group).solved for group in pair]
         length = pair[0][0].config.length
         own = any(group[0].config.cell not in CELLS for group in pair)
         # One of the two, at the longest length; else both, at the longest; else the shortest.
@@ -210,6 +220,10 @@ def _telling_pair(best: Mapping[Setting, Seeds]) -> tuple[Seeds, ...]:
         return 0, -length, own
 
     return max(pairs, key=telling)
+
+
+_WHICH = "shown is the median run"
+"""Which run of several seeds is on the page: `_median`."""
 
 
 def _about(groups: Sequence[Seeds]) -> str:
@@ -221,20 +235,28 @@ def _about(groups: Sequence[Seeds]) -> str:
     )
     rates = " and ".join(f"{group[0].config.learning_rate:g}" for group in groups)
     if len(groups) == 1:
-        return f"T = {length}, solved by the {counts}, at learning rate {rates}."
-    solved = [_solved_share(group) > 0 for group in groups]
+        return f"T = {length}, solved by the {counts}, at learning rate {rates}; {_WHICH}."
+    solved = [_median(group).solved for group in groups]
     if solved[0] != solved[1]:
         cells = [title(group[0].config.cell) for group in groups]
         one, other = cells if solved[0] else reversed(cells)
         which = (
-            f"T = {length} is the longest length of this study that the {one} learned and the "
-            f"{other} did not"
+            f"T = {length} is the longest length with networks of both that the {one} learned "
+            f"(half of its runs, or more, were solved) and the {other} did not"
         )
     elif all(solved):
-        which = f"T = {length} is the longest length of this study that both learned"
+        which = (
+            f"T = {length} is the longest length with networks of both that both learned (half "
+            f"of the runs, or more, were solved)"
+        )
     else:
-        which = f"neither learned any length of this study; T = {length} is the shortest"
-    return f"{which}. Solved: {counts}, each at its best learning rate ({rates})."
+        which = (
+            f"neither learned any length with networks of both (fewer than half of the runs were "
+            f"solved); T = {length} is the shortest"
+        )
+    return (
+        f"{which}. Solved: {counts}, each at its best learning rate ({rates}); {_WHICH} of each."
+    )
 
 
 def _seeds(study: Study, runs: Sequence[SavedRun]) -> tuple[SavedRun, ...]:
