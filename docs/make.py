@@ -30,6 +30,7 @@ from typing import Any
 
 from rich.table import Table
 
+from digitspan.cells import title
 from digitspan.cli import COMMANDS, EPILOG, command_parser
 from digitspan.study import comparison, tables
 from digitspan.study.ratio import Ratio, compare_all
@@ -158,6 +159,12 @@ def span(name: str, cell: str, rate: str) -> str:
     return tables.span_text(condition(name, cell, rate).span).rstrip(" *")
 
 
+def span_within(name: str, cell: str, rate: str, budget: str) -> str:
+    """S50 within a smaller budget, from the same runs."""
+    [found] = [one for one in condition(name, cell, rate).budgets if one.budget == int(budget)]
+    return tables.span_text(found).rstrip(" *")
+
+
 def best_rate(name: str, cell: str) -> str:
     """The best learning rate at the span, with its interval, `0.026 [0.01, 0.05]`."""
     found = condition(name, cell, "tuned").span
@@ -172,6 +179,16 @@ def ratio(name: str, cell: str, rate: str, other: str, other_rate: str) -> str:
     pair = tuple(condition_name(name, *one) for one in ((cell, rate), (other, other_rate)))
     found = comparisons(name)[pair]
     return f"{comparison.ratio_text(found).rstrip(' *')} (p {p_text(found)})"
+
+
+def verdict(name: str, cell: str, rate: str, other: str, other_rate: str) -> str:
+    """Which of two spans is the longer, `the LSTM's span is the longer`, where that is known."""
+    pair = tuple(condition_name(name, *one) for one in ((cell, rate), (other, other_rate)))
+    found = comparisons(name)[pair]
+    if not found.differs:
+        return "the two spans cannot be told apart"
+    longer = cell if found.low is not None and found.low > 1 else other
+    return f"the {title(longer)}'s span is the longer"
 
 
 def p_text(found: Ratio) -> str:
@@ -342,8 +359,8 @@ def any_other(cells: list[str]) -> bool:
 MAKERS = {
     f.__name__: f
     for f in (
-        tree, files, span, best_rate, ratio, solved, solved_from, runs, core_minutes, table, pairs,
-        remarks, simulation,
+        tree, files, span, span_within, best_rate, ratio, verdict, solved, solved_from, runs,
+        core_minutes, table, pairs, remarks, simulation,
     )
 }  # fmt: skip
 
