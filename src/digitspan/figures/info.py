@@ -34,6 +34,7 @@ __all__ = [
     "bits_by_length_info",
     "map_info",
     "optimizers_info",
+    "rates_by_length",
     "solving_times_info",
     "span_by_budget_info",
     "steps_to_solve_info",
@@ -427,20 +428,21 @@ def _how(summary: Summary) -> str:
 
 def _rates(summary: Summary) -> str:
     """The rate of every cell and length: `RNN 0.001 at T = 5 to 18, 0.00046 at 26; LSTM ...`."""
-    told = []
-    for row in summary.spans:
-        stretches: list[tuple[float, list[int]]] = []
-        for found in row.lengths:
-            if not stretches or stretches[-1][0] != found.learning_rate:
-                stretches.append((found.learning_rate, []))
-            stretches[-1][1].append(found.length)
-        words = [
-            f"{rate:g} at T = {lengths[0]}" + (f" to {lengths[-1]}" if lengths[1:] else "")
-            for rate, lengths in stretches
-        ]
-        if words:
-            told.append(f"{_label(summary, row)} {', '.join(words)}")
-    return "; ".join(told)
+    rows = [row for row in summary.spans if row.lengths]
+    return "; ".join(f"{_label(summary, row)} {rates_by_length(row)}" for row in rows)
+
+
+def rates_by_length(row: ConditionSummary) -> str:
+    """The learning rate of each length's runs: `0.001 at T = 5 to 18, 0.00046 at T = 26`."""
+    stretches: list[tuple[float, list[int]]] = []
+    for found in row.lengths:
+        if not stretches or stretches[-1][0] != found.learning_rate:
+            stretches.append((found.learning_rate, []))
+        stretches[-1][1].append(found.length)
+    return ", ".join(
+        f"{rate:g} at T = {lengths[0]}" + (f" to {lengths[-1]}" if lengths[1:] else "")
+        for rate, lengths in stretches
+    )
 
 
 def _setting(summary: Summary) -> str:
