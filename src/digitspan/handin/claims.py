@@ -99,7 +99,7 @@ def sanity(material: Material, cell: str) -> str:
         for length in getattr(duel, cell).lengths
     ]
     found += [
-        (f"the learning rate {condition.rate}", length)
+        (f"the learning rate {condition.rate}, in the runs of Question 1.4,", length)
         for condition, length in material.summary.optimizers
         if condition.cell == cell
         and condition.optimizer == material.config.optimizer
@@ -186,13 +186,12 @@ def _growth(budgets: Sequence[Span]) -> str:
         return f"span is at or below the shortest length run within all of {last.budget:,} steps"
     if last.bound == ">=":
         return f"span is at or beyond the longest length run within {last.budget:,} steps"
+    between = f"between {before.budget:,} and {last.budget:,} steps"
     if before.bound == "<=":
-        grown = "has come above the shortest length run only"
-    elif last.s50 > GROWN * before.s50:
-        grown = f"was still growing, from {before.s50:.1f} to {last.s50:.1f},"
-    else:
-        grown = f"hardly changed any more, from {before.s50:.1f} to {last.s50:.1f},"
-    return f"span {grown} from {before.budget:,} to {last.budget:,} steps"
+        return f"span came above the shortest length run {between} only"
+    grown = last.s50 > GROWN * before.s50
+    changed = "was still growing" if grown else "hardly changed any more"
+    return f"span {changed} {between} ({before.s50:.1f} and {last.s50:.1f})"
 
 
 def rnn_against_sheet(material: Material) -> str:

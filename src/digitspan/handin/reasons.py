@@ -140,9 +140,10 @@ def gradient_path(measured: Measurements, record: RunRecord) -> str:
         f"gradient either stays in the cell, multiplied by forget gates alone, or leaves it, "
         f"through $\\mathbf{{h}}$ and the gates. The two parts add up to "
         f"$\\partial \\mathcal{{L}} / \\partial \\mathbf{{c}}^{{(1)}}$. For {PROBE_COUNT} "
-        f"palindromes of length {length} the first part, $\\mathbf{{f}}^{{(2)}} \\odot \\cdots \\odot "
-        f"\\mathbf{{f}}^{{(T-1)}} \\odot \\partial \\mathcal{{L}} / \\partial "
-        f"\\mathbf{{c}}^{{(T-1)}}$, has a norm of {power(before.direct)} of the whole before "
+        f"palindromes of length {length} the first part, "
+        f"$\\mathbf{{f}}^{{(2)}} \\odot \\cdots \\odot \\mathbf{{f}}^{{(T-1)}} \\odot "
+        f"\\partial \\mathcal{{L}} / \\partial \\mathbf{{c}}^{{(T-1)}}$, "
+        f"has a norm of {power(before.direct)} of the whole before "
         f"training and {power(after.direct)} after, and makes {percent(before.share)} and "
         f"{percent(after.share)} of the whole (projected on it; medians). So in the trained "
         f"network{unsolved} {_way(after)}. {fits}"
@@ -177,7 +178,7 @@ def mechanism(material: Material, measured: Measurements) -> str:
     else:
         nearer = min(away, key=away.__getitem__)
         name = {"rnn": "RNN", "lstm": "LSTM cell"}[nearer]
-        seen = f"that of the {name} is nearer to 1. {_agreement(material, nearer)}"
+        seen = f"that of the {name} is nearer to 1, {_beside_the_spans(material, nearer)}."
     lengths = {name: kept.config.length for name, kept in material.networks.items()}
     fair = ""
     if lengths["rnn"] != lengths["lstm"]:
@@ -318,20 +319,34 @@ def _expected(inside: float, outside: float) -> str:
     return ", **not** more open where it was expected to be" if inside < outside else ""
 
 
+def _ahead_with(material: Material, cell: str) -> list[str]:
+    """The conditions under which a network is ahead."""
+    return [where(duel, material) for duel in material.duels if winner(duel) == cell]
+
+
+def _beside_the_spans(material: Material, nearer: str) -> str:
+    """Whether the network whose gradient reaches further after training is ahead."""
+    other = "rnn" if nearer == "lstm" else "lstm"
+    parts = []
+    if same := _ahead_with(material, nearer):
+        parts.append(f"and with {joined(same)} it is ahead")
+    if against := _ahead_with(material, other):
+        parts.append(f"but with {joined(against)} the {title(other)} is ahead")
+    return ", ".join(parts) or "but of neither is it shown that it is ahead"
+
+
 def _agreement(material: Material, longer: str) -> str:
-    """Whether the network whose gradient reaches further is the one that remembers longer."""
-    results = {where(duel, material): winner(duel) for duel in material.duels}
+    """Whether the network that starts with the longer reach is the one that remembers longer."""
     if not longer:
         return "That does not explain a difference between them."
     other = "rnn" if longer == "lstm" else "lstm"
-    same = [name for name, result in results.items() if result == longer]
-    against = [name for name, result in results.items() if result == other]
+    same, against = (_ahead_with(material, cell) for cell in (longer, other))
     sentences = []
     if same:
         sentences.append(f"This agrees with the runs with {joined(same)}, where it is ahead.")
     if against:
         sentences.append(
-            f"With {joined(against)} the {title(other)} is ahead all the same, so this does not "
-            f"decide it."
+            f"With {joined(against)} the {title(other)} is ahead all the same, so the start "
+            f"does not decide it."
         )
     return " ".join(sentences) or "The spans measured do not show it clearly."

@@ -85,6 +85,13 @@ local function raw_display(raw)
   refuse(raw.format .. " would vanish from the PDF: " .. shortened(raw.text))
 end
 
+-- A listing; of blank lines in a row one is left.
+local function listing_of(code)
+  local language = code.classes[1] and ", lang: " .. quoted(code.classes[1]) or ""
+  local text = code.text:gsub("\n\n\n+", "\n\n")
+  return pandoc.RawBlock("typst", "#raw(" .. quoted(text) .. ", block: true" .. language .. ")")
+end
+
 local words = {
   Math = function(math)
     if math.mathtype == "DisplayMath" then return display(math.text) end
@@ -97,10 +104,7 @@ local words = {
       return { pandoc.RawBlock("typst", "#show: appendix"), header }
     end
   end,
-  CodeBlock = function(code)
-    local language = code.classes[1] and ", lang: " .. quoted(code.classes[1]) or ""
-    return pandoc.RawBlock("typst", "#raw(" .. quoted(code.text) .. ", block: true" .. language .. ")")
-  end,
+  CodeBlock = listing_of,
 }
 
 -- Display equations in a row are kept on one page.
@@ -149,7 +153,7 @@ local function code_cell(cell)
       local count
       shown, count = shown:gsub("^#|%s*code:%s*appendix%s*\n", "")
       later = caption ~= nil or count > 0
-      local listing = words.CodeBlock(pandoc.CodeBlock(shown, block.attr))
+      local listing = listing_of(pandoc.CodeBlock(shown, block.attr))
       if later then moved:insert(listing) else blocks:insert(listing) end
     elseif block.t == "Div" and block.classes:includes("output") then
       local picture
