@@ -191,6 +191,8 @@ def test_code_in_full_stands_in_the_appendix_and_not_on_the_first_page(pages):
 def test_no_sentence_stands_twice(notebook):
     prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     prose = re.sub(r"^```.*?^```$", "", prose, flags=re.M | re.S)
+    # The results of the two networks, which are made up alike.
+    prose = re.sub(r"^(\* |\*\*Sanity check).*$", "", prose, flags=re.M)
     sentences = re.split(r"(?<=[.:])\s+", re.sub(r"^\|.*$", "", prose, flags=re.M))
     long = [" ".join(sentence.split()) for sentence in sentences if len(sentence) > 50]
     assert [sentence for sentence in long if long.count(sentence) > 1] == []
@@ -221,7 +223,7 @@ def test_the_networks_looked_into_are_solved_runs_near_20(material, text):
     near = {
         cell: min(
             (found.length for found in getattr(material.duels[0], cell).lengths if found.solved),
-            key=lambda length: abs(math.log(length / 20)),
+            key=lambda length: (round(abs(math.log(length / 20)), 9), -length),
         )
         for cell in ("rnn", "lstm")
     }

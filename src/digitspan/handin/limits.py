@@ -28,6 +28,7 @@ def controls(material: Material) -> str:
         "read-out": "Networks of which only the read-out was trained",
         "none": "Networks whose weights were guessed at random and never trained",
     }
+    parts, solved_any = [], False
     for trained, name in names.items():
         lengths = [
             length
@@ -38,13 +39,13 @@ def controls(material: Material) -> str:
         if lengths:
             solved = sum(length.solved for length in lengths)
             runs = sum(len(length.records) for length in lengths)
-            longest = max(length.length for length in lengths)
-            meaning = "training the recurrent weights is what does it"
-            if solved:
-                meaning = "some of this can be had without training the recurrent weights"
-            sentences.append(
-                f"{name} solved {solved} of {runs} runs up to T = {longest}: {meaning}."
-            )
+            solved_any = solved_any or solved > 0
+            parts.append(f"{name} solved {solved} of {runs} runs up to T = {lengths[-1].length}")
+    if parts:
+        meaning = "training the recurrent weights is what does it"
+        if solved_any:
+            meaning = "some of this can be had without training the recurrent weights"
+        sentences.append(f"{'. '.join(parts)}: {meaning}.")
     return " ".join(sentences)
 
 
