@@ -17,7 +17,8 @@ from digitspan.handin.answers import built_in
 from digitspan.handin.assemble import build
 from digitspan.handin.author import checked_author
 from digitspan.handin.material import read_material
-from digitspan.study.config import sheet
+from digitspan.study.config import StudyConfig, sheet
+from digitspan.study.plan import ROLES
 from digitspan.study.store import Store
 from digitspan.training.engine import build_network
 
@@ -30,23 +31,26 @@ def lstm_ahead(config):
 
 
 def small_sheet(**changes):
-    """The sheet's study with few seeds and small networks."""
-    return dataclasses.replace(sheet(), seeds=2, hidden_size=16, **changes)
+    """The sheet's study with few runs and small networks; or a grid, where lengths are given."""
+    small = dataclasses.replace(
+        sheet(), hidden_size=16, runs=28, longest=80, figure_seeds=2, fixed_runs=8
+    )
+    return StudyConfig.from_words(changes, small)
 
 
 def write_study(folder: Path, config, rule=lstm_ahead, missing=0) -> Path:
-    """Put a made-up study into a folder, with the networks of its first seed."""
+    """Put a made-up study into a folder, with the networks of its first seeds."""
     folder.mkdir(parents=True)
     with Store.create(folder) as store:
         store.set_value("config", config.canonical)
         for key, row in list(made_up_rows(config, rule).items())[missing:]:
             record = row.record
-            kept = record.config.seed == 0 and record.config.optimizer == "rmsprop"
+            kept = row.role in ("figure", "grid") and record.config.seed == ROLES[row.role]
             weights = _weights(record.config) if kept else b""
             if kept:
                 write_whole(folder / "weights" / f"{key}.safetensors", weights)
             digest = sha256(weights) if kept else None
-            store.add(dataclasses.replace(record, weights_sha256=digest), row.timing)
+            store.add(row._replace(record=dataclasses.replace(record, weights_sha256=digest)))
     return folder
 
 

@@ -7,6 +7,7 @@ import csv
 import inspect
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
@@ -26,6 +28,8 @@ from digitspan.handin.proofread import missing_from_pdf, pages_of
 from digitspan.handin.sheet_rules import broken_rules
 from digitspan.look import bptt
 from digitspan.sheet.questions import PARTS, POINTS
+from digitspan.study.comparison import comparison_document, conditions_of
+from digitspan.study.reading import read_study
 
 PART1 = Path(digitspan.__file__).parent / "part1"
 
@@ -81,9 +85,8 @@ def test_equations_are_numbered_as_on_the_sheet(text):
 
 
 def test_figures_are_numbered_and_spoken_of(text):
-    for number in range(1, 6):
+    for number in range(1, 7):
         assert f"Figure {number}. " in text
-    for number in (1, 2, 3):
         assert len(re.findall(rf"Figure {number}\b", text)) > 1
 
 
@@ -110,22 +113,121 @@ def test_what_vanishes_on_the_way_is_found(notebook, pages, author, added, missi
 def test_the_numbers_are_those_of_the_rows(files, material, text):
     rows = list(csv.DictReader(io.StringIO(files["rows.csv"].decode())))
     for duel in material.duels:
-        for found in duel.lstm.lengths:
-            rule = "tuned rate" if duel.rule == "tuned" else f"rate {duel.rule}"
-            here = [
-                row
-                for row in rows
-                if (row["role"], row["rule"], row["cell"]) == ("final", rule, "lstm")
-                and int(row["length"]) == found.length
-            ]
-            assert len(here) == len(found.records)
-            assert sum(row["end_state"] == "solved" for row in here) == found.solved
-        assert f"{duel.lstm.span.s50:.1f}" in text
+        rule = "best rates" if duel.rule == "tuned" else f"rate {duel.rule}"
+        for side in duel.sides:
+            cell = side.condition.cell
+            here = [row for row in rows if (row["rule"], row["cell"]) == (rule, cell)]
+            behind = [row for row in here if row["shown_as"] == "span"]
+            assert len(behind) == side.span.runs
+            assert sum(row["end_state"] == "solved" for row in behind) == side.span.solved
+            for found in side.lengths:
+                shown = [
+                    row
+                    for row in here
+                    if row["shown_as"] == "by length" and int(row["length"]) == found.length
+                ]
+                assert len(shown) == len(found.records)
+                assert sum(row["end_state"] == "solved" for row in shown) == found.solved
+            assert f"{side.span.s50:.1f}" in text
+
+
+def test_what_is_said_of_two_spans_is_what_compare_says(study, material, text):
+    conditions, budget = conditions_of([read_study(study)])
+    pairs = comparison_document(conditions, budget)["pairs"]
+    for duel in material.duels:
+        rate = "tuned" if duel.is_tuned else f"rate {duel.rule}"
+        [pair] = [
+            p for p in pairs if (p["first"], p["second"]) == (f"RNN, {rate}", f"LSTM, {rate}")
+        ]
+        low = "open" if pair["high"] is None else f"{1 / pair['high']:.2f}"
+        high = "open" if pair["low"] is None else f"{1 / pair['low']:.2f}"
+        assert f"{1 / pair['ratio']:.2f} times as long (99.17 % interval {low} to {high};" in text
+        assert f"p = {pair['adjusted_p']:.3f}" in text or pair["adjusted_p"] < 0.001
+
+
+def test_the_report_has_at_most_16_pages(pages):
+    assert len(pages) <= 16
+
+
+def page_of(pages, words):
+    """The one page, from 0 on, that says something, spaces aside."""
+    [page] = [n for n, text in enumerate(pages) if "".join(words.split()) in "".join(text.split())]
+    return page
+
+
+@pytest.mark.parametrize(("first", "last"), [(1, 3), (4, 11)])
+def test_the_sheets_equations_stand_on_one_page(pages, first, last):
+    numbers = [f"({number})" for number in range(first, last + 1)]
+    assert any(all(re.search(rf"{re.escape(n)}\n", page) for n in numbers) for page in pages)
+
+
+def test_a_figure_stands_near_its_text_and_under_its_heading(pages):
+    places = {
+        1: ("Question 1.1 (2P)", "Question 1.2 (2P)"),
+        2: ("Question 1.3 (2P)", "Question 1.4 (2P)"),
+        3: ("Question 1.4 (2P)", "Question 1.5 (3P)"),
+        4: ("(a) The four gates", "(b) The number"),
+        5: ("Results Figure 5 and", "Comparison The textbook"),
+        6: ("Results Figure 5 and", "Comparison The textbook"),
+    }  # fmt: skip
+    whole = re.sub(r"\s+", " ", " ".join(pages))
+    for number, (before, after) in places.items():
+        assert whole.index(before) < whole.index(f"Figure {number}. ") < whole.index(after), number
+        told = [n for n, page in enumerate(pages) if re.search(rf"Figure\s{number}\b(?!\.)", page)]
+        assert min(abs(n - page_of(pages, f"Figure {number}. ")) for n in told) <= 1, number
+
+
+def test_code_in_full_stands_in_the_appendix_and_not_on_the_first_page(pages):
+    appendix = page_of(pages, "Appendix: the code")
+    for words in ("import matplotlib.pyplot as plt", "def draw_by_length", "def rnn_backward(",
+                  "class LSTM(nn.Module)", "def read_options("):  # fmt: skip
+        assert page_of(pages, words) >= appendix
+    for words in ("f = torch.sigmoid(", "optimizer.step()", "h = torch.tanh(x @"):
+        told = [n for n, page in enumerate(pages) if words in page]
+        assert told[0] < appendix <= told[-1]
+    assert "import" not in pages[0]
+
+
+def test_no_sentence_stands_twice(notebook):
+    prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    prose = re.sub(r"^```.*?^```$", "", prose, flags=re.M | re.S)
+    # The results of the two networks, which are made up alike.
+    prose = re.sub(r"^(\* |\*\*Sanity check).*$", "", prose, flags=re.M)
+    sentences = re.split(r"(?<=[.:])\s+", re.sub(r"^\|.*$", "", prose, flags=re.M))
+    long = [" ".join(sentence.split()) for sentence in sentences if len(sentence) > 50]
+    assert [sentence for sentence in long if long.count(sentence) > 1] == []
+
+
+def test_an_option_is_not_broken_at_its_hyphens(pages):
+    assert any("--model_type LSTM" in line for page in pages for line in page.split("\n"))
+    assert not any(re.search(r"-$", line) and "--" in line for page in pages
+                   for line in page.split("\n"))  # fmt: skip
+
+
+def test_no_legend_is_drawn_over_the_data(notebook):
+    """A legend inside the axes was struck through by the line of chance."""
+    for cell in notebook.cells:
+        for call in re.findall(r"\.legend\(.*?\)\n", cell.source, re.S):
+            assert "outside upper center" in call or "bbox_to_anchor" in call
+
+
+def test_gates_differ_in_grey(notebook):
+    [cell] = [cell for cell in notebook.cells if "imshow" in cell.source]
+    assert re.findall(r'cmap="(\w+)"', cell.source) == ["Greys"]
+    lightness = plt.get_cmap("Greys")(np.linspace(0, 1, 9))[:, :3] @ [0.2126, 0.7152, 0.0722]
+    assert np.all(np.diff(lightness) < 0)
 
 
 def test_the_networks_looked_into_are_solved_runs_near_20(material, text):
     lengths = {cell: kept.config.length for cell, kept in material.networks.items()}
-    assert lengths == {"rnn": 10, "lstm": 20}
+    near = {
+        cell: min(
+            (found.length for found in getattr(material.duels[0], cell).lengths if found.solved),
+            key=lambda length: (round(abs(math.log(length / 20)), 9), -length),
+        )
+        for cell in ("rnn", "lstm")
+    }
+    assert lengths == near
     for kept in material.networks.values():
         assert kept.record.solved
         assert kept.config.run_id in text
@@ -194,7 +296,7 @@ def test_a_figure_that_was_not_drawn_is_named(files, pages, author):
             cell["outputs"] = []
     changed = files | {name: json.dumps(notebook).encode()}
     problems = list(broken_rules(changed, pages, author))
-    assert "5 figures are missing" in problems
+    assert "6 figures are missing" in problems
     assert any("was not drawn" in problem for problem in problems)
 
 
@@ -252,6 +354,7 @@ def test_own_words_stand_in_the_report(material, author):
     with zipfile.ZipFile(io.BytesIO(build(material, author, own))) as archive:
         pages = pages_of(archive.read(f"{author.stem}.pdf"))
     text = re.sub(r"\s+", " ", " ".join(pages))
+    length = material.networks["rnn"].config.length
     for question in PARTS:
-        assert f"Own words on {question}, S50 10." in text
-    assert "Figure 5." in text
+        assert f"Own words on {question}, S50 {length}." in text
+    assert "Figure 6." in text

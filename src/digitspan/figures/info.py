@@ -38,6 +38,7 @@ __all__ = [
     "bits_by_length_info",
     "map_info",
     "optimizers_info",
+    "rates_by_length",
     "solving_times_info",
     "span_by_budget_info",
     "steps_to_solve_info",
@@ -442,22 +443,26 @@ def _rates(summary: Summary) -> str:
 
     A fixed rate beside a joint design is in its condition's name.
     """
-    told = []
-    for row in summary.spans:
-        if summary.config.design == "joint" and row.condition.rate != TUNED:
-            continue  # its rate is in its name
-        stretches: list[tuple[float, list[int]]] = []
-        for found in row.lengths:
-            if not stretches or stretches[-1][0] != found.learning_rate:
-                stretches.append((found.learning_rate, []))
-            stretches[-1][1].append(found.length)
-        words = [
-            f"{rate:g} at T = {lengths[0]}" + (f" to {lengths[-1]}" if lengths[1:] else "")
-            for rate, lengths in stretches
-        ]
-        if words:
-            told.append(f"{_label(summary, row)} {', '.join(words)}")
-    return "; ".join(told)
+    joint = summary.config.design == "joint"
+    rows = [row for row in summary.spans if row.lengths]
+    return "; ".join(
+        f"{_label(summary, row)} {rates_by_length(row)}"
+        for row in rows
+        if row.condition.rate == TUNED or not joint
+    )
+
+
+def rates_by_length(row: ConditionSummary) -> str:
+    """The learning rate of each length's runs: `0.001 at T = 5 to 18, 0.00046 at T = 26`."""
+    stretches: list[tuple[float, list[int]]] = []
+    for found in row.lengths:
+        if not stretches or stretches[-1][0] != found.learning_rate:
+            stretches.append((found.learning_rate, []))
+        stretches[-1][1].append(found.length)
+    return ", ".join(
+        f"{rate:g} at T = {lengths[0]}" + (f" to {lengths[-1]}" if lengths[1:] else "")
+        for rate, lengths in stretches
+    )
 
 
 def _setting(summary: Summary) -> str:

@@ -6,12 +6,14 @@ import csv
 import io
 import zipfile
 from collections.abc import Mapping
+from typing import Any
 
 from digitspan.handin.author import Author
-from digitspan.handin.material import Duel, Material
+from digitspan.handin.material import Material
 from digitspan.handin.measurements import Measurements, as_npz
 from digitspan.handin.notebook import part1_files
-from digitspan.study.plan import TUNED
+from digitspan.handin.wording import rule_title
+from digitspan.runs.record import RunRecord
 from digitspan.study.tables import run_document
 
 __all__ = ["as_zip", "files_of", "readme"]
@@ -48,18 +50,20 @@ def as_zip(files: Mapping[str, bytes]) -> bytes:
 
 def _rows(material: Material) -> str:
     """The runs that the report shows, one line per run and purpose, as CSV."""
-    documents = [
-        {"shown_as": "by length", "rule": _rule(duel)} | run_document(record)
-        for duel in material.duels
-        for row in duel.sides
-        for length in row.lengths
-        for record in length.records
-    ]
+    summary = material.summary
+    documents = []
+    for duel in material.duels:
+        for row in duel.sides:
+            rule = rule_title(duel)
+            by_length = [record for found in row.lengths for record in found.records]
+            documents += [_row("by length", rule, record) for record in by_length]
+            documents += [_row("span", rule, record) for record in row.records]
     documents += [
-        {"shown_as": "optimiser", "rule": f"rate {condition.rate}"} | run_document(record)
-        for condition, found in material.summary.optimizers
+        _row("optimiser", f"rate {condition.rate}", record)
+        for condition, found in summary.optimizers
         for record in found.records
     ]
+    documents += [_row("continued", "best rates", record) for record in summary.continued]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(documents[0]), lineterminator="\n")
     writer.writeheader()
@@ -67,8 +71,9 @@ def _rows(material: Material) -> str:
     return text.getvalue()
 
 
-def _rule(duel: Duel) -> str:
-    return "tuned rate" if duel.rule == TUNED else f"rate {duel.rule}"
+def _row(purpose: str, rule: str, record: RunRecord) -> dict[str, Any]:
+    """One run, and what it is shown as."""
+    return {"shown_as": purpose, "rule": rule} | run_document(record)
 
 
 _README = """\
@@ -79,7 +84,7 @@ _README = """\
 | {stem}.pdf | the report: answers, code, figures |
 | {stem}.ipynb | the notebook that the report was made from |
 | part1/ | the code: dataset.py, vanilla_rnn.py, lstm.py, train.py |
-| rows.csv | every training run that the figures show, one line per run |
+| rows.csv | every training run behind figures and spans, one line per run and purpose |
 | traces.npz | weights and gradient norms of two networks, and loss curves |
 
 Python 3.8 or newer. The code needs torch and numpy, the notebook matplotlib and Jupyter besides:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import numpy as np
 
 from digitspan.cells import title
@@ -13,16 +16,20 @@ from digitspan.handin.wording import (
     ratio_words,
     solved_words,
     span_words,
+    table,
 )
 from digitspan.study.ratio import Ratio
 from digitspan.study.retention import Span
 from digitspan.study.summary import ConditionSummary, LengthSummary
+from digitspan.study.tables import span_text
 from digitspan.tasks import CHANCE
 
 __all__ = [
     "ahead",
+    "budgets_table",
     "by_rule",
     "comparison",
+    "convergence",
     "reach",
     "rnn_against_sheet",
     "sanity",
@@ -34,13 +41,19 @@ __all__ = [
 SHEETS_DELAY = 10
 """The sheet: beyond about so many steps a vanilla RNN is difficult to train."""
 
+SHEETS_RATE = "0.001"
+"""The default of the template's train.py."""
+
+GROWN = 1.1
+"""A span that is longer by this factor after the last quarter of the budget was still growing."""
+
 NEAR_PERFECT = 0.99
 """What the sheet's sanity check is held to."""
 
 
 def where(duel: Duel, material: Material) -> str:
     """The condition in words: the rate; encoding and initialisation where there are several."""
-    words = rate_words(duel.rule)
+    words = rate_words(duel)
     if len({other.setting for other in material.duels}) > 1:
         words += f" ({duel.setting[0]} digits, {duel.setting[1]} initialisation)"
     return words
@@ -55,14 +68,18 @@ def reach(row: ConditionSummary) -> str:
     whole = _leading(lengths, all_solved=True)
     none = _leading(lengths[::-1], all_solved=False)
     if whole == len(lengths):
-        return f"solved every run at every length tried, up to T = {lengths[-1].length}"
+        return f"solved every run at every length shown, up to T = {lengths[-1].length}"
     if none == len(lengths):
-        return f"solved no run at any length tried, not even at T = {lengths[0].length}"
+        return f"solved no run at any length shown, not even at T = {lengths[0].length}"
     parts = [f"every run up to T = {lengths[whole - 1].length}"] if whole else []
-    parts += [
-        f"{solved_words(found)} at T = {found.length}"
-        for found in lengths[whole : len(lengths) - none]
-    ]
+    between = lengths[whole : len(lengths) - none]
+    if len(between) > 2:
+        solved = sum(found.solved for found in between)
+        runs = sum(len(found.records) for found in between)
+        ends = f"from T = {between[0].length} to {between[-1].length}"
+        parts.append(f"{solved} of {runs} {ends}")
+    else:
+        parts += [f"{solved_words(found)} at T = {found.length}" for found in between]
     if none == 1:
         parts.append(f"none at T = {lengths[-1].length}")
     elif none:
@@ -71,20 +88,36 @@ def reach(row: ConditionSummary) -> str:
 
 
 def sanity(material: Material, cell: str) -> str:
-    """The sheet's sanity check at T = 5, under every condition."""
+    """The sheet's sanity check at T = 5: at the rates of the figure, and at those of Question 1.4.
+
+    The template's default rate, 0.001, is among the latter in the preset `sheet`.
+    """
     parts, fine = [], []
-    for duel in material.duels:
-        found = _at(getattr(duel, cell), SANITY_LENGTH)
-        if found is None or not len(found.accuracies):
-            continue
-        median = float(np.median(found.accuracies))
-        fine.append(median >= NEAR_PERFECT)
-        parts.append(
-            f"{solved_words(found)} runs were solved with {where(duel, material)}, at a median "
-            f"accuracy of {percent(median)}"
-        )
+    found = [
+        (where(duel, material), length)
+        for duel in material.duels
+        for length in getattr(duel, cell).lengths
+    ]
+    found += [
+        (f"the learning rate {condition.rate}, in the runs of Question 1.4,", length)
+        for condition, length in material.summary.optimizers
+        if condition.cell == cell
+        and condition.optimizer == material.config.optimizer
+        and condition.rate == SHEETS_RATE
+        and condition.encoding == material.duels[0].setting[0]
+    ]
+    for rates, length in found:
+        if length.length == SANITY_LENGTH and len(length.accuracies):
+            median = float(np.median(length.accuracies))
+            fine.append(median >= NEAR_PERFECT)
+            parts.append(
+                f"with {rates} {solved_words(length)} runs are solved, at a median accuracy of "
+                f"{percent(median)}"
+            )
+    if not parts:
+        return f"At T = {SANITY_LENGTH} no run of the {title(cell)} came to an end."
     held = (
-        "near-perfect, as it should be" if any(fine) else "**not near-perfect**, as it should be"
+        "near-perfect, as it should be" if any(fine) else "**not near-perfect**, as it ought to be"
     )
     return f"At T = {SANITY_LENGTH} the {title(cell)} is {held}: {joined(parts)}."
 
@@ -94,82 +127,148 @@ def by_rule(material: Material, cell: str) -> str:
     lines = []
     for duel in material.duels:
         row: ConditionSummary = getattr(duel, cell)
+        shown = f" Of the runs shown it {reach(row)}.{_medians(row)}" if row.lengths else ""
         lines.append(
-            f"* With {where(duel, material)} the {title(cell)} {reach(row)}. {_medians(row)} Its "
-            f"retention span S50, the length that half of the runs solve, {span_words(row.span)}."
+            f"* With {where(duel, material)} the {title(cell)}'s S50 {span_words(row.span)}, from "
+            f"{row.span.runs} runs.{shown}"
         )
     return "\n".join(lines)
+
+
+def convergence(material: Material, cells: Sequence[str]) -> str:
+    """What "until convergence" comes to: spans within growing budgets, and runs that went on."""
+    sentences = [
+        f"With {where(duel, material)} the {title(cell)}'s {_growth(getattr(duel, cell).budgets)}."
+        for duel in material.duels
+        for cell in cells
+    ]
+    continued = [r for r in material.summary.continued if r.config.cell in cells]
+    if continued:
+        most = max(record.config.train_steps for record in continued)
+        solved = sum(record.solved for record in continued)
+        meaning = (
+            f"what is not solved within {material.config.train_steps:,} steps may still be later"
+            if solved
+            else "none of these was merely cut short before"
+        )
+        sentences.append(
+            f"Of the unsolved runs that the figures show, {len(continued)} had been drawn before "
+            f"any was run, and went on to {most:,} steps: {solved} of these were solved then, so "
+            f"{meaning}."
+        )
+    elif material.config.continued_steps:
+        sentences.append(
+            "One in ten of the runs that the figures show was drawn in advance, to go on to "
+            f"{material.config.continued_steps:,} steps if it was not solved; no unsolved one was "
+            "among them."
+        )
+    return " ".join(sentences)
+
+
+def budgets_table(material: Material) -> str:
+    """S50 of every condition within growing budgets, from the same runs."""
+    rows = [row for duel in material.duels for row in duel.sides]
+    heading = ["network, learning rate"] + [f"{span.budget:,} steps" for span in rows[0].budgets]
+    lines = [
+        [f"{title(side.condition.cell)}, {where(duel, material)}"]
+        + [span_text(span).replace(" *", "\\*") for span in side.budgets]
+        for duel in material.duels
+        for side in duel.sides
+    ]
+    caption = "S50 [95 % interval] within growing budgets, from the same runs."
+    return table(caption, heading, lines)
+
+
+def _growth(budgets: Sequence[Span]) -> str:
+    """How a span depends on the budget: whether it still grew when the budget ended."""
+    *_, before, last = budgets if len(budgets) > 1 else (budgets[0], budgets[0])
+    if last.bound == "<=":
+        return f"span is at or below the shortest length run within all of {last.budget:,} steps"
+    if last.bound == ">=":
+        return f"span is at or beyond the longest length run within {last.budget:,} steps"
+    between = f"between {before.budget:,} and {last.budget:,} steps"
+    if before.bound == "<=":
+        return f"span came above the shortest length run {between} only"
+    grown = last.s50 > GROWN * before.s50
+    changed = "was still growing" if grown else "hardly changed any more"
+    return f"span {changed} {between} ({before.s50:.1f} and {last.s50:.1f})"
 
 
 def rnn_against_sheet(material: Material) -> str:
     """The sheet's claim about some ten steps, held against the longest span of the RNN."""
     best = max(material.duels, key=lambda duel: duel.rnn.span.s50)
     span = best.rnn.span
-    delay = span.s50 - 2
-    at_least = "at least " if span.bound == ">=" else "at most " if span.bound == "<=" else ""
-    measured = f"{at_least}{delay:.0f} steps between the digit and the question"
-    if delay > 2 * SHEETS_DELAY:
-        judgement = "the RNN lasts clearly longer than that"
-    elif delay < 0.6 * SHEETS_DELAY:
+    expected = SHEETS_DELAY + 2  # the first digit and the last are not between
+    low = span.s50 if span.bound == ">=" else span.low
+    high = span.s50 if span.bound == "<=" else span.high
+    if low is not None and low > expected:
+        judgement = "the RNN lasts longer than that"
+    elif high is not None and high < expected:
         judgement = "the RNN gives up even earlier"
     else:
-        judgement = "the sheet is about right"
+        judgement = "the interval has that in it, so the sheet is about right"
     return (
-        f"The sheet expects a vanilla RNN to be difficult to train beyond about {SHEETS_DELAY} "
-        f"steps. Here, with {where(best, material)}, half of the runs still manage {measured} "
-        f"(S50 less the first digit and the last): {judgement}."
+        f"The sheet expects a vanilla RNN to be difficult to train with more than about "
+        f"{SHEETS_DELAY} steps between the digit and the question, which is T = {expected}. With "
+        f"{where(best, material)} its S50 {span_words(span)}: {judgement}."
     )
 
 
 def ahead(ratio: Ratio, span: Span) -> str:
-    """Which of two spans is longer: "first", "second", "both" (neither ended), or "open".
+    """Which of two spans is longer: "first", "second", "both", "neither", or "open".
 
-    One is longer where the 95 % interval of their ratio leaves out one.
+    One is longer where the interval of their ratio leaves out one. "both" lie beyond the longest
+    length run, or "neither" reaches the shortest.
 
     Args:
         ratio: the second span as a multiple of the first.
         span: the first.
     """
-    if ratio.bound == "?" and span.bound == ">=":
-        return "both"
-    if not ratio.differs:
-        return "open"
-    return "second" if ratio.low is not None and ratio.low > 1 else "first"
+    if ratio.differs:
+        return "second" if ratio.low is not None and ratio.low > 1 else "first"
+    if ratio.bound == "?":
+        return {">=": "both", "<=": "neither"}[span.bound]
+    return "open"
 
 
 def winner(duel: Duel) -> str:
-    """The cell that remembers longer; or "both" or "open", as in `ahead`."""
+    """The cell that remembers longer; or "both", "neither" or "open", as in `ahead`."""
     found = ahead(duel.ratio, duel.rnn.span)
     return {"first": "rnn", "second": "lstm"}.get(found, found)
 
 
 def verdict(material: Material) -> str:
     """Whether the textbook's order holds in these rows."""
-    found: dict[str, list[str]] = {"rnn": [], "lstm": [], "both": [], "open": []}
+    found: dict[str, list[str]] = defaultdict(list)
     for duel in material.duels:
         found[winner(duel)].append(where(duel, material))
     decided = [name for name in ("rnn", "lstm") if found[name]]
     textbook = "The textbook says that the LSTM remembers longer than the vanilla RNN."
-    if decided == ["lstm"] and len(found["lstm"]) == len(material.duels):
+    if len(found["lstm"]) == len(material.duels):
         return f"{textbook} **These runs agree**, with {joined(found['lstm'])}."
-    if decided == ["rnn"] and len(found["rnn"]) == len(material.duels):
+    if len(found["rnn"]) == len(material.duels):
         return (
             f"{textbook} **These runs say the opposite**: with {joined(found['rnn'])} the RNN "
             f"remembers longer."
         )
-    if not decided:
-        longest = material.duels[0].rnn.lengths[-1].length
-        if found["both"] and not found["open"]:
-            return f"{textbook} These runs cannot tell: both still remember at T = {longest}."
+    if len(found["both"]) == len(material.duels):
+        longest = material.duels[0].rnn.span.longest
+        return f"{textbook} These runs cannot tell: both still remember at T = {longest}."
+    if len(found["neither"]) == len(material.duels):
+        shortest = material.duels[0].rnn.span.shortest
+        return f"{textbook} These runs cannot tell: neither remembers as much as T = {shortest}."
+    if not decided and found["open"]:
         return (
             f"{textbook} **These runs do not decide it**: the interval of the ratio of the two "
             f"spans has 1 in it."
         )
     parts = [f"with {joined(found[name])} the {title(name)} is ahead" for name in decided]
-    if found["open"]:
-        parts.append(f"with {joined(found['open'])} nothing is decided")
-    if found["both"]:
-        parts.append(f"with {joined(found['both'])} both still remember at the longest length")
+    ends = {
+        "open": "nothing is decided",
+        "both": "both still remember at the longest length",
+        "neither": "neither remembers as much as the shortest length",
+    }
+    parts += [f"with {joined(found[name])} {end}" for name, end in ends.items() if found[name]]
     start = "**It depends on the learning rate**" if len(decided) > 1 else "**In part**"
     return f"{textbook} {start}: {joined(parts)}."
 
@@ -180,15 +279,16 @@ def comparison(material: Material) -> str:
         "rnn": "The RNN is ahead.",
         "lstm": "The LSTM is ahead.",
         "both": "Neither has come to its end.",
+        "neither": "Neither reaches the shortest length.",
         "open": "These runs do not say which one is ahead.",
     }
     lines = []
     for duel in material.duels:
+        ratio = ratio_words(duel.ratio, material.comparison.pairs)
         lines.append(
-            f"* With {where(duel, material)}: the RNN's span {span_words(duel.rnn.span)}, the "
-            f"LSTM's {span_words(duel.lstm.span)}{ratio_words(duel.ratio)}. "
-            f"{names[winner(duel)]} The LSTM {reach(duel.lstm)}; the RNN "
-            f"{reach(duel.rnn)}.{_speed(duel)}"
+            f"* With {where(duel, material)} the RNN's S50 {span_words(duel.rnn.span)} and the "
+            f"LSTM's {span_words(duel.lstm.span)}{ratio and f', {ratio}'}. "
+            f"{names[winner(duel)]}{_speed(duel)}"
         )
     return "\n".join(lines)
 
@@ -201,18 +301,13 @@ def _leading(lengths: tuple[LengthSummary, ...], *, all_solved: bool) -> int:
     return len(lengths)
 
 
-def _at(row: ConditionSummary, length: int) -> LengthSummary | None:
-    """The runs of one length."""
-    return next((found for found in row.lengths if found.length == length), None)
-
-
 def _medians(row: ConditionSummary) -> str:
     """The median accuracy at the shortest and the longest length."""
     first, last = row.lengths[0], row.lengths[-1]
     if not (len(first.accuracies) and len(last.accuracies)):
         return ""
     return (
-        f"Its median accuracy is {percent(float(np.median(first.accuracies)))} at "
+        f" Their median accuracy is {percent(float(np.median(first.accuracies)))} at "
         f"T = {first.length} and {percent(float(np.median(last.accuracies)))} at "
         f"T = {last.length}, where chance is {100 * CHANCE:.0f} %."
     )

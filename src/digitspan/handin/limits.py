@@ -28,6 +28,7 @@ def controls(material: Material) -> str:
         "read-out": "Networks of which only the read-out was trained",
         "none": "Networks whose weights were guessed at random and never trained",
     }
+    parts, solved_any = [], False
     for trained, name in names.items():
         lengths = [
             length
@@ -38,13 +39,13 @@ def controls(material: Material) -> str:
         if lengths:
             solved = sum(length.solved for length in lengths)
             runs = sum(len(length.records) for length in lengths)
-            longest = max(length.length for length in lengths)
-            meaning = "training the recurrent weights is what does it"
-            if solved:
-                meaning = "some of this can be had without training the recurrent weights"
-            sentences.append(
-                f"{name} solved {solved} of {runs} runs up to T = {longest}: {meaning}."
-            )
+            solved_any = solved_any or solved > 0
+            parts.append(f"{name} solved {solved} of {runs} runs up to T = {lengths[-1].length}")
+    if parts:
+        meaning = "training the recurrent weights is what does it"
+        if solved_any:
+            meaning = "some of this can be had without training the recurrent weights"
+        sentences.append(f"{'. '.join(parts)}: {meaning}.")
     return " ".join(sentences)
 
 
@@ -54,21 +55,14 @@ def limits(material: Material) -> str:
     rows = [row for duel in material.duels for row in duel.sides]
     fewest = min(len(found.records) for row in rows for found in row.lengths)
     low = wilson(fewest, fewest).low
+    spans = sorted(row.span.runs for row in rows)
     sentences = [
-        f"The smallest number of runs at a length is {fewest}: even where all of them are solved, "
-        f"the 95 % interval of the solved share begins at {100 * low:.0f} %. The spans rest on "
-        f"more runs, from {min(row.span.runs for row in rows)} on each.",
-        f"A run was given at most {config.train_steps:,} steps; what was not solved by then might "
-        f"be later.",
+        f"The smallest number of runs shown at a length is {fewest}: even where all of them are "
+        f"solved, the 95 % interval of the solved share begins at {100 * low:.0f} %. Each S50 "
+        f"rests on {spans[0]} runs"
+        + (f" or more, up to {spans[-1]}" * (spans[0] < spans[-1]))
+        + "."
     ]
-    continued = material.summary.continued
-    if continued:
-        solved = sum(record.solved for record in continued)
-        most = max(record.config.train_steps for record in continued)
-        sentences.append(
-            f"Of the unsolved runs that the figures show, {len(continued)} were drawn before they "
-            f"were run and went on to {most:,} steps: {solved} of these were solved."
-        )
     sentences.append(
         f"Everything holds for n = {config.hidden_size} units, {NAMES[config.optimizer]} and the "
         f"initialisation {joined(config.initialisation, 'or')}; it is known to matter "

@@ -11,12 +11,14 @@ from digitspan.cells import title
 from digitspan.errors import UsageError
 from digitspan.runs.config import OPTIMIZERS
 from digitspan.runs.record import RunRecord
+from digitspan.study.comparison import Compared, conditions_of
 from digitspan.study.config import StudyConfig
-from digitspan.study.ratio import Ratio, compare_spans
+from digitspan.study.plan import TUNED, Condition
+from digitspan.study.ratio import Ratio, compare_all
 from digitspan.study.reading import SavedRun, Study, read_study
 from digitspan.study.summary import ConditionSummary, Summary, summarise
 
-__all__ = ["CELLS_ASKED", "Duel", "Material", "read_material"]
+__all__ = ["CELLS_ASKED", "Duel", "Material", "compare_networks", "read_material"]
 
 CELLS_ASKED = ("rnn", "lstm")
 """The cells that the sheet asks for."""
@@ -34,7 +36,7 @@ class Duel(NamedTuple):
     rnn: ConditionSummary
     lstm: ConditionSummary
     ratio: Ratio
-    """The LSTM's span as a multiple of the RNN's."""
+    """The LSTM's span as a multiple of the RNN's, one of all pairs that were compared."""
 
     @property
     def sides(self) -> tuple[ConditionSummary, ConditionSummary]:
@@ -47,9 +49,28 @@ class Duel(NamedTuple):
         return self.rnn.condition.rate
 
     @property
+    def is_tuned(self) -> bool:
+        """Whether each network has its own best rate."""
+        return self.rule == TUNED
+
+    @property
     def setting(self) -> tuple[str, str]:
         """Encoding and initialisation."""
         return self.rnn.condition.encoding, self.rnn.condition.initialisation
+
+
+class Comparison(NamedTuple):
+    """All conditions of the study and all pairs of them, as `digitspan compare` has them."""
+
+    conditions: Mapping[Condition, Compared]
+    """Name, span, parameters and steps of each."""
+    ratios: Mapping[tuple[Condition, Condition], Ratio]
+    """The first one's span as a multiple of the second's; every pair in both orders."""
+
+    @property
+    def pairs(self) -> int:
+        """m: so many p-values and intervals hold together."""
+        return len(self.ratios) // 2
 
 
 class Material(NamedTuple):
@@ -57,6 +78,8 @@ class Material(NamedTuple):
 
     summary: Summary
     """What the rows of the study show."""
+    comparison: Comparison
+    """What was compared with what, and what came of it."""
     duels: tuple[Duel, ...]
     """Both networks under each condition, the sheet's own encoding first."""
     networks: Mapping[str, SavedRun]
@@ -77,11 +100,10 @@ def read_material(study: Path) -> Material:
     Raises:
         UsageError: naming what is missing, and the command that makes it.
     """
-    found = read_study(study)
-    found.require_undamaged()
+    found = read_study(study).require_undamaged()
     summary = summarise(found.config, found.rows)
     _check(summary, found.folder)
-    duels = _duels(summary)
+    comparison, duels = compare_networks(found, summary)
     if not duels:
         message = (
             f"{found.folder} has the two networks under no common condition; "
@@ -89,7 +111,41 @@ def read_material(study: Path) -> Material:
         )
         raise UsageError(message)
     networks = {cell: _network(found, duels, cell) for cell in CELLS_ASKED}
-    return Material(summary, duels, networks)
+    return Material(summary, comparison, duels, networks)
+
+
+def compare_networks(study: Study, summary: Summary) -> tuple[Comparison, tuple[Duel, ...]]:
+    """What `digitspan compare` finds, and the two networks side by side, digits as numbers first.
+
+    Args:
+        study: a finished study.
+        summary: of its rows.
+    """
+    found, _ = conditions_of([study])
+    conditions = dict(zip(summary.conditions, found, strict=True))
+    by_name = {one.name: condition for condition, one in conditions.items()}
+    ratios = {}
+    for pair, ratio in compare_all({one.name: one.span for one in found}).items():
+        first, second = (by_name[name] for name in pair)
+        ratios[first, second], ratios[second, first] = ratio, _inverse(ratio)
+    rows = {row.condition: row for row in summary.spans}
+    duels = [
+        Duel(row, other, ratios[other.condition, condition])
+        for condition, row in rows.items()
+        if condition.cell == "rnn" and (other := rows.get(condition._replace(cell="lstm")))
+    ]
+    duels.sort(key=lambda duel: (duel.setting[0] != "scalar", not duel.is_tuned))
+    return Comparison(conditions, ratios), tuple(duels)
+
+
+def _inverse(ratio: Ratio) -> Ratio:
+    """The second span as a multiple of the first."""
+    return ratio._replace(
+        ratio=1 / ratio.ratio,
+        low=None if ratio.high is None else 1 / ratio.high,
+        high=None if ratio.low is None else 1 / ratio.low,
+        bound={">=": "<=", "<=": ">="}.get(ratio.bound, ratio.bound),
+    )
 
 
 def _check(summary: Summary, folder: Path) -> None:
@@ -135,17 +191,6 @@ def _sheet(folder: Path) -> str:
     return f"`digitspan study sheet --out {folder.with_name('sheet')}` makes all that is needed"
 
 
-def _duels(summary: Summary) -> tuple[Duel, ...]:
-    """The conditions under which both networks were run, digits as numbers first."""
-    rows = {row.condition: row for row in summary.spans}
-    duels = [
-        Duel(row, other, compare_spans(other.span, row.span))
-        for condition, row in rows.items()
-        if condition.cell == "rnn" and (other := rows.get(condition._replace(cell="lstm")))
-    ]
-    return tuple(sorted(duels, key=lambda duel: duel.setting[0] != "scalar"))
-
-
 def _network(study: Study, duels: tuple[Duel, ...], cell: str) -> SavedRun:
     """The network of a cell that is looked into, of the first duel's encoding and initialisation.
 
@@ -158,10 +203,13 @@ def _network(study: Study, duels: tuple[Duel, ...], cell: str) -> SavedRun:
         if duel.setting == setting
         for found in getattr(duel, cell).lengths
         for record in found.records
-        if study.has_weights(record)
+        if study.has_weights(record) and record.end_state != "diverged"
     ]
     if not records:
-        message = f"{study.folder} keeps no network of the {title(cell)}; {_sheet(study.folder)}"
+        message = (
+            f"{study.folder} keeps no network of the {title(cell)} that could be looked into "
+            f"(Questions 1.1 and 1.5); {_sheet(study.folder)}"
+        )
         raise UsageError(message)
     return study.saved_run(min(records, key=_remoteness))
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from digitspan.figures.info import optimizers_info
 from digitspan.handin.material import Material
+from digitspan.handin.wording import panel_title
+from digitspan.look.bptt import lstm_backward
 from digitspan.look.probe import trace, trace_batch
 from digitspan.study.reading import SavedRun
 from digitspan.tasks.palindrome import mirror
+from digitspan.tasks.questions import encode
 from digitspan.tasks.seeds import seed_of
 from digitspan.training.engine import build_network, load_network
 
-__all__ = ["Measurements", "as_npz", "measure"]
+__all__ = ["GradientPath", "Measurements", "as_npz", "gradient_path", "measure"]
 
 PROBE_LENGTH = 100
 """T of the palindromes that gradients are followed through."""
@@ -27,6 +31,22 @@ PROBE_COUNT = 64
 
 CHECKED_LENGTH = 20
 """T of the palindrome for which the derivation is compared with autograd."""
+
+
+class GradientPath(NamedTuple):
+    """Which way the gradient takes from the LSTM's last step to its first cell state.
+
+    It either stays in the cell, multiplied by forget gates alone, or leaves it, through h and the
+    gates: dL/dc(1) = f(2) * ... * f(L) * dL/dc(L) + the rest, element by element. Medians over
+    palindromes of the length that the network was trained at.
+    """
+
+    direct: float
+    """||f(2) * ... * f(L) * dL/dc(L)|| / ||dL/dc(1)||: the part by the forget gates alone."""
+    share: float
+    """<that part, dL/dc(1)> / ||dL/dc(1)||^2: what it makes of the whole; the rest makes up 1."""
+    kept: float
+    """The largest product f(2) ... f(L) among the units: what one keeps of its cell."""
 
 
 class Measurements(NamedTuple):
@@ -40,7 +60,11 @@ class Measurements(NamedTuple):
     drop: Mapping[tuple[str, str, str], float]
     """The gradient's norm at the first step over that at the last one, likewise."""
     forget: Mapping[str, np.ndarray]
-    """Mean forget gate of each unit, shape (N,), "untrained" and "trained"."""
+    """Mean forget gate of each unit at the LSTM's own length, shape (N,), likewise by state."""
+    gates: Mapping[str, np.ndarray]
+    """The trained LSTM's gates at its own length, mean over palindromes, shape (L, N) each."""
+    path: Mapping[str, GradientPath]
+    """The LSTM's, "untrained" and "trained"."""
     singular: Mapping[str, float]
     """Largest singular value of the RNN's W_hh, "untrained" and "trained"."""
 
@@ -49,7 +73,8 @@ def measure(material: Material) -> Measurements:
     """Follow palindromes through the networks of a study, before training and after."""
     torch.set_num_threads(1)  # the same sums in the same order on every run
     arrays: dict[str, np.ndarray] = {}
-    fall, drop, forget, singular = {}, {}, {}, {}
+    fall, drop, forget, path, singular = {}, {}, {}, {}, {}
+    gates: dict[str, np.ndarray] = {}
     digits = _palindromes(PROBE_LENGTH, PROBE_COUNT)
     for cell, kept in material.networks.items():
         for state, network in _networks(kept).items():
@@ -60,13 +85,37 @@ def measure(material: Material) -> Measurements:
                 arrays[f"norms/{cell}/{state}/{part}"] = norms
                 fall[cell, state, part], drop[cell, state, part] = _fall(norms)
             if cell == "lstm":
-                forget[state] = seen.gates["f"].mean(axis=(0, 1))
+                own = _palindromes(kept.config.length, PROBE_COUNT)
+                found = trace_batch(network, own[:, :-1], own[:, -1]).gates
+                gates = {name: gate.mean(axis=0) for name, gate in found.items()}
+                forget[state], path[state] = gates["f"].mean(axis=0), gradient_path(network, own)
             else:
                 W_hh = network.state_dict()["W_hh"].numpy()
                 singular[state] = float(np.linalg.norm(W_hh, ord=2))
     arrays |= _checked(material.networks["rnn"]) | _gates(material.networks["lstm"])
-    arrays |= _curves(material)
-    return Measurements(arrays, fall, drop, forget, singular)
+    arrays |= _curves(material) | _budgets(material)
+    return Measurements(arrays, fall, drop, forget, gates, path, singular)
+
+
+def gradient_path(network: torch.nn.Module, digits: np.ndarray) -> GradientPath:
+    """Follow the gradient of the loss after the last digit back to the first cell state.
+
+    Args:
+        network: an LSTM; it is not changed.
+        digits: whole palindromes, shape (B, T); the last digit is the target.
+    """
+    exact: Any = copy.deepcopy(network).double()
+    inputs = encode(torch.as_tensor(digits[:, :-1]), exact.input_dim, torch.float64)
+    whole = lstm_backward(exact, inputs, torch.as_tensor(digits[:, -1])).d_c.numpy()  # (L, B, N)
+    forget = trace_batch(network, digits[:, :-1], digits[:, -1]).gates["f"]  # (B, L, N)
+    product = forget[:, 1:].prod(axis=1)  # f(2) ... f(L), (B, N)
+    first, direct = whole[0], product * whole[-1]
+    square = np.maximum((first**2).sum(axis=1), np.finfo(float).tiny)  # (B,)
+    return GradientPath(
+        float(np.median(np.linalg.norm(direct, axis=1) / np.sqrt(square))),
+        float(np.median((direct * first).sum(axis=1) / square)),
+        float(np.median(product.max(axis=1))),
+    )
 
 
 def as_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -132,4 +181,15 @@ def _curves(material: Material) -> dict[str, np.ndarray]:
         for panel, lines in (info.panels if info else ())
         for label, curves in lines
         for seed, curve in enumerate(curves)
+    }
+
+
+def _budgets(material: Material) -> dict[str, np.ndarray]:
+    """Budget, S50 and the ends of its interval (nan where open), shape (4, B) a condition."""
+    return {
+        f"budgets/{row.condition.cell}/{panel_title(duel, material.duels)}": np.array(
+            [(span.budget, span.s50, span.low, span.high) for span in row.budgets], float
+        ).T
+        for duel in material.duels
+        for row in duel.sides
     }

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
@@ -122,12 +123,25 @@ def _filled(source: str, answers: Mapping[str, Answer], values: Mapping[str, str
             raise UsageError(message)
         return f"```python\n{files[name].decode().rstrip()}\n```"
 
+    def lines(match: re.Match[str]) -> str:
+        name, first, last = match.groups()
+        return f"```python\n{_excerpt(part1_files()[name].decode(), first, last)}\n```"
+
     def derivation(match: re.Match[str]) -> str:
         return inspect.getsource(getattr(bptt, match.group(1))).rstrip()
 
     text = fill(re.sub(r"<<answer ([\w.]+)>>", answer, source), values, TEMPLATE)
     text = re.sub(r"<<code ([\w.]+)>>", code, text)
+    text = re.sub(r"<<lines ([\w.]+) \| (.+?) \| (.+?)>>", lines, text)
     return re.sub(r"<<bptt (\w+)>>", derivation, text)
+
+
+def _excerpt(source: str, first: str, last: str) -> str:
+    """The lines from the first that has `first` in it to the next that has `last`."""
+    lines = source.split("\n")
+    start = next(number for number, line in enumerate(lines) if first in line)
+    end = next(number for number in range(start, len(lines)) if last in lines[number])
+    return textwrap.dedent("\n".join(lines[start : end + 1]))
 
 
 def _run_to_the_end(work: Coroutine[Any, Any, object]) -> None:

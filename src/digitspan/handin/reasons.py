@@ -7,13 +7,14 @@ import numpy as np
 from digitspan.cells import title
 from digitspan.handin.claims import ahead, where, winner
 from digitspan.handin.material import Duel, Material
-from digitspan.handin.measurements import PROBE_LENGTH, Measurements
-from digitspan.handin.wording import joined, percent, power, rate_words, span_words
-from digitspan.study.ratio import compare_spans
+from digitspan.handin.measurements import PROBE_COUNT, PROBE_LENGTH, GradientPath, Measurements
+from digitspan.handin.wording import joined, percent, power, rate_words, ratio_words
+from digitspan.runs.record import RunRecord
 from digitspan.study.summary import ConditionSummary
 
 __all__ = [
     "gates",
+    "gradient_path",
     "gradients",
     "initialisation",
     "looked_into",
@@ -24,6 +25,9 @@ __all__ = [
 
 OPEN, SHUT = 0.9, 0.1
 """A gate is called open above the one and shut below the other."""
+
+EVEN = 0.5
+"""Half of the gradient."""
 
 NEARLY_EQUAL = 0.02
 """Factors a step that differ by less are called about equal."""
@@ -90,51 +94,102 @@ def singular_values(measured: Measurements) -> str:
 
 def gates(measured: Measurements) -> str:
     """What the gates do in the trained network, measured."""
-    arrays = measured.arrays
-    means = {gate: arrays[f"gates/{gate}"] for gate in "ifo"}
-    forget = means["f"].mean(axis=0)
-    first, rest = means["i"][0].mean(), means["i"][1:].mean()
-    shown, hidden = means["o"][-1].mean(), means["o"][:-1].mean()
-    length = len(arrays["gates/digits"])
+    means = measured.gates
+    forget = measured.forget["trained"]
+    first, rest = float(means["i"][0].mean()), float(means["i"][1:].mean())
+    shown, hidden = float(means["o"][-1].mean()), float(means["o"][:-1].mean())
+    text = (
+        f"<<figure_gates>> shows the gates of the trained LSTM over one palindrome. Over "
+        f"{PROBE_COUNT} of that length, {int((forget > OPEN).sum())} of its {len(forget)} units "
+        f"have a mean forget gate above {OPEN} and {int((forget < SHUT).sum())} one below "
+        f"{SHUT}. The input gate is {first:.2f} on average at the first digit and {rest:.2f} at "
+        f"the others{_expected(first, rest)}; the output gate is {shown:.2f} at the last step and "
+        f"{hidden:.2f} before{_expected(shown, hidden)}."
+    )
+    if min(first - rest, shown - hidden) > NEARLY_EQUAL:
+        return text
     return (
-        f"<<figure_gates>> shows the gates of the trained LSTM over one palindrome of "
-        f"length {length}. Of its {len(forget)} units, {int((forget > OPEN).sum())} keep their "
-        f"cell almost unchanged (mean forget gate above {OPEN}) and {int((forget < SHUT).sum())} "
-        f"clear it (below {SHUT}). The input gate is {first:.2f} on average at the first digit "
-        f"and {rest:.2f} at the others{_expected(first, rest)}; the output gate is {shown:.2f} at "
-        f"the last step and {hidden:.2f} before{_expected(shown, hidden)}. These are means over "
-        f"all units: a few are enough to hold one digit, and the others may do as they like."
+        f"{text} So on average over its units this network does not use its gates as the list "
+        f"tells it; Question 1.6 measures which way the first digit's gradient takes instead."
+    )
+
+
+def gradient_path(measured: Measurements, record: RunRecord) -> str:
+    """Which way the LSTM's gradient takes, by the forget gates or through h and the gates.
+
+    Args:
+        measured: what was seen in the networks.
+        record: of the LSTM's run; at its length it was measured.
+    """
+    before, after = measured.path["untrained"], measured.path["trained"]
+    length, units = record.config.length, measured.forget["trained"]
+    kept = (
+        f"the unit that keeps most multiplies its cell by {power(after.kept)} over these "
+        f"{length - 2} steps, and {int((units > OPEN).sum())} of {len(units)} units have a mean "
+        f"forget gate above {OPEN}"
+    )
+    if after.kept < SHUT and after.share < EVEN:
+        fits = f"That fits the forget gates: {kept}, so that no unit could bring it there alone."
+    elif after.kept >= EVEN and after.share >= EVEN:
+        fits = f"That fits the forget gates: {kept}."
+    else:
+        fits = f"Of the forget gates: {kept}."
+    unsolved = "" if record.solved else ", which was not solved,"
+    return (
+        f"**Which way the gradient takes.** On its way back to $\\mathbf{{c}}^{{(1)}}$ the "
+        f"gradient either stays in the cell, multiplied by forget gates alone, or leaves it, "
+        f"through $\\mathbf{{h}}$ and the gates. The two parts add up to "
+        f"$\\partial \\mathcal{{L}} / \\partial \\mathbf{{c}}^{{(1)}}$. For {PROBE_COUNT} "
+        f"palindromes of length {length} the first part, "
+        f"$\\mathbf{{f}}^{{(2)}} \\odot \\cdots \\odot \\mathbf{{f}}^{{(T-1)}} \\odot "
+        f"\\partial \\mathcal{{L}} / \\partial \\mathbf{{c}}^{{(T-1)}}$, "
+        f"has a norm of {power(before.direct)} of the whole before "
+        f"training and {power(after.direct)} after, and makes {percent(before.share)} and "
+        f"{percent(after.share)} of the whole (projected on it; medians). So in the trained "
+        f"network{unsolved} {_way(after)}. {fits}"
+    )
+
+
+def _way(path: GradientPath) -> str:
+    """Where the gradient runs, from the share of the part that stays in the cell."""
+    if path.share < -SHUT or path.share > 1 + SHUT:
+        return "the two parts partly cancel, and neither way alone tells where the gradient runs"
+    if path.share >= OPEN:
+        return "the gradient **runs along the cell**, by the forget gates"
+    if path.share >= EVEN:
+        return "more of the gradient runs along the cell than through the gates"
+    if path.share >= SHUT:
+        return "more of the gradient runs through $\\mathbf{h}$ and the gates than along the cell"
+    return (
+        "the gradient **runs through $\\mathbf{h}$ and the gates, not along the cell**: the path "
+        "for which the LSTM is built is hardly used"
     )
 
 
 def mechanism(material: Material, measured: Measurements) -> str:
-    """Whether the gates do in the trained network what the design promises."""
-    rnn, hidden = (measured.fall[cell, "trained", "hidden"] for cell in ("rnn", "lstm"))
+    """In which trained network the gradient lasts longer, and whether that is the one ahead."""
+    rnn, lstm = (measured.fall[cell, "trained", "hidden"] for cell in ("rnn", "lstm"))
     cell = measured.fall["lstm", "trained", "cell"]
-    forget = measured.forget["trained"]
-    away = {name: abs(np.log(factor)) for name, factor in (("rnn", rnn), ("cell", cell))}
+    away = {"rnn": abs(np.log(rnn)), "lstm": abs(np.log(cell))}
     if max(away.values()) < NEAR_ONE:
-        seen = (
-            "training has brought both near 1, and what differs is how far, and how reliably, it "
-            "gets there"
-        )
-    elif away["cell"] < away["rnn"]:
-        seen = "the longer path through the cell is there, as the design promises"
+        seen = "both the RNN's and the cell's are near 1."
+    elif abs(rnn - cell) < NEARLY_EQUAL:
+        seen = "the RNN's and the cell's are about the same."
     else:
-        seen = "in these two networks the cell is **not** the longer path"
+        nearer = min(away, key=away.__getitem__)
+        name = {"rnn": "RNN", "lstm": "LSTM cell"}[nearer]
+        seen = f"that of the {name} is nearer to 1, {_beside_the_spans(material, nearer)}."
     lengths = {name: kept.config.length for name, kept in material.networks.items()}
     fair = ""
     if lengths["rnn"] != lengths["lstm"]:
         fair = (
             f" (They were trained at different lengths, T = {lengths['rnn']} and "
-            f"T = {lengths['lstm']}, and a longer one asks for more.)"
+            f"T = {lengths['lstm']}.)"
         )
     return (
-        f"In the trained networks of Question 1.1, {int((forget > OPEN).sum())} of the LSTM's "
-        f"{len(forget)} units have a mean forget gate above {OPEN} (mean over all units "
-        f"{forget.mean():.2f}). Going back, the gradient changes by a factor of {rnn:.2f} a step "
-        f"in the RNN, {hidden:.2f} in the LSTM's hidden state and {cell:.2f} in its cell: {seen}."
-        f"{fair}"
+        f"**How far the gradient reaches.** In the two trained networks of Question 1.1 the "
+        f"gradient changes, going back, by a factor of {rnn:.2f} a step in the RNN, {lstm:.2f} in "
+        f"the LSTM's hidden state and {cell:.2f} in its cell: {seen}{fair}"
     )
 
 
@@ -147,75 +202,105 @@ def initialisation(material: Material, measured: Measurements) -> str:
     which = "they start with about the same reach"
     if longer:
         which = f"it is the {title(longer)} that starts with the longer reach"
+    learned = "A forget gate near 1 is not given, it would have to be learned. " * (forget < OPEN)
     return (
-        f"A forget gate near 1 is not given, it has to be learned. With the initialisation used "
-        f"({config.initialisation}) the mean forget gate is {forget:.2f}, so that what is written "
-        f"into the cell is down to {power(forget**20)} of itself after 20 steps. Measured before "
-        f"training, the gradient changes by {rnn:.2f} a step in the RNN and by {lstm:.2f} in the "
-        f"LSTM: {which}. {_agreement(material, longer)}"
+        f"{learned}With the initialisation used ({config.initialisation}) the mean forget gate is "
+        f"{forget:.2f}, so that what is written into the cell is down to {power(forget**20)} of "
+        f"itself after 20 steps. Measured before training, the gradient changes by {rnn:.2f} a "
+        f"step in the RNN and by {lstm:.2f} in the LSTM: {which}. {_agreement(material, longer)}"
     )
 
 
 def rates(material: Material) -> str:
-    """How the span of each network changes with the learning rate; nothing at a single rate."""
+    """What the learning rate has to do with it: the best ones, and whether they decide.
+
+    Nothing where no condition is tuned.
+    """
     setting = material.duels[0].setting
-    fixed = sorted(
-        (duel for duel in material.duels if duel.setting == setting and duel.rule != "tuned"),
-        key=lambda duel: float(duel.rule),
-    )
-    tuned = [duel for duel in material.duels if duel.setting == setting and duel.rule == "tuned"]
-    sentences = []
-    if len(fixed) > 1:
-        sentences += [_with_rate(fixed[0], fixed[-1], cell) for cell in ("rnn", "lstm")]
-    if tuned and fixed:
-        sentences += [_with_tuning(fixed[0], tuned[0], cell) for cell in ("rnn", "lstm")]
-    if not sentences:
+    here = [duel for duel in material.duels if duel.setting == setting]
+    tuned = next((duel for duel in here if duel.is_tuned), None)
+    if tuned is None:
         return ""
+    sentences = [_best_rates(row) for row in tuned.sides]
+    rnn, lstm = tuned.rnn.span, tuned.lstm.span
+    if rnn.solved and lstm.solved:
+        apart = rnn.rate_high < lstm.rate_low or lstm.rate_high < rnn.rate_low
+        sentences.append(
+            "The two intervals do not touch, so no one rate is the best for both."
+            if apart
+            else "The two intervals overlap, so one rate may be the best for both."
+        )
+    for fixed in here:
+        if not fixed.is_tuned:
+            sentences.append(_at_one_rate(fixed, tuned))
+            sentences += [_brought(material, fixed, tuned, cell) for cell in ("rnn", "lstm")]
+    return f"**What the learning rate has to do with it.** {' '.join(sentences)}"
+
+
+def _best_rates(row: ConditionSummary) -> str:
+    """The best rate at the span, and how that of the runs shown changes with the length."""
+    name, span = title(row.condition.cell), row.span
+    if not span.solved:
+        return f"As no run of the {name} was solved, nothing is known of its best rate."
+    at_span = (
+        f"The best rate of the {name} at its S50 is {span.rate:.2g} (95 % interval "
+        f"{span.rate_low:.2g} to {span.rate_high:.2g})"
+    )
+    if len(row.lengths) < 2:
+        return f"{at_span}."
+    first, last = row.lengths[0], row.lengths[-1]
+    ends = (
+        f"{first.learning_rate:g} at T = {first.length} to {last.learning_rate:g} at "
+        f"T = {last.length}"
+    )
+    if last.learning_rate < first.learning_rate:
+        fits = (
+            ", which fits (B): one step changes all factors of the product at once, so that a "
+            "longer product stands smaller steps"
+        )
+        return f"{at_span}; it falls from {ends}{fits if row.condition.cell == 'rnn' else ''}."
+    if last.learning_rate > first.learning_rate:
+        return f"{at_span}; it rises from {ends}."
+    return f"{at_span}; it is the same at T = {first.length} and T = {last.length}."
+
+
+def _at_one_rate(fixed: Duel, tuned: Duel) -> str:
+    """Whether the order of the two at one rate is that at the best rates."""
+    at_fixed, at_best = winner(fixed), winner(tuned)
+    decided = {"rnn": "the RNN is ahead", "lstm": "the LSTM is ahead"}
+    if at_fixed == at_best and at_best in decided:
+        return (
+            f"At {rate_words(fixed)} {decided[at_best]} too: the order does not depend on the "
+            f"choice between the two rules."
+        )
+    if {at_fixed, at_best} == set(decided):
+        return (
+            f"At {rate_words(fixed)}, one for both, {decided[at_fixed]}, at the best rates "
+            f"{decided[at_best]}: **the order is a matter of the rate**."
+        )
+    if not {at_fixed, at_best} & set(decided):
+        return f"Neither at {rate_words(fixed)} nor at the best rates is an order shown."
+    undecided = "no order is shown"
     return (
-        "**What the learning rate has to do with it.** One step changes the recurrent matrix, and "
-        "with it every factor of the product (B) at once: the longer the product, the smaller the "
-        "steps that it stands. On the other hand few and small steps may not be enough to open "
-        f"the gates within the budget. {' '.join(sentences)}"
+        f"At {rate_words(fixed)} {decided.get(at_fixed, undecided)}, at the best rates "
+        f"{decided.get(at_best, undecided)}."
     )
 
 
-def _with_rate(low: Duel, high: Duel, cell: str) -> str:
-    """How a span changes from the lowest rate to the highest."""
-    rows = [getattr(duel, cell) for duel in (low, high)]
-    spans = [row.span for row in rows]
-    direction = {
-        "second": "the larger rate lengthens it",
-        "first": "the larger rate shortens it",
-        "both": "both last to the longest length",
-        "open": "these runs do not tell the two apart",
-    }[_change_of_span(*rows)]
-    return (
-        f"The {title(cell)}'s span {span_words(spans[0])} at the learning rate {low.rule}, and "
-        f"{span_words(spans[1])} at {high.rule}: {direction}."
-    )
-
-
-def _with_tuning(fixed: Duel, tuned: Duel, cell: str) -> str:
-    """What tuning chose, and what it brought."""
-    row = getattr(tuned, cell)
-    chosen = sorted({found.learning_rate for found in row.lengths})
-    rates = f"rates from {chosen[0]:g} to {chosen[-1]:g}"
-    if len(chosen) == 1:
-        rates = f"the rate {chosen[0]:g} at every length"
-    better = {
-        "second": "longer than with", "first": "shorter than with", "both": "as with",
-        "open": "which these runs do not tell from that with",
-    }[_change_of_span(getattr(fixed, cell), row)]  # fmt: skip
-    return (
-        f"Tuning chose {rates} for the {title(cell)}; its span then {span_words(row.span)}, "
-        f"{better} {rate_words(fixed.rule)}."
-    )
-
-
-def _change_of_span(first: ConditionSummary, second: ConditionSummary) -> str:
-    """Which of two spans of one cell is longer, as in `ahead`."""
-    ratio = compare_spans(second.span, first.span)
-    return ahead(ratio, first.span)
+def _brought(material: Material, fixed: Duel, tuned: Duel, cell: str) -> str:
+    """What the best rates bring one network, against one rate."""
+    row, other = getattr(tuned, cell), getattr(fixed, cell)
+    ratio = material.comparison.ratios[row.condition, other.condition]
+    at_one = f"at {rate_words(fixed)}"
+    lasts = {
+        "second": f"longer than {at_one}",
+        "first": f"shorter than {at_one}",
+        "both": f"beyond the longest length, as {at_one}",
+        "neither": f"below the shortest length, as {at_one}",
+        "open": f"not to be told from that {at_one}",
+    }[ahead(ratio, other.span)]
+    words = ratio_words(ratio, material.comparison.pairs)
+    return f"At its best rates the {title(cell)}'s span is {lasts}{words and f', {words}'}."
 
 
 def _change(measured: Measurements, cell: str) -> str:
@@ -234,20 +319,34 @@ def _expected(inside: float, outside: float) -> str:
     return ", **not** more open where it was expected to be" if inside < outside else ""
 
 
+def _ahead_with(material: Material, cell: str) -> list[str]:
+    """The conditions under which a network is ahead."""
+    return [where(duel, material) for duel in material.duels if winner(duel) == cell]
+
+
+def _beside_the_spans(material: Material, nearer: str) -> str:
+    """Whether the network whose gradient reaches further after training is ahead."""
+    other = "rnn" if nearer == "lstm" else "lstm"
+    parts = []
+    if same := _ahead_with(material, nearer):
+        parts.append(f"and with {joined(same)} it is ahead")
+    if against := _ahead_with(material, other):
+        parts.append(f"but with {joined(against)} the {title(other)} is ahead")
+    return ", ".join(parts) or "but of neither is it shown that it is ahead"
+
+
 def _agreement(material: Material, longer: str) -> str:
     """Whether the network that starts with the longer reach is the one that remembers longer."""
-    results = {where(duel, material): winner(duel) for duel in material.duels}
     if not longer:
-        return "The initialisation does not explain a difference between them."
+        return "That does not explain a difference between them."
     other = "rnn" if longer == "lstm" else "lstm"
-    same = [name for name, result in results.items() if result == longer]
-    against = [name for name, result in results.items() if result == other]
+    same, against = (_ahead_with(material, cell) for cell in (longer, other))
     sentences = []
     if same:
         sentences.append(f"This agrees with the runs with {joined(same)}, where it is ahead.")
     if against:
         sentences.append(
-            f"With {joined(against)} the {title(other)} is ahead all the same, so the "
-            f"initialisation does not decide it: the {title(other)} has overcome it in training."
+            f"With {joined(against)} the {title(other)} is ahead all the same, so the start "
+            f"does not decide it."
         )
     return " ".join(sentences) or "The spans measured do not show it clearly."

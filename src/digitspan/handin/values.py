@@ -7,20 +7,28 @@ import re
 import numpy as np
 
 from digitspan.cells import title
-from digitspan.figures.info import tested_words
+from digitspan.figures.info import rates_by_length, tested_words
 from digitspan.handin import claims, limits, optimizer_choice, reasons
 from digitspan.handin.author import Author
-from digitspan.handin.material import CELLS_ASKED, Duel, Material
+from digitspan.handin.material import CELLS_ASKED, Material
 from digitspan.handin.measurements import CHECKED_LENGTH, PROBE_COUNT, PROBE_LENGTH, Measurements
 from digitspan.handin.optimizer_choice import NAMES
-from digitspan.handin.wording import digits_of, joined, percent, solved_words, steps_words, table
-from digitspan.study.plan import TUNED
+from digitspan.handin.wording import (
+    digits_of,
+    joined,
+    percent,
+    rate_words,
+    solved_words,
+    steps_words,
+    table,
+)
 from digitspan.study.summary import LengthSummary
+from digitspan.study.tables import MARKED, span_text
 from digitspan.tasks import NUM_CLASSES
 
 __all__ = ["values_of"]
 
-FIGURES = ("gradients", "rnn", "optimizers", "gates", "both")
+FIGURES = ("gradients", "rnn", "optimizers", "gates", "both", "budgets")
 """The notebook's figures in their order."""
 
 
@@ -45,17 +53,17 @@ def _held_together(text: str) -> str:
 def _about(material: Material, author: Author) -> dict[str, str]:
     """Whose report it is, and of which study."""
     config = material.config
-    note = (
-        f"Measured with digitspan: {material.summary.runs:,} training runs, "
-        f"{_seeds(material)} a length, at most {config.train_steps:,} steps each."
-    )
+    note = ""
     if config.note:
-        note = f"**{config.note[0].upper()}{config.note[1:]}.** {note}"
+        note = f"> **{config.note[0].upper()}{config.note[1:]}.**"
     return {
         "author": escaped(author.surname),
         "matriculation": author.matriculation,
         "study_note": note,
+        "num_runs": f"{material.summary.runs:,}",
         "how_measured": _how_measured(material),
+        "rnn_rates": _rates_shown(material, "rnn"),
+        "both_rates": f"{_rates_shown(material, 'rnn')} {_rates_shown(material, 'lstm')}",
         "how_short": _how_short(material),
         "tested": tested_words(material.summary),
     }
@@ -84,6 +92,7 @@ def _networks(material: Material) -> dict[str, str]:
         "lstm_parameters": f"{4 * n * (d + n + 1) + K * (n + 1):,}",
         "rnn_parameters": f"{n * (d + n + 1) + K * (n + 1):,}",
         "optimizers_length": str(compared[0][1].length),
+        "optimizers_best": optimizer_choice.BEST_RATE,
         "optimizers_rates": joined([f"{rate:g}" for rate in rates]),
         "optimizers_seeds": str(max(len(found.records) for _, found in compared)),
     }
@@ -93,6 +102,8 @@ def _tables(material: Material) -> dict[str, str]:
     return {
         "rnn_table": _rnn_table(material),
         "both_table": _both_table(material),
+        "conditions_table": _conditions_table(material),
+        "budgets_table": claims.budgets_table(material),
         "optimizers_table": optimizer_choice.optimizers_table(material),
     }
 
@@ -114,7 +125,10 @@ def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
         "optimizers_verdict": optimizer_choice.verdict(material),
         "verdict": claims.verdict(material),
         "comparison_by_rule": claims.comparison(material),
+        "rnn_convergence": claims.convergence(material, ["rnn"]),
+        "lstm_convergence": claims.convergence(material, ["lstm"]),
         "reasons": reasons.mechanism(material, measured),
+        "reasons_path": reasons.gradient_path(measured, material.networks["lstm"].record),
         "reasons_start": reasons.initialisation(material, measured),
         "reasons_rate": reasons.rates(material),
         "limits": limits.limits(material),
@@ -122,10 +136,10 @@ def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
 
 
 def _rnn_table(material: Material) -> str:
-    """Question 1.3: the RNN by length and rule."""
+    """Question 1.3: the RNN by length, at the rates of the first condition that shows runs."""
+    duel = next(duel for duel in material.duels if duel.rnn.lengths)
     rows = [
         [
-            _rule(duel, material),
             str(found.length),
             f"{found.learning_rate:g}",
             solved_words(found),
@@ -133,52 +147,69 @@ def _rnn_table(material: Material) -> str:
             _accuracies(found),
             steps_words(found),
         ]
-        for duel in material.duels
         for found in duel.rnn.lengths
     ]
-    heading = ["rule", "T", "rate", "solved", "95 % interval", "median accuracy (range)", "steps"]
+    heading = ["T", "rate", "solved", "95 % interval", "median accuracy (range)", "steps"]
     caption = (
-        "The vanilla RNN by length. Solved: share of the runs, with its 95 % Wilson interval. "
-        "Steps: median training steps of the solved runs."
+        f"The vanilla RNN by length, at {rate_words(duel)}. Solved: share of the runs, with its "
+        f"95 % Wilson interval. Steps: median training steps of the solved runs."
     )
     return table(caption, heading, rows)
 
 
 def _both_table(material: Material) -> str:
-    """Question 1.6: both networks by length and rule."""
-    rows = []
-    for duel in material.duels:
-        theirs = {found.length: found for found in duel.lstm.lengths}
-        for rnn in duel.rnn.lengths:
-            lstm = theirs.get(rnn.length)
-            if lstm is not None:
-                rows.append(
-                    [_rule(duel, material), str(rnn.length)]
-                    + [
-                        text
-                        for found in (rnn, lstm)
-                        for text in (
-                            f"{found.learning_rate:g}",
-                            solved_words(found),
-                            _accuracies(found, with_range=False),
-                            steps_words(found),
-                        )
-                    ]
-                )
-    heading = ["rule", "T"] + [
+    """Question 1.6: both networks by length, at the rates of the first condition with runs."""
+    duel = next(duel for duel in material.duels if duel.rnn.lengths and duel.lstm.lengths)
+    by_length = [{found.length: found for found in side.lengths} for side in duel.sides]
+    rows = [
+        [str(length), *(text for found in by_length for text in _cells(found.get(length)))]
+        for length in sorted({length for found in by_length for length in found})
+    ]
+    heading = ["T"] + [
         f"{title(cell)} {word}"
         for cell in CELLS_ASKED
         for word in ("rate", "solved", "accuracy", "steps")
     ]
-    caption = "Both networks by length: learning rate, runs solved, median accuracy, median steps."
+    caption = (
+        f"Both networks by length, at {rate_words(duel)}: rate, runs solved, median accuracy, "
+        f"median steps of the solved runs. Each network has lengths around its own span."
+    )
     return table(caption, heading, rows)
 
 
-def _rule(duel: Duel, material: Material) -> str:
-    """The learning-rate rule of a table's row; the rates themselves have a column."""
-    rule = duel.rule if duel.rule == TUNED else "fixed"
-    several = len({other.setting for other in material.duels}) > 1
-    return f"{rule}, {', '.join(duel.setting)}" if several else rule
+def _cells(found: LengthSummary | None) -> list[str]:
+    """Rate, runs solved, accuracy and steps; empty where there are no runs."""
+    if found is None:
+        return [""] * 4
+    accuracy = _accuracies(found, with_range=False)
+    return [f"{found.learning_rate:g}", solved_words(found), accuracy, steps_words(found)]
+
+
+def _conditions_table(material: Material) -> str:
+    """Question 1.6: span, parameters and steps of both networks under every condition."""
+    rows = []
+    for duel in material.duels:
+        for row in duel.sides:
+            one = material.comparison.conditions[row.condition]
+            rows.append(
+                [
+                    f"{title(row.condition.cell)}, {claims.where(duel, material)}",
+                    span_text(one.span).replace(" *", "\\*"),
+                    f"{row.span.rate:.2g}" if row.span.solved else "-",
+                    f"{row.span.solved} of {row.span.runs}",
+                    "-" if one.parameters is None else f"{one.parameters:,}",
+                    "-" if one.steps is None else f"{one.steps:,.0f}",
+                ]
+            )
+    heading = ["network", "S50 [95 %]", "rate", "solved", "parameters", "steps"]
+    star = ""
+    if any(row.span.marked for duel in material.duels for row in duel.sides):
+        star = f" A star: {MARKED[2:]}."
+    caption = (
+        f"S50 within {material.config.train_steps:,} steps, the best rate there, the runs it "
+        f"rests on, parameters, and median steps of the solved runs.{star}"
+    )
+    return table(caption, heading, rows)
 
 
 def _accuracies(found: LengthSummary, *, with_range: bool = True) -> str:
@@ -195,29 +226,61 @@ def _how_measured(material: Material) -> str:
     """The protocol in a few sentences."""
     config = material.config
     encodings = joined([digits_of(encoding) for encoding in config.encoding])
-    return (
+    budget = f"{config.train_steps:,}"
+    common = (
         f"Every run trains a network with n = {config.hidden_size} units on batches of "
         f"{config.batch_size} palindromes ({encodings}) with {NAMES[config.optimizer]}, gradients "
-        f"clipped to the norm {config.max_grad_norm:g}, for at most {config.train_steps:,} steps. "
-        f"It is *solved*, and stops, when two evaluations in a row, 50 steps apart, reach 99 % on "
-        f"up to 500 validation palindromes; no other run is stopped before its budget is spent, "
-        f"but for one that diverges. "
-        f"Its accuracy is then measured once, on {tested_words(material.summary)} palindromes. "
-        f"There are {_seeds(material)} a length, and every one is a dot in <<figure_rnn>>."
+        f"clipped to the norm {config.max_grad_norm:g}, for at most {budget} steps. It is "
+        f"*solved*, and stops, when two evaluations in a row, 50 steps apart, reach 99 % on up to "
+        f"500 validation palindromes; no other run is stopped before its budget is spent, but for "
+        f"one that diverges. Its accuracy is then measured once, on "
+        f"{tested_words(material.summary)} palindromes."
     )
+    if config.design == "grid":
+        spans = (
+            f"There are {_seeds(material)} a length and rate. S50 is the length up to which half "
+            f"of the runs are solved within {budget} steps, read from a curve through the solved "
+            f"shares."
+        )
+    else:
+        spans = (
+            f"The learning rate is adjusted to the length: {config.runs} runs of each network are "
+            f"spread over lengths and rates, each round where the ones before it left most open. "
+            f"A surface through them gives S50, the length up to which half of the runs are "
+            f"solved within {budget} steps at the best rate, and that rate for every length. Then "
+            f"{_seeds(material)} a length are made at these rates: the dots of <<figure_rnn>>, "
+            f"which do not count for S50."
+        )
+        if config.fixed_rate is not None:
+            spans += (
+                f" Beside it stand {config.fixed_runs} runs of each network at the learning rate "
+                f"{config.fixed_rate:g}, with an S50 of their own."
+            )
+    return f"{common}\n\n{spans}"
 
 
 def _how_short(material: Material) -> str:
     config = material.config
     return (
-        f"{_seeds(material)} a length, n = {config.hidden_size}, batch {config.batch_size}, "
-        f"{NAMES[config.optimizer]}, at most {config.train_steps:,} steps."
+        f"n = {config.hidden_size}, batch {config.batch_size}, {NAMES[config.optimizer]}, at most "
+        f"{config.train_steps:,} steps."
     )
 
 
+def _rates_shown(material: Material, cell: str) -> str:
+    """The best rates of one network, by length; nothing where rates are not tuned."""
+    tuned = [getattr(duel, cell) for duel in material.duels if duel.is_tuned]
+    shown = [row for row in tuned if row.lengths]
+    if not shown:
+        return ""
+    return f"Best rates of the {title(cell)}: {'; '.join(map(rates_by_length, shown))}."
+
+
 def _seeds(material: Material) -> str:
-    """How many runs there are at a length: "10 runs", "8 to 16 runs"."""
-    rows = [row for duel in material.duels for row in duel.sides]
+    """How many runs there are at a length where the rate is the length's: "5 runs"."""
+    shown = [duel for duel in material.duels if duel.is_tuned and duel.rnn.lengths]
+    rows = [row for duel in shown or material.duels for row in duel.sides]
     numbers = [len(found.records) for row in rows for found in row.lengths]
     low, high = min(numbers), max(numbers)
-    return f"{low} runs" if low == high else f"{low} to {high} runs"
+    runs = "run" if high == 1 else "runs"
+    return f"{low} {runs}" if low == high else f"{low} to {high} runs"

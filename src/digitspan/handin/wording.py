@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from digitspan.handin.material import Duel
 from digitspan.study.ratio import Ratio
 from digitspan.study.retention import Span
 from digitspan.study.summary import LengthSummary
@@ -14,10 +14,12 @@ from digitspan.study.summary import LengthSummary
 __all__ = [
     "digits_of",
     "joined",
+    "panel_title",
     "percent",
     "power",
     "rate_words",
     "ratio_words",
+    "rule_title",
     "solved_words",
     "span_words",
     "steps_words",
@@ -48,13 +50,24 @@ def power(value: float) -> str:
     """
     if value == 0 or 0.01 <= abs(value) < 1000:
         return f"{value:.2g}"
-    exponent = math.floor(math.log10(abs(value)))
-    return rf"${value / 10**exponent:.1f} \times 10^{{{exponent}}}$"
+    digits, exponent = f"{value:.1e}".split("e")
+    return rf"${digits} \times 10^{{{int(exponent)}}}$"
 
 
-def rate_words(rule: str) -> str:
+def rate_words(duel: Duel) -> str:
     """A learning-rate rule in a sentence."""
-    return "the tuned learning rates" if rule == "tuned" else f"the learning rate {rule}"
+    return "the best learning rates" if duel.is_tuned else f"the learning rate {duel.rule}"
+
+
+def rule_title(duel: Duel) -> str:
+    """A learning-rate rule as the name of a panel or of rows."""
+    return "best rates" if duel.is_tuned else f"rate {duel.rule}"
+
+
+def panel_title(duel: Duel, duels: Sequence[Duel]) -> str:
+    """The rule; encoding and initialisation too where there are several."""
+    several = len({other.setting for other in duels}) > 1
+    return ", ".join([*(duel.setting if several else ()), rule_title(duel)])
 
 
 def solved_words(found: LengthSummary) -> str:
@@ -74,20 +87,34 @@ def span_words(span: Span) -> str:
         at_least = "" if span.low is None else f" (95 % interval from {span.low:.1f} on)"
         return f"lies at or beyond the longest length run, {span.s50:.0f}{at_least}"
     if span.bound == "<=":
-        return f"lies at or below the shortest length run, {span.s50:.0f}"
+        known = span.high is not None and span.high > span.s50
+        at_most = f" (95 % interval up to {span.high:.1f})" if known else ""
+        return f"lies at or below the shortest length run, {span.s50:.0f}{at_most}"
     low = "below the shortest length run" if span.low is None else f"{span.low:.1f}"
     high = "beyond the longest length run" if span.high is None else f"{span.high:.1f}"
     marked = "; the surface does not describe the runs well" if span.marked else ""
     return f"is {span.s50:.1f} (95 % interval {low} to {high}{marked})"
 
 
-def ratio_words(ratio: Ratio) -> str:
-    """How many times as long a span is, as the rest of a sentence; nothing where unknown."""
+def ratio_words(ratio: Ratio, pairs: int) -> str:
+    """How many times as long a span is, as the rest of a sentence; nothing where unknown.
+
+    Args:
+        ratio: one of several.
+        pairs: so many were compared together.
+    """
     if ratio.bound == "?":
         return ""
-    ends = ["open" if end is None else f"{end:.2f}" for end in (ratio.low, ratio.high)]
+    low = "open" if ratio.low is None else f"{ratio.low:.2f}"
+    high = "open" if ratio.high is None else f"{ratio.high:.2f}"
     bound = {">=": "at least ", "<=": "at most "}.get(ratio.bound, "")
-    return f", {bound}{ratio.ratio:.2f} times as long (95 % interval {' to '.join(ends)})"
+    p = "p < 0.001" if ratio.adjusted_p < 0.001 else f"p = {ratio.adjusted_p:.3f}"
+    after = f", after Holm for {pairs} comparisons" if pairs > 1 else ""
+    marked = "; the surface does not describe all of these runs well" if ratio.marked else ""
+    return (
+        f"{bound}{ratio.ratio:.2f} times as long ({100 * ratio.level:.4g} % interval {low} to "
+        f"{high}; {p}{after}{marked})"
+    )
 
 
 def digits_of(encoding: str) -> str:

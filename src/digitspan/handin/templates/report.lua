@@ -85,6 +85,13 @@ local function raw_display(raw)
   refuse(raw.format .. " would vanish from the PDF: " .. shortened(raw.text))
 end
 
+-- A listing; of blank lines in a row one is left.
+local function listing_of(code)
+  local language = code.classes[1] and ", lang: " .. quoted(code.classes[1]) or ""
+  local text = code.text:gsub("\n\n\n+", "\n\n")
+  return pandoc.RawBlock("typst", "#raw(" .. quoted(text) .. ", block: true" .. language .. ")")
+end
+
 local words = {
   Math = function(math)
     if math.mathtype == "DisplayMath" then return display(math.text) end
@@ -92,22 +99,62 @@ local words = {
   end,
   RawInline = raw_display,
   RawBlock = function(raw) return pandoc.Para({ raw_display(raw) }) end,
-  CodeBlock = function(code)
-    local language = code.classes[1] and ", lang: " .. quoted(code.classes[1]) or ""
-    return pandoc.RawBlock("typst", "#raw(" .. quoted(code.text) .. ", block: true" .. language .. ")")
+  Header = function(header)
+    if header.level == 2 and pandoc.utils.stringify(header):match("^Appendix") then
+      return { pandoc.RawBlock("typst", "#show: appendix"), header }
+    end
   end,
+  CodeBlock = listing_of,
 }
+
+-- Display equations in a row are kept on one page.
+local function is_display(block)
+  return block.t == "Para" and #block.content == 1 and block.content[1].t == "Math"
+    and block.content[1].mathtype == "DisplayMath"
+end
+
+local function with_equations_together(blocks)
+  local kept, row = pandoc.List(), pandoc.List()
+  local function close()
+    if #row > 1 then
+      kept:insert(pandoc.RawBlock("typst", "#block(breakable: false)["))
+      kept:extend(row)
+      kept:insert(pandoc.RawBlock("typst", "]"))
+    else
+      kept:extend(row)
+    end
+    row = pandoc.List()
+  end
+  for _, block in ipairs(blocks) do
+    local done = pandoc.Blocks({ block }):walk(words)
+    if is_display(block) then
+      row:extend(done)
+    else
+      close()
+      kept:extend(done)
+    end
+  end
+  close()
+  return kept
+end
+
+-- The code of cells that draw, and of those that say "#| code: appendix", stands at the end.
+local moved = pandoc.List()
 
 -- A code cell: its "#| fig-cap:" line becomes the caption of the picture that it draws.
 local function code_cell(cell)
-  local caption, blocks = nil, pandoc.List()
+  local caption, later, blocks = nil, false, pandoc.List()
   for _, block in ipairs(cell.content) do
     if block.t == "CodeBlock" then
       local shown = block.text:gsub("#|%s*fig%-cap:%s*\"(.-)\"%s*\n", function(found)
         caption = found
         return ""
       end)
-      blocks:insert(words.CodeBlock(pandoc.CodeBlock(shown, block.attr)))
+      local count
+      shown, count = shown:gsub("^#|%s*code:%s*appendix%s*\n", "")
+      later = caption ~= nil or count > 0
+      local listing = listing_of(pandoc.CodeBlock(shown, block.attr))
+      if later then moved:insert(listing) else blocks:insert(listing) end
     elseif block.t == "Div" and block.classes:includes("output") then
       local picture
       block:walk({ Image = function(image) picture = image end })
@@ -128,7 +175,15 @@ end
 function Div(div)
   if not div.classes:includes("cell") then return nil end
   if div.classes:includes("code") then return code_cell(div), false end
-  return div.content:walk(words), false
+  return with_equations_together(div.content), false
 end
 
-traverse = "topdown"
+-- What was moved follows the last cell, which is the appendix.
+local function with_moved(document)
+  if #moved == 0 then return nil end
+  document.blocks:insert(pandoc.Para({ pandoc.Strong({ pandoc.Str("The notebook's other code") }) }))
+  document.blocks:extend(moved)
+  return document
+end
+
+return { { traverse = "topdown", Div = Div }, { Pandoc = with_moved } }
