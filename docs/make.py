@@ -159,6 +159,18 @@ def span(name: str, cell: str, rate: str) -> str:
     return tables.span_text(condition(name, cell, rate).span).rstrip(" *")
 
 
+def headline(name: str) -> str:
+    """The spans of a study's cells, at the best rate and at the fixed one, as a small table."""
+    fixed = f"{study(name).config.fixed_rate:g}"
+    shown = Table(title=f"S50 within {study(name).config.train_steps:,} steps")
+    shown.add_column("")
+    shown.add_column("at its best rate", justify="right")
+    shown.add_column(f"at {fixed}, the template's", justify="right")
+    for cell in study(name).config.cells:
+        shown.add_row(title(cell), span(name, cell, "tuned"), span(name, cell, fixed))
+    return markdown(shown, keep_all=True)
+
+
 def span_within(name: str, cell: str, rate: str, budget: str) -> str:
     """S50 within a smaller budget, from the same runs."""
     [found] = [one for one in condition(name, cell, rate).budgets if one.budget == int(budget)]
@@ -271,7 +283,7 @@ def simulation(*words: str) -> str:
         for key, values in rows.items()
         if key.startswith(f"{name}: ")
     }
-    shown = Table(title=f"Simulated: {name}")
+    shown = Table(title=f"Simulated: {name}, shares in %")
     shown.add_column(name)
     columns = SIMULATED_COLUMNS.get(name, {})
     for heading in columns:
@@ -282,8 +294,8 @@ def simulation(*words: str) -> str:
 
 
 def share(key: str) -> Callable[[dict[str, Any]], str]:
-    """A share as per cent."""
-    return lambda row: "" if row[key] is None else f"{100 * row[key]:.1f} %"
+    """A share, in per cent."""
+    return lambda row: "" if row[key] is None else f"{100 * row[key]:.1f}"
 
 
 def number(key: str, digits: int = 0, before: str = "") -> Callable[[dict[str, Any]], str]:
@@ -294,18 +306,16 @@ def number(key: str, digits: int = 0, before: str = "") -> Callable[[dict[str, A
 OF_SPANS: dict[str, Callable[[dict[str, Any]], str]] = {
     "studies": number("studies"),
     "covers": share("covers b"),
-    "missed, marked": lambda row: row["misses marked b"],
-    "at b/2": share("covers b/2"),
-    "copies differ": share("differ b"),
-    "error, 5 to 95 %": lambda row: (
+    "marked": lambda row: row["misses marked b"],
+    "b/2": share("covers b/2"),
+    "differ": share("differ b"),
+    "error": lambda row: (
         "" if row["error 5%"] is None else f"x{row['error 5%']:.2f}-{row['error 95%']:.2f}"
     ),
-    "high/low": number("width", 2),
-    "open": share("open"),
 }
 SIMULATED_COLUMNS = {
     "retention span": OF_SPANS,
-    "fewer runs": OF_SPANS,
+    "fewer runs": OF_SPANS | {"high/low": number("width", 2)},
     "span at a fixed rate": OF_SPANS,
     "ratio of two spans": {
         "pairs": number("pairs"),
@@ -359,8 +369,8 @@ def any_other(cells: list[str]) -> bool:
 MAKERS = {
     f.__name__: f
     for f in (
-        tree, files, span, span_within, best_rate, ratio, verdict, solved, solved_from, runs,
-        core_minutes, table, pairs, remarks, simulation,
+        tree, files, span, span_within, headline, best_rate, ratio, verdict, solved, solved_from,
+        runs, core_minutes, table, pairs, remarks, simulation,
     )
 }  # fmt: skip
 

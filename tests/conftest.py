@@ -1,5 +1,6 @@
 """What every test starts from: one torch thread, a device by option, fixed examples."""
 
+import os
 import signal
 
 import hypothesis
@@ -12,6 +13,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# Workers of pytest-xdist set it; what is printed must not depend on how the tests are run.
+os.environ.pop("COLUMNS", None)
 
 # The same examples on every run: a red test stays red, and nothing is kept between runs.
 hypothesis.settings.register_profile("fixed", derandomize=True, database=None, deadline=None)

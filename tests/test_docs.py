@@ -60,8 +60,8 @@ def test_documents_are_what_the_program_and_the_stores_make_of_them():
 @pytest.mark.parametrize(
     ("page", "said", "instead"),
     [
-        ("docs/results.md", "18.8 [16.6, 21.0]<!-- end -->", "18.8 [16.6, 21.1]<!-- end -->"),
-        ("docs/results.md", "| RNN  | 0.001 |    18.8 [", "| RNN  | 0.001 |    19.8 ["),
+        ("docs/results.md", "50.2 [38.8, 75.6]<!-- end -->", "50.2 [38.8, 75.7]<!-- end -->"),
+        ("docs/results.md", "| LSTM |   best: 0.022 | 50.2 [", "| LSTM |   best: 0.022 | 51.2 ["),
         ("README.md", "  errors.py  ", "  error.py   "),
         ("docs/design.md", "  engine.py  ", "  motor.py   "),
     ],

@@ -31,6 +31,7 @@ __all__ = [
     "output_console",
     "path",
     "print_json",
+    "print_sentence",
     "require_torch",
     "require_trainable",
     "sigterm_exits",
@@ -94,6 +95,11 @@ def output_console() -> Console:
     """Standard output; 150 columns wide where it is no terminal and COLUMNS does not say."""
     told = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(width=None if told else 150, markup=False)
+
+
+def print_sentence(console: Console, sentence: str) -> None:
+    """Print a sentence, broken at the terminal's width; one line where there is none."""
+    console.print(sentence, highlight=False, soft_wrap=not console.is_terminal)
 
 
 def path(text: str) -> Path:

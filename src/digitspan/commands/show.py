@@ -14,7 +14,14 @@ from rich.table import Table
 
 from digitspan.cells import title
 from digitspan.commands.interrupts import interruptible_import
-from digitspan.commands.options import add_json, output_console, path, print_json, require_torch
+from digitspan.commands.options import (
+    add_json,
+    output_console,
+    path,
+    print_json,
+    print_sentence,
+    require_torch,
+)
 from digitspan.commands.progress import Progress
 from digitspan.files import require_writable_folder
 from digitspan.hold.kept_answers import read_kept_answers
@@ -95,7 +102,7 @@ def print_summary(summary: Summary, folder: Path) -> None:
     """
     console = output_console()
     if failed := errors_text(summary):
-        console.print(failed, highlight=False)
+        print_sentence(console, failed)
     if summary.spans:
         console.print(spans_table(summary))
         console.print(budgets_table(summary))
@@ -107,7 +114,7 @@ def print_summary(summary: Summary, folder: Path) -> None:
     if summary.controls:
         console.print(controls_table(summary))
     for line in remarks(summary):
-        console.print(line, highlight=False)
+        print_sentence(console, line)
 
 
 def write_figures(summary: Summary, folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rich.table import Table
 
-from digitspan.cells import title
+from digitspan.cells import initialisation_title, title
 from digitspan.errors import UsageError
 from digitspan.hold.kept_answers import Answers
 from digitspan.hold.thresholds import HoldingSpan, holding_span, threshold
@@ -139,16 +139,28 @@ def holding_text(span: HoldingSpan) -> str:
 
 def holding_table(answers: Sequence[tuple[Replicates, Sequence[Answers]]]) -> Table:
     """What each group of networks answered, one row per length, with its holding span."""
-    table = Table(title="Holding: trained networks asked at lengths far beyond their training")
-    add_names(table, "cell", [title(group.configs[0].cell) for group, _ in answers])
-    add_columns(table, "encoding", "start", "optimiser", fold=True)
-    numbers = ("rate", "trained T", "asked T", "networks that hold", "right")
+    columns = {
+        "encoding": [group.configs[0].encoding for group, _ in answers],
+        "start": [initialisation_title(group.configs[0].initialisation) for group, _ in answers],
+        "optimiser": [group.configs[0].optimizer for group, _ in answers],
+        "rate": [f"{group.configs[0].learning_rate:g}" for group, _ in answers],
+    }
+    alike = {name: values[0] for name, values in columns.items() if len(set(values)) == 1}
+    shared = ", ".join(f"{name} {value}" for name, value in alike.items())
+    table = Table(
+        title="Holding: trained networks asked at lengths far beyond their training"
+        + (f" ({shared})" if shared else "")
+    )
+    cells = [title(group.configs[0].cell) for group, _ in answers]
+    differing = [name for name in columns if name not in alike]
+    add_names(table, "cell", cells)
+    add_columns(table, *differing, fold=True)
+    numbers = ("trained T", "asked T", "networks that hold", "right")
     add_columns(table, *numbers, justify="right", fold=True)
     add_columns(table, "span [95 %]", justify="right")
-    for group, found in answers:
-        config = group.configs[0]
-        names = (title(config.cell), config.encoding, config.initialisation, config.optimizer)
-        first = (*names, f"{config.learning_rate:g}", f"{config.length:,}")
+    for place, (group, found) in enumerate(answers):
+        names = (cells[place], *(columns[name][place] for name in differing))
+        first = (*names, f"{group.configs[0].length:,}")
         for index, (length, held) in enumerate(_by_length(found).items()):
             holding = sum(one.holds is True for one in held)
             undecided = sum(one.holds is None for one in held)

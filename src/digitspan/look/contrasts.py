@@ -26,6 +26,7 @@ from digitspan.runs.record import RunRecord
 from digitspan.statistics import mann_whitney
 from digitspan.study.ratio import holm
 from digitspan.training.engine import build_network
+from digitspan.training.machine import one_thread
 
 __all__ = [
     "FEWEST",
@@ -147,7 +148,8 @@ def contrasts(
     for record in records:
         if record.end_state in ("solved", "censored"):
             grouped[group_of(record.config)].append(record)
-    groups = {key: _group(some, measure) for key, some in grouped.items()}
+    with one_thread():  # of networks this small a second thread costs more than it saves
+        groups = {key: _group(some, measure) for key, some in grouped.items()}
     adjusted = iter(holm([each.p for group in groups.values() for each in group.contrasts]))
     return {
         key: group._replace(
