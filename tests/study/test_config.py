@@ -28,7 +28,7 @@ def from_toml(text: str, base: StudyConfig | None = None) -> StudyConfig:
 
 def test_quick_is_a_quick_look():
     config = quick()
-    assert (config.design, config.train_steps, config.hidden_size) == ("joint", 500, 32)
+    assert (config.design, config.train_steps, config.hidden_size) == ("joint", 1_000, 32)
     assert "no claim" in config.note
     assert "whose order may be another" in config.note
 

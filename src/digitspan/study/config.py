@@ -202,10 +202,10 @@ def quick() -> StudyConfig:
         longest=80,
         runs=36,
         figure_seeds=1,
-        train_steps=500,
+        train_steps=1_000,
         hidden_size=32,
         batch_size=32,
-        note="a quick look at small networks (n = 32, budget 500 steps) with few runs: wide "
+        note="a quick look at small networks (n = 32, budget 1,000 steps) with few runs: wide "
         "intervals, and no claim about the sheet's networks, whose order may be another",
     )
 
