@@ -33,8 +33,10 @@ from rich.table import Table
 from digitspan.cells import title
 from digitspan.cli import COMMANDS, EPILOG, command_parser
 from digitspan.study import comparison, tables
+from digitspan.study.plan import as_run
 from digitspan.study.ratio import Ratio, compare_all
 from digitspan.study.reading import Study, read_study
+from digitspan.study.retention import measure_span
 from digitspan.study.summary import ConditionSummary, LengthSummary, Summary, summarise
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -157,6 +159,13 @@ def at_length(name: str, cell: str, rate: str, length: str) -> LengthSummary:
 def span(name: str, cell: str, rate: str) -> str:
     """S50 with its interval, `18.8 [16.6, 21.0]`, without the star."""
     return tables.span_text(condition(name, cell, rate).span).rstrip(" *")
+
+
+def span_of_all(name: str, cell: str) -> str:
+    """What S50 would be if the figure runs counted too: a check, not the protocol's."""
+    found = condition(name, cell, "tuned")
+    records = [*found.records, *(r for length in found.lengths for r in length.records)]
+    return tables.span_text(measure_span([as_run(r) for r in records], found.span.budget))
 
 
 def headline(name: str) -> str:
@@ -293,6 +302,33 @@ def simulation(*words: str) -> str:
     return markdown(shown, keep_all=True)
 
 
+def misses() -> str:
+    """Which simulated rows miss the goals of coverage and of copies that differ."""
+    rows = json.loads(SIMULATED.read_text(encoding="utf-8"))["rows"]
+    low, differ = [], []
+    for key, row in rows.items():
+        table, _, name = key.partition(": ")
+        where = f"{name} (at a fixed rate)" if table == AT_A_RATE else name
+        for budget in ("b", "b/2"):
+            if (covers := row.get(f"covers {budget}")) is None or "misses marked b" not in row:
+                continue
+            marked, missed = map(int, row[f"misses marked {budget}"].split("/"))
+            if covers < 0.9 and marked < 0.9 * missed:
+                low.append(f"{where}, {100 * covers:.1f} at {budget}")
+            if row[f"differ {budget}"] > 0.07:
+                differ.append(f"{where}, {100 * row[f'differ {budget}']:.1f} at {budget}")
+    text = [
+        "* Covered in less than 90 %, and fewer than 90 % of the misses marked: "
+        f"{'; '.join(low)}.",
+        f"* Copies differ in more than 7 %: {'; '.join(differ)}.",
+    ]
+    wrapped = (textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in text)
+    return "\n".join(["", *wrapped, ""])
+
+
+AT_A_RATE = "span at a fixed rate"
+
+
 def share(key: str) -> Callable[[dict[str, Any]], str]:
     """A share, in per cent."""
     return lambda row: "" if row[key] is None else f"{100 * row[key]:.1f}"
@@ -369,8 +405,8 @@ def any_other(cells: list[str]) -> bool:
 MAKERS = {
     f.__name__: f
     for f in (
-        tree, files, span, span_within, headline, best_rate, ratio, verdict, solved, solved_from,
-        runs, core_minutes, table, pairs, remarks, simulation,
+        tree, files, span, span_of_all, span_within, headline, best_rate, ratio, verdict,
+        solved, solved_from, runs, core_minutes, table, pairs, remarks, simulation, misses,
     )
 }  # fmt: skip
 

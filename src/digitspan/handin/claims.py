@@ -146,15 +146,16 @@ def convergence(material: Material, cells: Sequence[str]) -> str:
     if continued:
         most = max(record.config.train_steps for record in continued)
         solved = sum(record.solved for record in continued)
-        meaning = (
-            f"what is not solved within {material.config.train_steps:,} steps may still be later"
-            if solved
-            else "none of these was merely cut short before"
+        ends = ", ".join(
+            f"{title(r.config.cell)} at T = {r.config.length}: {100 * r.accuracy:.1f} %"
+            for r in continued
+            if not r.solved and r.accuracy is not None
         )
+        unsolved = f"; those that were not ended with these accuracies: {ends}" if ends else ""
         sentences.append(
             f"Of the unsolved runs that the figures show, {len(continued)} had been drawn before "
-            f"any was run, and went on to {most:,} steps: {solved} of these were solved then, so "
-            f"{meaning}."
+            f"any was run, and went on to {most:,} steps: {solved} of these were solved then"
+            f"{unsolved}."
         )
     elif material.config.continued_steps:
         sentences.append(

@@ -238,7 +238,7 @@ def rates(material: Material) -> str:
 
 
 def _best_rates(row: ConditionSummary) -> str:
-    """The best rate at the span, and how that of the runs shown changes with the length."""
+    """The best rate at the span, and the rates of the runs shown."""
     name, span = title(row.condition.cell), row.span
     if not span.solved:
         return f"As no run of the {name} was solved, nothing is known of its best rate."
@@ -249,19 +249,11 @@ def _best_rates(row: ConditionSummary) -> str:
     if len(row.lengths) < 2:
         return f"{at_span}."
     first, last = row.lengths[0], row.lengths[-1]
-    ends = (
-        f"{first.learning_rate:g} at T = {first.length} to {last.learning_rate:g} at "
-        f"T = {last.length}"
+    return (
+        f"{at_span}; the runs shown were made at {first.learning_rate:g} at T = {first.length} "
+        f"and {last.learning_rate:g} at T = {last.length}, the steps of the ladder nearest to the "
+        f"fitted best rates."
     )
-    if last.learning_rate < first.learning_rate:
-        fits = (
-            ", which fits (B): one step changes all factors of the product at once, so that a "
-            "longer product stands smaller steps"
-        )
-        return f"{at_span}; it falls from {ends}{fits if row.condition.cell == 'rnn' else ''}."
-    if last.learning_rate > first.learning_rate:
-        return f"{at_span}; it rises from {ends}."
-    return f"{at_span}; it is the same at T = {first.length} and T = {last.length}."
 
 
 def _at_one_rate(fixed: Duel, tuned: Duel) -> str:

@@ -34,16 +34,13 @@ from digitspan.study.surface import (
     solved_share,
 )
 
-__all__ = ["FIRST", "RATES", "ROUND", "SIZES", "Design", "Place", "ladder", "next_places"]
+__all__ = ["FIRST", "RATES", "ROUND", "Design", "Place", "ladder", "next_places"]
 
 FIRST = 20
 """Runs of the first round."""
 
 ROUND = 8
 """Runs of every further one."""
-
-SIZES = {"quick": 52, "sheet": 100, "full": 124}
-"""Runs a cell of the presets."""
 
 RATES = (
     *(float(f"{step}e{power}") for power in range(-5, 0) for step in (1, 2.2, 4.6)),
