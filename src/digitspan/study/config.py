@@ -67,7 +67,7 @@ class StudyConfig:
         (), "further optimisers, at the shortest length (Question 1.4)", choices=OPTIMIZERS
     )
     compared_rates: tuple[float, ...] = setting((), "learning rates for them", above=0)
-    curriculum: bool = setting(False, "begin at T = 5; the length grows once it is learned")
+    curriculum: bool = setting(False, "begin short; the length grows once it is learned")
     task: str = setting("palindrome", "what is asked (docs/glossary.md)", choices=tuple(TASKS))
     controls: bool = setting(False, "also run the controls: read-out only, and guessing")
     climb: bool = setting(
