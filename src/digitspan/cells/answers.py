@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from digitspan.errors import UsageError
 
-__all__ = ["answers_of_last", "is_stepped"]
+__all__ = ["answers_of_last", "is_stepped", "state_size"]
 
 
 def is_stepped(network: nn.Module) -> bool:
@@ -47,3 +47,18 @@ def answers_of_last(network: nn.Module, inputs: Tensor, asked: int) -> Tensor:
         )
         raise UsageError(message)
     return whole[:, -asked:]
+
+
+def state_size(network: nn.Module) -> int | None:
+    """How many numbers a network carries from one step to the next; None where it does not say.
+
+    Of an LSTM that is 2 n: its hidden and its cell state.
+    """
+    if not is_stepped(network):
+        return None
+    cell: Any = network
+    state = cell.initial_state(1)
+    parts: tuple[Any, ...] = tuple(state) if isinstance(state, tuple | list) else (state,)
+    if not all(isinstance(part, Tensor) for part in parts):
+        return None
+    return sum(int(part.numel()) for part in parts)

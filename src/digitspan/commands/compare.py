@@ -6,13 +6,20 @@ import argparse
 import sys
 
 from digitspan.commands.options import add_json, output_console, path, print_json
+from digitspan.errors import UsageError
 from digitspan.study.comparison import (
     comparison_csv,
     comparison_document,
     comparison_tables,
     conditions_of,
 )
-from digitspan.study.reading import read_study
+from digitspan.study.reading import Study, read_study
+from digitspan.study.span_comparison import (
+    cells_of,
+    differences_csv,
+    differences_document,
+    differences_tables,
+)
 
 __all__ = ["add_options", "run"]
 
@@ -47,6 +54,9 @@ def run(options: argparse.Namespace) -> int:
     for study in studies:
         if study.damaged:
             print(f"{study.path}: {study.damaged} damaged rows were left out", file=sys.stderr)
+    if any(study.config.design == "span" for study in studies):
+        _compare_digit_spans(studies, options)
+        return 0
     conditions, budget = conditions_of(studies, options.budget)
     if options.csv:
         sys.stdout.write(comparison_csv(conditions))
@@ -57,3 +67,19 @@ def run(options: argparse.Namespace) -> int:
         for table in comparison_tables(conditions, budget):
             console.print(table)
     return 0
+
+
+def _compare_digit_spans(studies: list[Study], options: argparse.Namespace) -> None:
+    """Print the pairs of cells by their digit spans."""
+    if options.budget is not None:
+        message = "--budget must be left out of digit spans: their networks use up their budgets"
+        raise UsageError(message)
+    cells = cells_of(studies)
+    if options.csv:
+        sys.stdout.write(differences_csv(cells))
+    elif options.json:
+        print_json(differences_document(cells))
+    else:
+        console = output_console()
+        for table in differences_tables(cells):
+            console.print(table)

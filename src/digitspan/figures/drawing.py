@@ -38,13 +38,15 @@ __all__ = [
     "draw_optimizers",
     "draw_solving_times",
     "draw_span_by_budget",
+    "panels_of",
+    "plain_ticks",
     "write_study_figures",
 ]
 
 
 def draw_by_length(info: ByLength) -> Figure:
     """Draw a quantity against T: dots, medians, and the level to compare with."""
-    figure, axes = _figure(len(info.panels), info.caption)
+    figure, axes = panels_of(len(info.panels), info.caption)
     for panel, ax in zip(info.panels, axes, strict=True):
         for index, series in enumerate(panel.series):
             style = style_of(series.place)
@@ -68,7 +70,7 @@ def draw_by_length(info: ByLength) -> Figure:
 
 def draw_map(info: Map) -> Figure:
     """Draw the map: a panel a cell, T and rate on the same logarithmic axes."""
-    figure, axes = _figure(len(info.panels), info.caption)
+    figure, axes = panels_of(len(info.panels), info.caption)
     for panel, ax in zip(info.panels, axes, strict=True):
         colour, marker = style_of(panel.place)["color"], style_of(panel.place)["marker"]
         ax.pcolormesh(
@@ -92,7 +94,7 @@ def draw_map(info: Map) -> Figure:
 
 def draw_span_by_budget(info: SpanByBudget) -> Figure:
     """Draw S50 against the budget."""
-    figure, axes = _figure(len(info.panels), info.caption)
+    figure, axes = panels_of(len(info.panels), info.caption)
     for (name, conditions), ax in zip(info.panels, axes, strict=True):
         for index, series in enumerate(conditions):
             style = style_of(series.place)
@@ -108,7 +110,7 @@ def draw_span_by_budget(info: SpanByBudget) -> Figure:
                 if span.low is None:
                     _arrow(ax, (place, span.s50), (0, -16), style["color"])
         ax.set_yscale("log")
-        _plain_ticks(ax.yaxis)
+        plain_ticks(ax.yaxis)
         ax.set_title(name, fontsize=9)
         ax.set_xlabel("budget (training steps)")
     _finish(axes, "S50 (digits)")
@@ -117,7 +119,7 @@ def draw_span_by_budget(info: SpanByBudget) -> Figure:
 
 def draw_solving_times(info: SolvingTimes) -> Figure:
     """Draw the share of runs solved by each step, a line a length."""
-    figure, axes = _figure(len(info.panels), info.caption)
+    figure, axes = panels_of(len(info.panels), info.caption)
     for (name, curves), ax in zip(info.panels, axes, strict=True):
         for index, (label, (steps, shares)) in enumerate(curves):
             style = style_of(index) | {"markersize": 3.5, "linewidth": 1.2}
@@ -132,7 +134,7 @@ def draw_solving_times(info: SolvingTimes) -> Figure:
 
 def draw_optimizers(info: Curves) -> Figure:
     """Draw loss against step, by optimiser."""
-    figure, axes = _figure(len(info.panels), info.caption)
+    figure, axes = panels_of(len(info.panels), info.caption)
     for (name, optimizers), ax in zip(info.panels, axes, strict=True):
         for index, (label, curves) in enumerate(optimizers):
             style = style_of(index)
@@ -145,7 +147,7 @@ def draw_optimizers(info: Curves) -> Figure:
         draw_level(ax, np.log(10), "guessing")
         ax.set_xscale("log")
         ax.set_yscale("log")
-        _plain_ticks(ax.xaxis)
+        plain_ticks(ax.xaxis)
         ax.set_title(name, fontsize=9)
         ax.set_xlabel("training step")
         ax.legend(fontsize=7)
@@ -182,7 +184,7 @@ def write_study_figures(summary: Summary, folder: Path) -> list[str]:
         return [name for stem, figure in drawn.items() for name in save(figure, folder, stem)]
 
 
-def _figure(panels: int, caption: str) -> tuple[Figure, list[Axes]]:
+def panels_of(panels: int, caption: str) -> tuple[Figure, list[Axes]]:
     """A figure of some panels side by side, at most three a row, its caption below."""
     columns = min(panels, 3)
     rows = -(-panels // columns)
@@ -227,7 +229,7 @@ def _length_axis(ax: Axes, lengths: Iterable[int], name: str) -> None:
     ax.set_title(name, fontsize=9)
 
 
-def _plain_ticks(axis: Any) -> None:
+def plain_ticks(axis: Any) -> None:
     """Numbers, not powers, on a logarithmic axis."""
     axis.set_major_formatter(ScalarFormatter())
     axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))

@@ -80,6 +80,8 @@ class Recalled(NamedTuple):
     """Mask control, by place: right answers where that place's digit was replaced in the list."""
     masked_asked: int = 0
     """Lists asked with each place replaced."""
+    state_size: int | None = None
+    """Numbers that the network carries from step to step; None where it does not say."""
 
     @property
     def digit_span(self) -> int | None:
@@ -117,6 +119,7 @@ class Recalled(NamedTuple):
             "on_the_way": [list(point) for point in self.on_the_way],
             "masked": list(self.masked),
             "masked_asked": self.masked_asked,
+            "state_size": self.state_size,
         }
 
     @classmethod
@@ -128,4 +131,5 @@ class Recalled(NamedTuple):
             tuple(SpanPoint(*point) for point in document["on_the_way"]),
             tuple(document["masked"]),
             document["masked_asked"],
+            document["state_size"],
         )

@@ -6,6 +6,7 @@ spread over any number of workers, therefore goes on exactly as it would have.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections import Counter
@@ -23,7 +24,18 @@ from digitspan.study.design import RATES, Design, next_places
 from digitspan.study.surface import Belief, Run, cells_within, sample_surface
 from digitspan.tasks.seeds import seed_of
 
-__all__ = ["CLIMBED", "ROLES", "TUNED", "Condition", "Job", "as_run", "next_jobs", "plan"]
+__all__ = [
+    "CLIMBED",
+    "ROLES",
+    "TUNED",
+    "TUNING_SEEDS",
+    "Condition",
+    "Job",
+    "as_run",
+    "best_span_rate",
+    "next_jobs",
+    "plan",
+]
 
 TUNED = "tuned"
 """The learning-rate rule of a condition whose runs are made at many rates, to find the best."""
@@ -35,13 +47,16 @@ ROLES = {
     "fixed-rate": 3_000_000,
     "control": 4_000_000,
     "optimizer": 5_000_000,
+    "tuning": 6_000_000,
+    "span": 7_000_000,
     "grid": 0,
 }
 """What a run is for, and where its seeds begin: runs of different roles share no data. A continued
 run is a figure run again, with a larger budget.
 
-Only design, fixed-rate and grid runs count for a span. Figure runs are for the accuracy figure,
-the weights, `look` and `handin`; optimizer runs answer Question 1.4."""
+Only design, fixed-rate and grid runs count for a retention span, and only span runs for a digit
+span, whose rate the tuning runs have found. Figure runs are for the accuracy figure, the weights,
+`look` and `handin`; optimizer runs answer Question 1.4."""
 
 FIGURE_LENGTHS = 8
 """Lengths of the figure runs."""
@@ -51,6 +66,9 @@ CLIMBED = 0.8
 
 OPTIMIZER_SEEDS, CONTROL_SEEDS = 3, 3
 """Runs of each optimiser at each rate, and of each control at each length."""
+
+TUNING_SEEDS = 2
+"""Tuning runs of a digit span at each rate."""
 
 CONTINUED_ONE_IN = 10
 """One in so many figure runs, drawn before any is run, is continued if it is not solved."""
@@ -84,7 +102,7 @@ class Job(NamedTuple):
     @property
     def keeps_weights(self) -> bool:
         """Whether the network is kept: of runs that are looked into, not of all."""
-        return self.role in ("figure", "grid")
+        return self.role in ("figure", "grid", "span")
 
 
 def plan(config: StudyConfig, records: Mapping[str, RunRecord]) -> list[Job]:
@@ -99,7 +117,10 @@ def plan(config: StudyConfig, records: Mapping[str, RunRecord]) -> list[Job]:
     """
     jobs: list[Job] = []
     for base in _bases(config):
-        if config.design == "joint":
+        if config.design == "span":
+            for hidden_size in config.hidden_sizes:
+                jobs += _digit_span(config, base._replace(rate=TUNED), hidden_size, records)
+        elif config.design == "joint":
             jobs += _joint(config, base._replace(rate=TUNED), records)
             if config.fixed_rate is not None:
                 fixed = base._replace(rate=f"{config.fixed_rate:g}")
@@ -120,6 +141,16 @@ def next_jobs(config: StudyConfig, records: Mapping[str, RunRecord]) -> list[Job
         job.config.key: job for job in plan(config, records) if job.config.key not in records
     }
     return sorted(missing.values(), key=lambda job: -cost(job.config))
+
+
+def best_span_rate(tuning: Sequence[RunRecord]) -> float | None:
+    """The rate whose tuning runs have the highest mean span on validation lists; None of none."""
+    spans: dict[float, list[float]] = {}
+    for record in tuning:
+        if record.recalled is not None:
+            span = record.recalled.on_the_way[-1].mean_span
+            spans.setdefault(record.config.learning_rate, []).append(span)
+    return max(spans, key=lambda rate: sum(spans[rate]) / len(spans[rate])) if spans else None
 
 
 def as_run(record: RunRecord) -> Run:
@@ -165,6 +196,38 @@ def _joint(
                     )
                     jobs.append(Job(longer, condition, "continued"))
     return jobs
+
+
+def _digit_span(
+    config: StudyConfig,
+    condition: Condition,
+    hidden_size: int,
+    records: Mapping[str, RunRecord],
+) -> list[Job]:
+    """The tuning runs of one cell and width, and when all are there, the networks at the best."""
+    rates = config.learning_rates
+
+    def jobs(role: str, rate: float, count: int) -> list[Job]:
+        return [
+            Job(_list_run(config, condition, hidden_size, rate, ROLES[role] + i), condition, role)
+            for i in range(count)
+        ]
+
+    tuning = [job for rate in rates[1:] and rates for job in jobs("tuning", rate, TUNING_SEEDS)]
+    known = [records[job.config.key] for job in tuning if job.config.key in records]
+    found = [record for record in known if record.end_state != "error"]
+    if len(found) < len(tuning):
+        return tuning
+    rate = best_span_rate(found) if tuning else rates[0]
+    return tuning if rate is None else tuning + jobs("span", rate, config.seeds or 0)
+
+
+def _list_run(
+    config: StudyConfig, condition: Condition, hidden_size: int, rate: float, seed: int
+) -> RunConfig:
+    """A run whose lists grow, one item at a time, as long as its budget lasts."""
+    run = _run(config, condition, 2 * config.longest_list, rate, seed, hidden_size=hidden_size)
+    return dataclasses.replace(run, curriculum=True, order=config.order)
 
 
 @functools.lru_cache(maxsize=64)  # planned again whenever a run has ended
@@ -288,8 +351,9 @@ def _run(
     seed: int,
     *,
     steps: int | None = None,
+    hidden_size: int | None = None,
 ) -> RunConfig:
-    """One run of a condition, with the study's budget or another."""
+    """One run of a condition, with the study's budget and width or others."""
     return RunConfig(
         cell=condition.cell,
         length=length,
@@ -298,7 +362,7 @@ def _run(
         encoding=condition.encoding,
         initialisation=condition.initialisation,
         optimizer=condition.optimizer,
-        hidden_size=config.hidden_size,
+        hidden_size=hidden_size or config.hidden_sizes[0],
         batch_size=config.batch_size,
         train_steps=steps or config.train_steps,
         max_grad_norm=config.max_grad_norm,

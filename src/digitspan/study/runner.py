@@ -29,7 +29,7 @@ from digitspan.study.config import StudyConfig
 from digitspan.study.crew.cluster import Cluster
 from digitspan.study.crew.pool import Pool
 from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, refusal
-from digitspan.study.plan import FIGURE_LENGTHS, Job, next_jobs
+from digitspan.study.plan import FIGURE_LENGTHS, TUNING_SEEDS, Job, next_jobs
 from digitspan.study.store import Row, Store, Timing
 
 __all__ = ["Crew", "Interrupted", "StudyObserver", "check_study", "run_study"]
@@ -88,6 +88,9 @@ def check_study(config: StudyConfig) -> list[RunConfig]:
     if config.design == "joint":
         fixed = 0 if config.fixed_rate is None else config.fixed_runs
         runs = config.runs + FIGURE_LENGTHS * config.figure_seeds + fixed
+    if config.design == "span":
+        each = TUNING_SEEDS * len(config.learning_rates) + (config.seeds or 0)
+        runs = len(config.hidden_sizes) * each
     runs *= len(config.cells) * len(config.encoding) * len(config.initialisation)
     if runs > MAX_RUNS:
         message = f"the study has {runs:,} runs, more than {MAX_RUNS:,}; choose fewer"

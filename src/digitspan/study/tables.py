@@ -18,7 +18,13 @@ from digitspan.runs.record import RunRecord
 from digitspan.study.plan import CLIMBED, TUNED, Condition
 from digitspan.study.retention import Span
 from digitspan.study.store import Row
-from digitspan.study.summary import ConditionSummary, LengthSummary, Summary, interquartile_mean
+from digitspan.study.summary import (
+    ConditionSummary,
+    LengthSummary,
+    MaskControl,
+    Summary,
+    interquartile_mean,
+)
 from digitspan.tasks import CHANCE, TASKS
 
 __all__ = [
@@ -31,6 +37,7 @@ __all__ = [
     "document",
     "duration",
     "lengths_table",
+    "mask_remark",
     "optimizers_table",
     "rate_text",
     "records_table",
@@ -277,17 +284,21 @@ def remarks(summary: Summary) -> list[str]:
             f"of {len(summary.continued)} unsolved figure runs, drawn before they were run and "
             f"continued to {budget:,} steps, {solved} were solved"
         )
-    mask = summary.mask
-    if mask is not None:
-        verdict = (
-            "holds" if mask.holds else "DOES NOT HOLD: something besides x_1 tells the answer"
-        )
-        lines.append(
-            f"mask control {verdict}: with x_1 replaced {100 * mask.right / mask.tested:.2f} % of "
-            f"{mask.tested:,} answers are right, 99.9 % interval [{100 * mask.low:.2f}, "
-            f"{100 * mask.high:.2f}], chance {100 * CHANCE:.0f}"
-        )
+    if summary.mask is not None:
+        lines.append(mask_remark(summary.mask, "x_1"))
     return lines
+
+
+def mask_remark(mask: MaskControl, replaced: str) -> str:
+    """Whether the mask control holds, in a sentence; `replaced` is the digit that was."""
+    verdict = (
+        "holds" if mask.holds else f"DOES NOT HOLD: something besides {replaced} tells the answer"
+    )
+    return (
+        f"mask control {verdict}: with {replaced} replaced {100 * mask.right / mask.tested:.2f} % "
+        f"of {mask.tested:,} answers are right, 99.9 % interval [{100 * mask.low:.2f}, "
+        f"{100 * mask.high:.2f}], chance {100 * CHANCE:.0f}"
+    )
 
 
 def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:
@@ -345,19 +356,38 @@ def rows_csv(rows: Iterable[Row], *, timing: bool = False) -> str:
         rows: sorted by key.
         timing: also what differs from one time to the next.
     """
+    some = list(rows)
+    lists = any(row.record.config.items is not None for row in some)
     return as_csv(
         [
             run_document(row.record)
+            | (_recalled_columns(row.record) if lists else {})
             | {"role": row.role}
             | (row.timing._asdict() if timing else {})
-            for row in rows
+            for row in some
         ]
     )
 
 
+def _recalled_columns(record: RunRecord) -> dict[str, Any]:
+    """What a run said of lists, in columns; empty where none were asked."""
+    found = record.recalled
+    return {
+        "items": record.config.items,
+        "digit_span": found and found.digit_span,
+        "mean_span": found and found.mean_span,
+        "validation_mean_span": found.on_the_way[-1].mean_span
+        if found and found.on_the_way
+        else None,
+        "capacity_bits": found and found.capacity.bits,
+        "state_size": found and found.state_size,
+    }
+
+
 def run_document(record: RunRecord) -> dict[str, Any]:
-    """One run as plain values in one level, without its curve."""
+    """One run as plain values in one level, without its curve and what it said of lists."""
     document = record.to_json(curve=False)
+    del document["recalled"]
     environment = document.pop("environment")
     names = ("digitspan", "torch", "cpu_capability", "machine", "threads", "denormals", "device")
     return {"key": record.config.key, "run_id": record.config.run_id} | document | {

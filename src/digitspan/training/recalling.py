@@ -67,7 +67,7 @@ def _every_length(
         shown, said = _said(answer, task, items, part)
         yield shown, said
         missed = 0 if (shown == said).all(dim=1).any() else missed + 1
-        if missed == 2 and items > trained_to:
+        if missed >= 2 and items >= trained_to:
             return
 
 

@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from digitspan.cells.answers import state_size
 from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.runs.config import RunConfig
@@ -316,7 +317,7 @@ class _Training:
             bits=recalled.capacity.bits,
             masked_right=sum(recalled.masked),
             masked_tested=len(recalled.masked) * recalled.masked_asked,
-            recalled=recalled,
+            recalled=recalled._replace(state_size=state_size(self.trainer.network)),
         )
 
     def finish(self, test: _Tested | None, note: str = "") -> Finished:
