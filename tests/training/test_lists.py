@@ -92,6 +92,20 @@ def test_fast_form_equals_autograd_in_answers_and_gradients(
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def test_buffers_of_longer_lists_serve_shorter_ones(cell):
+    config = RunConfig(cell=cell, length=12, task="recall", hidden_size=7, batch_size=5)
+    mixed, recall = Trainer(config), TASKS["recall"].load()
+    generator = torch.Generator().manual_seed(0)
+    for items in (6, 2, 5, 1, 6, 3):
+        (questions,) = recall.draw_batches(2 * items, 1, 5, generator, torch.device("cpu"))
+        fresh = Trainer(config)  # its buffers are made for this length
+        fresh.load_state_dict(mixed.state_dict())
+        assert mixed.step(questions) == fresh.step(questions)
+        for name, value in mixed.network.named_parameters():
+            assert torch.equal(value, fresh.network.get_parameter(name)), name
+
+
+@pytest.mark.parametrize("cell", CELLS)
 def test_one_answer_after_the_last_step_is_what_it_always_was(cell):
     generator = torch.Generator().manual_seed(3)
     (network,) = networks_of(cell, 1, 11, 5, 1.0, generator)

@@ -227,12 +227,15 @@ class _Fused:
         digits = torch.stack([questions.inputs for questions in batches])  # (R, B, T - 1)
         targets = torch.stack([questions.targets for questions in batches])  # (R, B)
         weights, gradient = self._weights, self._gradient
-        if self._unrolled is None or self._unrolled.shape != digits.shape:
+        steps = digits.shape[2]
+        # Buffers once made serve shorter sequences too: lengths differ where they grow.
+        if self._unrolled is None or (
+            self._unrolled.shape[:2] != digits.shape[:2] or self._unrolled.shape[2] < steps
+        ):
             self._unrolled = self._form.unroll(digits.shape, weights.flat)
+        unrolled = self._unrolled.first(steps)
         only = self._config.trained == "read-out"
-        losses = differentiate(
-            self._unrolled, weights, gradient, digits, targets, read_out_only=only
-        )
+        losses = differentiate(unrolled, weights, gradient, digits, targets, read_out_only=only)
         norms = torch.linalg.vector_norm(gradient.flat, dim=1, keepdim=True)
         # As torch.nn.utils.clip_grad_norm_ does, each network by itself.
         gradient.flat.mul_((self._config.max_grad_norm / (norms + 1e-6)).clamp_(max=1))

@@ -14,6 +14,7 @@ equal to both. What makes it fast:
 from __future__ import annotations
 
 import abc
+import copy
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Self
@@ -129,6 +130,14 @@ class Unrolled(abc.ABC):
         else:
             self.digits.zero_().scatter_(2, digits.long(), 1)
 
+    def first(self, steps: int) -> Self:
+        """The same buffers, for so many of their steps."""
+        part = copy.copy(self)
+        part.shape = (*self.shape[:2], steps)
+        part.digits = self.digits[:steps]
+        part.X, part.h = self.X[: steps + 1], self.h[: steps + 1]
+        return part
+
     def go_on_from(self, before: Self) -> None:
         """Begin with the state that other buffers of the same R and B, or these, ended with."""
         self.h[0].copy_(before.h[-1])
@@ -214,7 +223,7 @@ class UnrolledLSTM(Unrolled):
     def go_on_from(self, before: Self) -> None:
         """See `Unrolled`."""
         super().go_on_from(before)
-        self.c[0].copy_(before.c[-1])
+        self.c[0].copy_(before.c[len(before.h) - 1])
 
     def forward(self, W: Tensor, *, fresh: bool) -> None:
         """See `Unrolled`."""
