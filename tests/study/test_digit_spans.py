@@ -382,3 +382,38 @@ def test_labels_name_what_differs(summary):
     two = dataclasses.replace(CONFIG, initialisation=("uniform", "orthogonal"), hidden_size=8)
     found = summarise_spans(two, made_up_span_rows(two, span_of))
     assert label(found, found.cells[0]) == "RNN, n = 8, uniform"
+
+
+# From one end to the other, trained for real
+
+TINY = (
+    "study", "span", "--cells", "rnn", "--hidden-size", "6", "--seeds", "2", "--train-steps", "50",
+    "--batch-size", "8", "--learning-rates", "0.003", "0.03", "--items", "4", "--workers", "1",
+)  # fmt: skip
+
+
+@pytest.mark.timeout(900)  # it begins workers, which import torch
+def test_study_ends_is_resumed_and_says_the_same(tmp_path, capsys):
+    folder = tmp_path / "study"
+    assert main([*TINY, "--out", str(folder)]) == 0
+    said = capsys.readouterr()
+    assert "Digit span, backward, in items; 50 training steps a network" in said.out
+    assert (folder / "recall-by-items.png").exists()
+    assert main(["export", str(folder)]) == 0
+    before = capsys.readouterr().out
+    rows = list(csv.DictReader(io.StringIO(before)))
+    assert sorted(row["role"] for row in rows) == ["span"] * 2 + ["tuning"] * 4
+    assert len(list((folder / "weights").iterdir())) == 2
+
+    with Store.create(folder) as store:  # as if it had been killed: half of its rows are gone
+        kept = {key: row for key, row in store.rows().items() if row.role == "tuning"}
+        store.replace_all(kept, store.value("config"))
+    assert main([*TINY, "--out", str(folder), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["missing"] == 0
+    assert main(["export", str(folder)]) == 0
+    assert capsys.readouterr().out == before
+    kept = {path.stem for path in (folder / "weights").iterdir()}
+    for words in (["hold", f"{folder}:{min(kept)}"], ["look", f"{folder}:{min(kept)}"]):
+        assert main(words) == 2
+        assert "Traceback" not in capsys.readouterr().err
