@@ -6,7 +6,9 @@ import math
 import pytest
 from known_spans import Chance, KeepsTheFirst, Register, SwapsTheLastTwo, asked
 
+from digitspan.runs.config import RunConfig
 from digitspan.runs.recalled import Lists, Recalled, digit_span, mean_span
+from digitspan.runs.record import RunRecord
 from digitspan.tasks.recall import Recall
 from digitspan.training.recalling import ask_every_length, ask_one_length, span_point
 
@@ -160,3 +162,12 @@ def test_recalled_survives_json():
     assert Recalled.from_json(recalled.to_json()) == recalled
     assert recalled.capacity == lists[1]
     assert recalled.digit_span is None
+
+
+def test_records_from_before_there_were_lists_are_of_the_palindrome():
+    record = RunRecord(config=RunConfig(cell="lstm", length=20), end_state="solved", steps=50)
+    document = record.to_json()
+    for name in ("task", "order", "curriculum", "recalled"):
+        del document[name]
+    assert RunRecord.from_json(document) == record
+    assert RunRecord.from_json(document).config.items is None
