@@ -145,6 +145,8 @@ def sentence(record: RunRecord) -> str:
     what = f"T={config.length}"
     if config.items is not None:
         what = f"{config.task} {config.order} L={config.items}"
+    if config.measures_span and record.end_state == "censored":
+        how = f"trained for {record.steps:,} steps"  # there is no length to be solved
     line = f"{config.cell} {what} seed={config.seed}: {how}"
     if record.grown_to < config.length and config.items is None:
         line += f", its length grown to {record.grown_to:,}"

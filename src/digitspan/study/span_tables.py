@@ -168,6 +168,8 @@ def digit_spans_remarks(summary: SpanSummary) -> list[str]:
         f"2011), heard once, untrained in it; a network has read "
         f"{config.train_steps * config.batch_size:,} lists"
     )
+    if "scalar" in config.encoding:
+        lines.append("where digits go in as numbers, a silent step goes in as -1")
     if summary.mask is not None:
         lines.append(mask_remark(summary.mask, "a place's digit"))
     return lines
