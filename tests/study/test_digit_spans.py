@@ -225,6 +225,17 @@ def test_neighbouring_rates_stand_beside_the_best_one(summary):
     assert not any("n = 8 is the" in line for line in digit_spans_remarks(summary))
 
 
+def test_network_that_was_asked_no_further_recalls_nothing_there_and_says_nothing_of_places():
+    config = dataclasses.replace(CONFIG, cells=("rnn",), hidden_size=8, seeds=2)
+    found = made_up_span_rows(config, lambda run: 2 + 6 * (run.seed % 10))
+    (cell,) = summarise_spans(config, found).cells
+    assert [len(recalled.lists) for recalled in cell.recalled] == [3, 9]
+    assert cell.share_whole(8) == 0.5  # of the two networks one
+    assert cell.mean_over(8, lambda lists: lists.share) == 1.0
+    assert math.isnan(cell.mean_over(11, lambda lists: lists.share))
+    assert cell.share_whole(11) == 0
+
+
 def test_t_interval_covers_the_mean_in_95_of_100_studies():
     generator = np.random.default_rng(0)
     for count in (5, 10):

@@ -130,12 +130,17 @@ class CellSpan(NamedTuple):
         return below, above
 
     def mean_over(self, items: int, value: Callable[[Lists], float]) -> float:
-        """The mean over networks of a value at lists of one length; 0 where none was asked."""
-        found = [
-            value(recalled.lists[items - 1]) if items <= len(recalled.lists) else 0.0
-            for recalled in self.recalled
-        ]
-        return float(np.mean(found)) if found else math.nan
+        """The mean of a value at lists of one length, over the networks that were asked them.
+
+        Of the others no list of two shorter lengths had come back whole. nan where none was asked.
+        """
+        asked = [found.lists[items - 1] for found in self.recalled if items <= len(found.lists)]
+        return float(np.mean([value(lists) for lists in asked])) if asked else math.nan
+
+    def share_whole(self, items: int) -> float:
+        """P(L), the mean over all networks; 0 of one that was not asked."""
+        shares = [found.shares[items - 1 : items] or [0.0] for found in self.recalled]
+        return float(np.mean(shares)) if shares else math.nan
 
 
 class SpanSummary(NamedTuple):

@@ -98,7 +98,7 @@ def _places(summary: SpanSummary) -> Table:
             table.add_row(
                 *(names if index == 0 else [""] * len(names)),
                 str(items),
-                f"{100 * cell.mean_over(items, _share):.0f} %",
+                f"{100 * cell.share_whole(items):.0f} %",
                 *(f"{100 * places[at]:.0f}" for at in (0, (items - 1) // 2, items - 1)),
                 *shares,
             )
@@ -267,10 +267,6 @@ def _share_by_place(cell: CellSpan, items: int) -> list[float]:
     ]
 
 
-def _share(found: Lists) -> float:
-    return found.share
-
-
 def _neighbours(found: Lists) -> float:
     return found.neighbours
 
@@ -313,7 +309,7 @@ def _lists_document(cell: CellSpan, items: int) -> dict[str, Any]:
     """Lists of one length as plain values, means over networks."""
     return {
         "items": items,
-        "whole": cell.mean_over(items, _share),
+        "whole": cell.share_whole(items),
         "right_by_place": _share_by_place(cell, items),
         "wrong": cell.mean_over(items, lambda found: found.wrong),
         "neighbours": cell.mean_over(items, _neighbours),
