@@ -322,15 +322,14 @@ grids = st.builds(
     climb=st.booleans(),
 )
 joints = st.builds(
-    StudyConfig,
+    lambda fixed, **asked: StudyConfig(**asked, **fixed),
+    st.sampled_from([{}, *({"fixed_rate": 1e-3, "fixed_runs": runs} for runs in (8, 13))]),
     cells=st.lists(st.sampled_from(["rnn", "lstm"]), min_size=1, unique=True),
     longest=st.sampled_from([20, 57, 160]),
     runs=st.sampled_from([20, 28, 33, 44]),
     figure_seeds=st.integers(0, 3),
     train_steps=st.just(1_000),
     continued_steps=st.sampled_from([0, 2_000]),
-    fixed_rate=st.sampled_from([None, 1e-3]),
-    fixed_runs=st.sampled_from([8, 13]),
     compared_optimizers=st.lists(st.sampled_from(OPTIMIZERS), max_size=2),
     controls=st.booleans(),
 )
