@@ -159,6 +159,16 @@ def test_runs_that_are_not_placed_yet_are_counted():
     assert runs_placed_later(StudyConfig(lengths=(5, 10)), {}) == 0
 
 
+@pytest.mark.parametrize("rates", [(1e-3,), (1e-4, 1e-3, 1e-2)])
+def test_networks_after_the_tuning_are_counted_before_they_are_placed(rates):
+    config = dataclasses.replace(PRESETS["span"](), learning_rates=rates, seeds=4)
+    runs = 3 * 2 * (4 + (2 * 3 if len(rates) > 1 else 0))  # cells, widths
+    assert len(plan(config, {})) + runs_placed_later(config, {}) == size(config) == runs
+    records = done(config, lambda run: made_up_recall(run, 9))
+    assert len(records) == runs
+    assert runs_placed_later(config, records) == 0
+
+
 def test_figure_runs_follow_the_whole_design():
     records = done(JOINT, at_best_rate)
     design = of_role(plan(JOINT, records), "design")
