@@ -27,6 +27,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from rich.table import Table
 
@@ -58,11 +59,12 @@ FOLDERS = {
 
 def cli_page() -> str:
     """The text of docs/cli.md: the help of every command."""
-    os.environ["COLUMNS"] = str(WIDTH)  # argparse breaks lines at the terminal's width
     parts = ["# The commands", "Made by `python docs/make.py` from `--help`.", EPILOG]
-    for name in COMMANDS:
-        help_text = command_parser(name).format_help().strip()
-        parts.append(f"## digitspan {name}\n\n```\n{help_text}\n```")
+    # argparse breaks lines at the terminal's width; the tests call this in their own process.
+    with patch.dict(os.environ, COLUMNS=str(WIDTH)):
+        for name in COMMANDS:
+            help_text = command_parser(name).format_help().strip()
+            parts.append(f"## digitspan {name}\n\n```\n{help_text}\n```")
     return "\n\n".join(parts) + "\n"
 
 

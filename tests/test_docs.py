@@ -301,8 +301,8 @@ def test_documents_that_a_string_cites_are_there(path):
         "see docs/nowhere.md",
         "docs/design.md, section 12",
         "[design](design.md#layers), section 1",
-        "section 12 of docs/protocol.md",
-        "the protocol, section 12",
+        "section 13 of docs/protocol.md",
+        "the protocol, section 13",
     ],
 )
 def test_a_citation_that_leads_nowhere_is_found(text):

@@ -15,10 +15,11 @@ from digitspan.cli import main
 from digitspan.errors import UsageError
 
 
-def check(make, *, input_size=10, length=9):
+def check(make, *, input_size=10, length=9, asks_lists=False):
     torch.manual_seed(0)
     network = make(input_size=input_size, hidden_size=6, num_classes=10)
-    check_duties(network, "mine:Cell", input_size=input_size, num_classes=10, length=length)
+    sizes = {"input_size": input_size, "num_classes": 10, "length": length}
+    check_duties(network, "mine:Cell", **sizes, asks_lists=asks_lists)
 
 
 @pytest.mark.parametrize("cell", BROKEN, ids=lambda cell: cell.__name__)
@@ -45,6 +46,48 @@ def test_our_cells_fulfil_the_duties_of_ones_own(cell, start):
         build, cell, initialisation=start, length=20, generator=torch.Generator().manual_seed(1)
     )
     check(make)
+
+
+class EveryStep(Whole):
+    """Honest where lists are asked: answers after every step."""
+
+    def forward(self, inputs):
+        return self.out(self.states(inputs))
+
+
+class ReadsAhead(EveryStep):
+    """Broken: answers out of what it reads later."""
+
+    def states(self, inputs):
+        return self.recurrence(inputs)[0] + self.recurrence(inputs.flip(1))[0].flip(1)
+
+
+class EveryStepOfTheBatch(EveryStep):
+    """Broken: takes the batch's mean off."""
+
+    def states(self, inputs):
+        states = super().states(inputs)
+        return states - states.mean(dim=0, keepdim=True)
+
+
+@pytest.mark.parametrize("input_size", [1, 11])
+@pytest.mark.parametrize("length", [2, 12])
+@pytest.mark.parametrize("cell", [EveryStep, Stepped])
+def test_where_lists_are_asked_a_whole_module_answers_after_every_step(cell, length, input_size):
+    check(cell, input_size=input_size, length=length, asks_lists=True)
+
+
+@pytest.mark.parametrize(
+    ("cell", "sentence"),
+    [
+        (Whole, r"the shape \(5, 10\) .* expected logits after every step, where lists are asked"),
+        (ReadsAhead, r"reads ahead: its answer after 1 of 8 digits moves by"),
+        (EveryStepOfTheBatch, r"mixes the rows of a batch"),
+    ],
+)
+def test_where_lists_are_asked_a_broken_duty_is_named(cell, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        check(cell, input_size=11, length=12, asks_lists=True)
 
 
 REFUSED_AS_WELL = (

@@ -35,7 +35,7 @@ def grid():
 
 @pytest.fixture(scope="module")
 def joint():
-    config = dataclasses.replace(quick(), figure_seeds=2)
+    config = dataclasses.replace(quick(), figure_seeds=2, train_steps=500)
     return summarise(config, made_up_rows(config, rule))
 
 

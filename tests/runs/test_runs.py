@@ -62,9 +62,11 @@ def test_every_setting_is_in_the_key():
         "trained": "none",
         "curriculum": True,
         "task": "first-symbol",
+        "order": "forward",
     }
     assert set(other) == {field.name for field in dataclasses.fields(RunConfig)}
-    keys = {config(**{name: value}).key for name, value in other.items()}
+    of_lists = {"order": {"task": "recall", "length": 6}}
+    keys = {config(**{name: value} | of_lists.get(name, {})).key for name, value in other.items()}
     assert len(keys | {config().key}) == len(other) + 1
 
 
@@ -137,6 +139,7 @@ BAD = {
     "trained": ("", "readout", "ALL", None, 1, []),
     "curriculum": ("", "yes", None, 1, 0, []),
     "task": ("", "copy", "Palindrome", None, 1, []),
+    "order": ("", "backwards", "Forward", None, 1, []),
     "cell": ("", "elman", "LSTM", "a:", ":A", None, 1, []),
     "initialisation": ("", "chrono", "own", "xavier", None, 1, []),
 }

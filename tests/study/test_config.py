@@ -112,7 +112,7 @@ def test_a_grid_can_be_asked_for_by_its_name():
         ("fixed-runs = 9", "fixed_runs must be given with --fixed-rate.*; got 9 alone"),
         ("fixed-rate = 1.5", "fixed_rate must be at most 1; got 1.5"),
         ("continued-steps = 10000", "continued_steps must be more than train_steps, 10,000, or 0"),
-        ("design = 'random'", "design must be one of joint, grid; got 'random'"),
+        ("design = 'random'", "design must be one of joint, grid, span; got 'random'"),
     ],
 )
 @pytest.mark.parametrize("base", [None, StudyConfig()])

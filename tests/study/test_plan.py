@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from studies import made_up_record
+from studies import made_up_recall, made_up_record
 
 from digitspan.runs.config import OPTIMIZERS, RunConfig
 from digitspan.runs.cost import cost
@@ -159,6 +159,16 @@ def test_runs_that_are_not_placed_yet_are_counted():
     assert runs_placed_later(StudyConfig(lengths=(5, 10)), {}) == 0
 
 
+@pytest.mark.parametrize("rates", [(1e-3,), (1e-4, 1e-3, 1e-2)])
+def test_networks_after_the_tuning_are_counted_before_they_are_placed(rates):
+    config = dataclasses.replace(PRESETS["span"](), learning_rates=rates, seeds=4)
+    runs = 3 * 2 * (4 + (2 * 3 if len(rates) > 1 else 0))  # cells, widths
+    assert len(plan(config, {})) + runs_placed_later(config, {}) == size(config) == runs
+    records = done(config, lambda run: made_up_recall(run, 9))
+    assert len(records) == runs
+    assert runs_placed_later(config, records) == 0
+
+
 def test_figure_runs_follow_the_whole_design():
     records = done(JOINT, at_best_rate)
     design = of_role(plan(JOINT, records), "design")
@@ -189,7 +199,7 @@ def test_runs_of_different_roles_share_no_data():
     streams = defaultdict(set)
     for job in jobs:
         streams[job.role].add((job.config.length, job.config.seed))
-    assert set(streams) == set(ROLES) - {"grid"}
+    assert set(streams) == set(ROLES) - {"grid", "tuning", "span"}
     assert streams.pop("continued") <= streams["figure"]
     assert sum(map(len, streams.values())) == len(set().union(*streams.values()))
 
@@ -322,15 +332,14 @@ grids = st.builds(
     climb=st.booleans(),
 )
 joints = st.builds(
-    StudyConfig,
+    lambda fixed, **asked: StudyConfig(**asked, **fixed),
+    st.sampled_from([{}, *({"fixed_rate": 1e-3, "fixed_runs": runs} for runs in (8, 13))]),
     cells=st.lists(st.sampled_from(["rnn", "lstm"]), min_size=1, unique=True),
     longest=st.sampled_from([20, 57, 160]),
     runs=st.sampled_from([20, 28, 33, 44]),
     figure_seeds=st.integers(0, 3),
     train_steps=st.just(1_000),
     continued_steps=st.sampled_from([0, 2_000]),
-    fixed_rate=st.sampled_from([None, 1e-3]),
-    fixed_runs=st.sampled_from([8, 13]),
     compared_optimizers=st.lists(st.sampled_from(OPTIMIZERS), max_size=2),
     controls=st.booleans(),
 )
@@ -500,12 +509,12 @@ def test_a_shift_register_has_the_span_of_its_length(monkeypatch):
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_come_to_an_end(name):
     config = PRESETS[name]()
-    records = done(config)
+    is_span = config.design == "span"
+    records = done(config, (lambda run: made_up_recall(run, 9)) if is_span else solve)
     assert next_jobs(config, records) == []
     jobs = plan(config, records)
-    assert {job.role for job in jobs} >= (
-        {"grid"} if config.design == "grid" else {"design", "figure"}
-    )
+    roles = {"grid": {"grid"}, "joint": {"design", "figure"}, "span": {"tuning", "span"}}
+    assert {job.role for job in jobs} >= roles[config.design]
     assert {job.condition.optimizer for job in jobs} >= {config.optimizer}
 
 

@@ -100,7 +100,7 @@ def test_network_learns_it_and_its_record_says_what_it_is(cell):
     [
         ({"encoding": "scalar"}, "encoding must be one-hot for the task first-symbol"),
         ({"length": 4}, "length must be 5 or more for the task first-symbol; got 4"),
-        ({"task": "copy"}, "task must be one of palindrome, first-symbol"),
+        ({"task": "copy"}, "task must be one of palindrome, recall"),
     ],
 )
 def test_what_the_task_does_not_allow_is_refused(settings, problem):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitspan.tasks import palindrome
+from digitspan.tasks import palindrome, split
 from digitspan.tasks.palindrome import (
     ENUMERATED_UP_TO,
     HELD_OUT_FROM,
@@ -17,6 +17,7 @@ from digitspan.tasks.palindrome import (
 )
 from digitspan.tasks.questions import encode
 from digitspan.tasks.seeds import seed_of
+from digitspan.tasks.split import hash_of
 
 TRAINING, VALIDATION, TEST = range(3)
 HELD_OUT = range(HELD_OUT_FROM, 15)
@@ -272,7 +273,7 @@ def test_every_digit_is_the_target_equally_often(length):
 
 
 def test_long_palindromes_are_drawn_in_pieces(monkeypatch):
-    monkeypatch.setattr(palindrome, "_MAX_DIGITS_AT_ONCE", 64)
+    monkeypatch.setattr(split, "MAX_DIGITS_AT_ONCE", 64)
     drawn = draw_training(60, 50, generator())
     assert len(drawn.targets) == 50
     assert_palindromes(drawn, 60)
@@ -296,4 +297,4 @@ def test_seeds_are_fixed_for_ever():
 
 
 def test_hash_has_no_collisions_where_it_can_be_counted():
-    assert len(palindrome._hash(all_halves(11)).unique()) == 10**6
+    assert len(hash_of(all_halves(11)).unique()) == 10**6

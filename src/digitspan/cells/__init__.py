@@ -33,6 +33,8 @@ class Cell(NamedTuple):
     """The names of the initialisations that make sense for it."""
     gates: int
     """Blocks of n rows in its step, for estimates of memory and time."""
+    usual: str = "uniform"
+    """The initialisation that it is usually given, where each cell has its own."""
     chrono: tuple[str, ...] = ()
     """Biases that "chrono" sets to log U(1, T - 1); after a minus, to its negative."""
 
@@ -43,12 +45,16 @@ _LSTM = ("uniform", "normal", "orthogonal", "forget-bias-1", "chrono")
 _CHRONO = ("b_f", "-b_i")
 
 CELLS = {
-    "rnn": Cell("RNN", "sheet:rnn", _PLAIN, 1),
-    "lstm": Cell("LSTM", "sheet:lstm", _LSTM, 4, _CHRONO),
-    "relu-rnn": Cell("ReLU RNN", "relu_rnn:ReLURNN", _PLAIN, 1),
-    "gru": Cell("GRU", "gru:GRU", _GATED, 3, ("b_z",)),
-    "peephole-lstm": Cell("peephole LSTM", "peephole_lstm:PeepholeLSTM", _LSTM, 4, _CHRONO),
-    "mingru": Cell("minGRU", "mingru:MinGRU", ("uniform", "normal", "chrono"), 2, ("-b_z",)),
+    "rnn": Cell("RNN", "sheet:rnn", _PLAIN, 1, "orthogonal"),
+    "lstm": Cell("LSTM", "sheet:lstm", _LSTM, 4, "forget-bias-1", _CHRONO),
+    "relu-rnn": Cell("ReLU RNN", "relu_rnn:ReLURNN", _PLAIN, 1, "identity"),
+    "gru": Cell("GRU", "gru:GRU", _GATED, 3, chrono=("b_z",)),
+    "peephole-lstm": Cell(
+        "peephole LSTM", "peephole_lstm:PeepholeLSTM", _LSTM, 4, "forget-bias-1", _CHRONO
+    ),
+    "mingru": Cell(
+        "minGRU", "mingru:MinGRU", ("uniform", "normal", "chrono"), 2, chrono=("-b_z",)
+    ),
 }
 
 INITIALISATIONS = {

@@ -11,13 +11,13 @@ Letters: B batch, T palindrome length (T - 1 digits go in), D inputs, K classes.
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 
+from digitspan.cells.answers import is_stepped
 from digitspan.errors import UsageError
 
 __all__ = ["check_duties"]
@@ -34,7 +34,13 @@ sums in single precision, and where they are the same in another order."""
 
 
 def check_duties(
-    network: nn.Module, name: str, *, input_size: int, num_classes: int, length: int
+    network: nn.Module,
+    name: str,
+    *,
+    input_size: int,
+    num_classes: int,
+    length: int,
+    asks_lists: bool = False,
 ) -> None:
     """Refuse a network that breaks a duty of a cell.
 
@@ -44,11 +50,13 @@ def check_duties(
         input_size: D.
         num_classes: K.
         length: T, a length that it must be able to read.
+        asks_lists: whether it must answer after several steps: one that cannot be stepped must
+            then give the logits after every step, (B, steps, K), and read nothing before its time.
 
     Raises:
         UsageError: which names the duty.
     """
-    ask = _Asked(network, num_classes)
+    ask = _Asked(network, num_classes, every_step=asks_lists and not is_stepped(network))
     batch, other = _batches(min(length - 1, MOST_DIGITS), input_size)
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -58,6 +66,7 @@ def check_duties(
             _rows_do_not_mix(ask, batch, other)
             _logits_and_no_probabilities(ask, batch)
             _steps_are_the_whole(ask, batch)
+            _nothing_is_read_ahead(ask, batch, other)
             _gradients_reach_it(ask, batch)
     except _BrokenDutyError as error:
         message = f"cell {name!r} breaks a duty of a cell: it {error} (see docs/own-cell.md)"
@@ -85,10 +94,13 @@ def _if_it_raises(text: str) -> Iterator[None]:
 
 
 class _Asked:
-    """A network and what it answers; whatever it is asked, that must be finite logits (B, K)."""
+    """A network and what it answers; whatever it is asked, that must be finite logits (B, K).
 
-    def __init__(self, network: Any, num_classes: int) -> None:
-        self.network, self.num_classes = network, num_classes
+    Where it must answer after every step, (B, steps, K).
+    """
+
+    def __init__(self, network: Any, num_classes: int, *, every_step: bool) -> None:
+        self.network, self.num_classes, self.every_step = network, num_classes, every_step
 
     def __call__(self, inputs: Tensor, *, training: bool = False, seed: int | None = 0) -> Tensor:
         """The logits (B, K), with torch's generator as it is at some seed, or as it is."""
@@ -96,6 +108,10 @@ class _Asked:
             torch.manual_seed(seed)
         self.network.train(training)
         shape, expected = tuple(inputs.shape), (len(inputs), self.num_classes)
+        wanted = "the last step's logits (B, K)"
+        if self.every_step:
+            expected = (*inputs.shape[:2], self.num_classes)
+            wanted = "logits after every step, where lists are asked, (B, steps, K)"
         with _if_it_raises(f"does not take inputs (B, T-1, D) = {shape}"):
             logits: object = self.network(inputs.clone())
         if not isinstance(logits, Tensor):
@@ -103,7 +119,7 @@ class _Asked:
         if tuple(logits.shape) != expected:
             _broken(
                 f"returns the shape {tuple(logits.shape)} for inputs (B, T-1, D) = {shape}, "
-                f"expected the last step's logits (B, K) = {expected}"
+                f"expected {wanted} = {expected}"
             )
         if not logits.isfinite().all():
             _broken("returns logits that are not finite, before any training")
@@ -172,15 +188,15 @@ def _rows_do_not_mix(ask: _Asked, batch: Tensor, other: Tensor) -> None:
 
 def _logits_and_no_probabilities(ask: _Asked, batch: Tensor) -> None:
     logits = ask(batch)
-    sums = logits.sum(dim=1)
+    sums = logits.sum(dim=-1)
     if bool((logits >= 0).all()) and _apart(sums, torch.ones_like(sums), SAME) == 0:
         _broken("returns probabilities, expected logits: the softmax is part of the loss")
 
 
 def _steps_are_the_whole(ask: _Asked, batch: Tensor) -> None:
     """Where it can be stepped, `forward` knows after t digits what t steps know."""
-    network, parts = ask.network, ("initial_state", "step", "read_out")
-    if not all(inspect.ismethod(getattr(network, part, None)) for part in parts):
+    network = ask.network
+    if not is_stepped(network):
         return
     network.eval()
     with _if_it_raises(f"cannot be stepped from initial_state({len(batch)})"):
@@ -201,11 +217,25 @@ def _steps_are_the_whole(ask: _Asked, batch: Tensor) -> None:
             )
 
 
+def _nothing_is_read_ahead(ask: _Asked, batch: Tensor, other: Tensor) -> None:
+    """Where it answers after every step, an answer does not depend on what is read later."""
+    if not ask.every_step:
+        return
+    before = ask(batch)
+    for t in range(1, batch.shape[1]):
+        changed = torch.cat([batch[:, :t], other[:, t:]], dim=1)
+        if off := _apart(ask(changed)[:, :t], before[:, :t], CLOSE):
+            _broken(
+                f"reads ahead: its answer after {t} of {batch.shape[1]} digits moves by {off:.2g} "
+                f"when later ones change"
+            )
+
+
 def _gradients_reach_it(ask: _Asked, batch: Tensor) -> None:
     """Some parameter gets a gradient of the loss, and all that is got is finite."""
-    targets = torch.arange(len(batch)) % ask.num_classes
     with torch.enable_grad():
-        logits = ask(batch, training=True)
+        logits = ask(batch, training=True).flatten(0, -2)
+        targets = torch.arange(len(logits)) % ask.num_classes
         if not logits.requires_grad:
             _broken("gives no parameter a gradient: its logits do not depend on any")
         with _if_it_raises("cannot be differentiated"):

@@ -12,6 +12,7 @@ from digitspan.commands.options import (
     print_json,
     whole_number,
 )
+from digitspan.errors import UsageError
 from digitspan.study.comparison import (
     comparison_csv,
     comparison_document,
@@ -19,7 +20,13 @@ from digitspan.study.comparison import (
     conditions_of,
     left_out,
 )
-from digitspan.study.reading import read_study
+from digitspan.study.reading import Study, read_study
+from digitspan.study.span_comparison import (
+    cells_of,
+    differences_csv,
+    differences_document,
+    differences_tables,
+)
 
 __all__ = ["add_options", "run"]
 
@@ -54,13 +61,11 @@ def run(options: argparse.Namespace) -> int:
         UsageError: where there is no study, or no two conditions to compare.
     """
     studies = [read_study(study, curves=False) for study in options.studies]
+    if any(study.config.design == "span" for study in studies):
+        _compare_digit_spans(studies, options)
+        return 0
     conditions, budget = conditions_of(studies, options.budget)
-    for study in studies:
-        if study.damaged:
-            print(f"{study.path}: {study.damaged} damaged rows were left out", file=sys.stderr)
-        failed = sum(row.record.end_state == "error" for row in study.rows.values())
-        if failed:
-            print(f"{study.path}: {failed} runs ended in an error, left out", file=sys.stderr)
+    _say_left_out(studies)
     if options.csv:
         sys.stdout.write(comparison_csv(conditions))
     elif options.json:
@@ -72,3 +77,30 @@ def run(options: argparse.Namespace) -> int:
         if sentence := left_out(conditions):
             console.print(sentence, highlight=False)
     return 0
+
+
+def _say_left_out(studies: list[Study]) -> None:
+    """Say which rows of the studies the comparison does without."""
+    for study in studies:
+        if study.damaged:
+            print(f"{study.path}: {study.damaged} damaged rows were left out", file=sys.stderr)
+        failed = sum(row.record.end_state == "error" for row in study.rows.values())
+        if failed:
+            print(f"{study.path}: {failed} runs ended in an error, left out", file=sys.stderr)
+
+
+def _compare_digit_spans(studies: list[Study], options: argparse.Namespace) -> None:
+    """Print the pairs of cells by their digit spans."""
+    if options.budget is not None:
+        message = "--budget must be left out of digit spans: their networks use up their budgets"
+        raise UsageError(message)
+    cells = cells_of(studies)
+    _say_left_out(studies)
+    if options.csv:
+        sys.stdout.write(differences_csv(cells))
+    elif options.json:
+        print_json(differences_document(cells))
+    else:
+        console = output_console()
+        for table in differences_tables(cells):
+            console.print(table)

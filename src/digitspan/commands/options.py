@@ -25,6 +25,7 @@ from digitspan.tasks import NUM_CLASSES
 
 __all__ = [
     "add_device",
+    "add_items",
     "add_json",
     "add_setting",
     "given",
@@ -78,6 +79,16 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "cpu", "cuda", "mps"),
         default="cpu",
         help="where to train; auto: a GPU where there is one (default: cpu)",
+    )
+
+
+def add_items(parser: argparse.ArgumentParser) -> None:
+    """Add `--items`."""
+    parser.add_argument(
+        "--items",
+        metavar="N",
+        type=whole_number(1, 1_000_000),
+        help="L, the digits of a list, where the task asks lists: T = 2 L",
     )
 
 
@@ -186,8 +197,14 @@ def _require_cell(config: RunConfig) -> None:
             f"input_size, hidden_size and num_classes"
         )
         raise UsageError(message) from error
-    sizes = {"input_size": config.input_size, "num_classes": NUM_CLASSES, "length": config.length}
-    check_duties(network, config.cell, **sizes)
+    check_duties(
+        network,
+        config.cell,
+        input_size=config.input_size,
+        num_classes=NUM_CLASSES,
+        length=config.length,
+        asks_lists=config.items is not None,
+    )
 
 
 @contextlib.contextmanager

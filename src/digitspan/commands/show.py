@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -23,13 +25,22 @@ from digitspan.commands.options import (
     require_torch,
 )
 from digitspan.commands.progress import Progress
+from digitspan.errors import UsageError
 from digitspan.files import require_writable_folder
 from digitspan.hold.kept_answers import read_kept_answers
 from digitspan.hold.spans import holds_texts
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
+from digitspan.study.digit_spans import SpanSummary, summarise_any
 from digitspan.study.reading import Study, read_study
-from digitspan.study.summary import Summary, summarise
+from digitspan.study.span_tables import (
+    digit_span_tables,
+    digit_spans_csv,
+    digit_spans_document,
+    digit_spans_remarks,
+)
+from digitspan.study.store import Row
+from digitspan.study.summary import Summary
 from digitspan.study.tables import (
     budgets_table,
     controls_table,
@@ -43,7 +54,7 @@ from digitspan.study.tables import (
     spans_table,
 )
 
-__all__ = ["add_options", "print_summary", "reasons", "run", "write_figures"]
+__all__ = ["add_options", "document_of", "print_summary", "reasons", "run", "write_figures"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -74,12 +85,19 @@ def run(options: argparse.Namespace) -> int:
         UsageError: where there is no study.
     """
     study = read_study(options.study)
-    summary = summarise(study.config, study.rows)
+    summary = summarise_any(study.config, study.rows)
     if study.damaged:
         print(f"{study.damaged} damaged rows were left out", file=sys.stderr)
-    if options.csv:
-        if failed := errors_text(summary):
-            print(failed, file=sys.stderr)
+    if options.csv and (failed := errors_text(summary)):
+        print(failed, file=sys.stderr)
+    if isinstance(summary, SpanSummary):
+        if options.why:
+            message = (
+                f"--why must be left out: {study.folder} measures digit spans, not solved runs"
+            )
+            raise UsageError(message)
+        _show_digit_spans(summary, study, options)
+    elif options.csv:
         sys.stdout.write(spans_csv(summary))
     elif options.json:
         why = {"why": reasons(study, summary)} if options.why else {}
@@ -94,7 +112,24 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def print_summary(summary: Summary, folder: Path) -> None:
+def document_of(summary: Summary | SpanSummary, rows: Mapping[str, Row]) -> dict[str, Any]:
+    """What a study of either span found, as one JSON document."""
+    if isinstance(summary, SpanSummary):
+        return digit_spans_document(summary, rows)
+    return document(summary, rows)
+
+
+def _show_digit_spans(summary: SpanSummary, study: Study, options: argparse.Namespace) -> None:
+    """What a study of digit spans found, as the options want it."""
+    if options.csv:
+        sys.stdout.write(digit_spans_csv(summary))
+    elif options.json:
+        print_json(document_of(summary, study.rows))
+    else:
+        print_summary(summary, study.folder)
+
+
+def print_summary(summary: Summary | SpanSummary, folder: Path) -> None:
     """Print the tables on standard output.
 
     Raises:
@@ -103,6 +138,12 @@ def print_summary(summary: Summary, folder: Path) -> None:
     console = output_console()
     if failed := errors_text(summary):
         print_sentence(console, failed)
+    if isinstance(summary, SpanSummary):
+        for table in digit_span_tables(summary) if summary.measured else ():
+            console.print(table)
+        for line in digit_spans_remarks(summary):
+            print_sentence(console, line)
+        return
     if summary.spans:
         console.print(spans_table(summary))
         console.print(budgets_table(summary))
@@ -117,20 +158,23 @@ def print_summary(summary: Summary, folder: Path) -> None:
         print_sentence(console, line)
 
 
-def write_figures(summary: Summary, folder: Path) -> None:
+def write_figures(summary: Summary | SpanSummary, folder: Path) -> None:
     """Write every figure of a study into a folder, and say which.
 
     Raises:
         UsageError: where the folder cannot be written.
     """
-    if not summary.spans:
+    if not (summary.measured if isinstance(summary, SpanSummary) else summary.spans):
         print("no figures yet: no final run is finished", file=sys.stderr)
         return
     require_writable_folder(folder, "--out")
     with interruptible_import("matplotlib"):
-        from digitspan.figures import write_study_figures  # a second that --json saves
+        from digitspan.figures import write_span_figures, write_study_figures  # a second
 
-    names = write_study_figures(summary, folder)
+    if isinstance(summary, SpanSummary):
+        names = write_span_figures(summary, folder)
+    else:
+        names = write_study_figures(summary, folder)
     print(f"figures in {folder}: {', '.join(names)}", file=sys.stderr)
 
 

@@ -20,7 +20,7 @@ from digitspan.commands.options import (
     whole_number,
 )
 from digitspan.commands.progress import Progress, ProgressTask
-from digitspan.commands.show import print_summary, write_figures
+from digitspan.commands.show import document_of, print_summary, write_figures
 from digitspan.errors import ConfigError, UsageError, one_of
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import cost
@@ -29,10 +29,10 @@ from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.crew.cluster import LOCAL
 from digitspan.study.crew.pool import usable_cores
 from digitspan.study.crew.worker import ClusterStatus
+from digitspan.study.digit_spans import summarise_any
 from digitspan.study.plan import Job
 from digitspan.study.runner import StudyObserver, check_study, run_study
-from digitspan.study.summary import summarise
-from digitspan.study.tables import document, duration
+from digitspan.study.tables import duration
 
 __all__ = ["add_options", "run"]
 
@@ -102,9 +102,9 @@ def run(options: argparse.Namespace) -> int:
             durable=options.durable,
             progress=progress,
         )
-    summary = summarise(config, rows)
+    summary = summarise_any(config, rows)
     if options.json:
-        print_json(document(summary, rows))
+        print_json(document_of(summary, rows))
     else:
         print_summary(summary, folder)
     write_figures(summary, folder)
@@ -194,11 +194,13 @@ class StudyProgress(Progress, StudyObserver):
         self._spent_cost = self._spent_seconds = 0.0
         self._status: ClusterStatus | None = None
         self._retries = 0
+        self._measures_spans = False
 
     def planned(self, done: int, missing: list[Job], later: int) -> None:
         """So many runs are done; these are missing, and so many more will follow from them."""
         self._done, self._later = done, later
         self._missing = {job.config.key: _full_cost(job.config) for job in missing}
+        self._measures_spans = any(job.config.measures_span for job in missing)
         self.log(f"{done} runs are done, {self._to_do} to do")
         self._show()
 
@@ -221,6 +223,8 @@ class StudyProgress(Progress, StudyObserver):
         self._spent_seconds += seconds
         self._show()
         accuracy = "" if record.accuracy is None else f", accuracy {record.accuracy:.3f}"
+        if record.recalled is not None and record.recalled.mean_span is not None:
+            accuracy = f", mean span {record.recalled.mean_span:.2f}"
         left = self._seconds_left()
         self.log(
             f"{record.config.run_id} {record.config.encoding}: {record.end_state} at step "
@@ -256,6 +260,8 @@ class StudyProgress(Progress, StudyObserver):
         """How the runs ended so far."""
         failed = self._ends["error"]
         ends = f"{self._ends['solved']} solved" + (f", {failed} failed" if failed else "")
+        if self._measures_spans:  # no run of it is there to be solved
+            ends = f"{self._ends.total() - failed} trained" + ends.partition(" solved")[2]
         if self._status is not None:
             ends += f", nodes: {self._status.nodes}, running: {self._status.running}"
             ends += f", begun again: {self._retries}" if self._retries else ""

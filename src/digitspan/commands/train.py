@@ -8,11 +8,13 @@ import logging
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from digitspan.cells import CELLS
 from digitspan.commands.interrupts import interruptible_import
 from digitspan.commands.options import (
     add_device,
+    add_items,
     add_json,
     add_setting,
     given,
@@ -36,7 +38,9 @@ from digitspan.runs.folder import (
     write_finished,
 )
 from digitspan.runs.outcome import ERROR_OF_1997
+from digitspan.runs.recalled import Recalled
 from digitspan.runs.record import CurvePoint, RunRecord
+from digitspan.tasks import TASKS
 
 __all__ = ["add_options", "first_symbol_test", "run", "sentence"]
 
@@ -50,6 +54,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     for name in names_of(RunConfig, without=("cell", "trained")):
         add_setting(parser, RunConfig, name)
+        if name == "length":
+            add_items(parser)
     add_device(parser)
     parser.add_argument(
         "--out", type=path, metavar="FOLDER", help="keep the run here (default: runs/RUN_ID)"
@@ -67,15 +73,15 @@ def run(options: argparse.Namespace) -> int:
         UsageError: where the configuration or the folder cannot be used.
     """
     settings = given(options, RunConfig)
-    if "length" not in settings:
-        message = "--length is missing: the palindrome's length T, from 2 on, such as --length 20"
-        raise UsageError(message)
+    _choose_length(settings, options)
     config = RunConfig(**settings)
     check_size(config)
     require_trainable([config], options.device)
     folder = options.out or Path("runs") / config.run_id
     _take(folder, config, overwrite=options.overwrite)
-    if config.length == 2:
+    if config.items is not None and config.encoding == "scalar":
+        print("digits go in as numbers, and a silent step as -1", file=sys.stderr)
+    if config.length == 2 and config.items is None:
         print("T = 2 needs no memory: the only digit read is the answer", file=sys.stderr)
 
     finished = read_record(folder)
@@ -96,6 +102,35 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _choose_length(settings: dict[str, Any], options: argparse.Namespace) -> None:
+    """Let T follow from the items, where lists are asked.
+
+    Raises:
+        UsageError: where the length of what is asked is missing, or given in the other words.
+    """
+    task = settings.get("task", "palindrome")
+    if TASKS[task].asks_lists:
+        if "length" in settings:
+            message = (
+                f"--length must be left out of the task {task}, which counts items; got "
+                f"{settings['length']}: give --items L, such as --items 6"
+            )
+            raise UsageError(message)
+        if options.items is None:
+            message = "--items is missing: the list's length L, from 1 on, such as --items 6"
+            raise UsageError(message)
+        settings["length"] = 2 * options.items
+    elif options.items is not None:
+        message = (
+            f"--items must be left out of the task {task}, which asks for one digit; got "
+            f"{options.items}: give --length T, or add --task recall"
+        )
+        raise UsageError(message)
+    elif "length" not in settings:
+        message = "--length is missing: the palindrome's length T, from 2 on, such as --length 20"
+        raise UsageError(message)
+
+
 def sentence(record: RunRecord) -> str:
     """A run's end in one line."""
     config = record.config
@@ -105,18 +140,41 @@ def sentence(record: RunRecord) -> str:
         "diverged": f"diverged at step {record.steps:,} (its loss grew beyond all bounds)",
         "error": f"ended in an error: {record.note}",
     }[record.end_state]
-    line = f"{config.cell} T={config.length} seed={config.seed}: {how}"
-    if record.grown_to < config.length:
+    what = f"T={config.length}"
+    if config.items is not None:
+        what = f"{config.task} {config.order} L={config.items}"
+    if config.measures_span and record.end_state == "censored":
+        how = f"trained for {record.steps:,} steps"  # there is no length to be solved
+    line = f"{config.cell} {what} seed={config.seed}: {how}"
+    if record.grown_to < config.length and config.items is None:
         line += f", its length grown to {record.grown_to:,}"
+    elif record.grown_to < config.length:
+        line += f", its lists grown to {record.grown_to // 2:,} items"
+    if record.recalled is not None and record.recalled.digit_span is not None:
+        line += f", {recalled_words(record.recalled)}"
     if record.accuracy is None:
         return line
     interval = ""
     if record.accuracy_low is not None and record.accuracy_high is not None:
         interval = f" [{100 * record.accuracy_low:.1f}, {100 * record.accuracy_high:.1f}]"
+    percent, count = f"{100 * record.accuracy:.1f}%{interval}", f"{record.tested:,}"
+    if config.items is not None:
+        which = "held-out lists" if record.held_out else "lists (all there are)"
+        places = record.recalled.lists[0].right if record.recalled else ()
+        by_place = " ".join(f"{100 * right / record.tested:.0f}" for right in places)
+        return f"{line}, {percent} of {count} {which} recalled whole; by place, in %: {by_place}"
     which = "held-out palindromes" if record.held_out else "palindromes, all there are"
     if config.task == "first-symbol":
         which = "sequences drawn for the test"
-    return f"{line}, accuracy {100 * record.accuracy:.1f}%{interval} on {record.tested:,} {which}"
+    return f"{line}, accuracy {percent} on {count} {which}"
+
+
+def recalled_words(recalled: Recalled) -> str:
+    """The spans of a network: `digit span 7, mean span 7.42 items`."""
+    more = ">= " if recalled.is_open else ""
+    return (
+        f"digit span {more}{recalled.digit_span}, mean span {more}{recalled.mean_span:.2f} items"
+    )
 
 
 def first_symbol_test(record: RunRecord) -> str:
@@ -170,8 +228,10 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
             task = progress.task(config.run_id, config.train_steps, "steps at most")
 
             def on_evaluation(point: CurvePoint) -> None:
-                accuracy = f"{100 * point.validation_accuracy:.0f}%"
-                task.update(point.step, f"validation accuracy {accuracy} at T={point.length:,}")
+                accuracy, where = f"{100 * point.validation_accuracy:.0f}%", f"T={point.length:,}"
+                if config.items is not None:
+                    where = f"{point.length // 2} items"
+                task.update(point.step, f"validation accuracy {accuracy} at {where}")
 
             finished = train(
                 config,
@@ -189,8 +249,8 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
 
 
 def _why(record: RunRecord) -> str:
-    """How an unsolved run went; empty for a solved one. One run alone tells no cause."""
-    if record.solved:
+    """How an unsolved run went; empty for a solved one, or lists. One run alone tells no cause."""
+    if record.solved or record.config.items is not None:
         return ""
     with interruptible_import("torch"):
         from digitspan.look.why import why_not_solved

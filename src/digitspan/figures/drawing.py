@@ -38,13 +38,15 @@ __all__ = [
     "draw_optimizers",
     "draw_solving_times",
     "draw_span_by_budget",
+    "panels_of",
+    "plain_ticks",
     "write_study_figures",
 ]
 
 
 def draw_by_length(info: ByLength) -> Figure:
     """Draw a quantity against T: dots, medians, and the level to compare with."""
-    figure, axes = _figure(len(info.panels), info.caption)
+    figure, axes = panels_of(len(info.panels), info.caption)
     for panel, ax in zip(info.panels, axes, strict=True):
         for index, series in enumerate(panel.series):
             style = style_of(series.place)
@@ -69,7 +71,7 @@ def draw_by_length(info: ByLength) -> Figure:
 def draw_map(info: Map) -> Figure:
     """Draw the map: a panel a cell, T and rate on the same logarithmic axes."""
     # Small, so that its words can be read where it is printed 80 mm wide.
-    figure, axes = _figure(len(info.panels), info.caption, panel=(2.3, 2.5))
+    figure, axes = panels_of(len(info.panels), info.caption, panel=(2.3, 2.5))
     for panel, ax in zip(info.panels, axes, strict=True):
         colour, marker = style_of(panel.place)["color"], style_of(panel.place)["marker"]
         ax.pcolormesh(
@@ -93,7 +95,7 @@ def draw_map(info: Map) -> Figure:
 
 def draw_span_by_budget(info: SpanByBudget) -> Figure:
     """Draw S50 against the budget."""
-    figure, axes = _figure(len(info.panels), info.caption)
+    figure, axes = panels_of(len(info.panels), info.caption)
     for (name, conditions), ax in zip(info.panels, axes, strict=True):
         for index, series in enumerate(conditions):
             style = style_of(series.place)
@@ -113,7 +115,7 @@ def draw_span_by_budget(info: SpanByBudget) -> Figure:
                 if span.low is None:
                     _arrow(ax, (place, span.s50), (0, -16), style["color"])
         ax.set_yscale("log")
-        _plain_ticks(ax.yaxis)
+        plain_ticks(ax.yaxis)
         ax.set_title(name, fontsize=9)
         ax.set_xlabel("budget (training steps)")
     _finish(axes, "S50 (digits)")
@@ -122,7 +124,7 @@ def draw_span_by_budget(info: SpanByBudget) -> Figure:
 
 def draw_solving_times(info: SolvingTimes) -> Figure:
     """Draw the share of runs solved by each step, a line a length."""
-    figure, axes = _figure(len(info.panels), info.caption)
+    figure, axes = panels_of(len(info.panels), info.caption)
     for (name, curves), ax in zip(info.panels, axes, strict=True):
         for index, (label, (steps, shares)) in enumerate(curves):
             shade = mpl.colormaps["cividis"](0.7 * index / max(len(curves) - 1, 1))
@@ -146,7 +148,7 @@ def draw_solving_times(info: SolvingTimes) -> Figure:
 
 def draw_optimizers(info: Curves) -> Figure:
     """Draw loss against step, by optimiser."""
-    figure, axes = _figure(len(info.panels), info.caption)
+    figure, axes = panels_of(len(info.panels), info.caption)
     for (name, optimizers), ax in zip(info.panels, axes, strict=True):
         for index, (label, curves) in enumerate(optimizers):
             style = style_of(index)
@@ -159,7 +161,7 @@ def draw_optimizers(info: Curves) -> Figure:
         draw_level(ax, np.log(10), "guessing")
         ax.set_xscale("log")
         ax.set_yscale("log")
-        _plain_ticks(ax.xaxis)
+        plain_ticks(ax.xaxis)
         ax.set_title(name, fontsize=9)
         ax.set_xlabel("training step")
         ax.legend(fontsize=7)
@@ -200,7 +202,7 @@ _LENGTH_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 """By length: with the shades from dark to light they tell eight of them apart."""
 
 
-def _figure(
+def panels_of(
     panels: int, caption: str, panel: tuple[float, float] = (3.4, 3.1)
 ) -> tuple[Figure, list[Axes]]:
     """A figure of some panels side by side, at most three a row, its caption below.
@@ -262,7 +264,7 @@ def _length_axis(ax: Axes, lengths: Iterable[int], name: str) -> None:
     ax.set_title(name, fontsize=9)
 
 
-def _plain_ticks(axis: Any) -> None:
+def plain_ticks(axis: Any) -> None:
     """Numbers, not powers, on a logarithmic axis."""
     axis.set_major_formatter(ScalarFormatter())
     axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))

@@ -45,6 +45,20 @@ class Replicates(NamedTuple):
     """Where their answers are kept."""
 
 
+def _require_one_digit(config: RunConfig, name: str) -> None:
+    """Refuse networks that recall lists.
+
+    Raises:
+        UsageError: with the command that says how well they do.
+    """
+    if config.items is not None:
+        message = (
+            f"{name} was trained to recall whole lists, and the holding span is how long one "
+            f"digit is kept; `digitspan show` has the digit span of a study"
+        )
+        raise UsageError(message)
+
+
 def networks_of(name: str) -> list[Replicates]:
     """The networks that a word names.
 
@@ -53,6 +67,7 @@ def networks_of(name: str) -> list[Replicates]:
     """
     if not is_study(Path(name)):
         run = read_saved_run(name)
+        _require_one_digit(run.config, name)
         folder = Path(name) if run.study is None else run.study.folder
         return [Replicates((run.config,), {run.config: run.weights}, folder)]
     study = read_study(Path(name))
@@ -60,6 +75,7 @@ def networks_of(name: str) -> list[Replicates]:
     weights: dict[RunConfig, bytes] = {}
     for row in study.rows.values():
         record, config = row.record, row.record.config
+        _require_one_digit(config, name)
         found = study.weights(record) if config.trained == "all" else None
         if found is not None:
             weights[config] = found

@@ -9,10 +9,11 @@ import json
 from typing import Any, Self
 
 from digitspan.cells import CELLS, check_cell, check_initialisation
+from digitspan.errors import ConfigError
 from digitspan.runs.settings import check_setting, setting
-from digitspan.tasks import TASKS, check_task
+from digitspan.tasks import ORDERS, TASKS, check_task
 
-__all__ = ["ENCODINGS", "OPTIMIZERS", "TRAINED", "RunConfig"]
+__all__ = ["ENCODINGS", "OPTIMIZERS", "TRAINED", "RunConfig", "check_lists"]
 
 ENCODINGS = {"one-hot": 10, "scalar": 1}
 """How a digit is fed in, and the input size d it takes."""
@@ -20,7 +21,7 @@ ENCODINGS = {"one-hot": 10, "scalar": 1}
 OPTIMIZERS = ("rmsprop", "adam", "sgd", "momentum")
 """RMSprop is the sheet's; the others are for Question 1.4 (momentum is SGD with 0.9)."""
 
-_NOT_IN_KEY: dict[str, Any] = {"curriculum": False, "task": "palindrome"}
+_NOT_IN_KEY: dict[str, Any] = {"curriculum": False, "task": "palindrome", "order": ORDERS[0]}
 """Settings that are left out of the key at their default: there are rows without them."""
 
 TRAINED = ("all", "read-out", "none")
@@ -51,8 +52,9 @@ class RunConfig:
     train_steps: int = setting(10_000, "the budget; a solved run stops earlier", least=1)
     max_grad_norm: float = setting(10.0, "clip the gradients to this norm", above=0)
     trained: str = setting("all", "which parameters are trained (controls)", choices=TRAINED)
-    curriculum: bool = setting(False, "begin at T = 5; the length grows once it is learned")
+    curriculum: bool = setting(False, "begin short; the length grows once it is learned")
     task: str = setting("palindrome", "what is asked (docs/glossary.md)", choices=tuple(TASKS))
+    order: str = setting(ORDERS[0], "in which the task recall wants a list", choices=ORDERS)
 
     def __post_init__(self) -> None:
         if ":" in str(self.cell) and self.initialisation == "uniform":
@@ -64,6 +66,17 @@ class RunConfig:
         check_cell(self.cell)
         check_initialisation(self.cell, self.initialisation)
         check_task(self.task, (self.encoding,), (self.length,))
+        check_lists(self.task, self.order, curriculum=self.curriculum)
+
+    @property
+    def items(self) -> int | None:
+        """L, where lists are asked: T is twice as much; None where one digit is."""
+        return self.length // 2 if TASKS[self.task].asks_lists else None
+
+    @property
+    def measures_span(self) -> bool:
+        """Whether its digit span is measured: lists of any length up to L were trained on."""
+        return self.curriculum and self.items is not None and self.trained != "none"
 
     @property
     def input_size(self) -> int:
@@ -72,8 +85,8 @@ class RunConfig:
 
     @property
     def chance(self) -> float:
-        """How often guessing is right, in [0, 1]."""
-        return 1 / TASKS[self.task].answers
+        """How often guessing is right, in [0, 1]: of lists, how often it is right throughout."""
+        return (1 / TASKS[self.task].answers) ** (self.items or 1)
 
     @functools.cached_property
     def canonical(self) -> str:
@@ -89,11 +102,27 @@ class RunConfig:
 
     @property
     def run_id(self) -> str:
-        """A name for people: `lstm-T015-lr0.001-seed2`."""
-        cell = self.cell.replace(":", ".")
-        return f"{cell}-T{self.length:03d}-lr{self.learning_rate:g}-seed{self.seed}"
+        """A name for people: `lstm-T015-lr0.001-seed2`, `lstm-recall-n128-L06-lr0.001-seed0`."""
+        cell, size = self.cell.replace(":", "."), f"T{self.length:03d}"
+        if self.items is not None:
+            task = f"{self.task}-{self.order}" if self.order != ORDERS[0] else self.task
+            size = f"{task}-n{self.hidden_size}-L{self.items:02d}"
+        return f"{cell}-{size}-lr{self.learning_rate:g}-seed{self.seed}"
 
     @classmethod
     def from_canonical(cls, text: str) -> Self:
         """The configuration that `canonical` came from."""
         return cls(**json.loads(text))
+
+
+def check_lists(task: str, order: str, *, curriculum: bool) -> None:
+    """Refuse an order of a task that has one alone, and lists that grow where their end is unseen.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    if order != ORDERS[0] and task != "recall":
+        raise ConfigError("order", f"must be left out of the task {task}; got {order}")
+    if curriculum and task == "next-digit":
+        expected = "must be left out of the task next-digit: where a list ends is known there"
+        raise ConfigError("curriculum", f"{expected} only if all are of one length")

@@ -7,6 +7,7 @@ import os
 from digitspan.cells import CELLS
 from digitspan.errors import UsageError
 from digitspan.runs.config import RunConfig
+from digitspan.runs.growth import growth_of
 from digitspan.tasks import NUM_CLASSES
 
 __all__ = ["check_size", "cost"]
@@ -20,22 +21,34 @@ def cost(config: RunConfig) -> float:
 
 
 def check_size(config: RunConfig) -> None:
-    """Refuse a training that cannot fit into memory, or would outlast a year, before it starts.
+    """Refuse a training that cannot fit into memory, outlasts a year, or cannot come to its list.
 
-    Both are estimates from below: activations and optimiser in float32, 10^11 operations a second.
+    All are estimates from below: activations and optimiser in float32, 10^11 operations a second,
+    lists that are learned as soon as they are long enough.
 
     Raises:
         UsageError: with the size it would take.
     """
+    most = growth_of(config.task).most_items(config.train_steps)
+    if config.measures_span and config.length > 2 * most:
+        rule = growth_of(config.task)
+        message = (
+            f"lists of {config.items:,} items cannot be reached within {config.train_steps:,} "
+            f"training steps: a list grows after {rule.batches} batches of its length, and "
+            f"{100 * rule.present_share:.0f} % of the batches have it, so at most {most:,} can; "
+            f"choose fewer items or more training steps"
+        )
+        raise UsageError(message)
     gates = CELLS[config.cell].gates if config.cell in CELLS else 1
     n, d, steps_in = config.hidden_size, config.input_size, config.length - 1
+    long = f"T = {config.length:,}" if config.items is None else f"{config.items:,} items"
     weights = gates * n * (n + d + 1) + NUM_CLASSES * (n + 1)
     activations = config.batch_size * steps_in * (d + 2 * gates * n)
     memory = 4 * (4 * weights + activations)
     available = _physical_memory()
     if memory > available:
         message = (
-            f"training {config.cell} at T = {config.length:,}, hidden size {n:,}, batch size "
+            f"training {config.cell} at {long}, hidden size {n:,}, batch size "
             f"{config.batch_size:,} takes about {memory / 2**30:,.1f} GiB of memory, and this "
             f"machine has {available / 2**30:,.1f} GiB; choose a smaller one"
         )
@@ -44,7 +57,7 @@ def check_size(config: RunConfig) -> None:
     days = operations / 1e11 / 86400
     if days > 365:
         message = (
-            f"training {config.cell} at T = {config.length:,}, hidden size {n:,} for "
+            f"training {config.cell} at {long}, hidden size {n:,} for "
             f"{config.train_steps:,} steps takes about {days:,.0f} days or more; choose a smaller "
             f"one, at most a year is begun"
         )

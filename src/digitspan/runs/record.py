@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from digitspan.runs.config import RunConfig
 from digitspan.runs.outcome import ERROR_OF_1997
+from digitspan.runs.recalled import Recalled
 
 __all__ = ["CurvePoint", "Finished", "RunRecord"]
 
@@ -70,6 +71,9 @@ class RunRecord:
     """How many numbers were trained or could have been; None where no network was built."""
     note: str = ""
     """What went wrong, in a sentence, where something did."""
+    recalled: Recalled | None = None
+    """What it said of unseen lists, where the task asks lists; a share of lists recalled whole is
+    its accuracy."""
 
     @property
     def solved(self) -> bool:
@@ -93,6 +97,7 @@ class RunRecord:
             document[field.name] = getattr(self, field.name)
         del document["config"], document["curve"]
         document["environment"] = dict(self.environment)
+        document["recalled"] = self.recalled and self.recalled.to_json()
         if curve:
             document["curve"] = [list(point) for point in self.curve]
         return document
@@ -101,9 +106,19 @@ class RunRecord:
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The record that `to_json` came from."""
         values = dict(document)
-        settings = {field.name: values.pop(field.name) for field in dataclasses.fields(RunConfig)}
+        names = [field.name for field in dataclasses.fields(RunConfig)]
+        settings = {name: values.pop(name) for name in names if name in values}
         curve = tuple(CurvePoint(*point) for point in values.pop("curve", ()))
-        return cls(config=RunConfig(**settings), curve=curve, **values)
+        return cls.of_result(RunConfig(**settings), curve, values)
+
+    @classmethod
+    def of_result(
+        cls, config: RunConfig, curve: tuple[CurvePoint, ...], result: Mapping[str, Any]
+    ) -> Self:
+        """The record out of its parts, the result as `to_json` has it."""
+        recalled = result.get("recalled")
+        values = {**result, "recalled": recalled and Recalled.from_json(recalled)}
+        return cls(config=config, curve=curve, **values)
 
     @classmethod
     def error(cls, config: RunConfig, note: str) -> Self:

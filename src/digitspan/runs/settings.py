@@ -35,6 +35,8 @@ def check_setting(field: dataclasses.Field[Any], value: object) -> None:
         ConfigError: naming the setting, the range and the value.
     """
     metadata = field.metadata
+    if value is None and field.default is None:
+        return
     if metadata.get("choices") and value not in metadata["choices"]:
         raise ConfigError(field.name, one_of(value, metadata["choices"]))
     if field.default is False and not isinstance(value, bool):

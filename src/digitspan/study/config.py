@@ -11,15 +11,29 @@ from typing import Any, Self
 from digitspan.cells import CELLS, INITIALISATIONS, check_cell, check_initialisation
 from digitspan.errors import ConfigError, one_of
 from digitspan.runs.config import ENCODINGS, OPTIMIZERS
+from digitspan.runs.growth import growth_of
 from digitspan.runs.settings import check_setting, setting
 from digitspan.study.design import ladder
-from digitspan.tasks import TASKS, check_task
+from digitspan.tasks import ORDERS, TASKS, check_task
 
-__all__ = ["DESIGNS", "PRESETS", "SHEET_ORDER", "StudyConfig", "fitting_initialisations"]
+__all__ = [
+    "DESIGNS",
+    "PRESETS",
+    "SHEET_ORDER",
+    "USUAL",
+    "StudyConfig",
+    "fitting_initialisations",
+]
 
 
-DESIGNS = ("joint", "grid")
-"""How the runs of a study are placed."""
+DESIGNS = ("joint", "grid", "span")
+"""How the runs of a study are placed; "span" measures digit spans, the others retention spans."""
+
+USUAL = "usual"
+"""The initialisation that each cell is usually given, `Cell.usual`, in place of one for all."""
+
+LONGEST_LIST = 60
+"""Items of the longest list that digit spans are trained to by default: a cap, not an aim."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,7 +41,8 @@ class StudyConfig:
     """What a study asks for. One value an option: what is not given is the preset's.
 
     A joint design places runs over (ln T, ln rate) and follows from `longest`, `runs` and
-    `train_steps`; a grid runs every length at every rate.
+    `train_steps`; a grid runs every length at every rate. A span design measures digit spans: its
+    lists grow in training, and each cell and width has its rate tuned.
 
     Raises:
         ConfigError: where a value is out of its range.
@@ -38,7 +53,7 @@ class StudyConfig:
     )
     design: str | None = setting(
         None,
-        "how runs are placed: joint, over length and learning rate, or a grid",
+        "how runs are placed: joint, over length and learning rate, a grid, or for digit spans",
         choices=DESIGNS,
     )
     longest: int = setting(160, "the longest T of the joint design", least=20)
@@ -54,21 +69,33 @@ class StudyConfig:
         0, "continue one in ten of the unsolved figure runs to this many steps; 0: none", least=0
     )
     lengths: tuple[int, ...] = setting((), "palindrome lengths T of a grid", least=2)
-    learning_rates: tuple[float, ...] = setting((), "learning rates of a grid", above=0)
-    seeds: int | None = setting(None, "runs of a grid at each length and rate", least=1)
+    learning_rates: tuple[float, ...] = setting(
+        (), "learning rates of a grid, or tried for digit spans", above=0
+    )
+    seeds: int | None = setting(
+        None, "runs of a grid at each length and rate, or networks behind a digit span", least=1
+    )
     encoding: tuple[str, ...] = setting(("one-hot",), "encodings", choices=tuple(ENCODINGS))
     initialisation: tuple[str, ...] = setting(("uniform",), "initialisations (docs/glossary.md)")
     optimizer: str = setting("rmsprop", "the optimiser", choices=OPTIMIZERS)
     train_steps: int = setting(10_000, "the budget of a run", least=1)
-    hidden_size: int = setting(128, "n, the number of units", least=1)
+    hidden_size: int | tuple[int, ...] = setting(
+        (128,), "n, the number of units; for digit spans also several", least=1
+    )
     batch_size: int = setting(128, "palindromes per training step", least=1)
     max_grad_norm: float = setting(10.0, "clip gradients to this norm", above=0)
     compared_optimizers: tuple[str, ...] = setting(
         (), "further optimisers, at the shortest length (Question 1.4)", choices=OPTIMIZERS
     )
     compared_rates: tuple[float, ...] = setting((), "learning rates for them", above=0)
-    curriculum: bool = setting(False, "begin at T = 5; the length grows once it is learned")
+    curriculum: bool = setting(False, "begin short; the length grows once it is learned")
     task: str = setting("palindrome", "what is asked (docs/glossary.md)", choices=tuple(TASKS))
+    order: str = setting(ORDERS[0], "in which the task recall wants a list", choices=ORDERS)
+    items: int | None = setting(
+        None,
+        f"the longest list that digit spans are trained to (default: {LONGEST_LIST})",
+        least=1,
+    )
     controls: bool = setting(False, "also run the controls: read-out only, and guessing")
     climb: bool = setting(
         False, "from the shortest length up, only as far as four of five runs are solved"
@@ -84,17 +111,30 @@ class StudyConfig:
             with _of_setting("cells"):
                 check_cell(cell)
         for name in self.initialisation:
-            if name not in INITIALISATIONS:
+            if name not in (*INITIALISATIONS, USUAL):
                 raise ConfigError("initialisation", one_of(name, INITIALISATIONS))
             if not any(_fits(name, cell) for cell in self.cells):
                 check_initialisation(self.cells[0], name)
         for cell in self.cells:
             if not fitting_initialisations(cell, self.initialisation):
                 check_initialisation(cell, self.initialisation[0])
+        if self.design == "span":
+            self._check_span()
+            return
+        object.__setattr__(self, "hidden_size", _only(self.hidden_sizes))
+        if TASKS[self.task].asks_lists:
+            expected = (
+                "must be palindrome or first-symbol with this design: `digitspan study span`"
+            )
+            raise ConfigError("task", f"{expected} measures digit spans; got {self.task}")
         with _of_setting("encoding"):
             check_task(self.task, self.encoding, ())
         with _of_setting("lengths"):
             check_task(self.task, (), self.lengths)
+        for name in ("order", "items"):
+            if getattr(self, name) != StudyConfig.__dataclass_fields__[name].default:
+                expected = "must be left out where no lists are asked (the preset span asks them)"
+                raise ConfigError(name, f"{expected}; got {getattr(self, name)}")
         if self.design == "joint":
             self._check_joint()
         else:
@@ -109,6 +149,36 @@ class StudyConfig:
             object.__setattr__(self, "lengths", self.lengths or (5, 10, 20, 40))
             object.__setattr__(self, "learning_rates", self.learning_rates or (1e-3,))
             object.__setattr__(self, "seeds", self.seeds or 3)
+        if design == "span":
+            object.__setattr__(self, "learning_rates", self.learning_rates or _SPAN_RATES)
+            object.__setattr__(self, "seeds", self.seeds or 5)
+
+    def _check_span(self) -> None:
+        """Refuse what only a joint design or a grid has.
+
+        Raises:
+            ConfigError: naming the setting.
+        """
+        if self.task != "recall":
+            expected = "must be recall with the span design, whose lists grow"
+            raise ConfigError("task", f"{expected}; got {self.task}")
+        others = ("lengths", "climb", "curriculum", "controls", "compared_optimizers")
+        defaults = {name: StudyConfig.__dataclass_fields__[name].default for name in others}
+        for name, default in (_OF_JOINT | defaults).items():
+            if (value := getattr(self, name)) != default:
+                expected = "must be left out of a study of digit spans, whose lists grow from 2 on"
+                raise ConfigError(name, f"{expected}; got {value}")
+
+    @property
+    def hidden_sizes(self) -> tuple[int, ...]:
+        """Every n."""
+        sizes = self.hidden_size
+        return sizes if isinstance(sizes, tuple) else (sizes,)
+
+    @property
+    def longest_list(self) -> int:
+        """Items of the longest list that is trained on: no more than the budget can come to."""
+        return self.items or min(LONGEST_LIST, growth_of(self.task).most_items(self.train_steps))
 
     def _check_joint(self) -> None:
         """Refuse what only a grid has, and what the joint design cannot use.
@@ -195,6 +265,15 @@ class StudyConfig:
         return dataclasses.replace(base, **values)
 
 
+def _only(sizes: tuple[int, ...]) -> int:
+    """The one n of a study of retention spans."""
+    if len(sizes) > 1:
+        several = ", ".join(map(str, sizes))
+        expected = "must be one, but for digit spans (`digitspan study span`)"
+        raise ConfigError("hidden_size", f"{expected}; got {several}")
+    return sizes[0]
+
+
 def quick() -> StudyConfig:
     """A minute and a half on two cores: small networks, few runs, wide intervals."""
     return StudyConfig(
@@ -267,19 +346,39 @@ def records() -> StudyConfig:
     )
 
 
+def span() -> StudyConfig:
+    """Digit spans: how many digits come back whole, backwards; five networks a cell and width."""
+    return StudyConfig(
+        preset="span",
+        design="span",
+        task="recall",
+        cells=("rnn", "lstm", "gru"),
+        hidden_size=(32, 128),
+        initialisation=(USUAL,),
+        optimizer="adam",
+        train_steps=20_000,
+        batch_size=64,
+        max_grad_norm=1.0,
+    )
+
+
 SHEET_ORDER = ("lstm", "rnn")
 """The cells of `sheet` by their spans at the best rates, the longer first.
 
 `quick` says where its own order differs; a test holds this one to the runs in docs/data/sheet."""
 
-PRESETS = {"quick": quick, "sheet": sheet, "full": full, "records": records}
+PRESETS = {"quick": quick, "sheet": sheet, "full": full, "span": span, "records": records}
+
+_SPAN_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+"""Five half-decades, tried for digit spans."""
 
 
 def fitting_initialisations(cell: str, initialisations: tuple[str, ...]) -> tuple[str, ...]:
     """The initialisations that fit a cell; a cell of one's own has its own."""
     if cell not in CELLS:
         return ("own",)
-    return tuple(name for name in initialisations if name in CELLS[cell].initialisations)
+    meant = dict.fromkeys(CELLS[cell].usual if name == USUAL else name for name in initialisations)
+    return tuple(name for name in meant if name in CELLS[cell].initialisations)
 
 
 _OF_GRID = ("lengths", "learning_rates", "seeds", "climb")
@@ -293,7 +392,7 @@ _OF_JOINT = {
 }
 """Settings that only the joint design has, with their defaults."""
 
-_NUMBERS = ("lengths", "learning_rates", "compared_rates")
+_NUMBERS = ("lengths", "learning_rates", "compared_rates", "hidden_size")
 """Lists that are sorted: the same grid has the same configuration."""
 
 _MAY_BE_EMPTY = ("lengths", "learning_rates", "compared_optimizers", "compared_rates")
@@ -305,6 +404,8 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
         return None
     if not isinstance(field.default, tuple):
         return _checked_item(field, value)
+    if field.name == "hidden_size" and not isinstance(value, list | tuple):
+        value = (value,)
     if not isinstance(value, list | tuple):
         raise ConfigError(field.name, f"must be a list; got {repr(value)[:80]}")
     unique = dict.fromkeys(_checked_item(field, item) for item in value)
@@ -326,6 +427,8 @@ def _checked_item(field: dataclasses.Field[Any], value: Any) -> Any:
 
 def _fits(name: str, cell: str) -> bool:
     """Whether an initialisation can be meant for a cell; one's own cells have their own."""
+    if name == USUAL:
+        return True
     return name in CELLS[cell].initialisations if cell in CELLS else name in ("own", "uniform")
 
 

@@ -6,6 +6,7 @@ spread over any number of workers, therefore goes on exactly as it would have.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections import Counter
@@ -27,9 +28,11 @@ __all__ = [
     "CLIMBED",
     "ROLES",
     "TUNED",
+    "TUNING_SEEDS",
     "Condition",
     "Job",
     "as_run",
+    "best_span_rate",
     "next_jobs",
     "plan",
     "runs_placed_later",
@@ -46,13 +49,16 @@ ROLES = {
     "fixed-rate": 3_000_000,
     "control": 4_000_000,
     "optimizer": 5_000_000,
+    "tuning": 6_000_000,
+    "span": 7_000_000,
     "grid": 0,
 }
 """What a run is for, and where its seeds begin: runs of different roles share no data. A continued
 run is a figure run again, with a larger budget.
 
-Only design, fixed-rate and grid runs count for a span. Figure runs are for the accuracy figure,
-the weights, `look` and `handin`; optimizer runs answer Question 1.4."""
+Only design, fixed-rate and grid runs count for a retention span, and only span runs for a digit
+span, whose rate the tuning runs have found. Figure runs are for the accuracy figure, the weights,
+`look` and `handin`; optimizer runs answer Question 1.4."""
 
 FIGURE_LENGTHS = 8
 """Lengths of the figure runs."""
@@ -62,6 +68,9 @@ CLIMBED = 0.8
 
 OPTIMIZER_SEEDS, CONTROL_SEEDS = 3, 3
 """Runs of each optimiser at each rate, and of each control at each length."""
+
+TUNING_SEEDS = 2
+"""Tuning runs of a digit span at each rate."""
 
 CONTINUED_ONE_IN = 10
 """One in so many figure runs, drawn before any is run, is continued if it is not solved."""
@@ -95,7 +104,7 @@ class Job(NamedTuple):
     @property
     def keeps_weights(self) -> bool:
         """Whether the network is kept: of runs that are looked into, not of all."""
-        return self.role in ("figure", "grid")
+        return self.role in ("figure", "grid", "span")
 
 
 def plan(config: StudyConfig, records: Mapping[str, RunRecord]) -> list[Job]:
@@ -110,7 +119,10 @@ def plan(config: StudyConfig, records: Mapping[str, RunRecord]) -> list[Job]:
     """
     jobs: list[Job] = []
     for base in _bases(config):
-        if config.design == "joint":
+        if config.design == "span":
+            for hidden_size in config.hidden_sizes:
+                jobs += _digit_span(config, base._replace(rate=TUNED), hidden_size, records)
+        elif config.design == "joint":
             jobs += _joint(config, base._replace(rate=TUNED), records)
             if config.fixed_rate is not None:
                 fixed = base._replace(rate=f"{config.fixed_rate:g}")
@@ -142,19 +154,33 @@ def size(config: StudyConfig) -> int:
     if config.design == "joint":
         fixed = 0 if config.fixed_rate is None else config.fixed_runs
         runs = config.runs + FIGURE_LENGTHS * config.figure_seeds + fixed
+    elif config.design == "span":
+        tried = len(config.learning_rates)
+        tuning = TUNING_SEEDS * tried if tried > 1 else 0
+        runs = len(config.hidden_sizes) * (tuning + (config.seeds or 0))
     return runs * sum(1 for _ in _bases(config))
 
 
 def runs_placed_later(config: StudyConfig, records: Mapping[str, RunRecord]) -> int:
-    """How many runs of a joint design are still to come that the plan does not have yet."""
-    if config.design != "joint":
+    """How many runs of a joint or a span design are to come that the plan does not have yet."""
+    if config.design == "grid":
         return 0
     placed = Counter(job.role for job in plan(config, records))
     return max(size(config) - sum(placed[role] for role in _PLACED), 0)
 
 
-_PLACED = ("design", "figure", "fixed-rate")
+_PLACED = ("design", "figure", "fixed-rate", "tuning", "span")
 """Roles of runs whose places follow from the runs before them."""
+
+
+def best_span_rate(tuning: Sequence[RunRecord]) -> float | None:
+    """The rate whose tuning runs have the highest mean span on validation lists; None of none."""
+    spans: dict[float, list[float]] = {}
+    for record in tuning:
+        if record.recalled is not None:
+            span = record.recalled.on_the_way[-1].mean_span
+            spans.setdefault(record.config.learning_rate, []).append(span)
+    return max(spans, key=lambda rate: sum(spans[rate]) / len(spans[rate])) if spans else None
 
 
 def as_run(record: RunRecord) -> Run:
@@ -200,6 +226,38 @@ def _joint(
                     )
                     jobs.append(Job(longer, condition, "continued"))
     return jobs
+
+
+def _digit_span(
+    config: StudyConfig,
+    condition: Condition,
+    hidden_size: int,
+    records: Mapping[str, RunRecord],
+) -> list[Job]:
+    """The tuning runs of one cell and width, and when all are there, the networks at the best."""
+    rates = config.learning_rates
+
+    def jobs(role: str, rate: float, count: int) -> list[Job]:
+        return [
+            Job(_list_run(config, condition, hidden_size, rate, ROLES[role] + i), condition, role)
+            for i in range(count)
+        ]
+
+    tuning = [job for rate in rates[1:] and rates for job in jobs("tuning", rate, TUNING_SEEDS)]
+    known = [records[job.config.key] for job in tuning if job.config.key in records]
+    found = [record for record in known if record.end_state != "error"]
+    if len(found) < len(tuning):
+        return tuning
+    rate = best_span_rate(found) if tuning else rates[0]
+    return tuning if rate is None else tuning + jobs("span", rate, config.seeds or 0)
+
+
+def _list_run(
+    config: StudyConfig, condition: Condition, hidden_size: int, rate: float, seed: int
+) -> RunConfig:
+    """A run whose lists grow, one item at a time, as long as its budget lasts."""
+    run = _run(config, condition, 2 * config.longest_list, rate, seed, hidden_size=hidden_size)
+    return dataclasses.replace(run, curriculum=True, order=config.order)
 
 
 @functools.lru_cache(maxsize=64)  # planned again whenever a run has ended
@@ -323,8 +381,9 @@ def _run(
     seed: int,
     *,
     steps: int | None = None,
+    hidden_size: int | None = None,
 ) -> RunConfig:
-    """One run of a condition, with the study's budget or another."""
+    """One run of a condition, with the study's budget and width or others."""
     return RunConfig(
         cell=condition.cell,
         length=length,
@@ -333,7 +392,7 @@ def _run(
         encoding=condition.encoding,
         initialisation=condition.initialisation,
         optimizer=condition.optimizer,
-        hidden_size=config.hidden_size,
+        hidden_size=hidden_size or config.hidden_sizes[0],
         batch_size=config.batch_size,
         train_steps=steps or config.train_steps,
         max_grad_norm=config.max_grad_norm,

@@ -267,9 +267,9 @@ def _row(columns: tuple[Any, ...], *, curves: bool) -> Row | None:
         config = RunConfig.from_canonical(config_text)
         result: dict[str, Any] = json.loads(result_text)
         curve = tuple(CurvePoint(*point) for point in json.loads(curve_text)) if curves else ()
-        record = RunRecord(config=config, curve=curve, **result)
+        record = RunRecord.of_result(config, curve, result)
         timing = Timing(**json.loads(timing_text))
-    except (ValueError, TypeError, UsageError):
+    except (ValueError, TypeError, KeyError, UsageError):
         return None  # whole, but what it says is nothing that this version knows
     return Row(record, timing, role) if config.key == key else None
 

@@ -26,6 +26,7 @@ __all__ = [
     "MaskControl",
     "Summary",
     "interquartile_mean",
+    "mask_control",
     "solving_times",
     "summarise",
 ]
@@ -190,7 +191,7 @@ def summarise(config: StudyConfig, rows: Mapping[str, Row]) -> Summary:
         ),
         continued=tuple(row.record for some in found["continued"].values() for row in some),
         errors=tuple(errors),
-        mask=_mask(rows[key].record for key in asked & rows.keys()),
+        mask=mask_control(rows[key].record for key in asked & rows.keys()),
         runs=len(asked & rows.keys()) - len(errors),
         missing=len(asked - rows.keys()) + len(errors),
     )
@@ -286,11 +287,12 @@ def _lengths(rows: list[Row]) -> tuple[LengthSummary, ...]:
     )
 
 
-def _mask(records: Iterable[RunRecord]) -> MaskControl | None:
+def mask_control(records: Iterable[RunRecord]) -> MaskControl | None:
     """The mask control over every run of the study, each once."""
     right = tested = 0
     for record in records:
-        if record.config.length > 2 and record.masked_tested:
+        is_asked = record.config.length > 2 or record.config.items is not None
+        if is_asked and record.masked_tested:
             right += record.masked_right or 0
             tested += record.masked_tested
     if tested == 0:

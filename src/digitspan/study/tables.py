@@ -17,6 +17,7 @@ from digitspan.cells import initialisation_title, title
 from digitspan.runs.outcome import ERROR_OF_1997
 from digitspan.runs.record import RunRecord
 from digitspan.study.config import SHEET_ORDER
+from digitspan.study.digit_spans import SpanSummary
 from digitspan.study.plan import CLIMBED, TUNED, Condition
 from digitspan.study.ratio import compare_spans
 from digitspan.study.retention import Span
@@ -25,6 +26,7 @@ from digitspan.study.summary import (
     CONTROL_LENGTH,
     ConditionSummary,
     LengthSummary,
+    MaskControl,
     Summary,
     interquartile_mean,
     solving_times,
@@ -42,6 +44,7 @@ __all__ = [
     "duration",
     "errors_text",
     "lengths_table",
+    "mask_remark",
     "optimizers_table",
     "rate_text",
     "records_table",
@@ -263,7 +266,7 @@ def controls_table(summary: Summary) -> Table:
     return table
 
 
-def errors_text(summary: Summary) -> str:
+def errors_text(summary: Summary | SpanSummary) -> str:
     """The line that comes before every table of a study with errors; empty without any."""
     if not summary.errors:
         return ""
@@ -303,17 +306,21 @@ def remarks(summary: Summary) -> list[str]:
             f"of {len(summary.continued)} unsolved figure runs, drawn before they were run and "
             f"continued to {budget:,} steps, {solved} were solved"
         )
-    mask = summary.mask
-    if mask is not None:
-        verdict = (
-            "holds" if mask.holds else "DOES NOT HOLD: something besides x_1 tells the answer"
-        )
-        lines.append(
-            f"mask control {verdict}: with x_1 replaced {100 * mask.right / mask.tested:.2f} % of "
-            f"{mask.tested:,} answers are right, 99.9 % interval [{100 * mask.low:.2f}, "
-            f"{100 * mask.high:.2f}], chance {100 * CHANCE:.0f}"
-        )
+    if summary.mask is not None:
+        lines.append(mask_remark(summary.mask, "x_1"))
     return lines
+
+
+def mask_remark(mask: MaskControl, replaced: str) -> str:
+    """Whether the mask control holds, in a sentence; `replaced` is the digit that was."""
+    verdict = (
+        "holds" if mask.holds else f"DOES NOT HOLD: something besides {replaced} tells the answer"
+    )
+    return (
+        f"mask control {verdict}: with {replaced} replaced {100 * mask.right / mask.tested:.2f} % "
+        f"of {mask.tested:,} answers are right, 99.9 % interval [{100 * mask.low:.2f}, "
+        f"{100 * mask.high:.2f}], chance {100 * CHANCE:.0f}"
+    )
 
 
 def _criterion_of_1997(summary: Summary) -> str:
@@ -415,19 +422,38 @@ def rows_csv(rows: Iterable[Row], *, timing: bool = False) -> str:
         rows: sorted by key.
         timing: also what differs from one time to the next.
     """
+    some = list(rows)
+    lists = any(row.record.config.items is not None for row in some)
     return as_csv(
         [
             run_document(row.record)
+            | (_recalled_columns(row.record) if lists else {})
             | {"role": row.role}
             | (row.timing._asdict() if timing else {})
-            for row in rows
+            for row in some
         ]
     )
 
 
+def _recalled_columns(record: RunRecord) -> dict[str, Any]:
+    """What a run said of lists, in columns; empty where none were asked."""
+    found = record.recalled
+    return {
+        "items": record.config.items,
+        "digit_span": found and found.digit_span,
+        "mean_span": found and found.mean_span,
+        "validation_mean_span": found.on_the_way[-1].mean_span
+        if found and found.on_the_way
+        else None,
+        "capacity_bits": found and found.capacity.bits,
+        "state_size": found and found.state_size,
+    }
+
+
 def run_document(record: RunRecord) -> dict[str, Any]:
-    """One run as plain values in one level, without its curve."""
+    """One run as plain values in one level, without its curve and what it said of lists."""
     document = record.to_json(curve=False)
+    del document["recalled"]
     environment = document.pop("environment")
     names = ("digitspan", "torch", "cpu_capability", "machine", "threads", "denormals", "device")
     return {"key": record.config.key, "run_id": record.config.run_id} | document | {

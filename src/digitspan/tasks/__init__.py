@@ -13,13 +13,32 @@ if TYPE_CHECKING:
 
     from digitspan.tasks.questions import HeldOut, Questions
 
-__all__ = ["CHANCE", "NUM_CLASSES", "TASKS", "Task", "TaskModule", "check_task"]
+__all__ = [
+    "CHANCE",
+    "LISTS_HELD_OUT_FROM",
+    "NUM_CLASSES",
+    "ORDERS",
+    "SILENT",
+    "TASKS",
+    "Task",
+    "TaskModule",
+    "check_task",
+]
 
 NUM_CLASSES = 10
 """K: the digits 0 to 9."""
 
 CHANCE = 1 / NUM_CLASSES
 """The accuracy of guessing: every digit stands first equally often in what is tested."""
+
+SILENT = 10
+"""The symbol that stands in a silent step, after the ten digits; -1 where digits are numbers."""
+
+LISTS_HELD_OUT_FROM = 4
+"""Items L from which lists are held out: of fewer there are too few."""
+
+ORDERS = ("backward", "forward")
+"""In which a list is said again."""
 
 
 class TaskModule(Protocol):
@@ -46,14 +65,21 @@ class Task(NamedTuple):
     """Whether test sequences were kept out of training by a rule."""
     module: str
     """The file of this folder that draws it."""
+    asks_lists: bool = False
+    """Whether whole lists are asked, of L items with T = 2 L, and not one digit alone."""
 
-    def load(self) -> TaskModule:
-        """The module that draws it; this imports torch."""
-        return cast("TaskModule", importlib.import_module(f"digitspan.tasks.{self.module}"))
+    def load(self, order: str = ORDERS[0]) -> TaskModule:
+        """What draws it, in one of `ORDERS` where it has them; this imports torch."""
+        module = importlib.import_module(f"digitspan.tasks.{self.module}")
+        if self.asks_lists:
+            return cast("TaskModule", module.Recall(order, silent=self.symbols > SILENT))
+        return cast("TaskModule", module)
 
 
 TASKS = {
     "palindrome": Task(10, NUM_CLASSES, keeps_apart=True, module="palindrome"),
+    "recall": Task(SILENT + 1, NUM_CLASSES, keeps_apart=True, module="recall", asks_lists=True),
+    "next-digit": Task(10, NUM_CLASSES, keeps_apart=True, module="recall", asks_lists=True),
     "first-symbol": Task(54, 2, keeps_apart=False, module="first_symbol"),
 }
 
@@ -65,6 +91,12 @@ def check_task(task: str, encodings: Iterable[str], lengths: Iterable[int]) -> N
         ConfigError: naming the setting.
     """
     if task == "palindrome":
+        return
+    if TASKS[task].asks_lists:
+        for length in lengths:
+            if length % 2:
+                got = f"must be even for the task {task}, twice its items; got {length}"
+                raise ConfigError("length", got)
         return
     for encoding in encodings:
         if encoding != "one-hot":

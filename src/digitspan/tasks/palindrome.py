@@ -17,6 +17,19 @@ from torch import Tensor
 from digitspan.tasks import NUM_CLASSES
 from digitspan.tasks.questions import HeldOut, Questions
 from digitspan.tasks.seeds import seed_of
+from digitspan.tasks.split import (
+    GOLDEN,
+    MAX_DIGITS_AT_ONCE,
+    TEST,
+    TRAINING,
+    VALIDATION,
+    distinct,
+    draw_part,
+    hash_of,
+    mix,
+    part_of_rows,
+    signed,
+)
 
 __all__ = [
     "ENUMERATED_UP_TO",
@@ -30,8 +43,6 @@ __all__ = [
     "very_long",
 ]
 
-TRAINING, VALIDATION, TEST = 0, 1, 2
-
 HELD_OUT_FROM = 5
 """The shortest length T at which palindromes are held out."""
 
@@ -40,9 +51,6 @@ ENUMERATED_UP_TO = 8
 
 NUM_VALIDATION, NUM_TEST = 500, 10_000
 """Palindromes in the validation and in the test part; fewer where there are no more."""
-
-_MAX_DIGITS_AT_ONCE = 2**24
-"""How many digits are drawn in one piece: bounds the memory at long lengths."""
 
 
 def mirror(halves: Tensor, length: int) -> Tensor:
@@ -78,19 +86,8 @@ def draw_training(
         rows = torch.randint(len(halves), (count,), generator=generator, device=device)
         return ask(halves[rows], length)
 
-    half = (length + 1) // 2
-    pieces: list[Tensor] = []
-    missing = count
-    while missing > 0:
-        # Six of ten belong to the training part: twice as many and a few is nearly always enough.
-        rows_at_once = min(2 * missing + 64, max(1, _MAX_DIGITS_AT_ONCE // half))
-        shape = (rows_at_once, half)
-        drawn = torch.randint(
-            NUM_CLASSES, shape, generator=generator, device=device, dtype=torch.uint8
-        )
-        pieces.append(drawn[part_of(drawn) == TRAINING][:missing])
-        missing -= len(pieces[-1])
-    return ask(torch.cat(pieces), length)
+    halves = draw_part((length + 1) // 2, count, TRAINING, generator, device, free=1)
+    return ask(halves, length)
 
 
 @functools.lru_cache(maxsize=32)
@@ -130,21 +127,17 @@ def very_long(length: int, count: int, first: int, stop: int) -> Tensor:
     places = torch.arange(first, stop)
     places = torch.minimum(places, length - 1 - places)  # mirrored
     rows = torch.arange(count)[:, None]
-    seed = _signed(2 * seed_of("very long", length) + 1)
-    digits = (_mix(_mix(rows + seed) + places * _signed(_GOLDEN)) >> 20) % NUM_CLASSES
+    seed = signed(2 * seed_of("very long", length) + 1)
+    digits = (mix(mix(rows + seed) + places * signed(GOLDEN)) >> 20) % NUM_CLASSES
     return torch.where(places == 0, rows % NUM_CLASSES, digits).to(torch.uint8)
 
 
 def part_of(halves: Tensor) -> Tensor:
     """Which part each half (B, H) belongs to: 0 training, 1 validation, 2 test; shape (B,).
 
-    Decided by x_2 ... x_H alone: the last of ten equal shares of a 64-bit hash,
-    sum_j K_j (d_j + 1) with odd random K_j, mixed as in splitmix64 (Steele, Lea and Flood 2014),
-    so that it runs on any device, in whole arrays.
+    Decided by x_2 ... x_H alone.
     """
-    share = (_hash(halves[:, 1:]) >> 20) & 0xFFFFFFFF
-    tenth = share % 10
-    return (tenth >= 6).long() + (tenth >= 8).long()
+    return part_of_rows(halves[:, 1:])
 
 
 def _draw_distinct(
@@ -153,21 +146,12 @@ def _draw_distinct(
     """`count` different halves that begin with `digit` and belong to `part`, shape (count, H)."""
     kept = torch.empty(0, half, dtype=torch.uint8)
     while len(kept) < count:
-        rows_at_once = min(8 * count, max(1, _MAX_DIGITS_AT_ONCE // half))
+        rows_at_once = min(8 * count, max(1, MAX_DIGITS_AT_ONCE // half))
         shape = (rows_at_once, half)
         drawn = torch.randint(NUM_CLASSES, shape, generator=generator, dtype=torch.uint8)
         drawn[:, 0] = digit
-        kept = torch.cat([kept, drawn[part_of(drawn) == part]])
-        kept = kept[_first_places(_hash(kept))]
+        kept = distinct(torch.cat([kept, drawn[part_of(drawn) == part]]))
     return kept[:count]
-
-
-def _first_places(keys: Tensor) -> Tensor:
-    """Where each of the different keys (B,) first appears, in order."""
-    _, inverse = torch.unique(keys, return_inverse=True)
-    first = torch.full((int(inverse.max()) + 1,), len(keys))
-    first.scatter_reduce_(0, inverse, torch.arange(len(keys)), reduce="amin")
-    return first.sort().values
 
 
 @functools.lru_cache(maxsize=32)
@@ -182,7 +166,7 @@ def _listed_part(length: int, part: int) -> Tensor:
     halves = torch.cartesian_prod(*[digits] * half).reshape(NUM_CLASSES, -1, half)
     if length >= HELD_OUT_FROM:
         first, last = {TRAINING: (0, 6), VALIDATION: (6, 8), TEST: (8, 10)}[part]
-        by_hash = _hash(halves[0, :, 1:]).argsort()
+        by_hash = hash_of(halves[0, :, 1:]).argsort()
         halves = halves[:, by_hash[first * len(by_hash) // 10 : last * len(by_hash) // 10]]
     return halves.flatten(0, 1)
 
@@ -192,44 +176,3 @@ def _some(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
     if count == len(rows):
         return rows
     return rows[torch.randperm(len(rows), generator=generator)[:count]]
-
-
-_MIX_1, _MIX_2 = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
-_GOLDEN = 0x9E3779B97F4A7C15
-_64_BITS = 2**64 - 1
-
-
-def _hash(halves: Tensor) -> Tensor:
-    """A 64-bit hash of each half (B, H), as int64, shape (B,)."""
-    factors = _factors(halves.shape[1]).to(halves.device)
-    return _mix(((halves.long() + 1) * factors).sum(dim=1))  # modulo 2^64: int64 wraps around
-
-
-def _mix(z: Tensor) -> Tensor:
-    """splitmix64's mix of each number, int64."""
-    z = (z ^ _shift_right(z, 30)) * _signed(_MIX_1)
-    z = (z ^ _shift_right(z, 27)) * _signed(_MIX_2)
-    return z ^ _shift_right(z, 31)
-
-
-@functools.lru_cache(maxsize=32)
-def _factors(count: int) -> Tensor:
-    """K_1 ... K_count: the odd numbers nearest to the first outputs of splitmix64, (count,)."""
-    factors = []
-    for j in range(1, count + 1):
-        z = j * _GOLDEN & _64_BITS
-        z = (z ^ z >> 30) * _MIX_1 & _64_BITS
-        z = (z ^ z >> 27) * _MIX_2 & _64_BITS
-        factors.append(_signed((z ^ z >> 31) | 1))
-    return torch.tensor(factors)
-
-
-def _shift_right(z: Tensor, bits: int) -> Tensor:
-    """Shift int64 as if it were unsigned: zeros come in from the left."""
-    shifted: Tensor = (z >> bits) & (2 ** (64 - bits) - 1)
-    return shifted
-
-
-def _signed(z: int) -> int:
-    """The int64 with the same 64 bits."""
-    return z - 2**64 if z >= 2**63 else z

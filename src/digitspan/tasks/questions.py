@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from digitspan.tasks import SILENT
+
 __all__ = ["HeldOut", "Questions", "encode"]
 
 
@@ -14,9 +16,15 @@ class Questions(NamedTuple):
     """Sequences as a network is asked about them."""
 
     inputs: Tensor
-    """The digits that go in, shape (B, T - 1), uint8."""
+    """The digits that go in, shape (B, T - 1), uint8; in a list's silent steps, `SILENT`."""
     targets: Tensor
-    """The digit to answer, shape (B,), int64."""
+    """The digit to answer after the last step, shape (B,), int64; or, where lists are asked, those
+    to answer after each of the last L steps, (B, L)."""
+
+    @property
+    def asked(self) -> int | None:
+        """L, the last steps after which an answer is asked; None where one digit alone is."""
+        return self.targets.shape[1] if self.targets.dim() > 1 else None
 
 
 class HeldOut(NamedTuple):
@@ -29,7 +37,10 @@ class HeldOut(NamedTuple):
 
 
 def encode(digits: Tensor, input_size: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Digits (B, T) as inputs (B, T, D): one-hot where D > 1, the number itself where D = 1."""
+    """Digits (B, T) as inputs (B, T, D): one-hot where D > 1, the number itself where D = 1.
+
+    As a number, a silent step is -1.
+    """
     if input_size == 1:
-        return digits.unsqueeze(-1).to(dtype)
+        return digits.unsqueeze(-1).to(dtype).masked_fill_(digits.unsqueeze(-1) == SILENT, -1)
     return torch.nn.functional.one_hot(digits.long(), input_size).to(dtype)

@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from digitspan.cells.answers import answers_of_last
 from digitspan.cells.build import build
 from digitspan.errors import UsageError
 from digitspan.runs.config import RunConfig
@@ -32,6 +33,7 @@ __all__ = [
     "answer_in_pieces",
     "build_network",
     "load_network",
+    "loss_of",
 ]
 
 _AT_ONCE = 500
@@ -101,9 +103,14 @@ class Trainer:
         """Train on one batch: equation (3), its gradients, clipped, and the optimiser's update."""
         return self.method.step([questions])[0]
 
-    def logits(self, inputs: Tensor) -> Tensor:
-        """The answers to palindromes (M, T - 1), as logits (M, K)."""
-        return self.method.logits(inputs)[0]
+    def logits(self, inputs: Tensor, asked: int | None = None) -> Tensor:
+        """The answers to sequences (M, T - 1), as logits (M, K); to lists (M, A, K).
+
+        Args:
+            inputs: digits, shape (M, T - 1).
+            asked: A, the last steps after which there is an answer; None: after the last alone.
+        """
+        return self.method.logits(inputs, asked)[0]
 
     def state_dict(self) -> dict[str, Any]:
         """Weights and optimiser state, copied: what training goes on from."""
@@ -143,11 +150,11 @@ class TrainerGroup:
         pairs = zip(self._trainers, batches, strict=True)
         return [trainer.step(questions) for trainer, questions in pairs]
 
-    def logits(self, inputs: Tensor) -> list[Tensor]:
-        """The answers of every network to the same palindromes (M, T - 1), as logits (M, K)."""
+    def logits(self, inputs: Tensor, asked: int | None = None) -> list[Tensor]:
+        """The answers of every network to the same sequences (M, T - 1); see `Trainer.logits`."""
         if self._joined:
-            return self._joined.logits(inputs)
-        return [trainer.logits(inputs) for trainer in self._trainers]
+            return self._joined.logits(inputs, asked)
+        return [trainer.logits(inputs, asked) for trainer in self._trainers]
 
 
 @torch.no_grad()
@@ -173,6 +180,11 @@ def answer_in_pieces(
             states = states or [cell.initial_state(len(x)) for cell in cells]
             states = [cell.step(x, state) for cell, state in zip(cells, states, strict=True)]
     return torch.stack([cell.read_out(state) for cell, state in zip(cells, states, strict=True)])
+
+
+def loss_of(logits: Tensor, targets: Tensor) -> Tensor:
+    """The cross-entropy (3), the mean over all answers: (M, K) and (M,), or (M, A, K), (M, A)."""
+    return torch.nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
 
 class _Fused:
@@ -215,12 +227,15 @@ class _Fused:
         digits = torch.stack([questions.inputs for questions in batches])  # (R, B, T - 1)
         targets = torch.stack([questions.targets for questions in batches])  # (R, B)
         weights, gradient = self._weights, self._gradient
-        if self._unrolled is None or self._unrolled.shape != digits.shape:
+        steps = digits.shape[2]
+        # Buffers once made serve shorter sequences too: lengths differ where they grow.
+        if self._unrolled is None or (
+            self._unrolled.shape[:2] != digits.shape[:2] or self._unrolled.shape[2] < steps
+        ):
             self._unrolled = self._form.unroll(digits.shape, weights.flat)
+        unrolled = self._unrolled.first(steps)
         only = self._config.trained == "read-out"
-        losses = differentiate(
-            self._unrolled, weights, gradient, digits, targets, read_out_only=only
-        )
+        losses = differentiate(unrolled, weights, gradient, digits, targets, read_out_only=only)
         norms = torch.linalg.vector_norm(gradient.flat, dim=1, keepdim=True)
         # As torch.nn.utils.clip_grad_norm_ does, each network by itself.
         gradient.flat.mul_((self._config.max_grad_norm / (norms + 1e-6)).clamp_(max=1))
@@ -229,9 +244,9 @@ class _Fused:
         return [StepResult(loss, norm) for loss, norm in seen]
 
     @torch.no_grad()
-    def logits(self, inputs: Tensor) -> list[Tensor]:
-        """The logits of every network, (M, K) each, for palindromes (M, T - 1)."""
-        pieces = [answer(self._form, self._weights, [x]) for x in inputs.split(_AT_ONCE)]
+    def logits(self, inputs: Tensor, asked: int | None = None) -> list[Tensor]:
+        """The logits of every network; see `Trainer.logits`."""
+        pieces = [answer(self._form, self._weights, [x], asked) for x in inputs.split(_AT_ONCE)]
         return list(torch.cat(pieces, dim=1))
 
     def optimizer_state(self) -> dict[str, Tensor]:
@@ -260,18 +275,18 @@ class _Autograd:
         # Noise in training, dropout say, is decided by the batch: an interruption changes nothing.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(zlib.crc32(questions.inputs.cpu().numpy().tobytes()))
-            logits = self._network.train()(self._encoded(questions.inputs))
-        loss = torch.nn.functional.cross_entropy(logits, questions.targets)
+            logits = self._answers(self._network.train(), questions.inputs, questions.asked)
+        loss = loss_of(logits, questions.targets)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._trained, self._config.max_grad_norm)
         self._optimizer.step()
         return [StepResult(loss.item(), norm.item())]
 
     @torch.no_grad()
-    def logits(self, inputs: Tensor) -> list[Tensor]:
-        """The network's logits, (M, K), for palindromes (M, T - 1)."""
+    def logits(self, inputs: Tensor, asked: int | None = None) -> list[Tensor]:
+        """The network's logits; see `Trainer.logits`."""
         network, pieces = self._network.eval(), inputs.split(_AT_ONCE)
-        return [torch.cat([network(self._encoded(x)) for x in pieces])]
+        return [torch.cat([self._answers(network, x, asked) for x in pieces])]
 
     def optimizer_state(self) -> Any:
         """What the optimiser carries on, copied."""
@@ -281,8 +296,12 @@ class _Autograd:
         """Go on from what `optimizer_state` gave."""
         self._optimizer.load_state_dict(state)
 
-    def _encoded(self, digits: Tensor) -> Tensor:
-        return encode(digits, self._config.input_size, self._dtype)
+    def _answers(self, network: nn.Module, digits: Tensor, asked: int | None) -> Tensor:
+        inputs = encode(digits, self._config.input_size, self._dtype)
+        if asked is None:
+            logits: Tensor = network(inputs)
+            return logits
+        return answers_of_last(network, inputs, asked)
 
 
 def _torch_optimizer(config: RunConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:

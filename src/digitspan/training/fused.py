@@ -14,7 +14,9 @@ equal to both. What makes it fast:
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
+import copy
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Self
 
 import torch
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 
 from digitspan.part1.lstm import LSTM
 from digitspan.part1.vanilla_rnn import VanillaRNN
+from digitspan.tasks import SILENT
 
 __all__ = ["FusedForm", "Packed", "Sizes", "Unrolled", "answer", "differentiate", "fused_form"]
 
@@ -123,9 +126,17 @@ class Unrolled(abc.ABC):
         """Encode digits, shape (R, B, S), into the buffers."""
         digits = digits.permute(2, 0, 1).unsqueeze(2)  # (S, R, 1, B)
         if self.sizes.input_size == 1:
-            self.digits.copy_(digits)
+            self.digits.copy_(digits).masked_fill_(digits == SILENT, -1)
         else:
             self.digits.zero_().scatter_(2, digits.long(), 1)
+
+    def first(self, steps: int) -> Self:
+        """The same buffers, for so many of their steps."""
+        part = copy.copy(self)
+        part.shape = (*self.shape[:2], steps)
+        part.digits = self.digits[:steps]
+        part.X, part.h = self.X[: steps + 1], self.h[: steps + 1]
+        return part
 
     def go_on_from(self, before: Self) -> None:
         """Begin with the state that other buffers of the same R and B, or these, ended with."""
@@ -141,14 +152,25 @@ class Unrolled(abc.ABC):
         """
 
     @abc.abstractmethod
-    def backward(self, W: Tensor, d_h: Tensor, d_W: Tensor) -> None:
+    def backward(self, W: Tensor, d_read: Sequence[Tensor], d_W: Tensor) -> None:
         """All steps back after `forward(fresh=True)`.
 
         Args:
             W: shape (R, G N, C).
-            d_h: dL/dh(S), shape (R, N, B); overwritten.
+            d_read: what dL/dh(t) gets through the answer after step t, of each of the last A
+                steps, shape (R, N, B) each; the last one is overwritten.
             d_W: dL/dW is added to it, shape (R, G N, C).
         """
+
+    def _step_back(
+        self, W_h_T: Tensor, d_a: Tensor, d_read: Sequence[Tensor], t: int, out: Tensor
+    ) -> None:
+        """dL/dh(t - 1), of what came back to the pre-activations of step t and its own answer."""
+        place = t - 1 - len(self.h)  # of h(t - 1) from the end: -2 of the last but one
+        if -place <= len(d_read):
+            torch.baddbmm(d_read[place], W_h_T, d_a, out=out)
+        else:
+            torch.bmm(W_h_T, d_a, out=out)
 
     def _columns(self, t: int, *, fresh: bool) -> slice:
         """The columns of W that count in step t: not those of h(0) = 0."""
@@ -169,15 +191,16 @@ class UnrolledRNN(Unrolled):
             torch.bmm(W[:, :, columns], self.X[t - 1][:, columns], out=self.a)
             _tanh(self.a, out=self.h[t])  # (1)
 
-    def backward(self, W: Tensor, d_h: Tensor, d_W: Tensor) -> None:
+    def backward(self, W: Tensor, d_read: Sequence[Tensor], d_W: Tensor) -> None:
         """See `Unrolled`; `bptt.rnn_backward` derives it."""
         W_hh_T = W[:, :, : self.sizes.hidden_size].mT
+        d_h = d_read[-1].contiguous()
         for t in range(len(self.h) - 1, 0, -1):
             columns = self._columns(t, fresh=True)
             d_a = _through_tanh(d_h, self.h[t], out=self.a)
             d_W[:, :, columns].baddbmm_(d_a, self.X[t - 1][:, columns].mT)
             if t > 1:
-                torch.bmm(W_hh_T, d_a, out=d_h)
+                self._step_back(W_hh_T, d_a, d_read, t, out=d_h)
 
 
 class UnrolledLSTM(Unrolled):
@@ -200,7 +223,7 @@ class UnrolledLSTM(Unrolled):
     def go_on_from(self, before: Self) -> None:
         """See `Unrolled`."""
         super().go_on_from(before)
-        self.c[0].copy_(before.c[-1])
+        self.c[0].copy_(before.c[len(before.h) - 1])
 
     def forward(self, W: Tensor, *, fresh: bool) -> None:
         """See `Unrolled`."""
@@ -214,9 +237,10 @@ class UnrolledLSTM(Unrolled):
             _tanh(self.c[t], out=self.tanh_c[t])
             torch.mul(self.tanh_c[t], self.o[t], out=self.h[t])  # (9)
 
-    def backward(self, W: Tensor, d_h: Tensor, d_W: Tensor) -> None:
+    def backward(self, W: Tensor, d_read: Sequence[Tensor], d_W: Tensor) -> None:
         """See `Unrolled`; `bptt.lstm_backward` derives it."""
         W_h_T = W[:, :, : self.sizes.hidden_size].mT
+        d_h = d_read[-1].contiguous()
         d_a, d_ifo = self.a, self.ifo[0]
         d_g, d_i, d_f, d_o = self.g[0], self.i[0], self.f[0], self.o[0]
         d_c = torch.zeros_like(d_h)
@@ -234,7 +258,7 @@ class UnrolledLSTM(Unrolled):
             _through_sigmoid(d_ifo, self.ifo[t], out=d_ifo)  # (5), (6), (7)
             d_W[:, :, columns].baddbmm_(d_a, self.X[t - 1][:, columns].mT)
             if t > 1:
-                torch.bmm(W_h_T, d_a, out=d_h)
+                self._step_back(W_h_T, d_a, d_read, t, out=d_h)
 
 
 class FusedForm(NamedTuple):
@@ -276,32 +300,40 @@ def differentiate(
         weights: the networks.
         gradient: where dL/dW goes, all of it.
         digits: shape (R, B, S).
-        targets: shape (R, B), int64.
+        targets: shape (R, B), int64; or (R, B, A), one for each of the last A digits. The loss
+            is the mean over them all.
         read_out_only: leave out the recurrent weights; their gradient is set to 0.
     """
     gradient.flat.zero_()
     unrolled.read(digits)
     unrolled.forward(weights.W, fresh=True)
-    h = unrolled.h[-1]
-    log_y = torch.log_softmax(torch.baddbmm(weights.b_p, weights.W_ph, h), dim=1)  # (R, K, B)
-    right = targets.unsqueeze(1)  # (R, 1, B)
+    asked = targets.shape[2] if targets.dim() > 2 else 1
+    # One answer after another along the last axis, of A B columns in all.
+    h = torch.cat(unrolled.h[-asked:], dim=2) if asked > 1 else unrolled.h[-1]  # (R, N, A B)
+    log_y = torch.log_softmax(torch.baddbmm(weights.b_p, weights.W_ph, h), dim=1)  # (R, K, A B)
+    right = (targets.mT.flatten(1) if asked > 1 else targets).reshape(len(h), 1, -1)  # (R, 1, A B)
     losses = -log_y.gather(1, right).mean(dim=(1, 2))  # (3)
     d_p = log_y.exp().scatter_add_(1, right, -torch.ones_like(log_y[:, :1])).div_(h.shape[2])
     torch.bmm(d_p, h.mT, out=gradient.W_ph)
     torch.sum(d_p, dim=2, keepdim=True, out=gradient.b_p)
     if not read_out_only:
-        unrolled.backward(weights.W, torch.bmm(weights.W_ph.mT, d_p), gradient.W)
+        d_read = torch.bmm(weights.W_ph.mT, d_p)  # (R, N, A B)
+        unrolled.backward(weights.W, d_read.chunk(asked, dim=2), gradient.W)
     return losses
 
 
-def answer(form: FusedForm, weights: Packed, pieces: Iterable[Tensor]) -> Tensor:
+def answer(
+    form: FusedForm, weights: Packed, pieces: Iterable[Tensor], asked: int | None = None
+) -> Tensor:
     """The logits of R networks after the last digit, shape (R, B, K), in constant memory.
 
     Args:
         form: of the networks.
         weights: the networks.
         pieces: the digits in order, cut along the time: shape (B, any number) each.
+        asked: give the logits after each of the last A digits instead, shape (R, B, A, K).
     """
+    last: deque[Tensor] = deque(maxlen=asked or 1)
     parts = (part for piece in pieces for part in piece.split(_DIGITS_AT_ONCE, dim=1))
     unrolled, fresh = form.unroll((0, 0, 0), weights.flat), True
     for digits in parts:
@@ -313,7 +345,11 @@ def answer(form: FusedForm, weights: Packed, pieces: Iterable[Tensor]) -> Tensor
         unrolled.read(digits.expand(shape))
         unrolled.forward(weights.W, fresh=fresh)
         fresh = False
-    return torch.baddbmm(weights.b_p, weights.W_ph, unrolled.h[-1]).mT
+        last.extend(h.clone() for h in unrolled.h[1:][-(asked or 1) :])  # the next ones overwrite
+    logits = torch.baddbmm(weights.b_p, weights.W_ph, torch.cat(tuple(last), dim=2)).mT
+    if asked is not None:  # (R, A B, K) so far
+        logits = logits.reshape(len(logits), asked, -1, logits.shape[2]).transpose(1, 2)
+    return logits
 
 
 def _tanh(x: Tensor, out: Tensor) -> Tensor:

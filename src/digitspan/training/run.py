@@ -9,25 +9,30 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor
 
+from digitspan.cells.answers import state_size
 from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.runs.config import RunConfig
+from digitspan.runs.growth import growth_of
 from digitspan.runs.outcome import SOLVED_ACCURACY
+from digitspan.runs.recalled import Recalled, SpanPoint
 from digitspan.runs.record import CurvePoint, Finished, RunRecord
 from digitspan.statistics import memory_bits, wilson
-from digitspan.tasks import NUM_CLASSES, TASKS
+from digitspan.tasks import LISTS_HELD_OUT_FROM, NUM_CLASSES, TASKS
 from digitspan.tasks.palindrome import HELD_OUT_FROM
 from digitspan.tasks.questions import HeldOut, Questions
+from digitspan.tasks.recall import Recall
 from digitspan.tasks.seeds import data_seed
-from digitspan.training.engine import StepResult, Trainer, TrainerGroup, build_network
+from digitspan.training.engine import StepResult, Trainer, TrainerGroup, build_network, loss_of
 from digitspan.training.machine import environment, flushed_denormals, one_thread
+from digitspan.training.recalling import ask_every_length, ask_one_length, span_point
 
 __all__ = ["train", "train_together"]
 
@@ -39,15 +44,8 @@ EVALUATE_EVERY = 50
 DIVERGED_LOSS = 1e3
 """nats: guessing has 2.3; a network this certain of wrong digits has lost its weights."""
 
-SHORTEST, GROWTH = 5, 1.3
-"""A curriculum begins at this length, and goes on to the next one by this factor."""
-
-LEARNED_LOSS = 0.05
-"""nats: below this loss of a batch a curriculum's length is learned, and grows."""
-
-SHORTER_SHARE = 0.5
-"""Share of a curriculum's batches that are shorter than its present length: a network that saw
-one length alone can answer by counting (Zaremba and Sutskever 2014, "Learning to execute")."""
+SPAN_MEASURED_AT = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)
+"""Shares of the budget after which the digit span is measured on the way, and at its end."""
 
 NUM_MASKED = 1_000
 """Test palindromes that are asked again with x_1 replaced."""
@@ -137,17 +135,24 @@ class _Batch(NamedTuple):
 
 
 class _Tested(NamedTuple):
-    """How a network answered the test palindromes."""
+    """How a network answered the test palindromes, or lists."""
 
-    counts: np.ndarray
-    """How often each digit (rows) was answered by each class (columns), shape (K, K)."""
+    right: int
+    """Right answers; of lists, those that came back whole."""
+    tested: int
+    """How many were asked; 0 where lists of many lengths were."""
     exhaustive: bool
     """Whether these are all there are."""
+    bits: float
+    """Memory: what the answers tell, in bits."""
     masked_right: int | None
-    """Right answers where x_1 was replaced; None where the task has no such control."""
+    """Right answers where x_1, or each place of a list, was replaced; None where the task has no
+    such control."""
     masked_tested: int | None
     """How many of these were asked."""
-    largest_error: float | None
+    recalled: Recalled | None = None
+    """What was said of lists."""
+    largest_error: float | None = None
     """Of any output over all of them; None where the task has no such criterion."""
 
 
@@ -161,8 +166,12 @@ class _Training:
         self.trainer = Trainer(config, device)
         self.generator = torch.Generator(device)
         self.generator.manual_seed(data_seed(config.length, config.seed))
+        self.task = TASKS[config.task].load(config.order)
         self.grows = config.curriculum and config.trained != "none"
-        self.length = min(SHORTEST, config.length) if self.grows else config.length
+        self.growth = growth_of(config.task)
+        self.length = min(self.growth.shortest, config.length) if self.grows else config.length
+        self.losses: deque[float] = deque(maxlen=self.growth.batches)  # at the present length
+        self.spans: list[SpanPoint] = []
         self.step = 0
         self.clipped = 0
         self.loss = math.nan
@@ -192,22 +201,21 @@ class _Training:
             self.waiting.extend(self.draw(self.length, steps))
 
     def some_length(self) -> int:
-        """The present length of a curriculum, or a shorter one, uniform in ln T."""
+        """The present length of a curriculum, or a shorter one."""
         chance, place = torch.rand(2, generator=self.generator, device=self.device).tolist()
-        if chance >= SHORTER_SHARE:
+        if chance >= 1 - self.growth.present_share:
             return self.length
-        shortest = min(SHORTEST, self.length)
-        return int(shortest * (self.length / shortest) ** place)
+        return self.growth.shorter(self.length, place)
 
     def draw(self, length: int, batches: int) -> list[_Batch]:
         """Batches to train on."""
-        task, size = TASKS[self.config.task].load(), self.config.batch_size
-        drawn = task.draw_batches(length, batches, size, self.generator, self.device)
+        size = self.config.batch_size
+        drawn = self.task.draw_batches(length, batches, size, self.generator, self.device)
         return [_Batch(length, questions) for questions in drawn]
 
     def asked(self, part: str) -> HeldOut:
         """The "validation" or the "test" part of the present length."""
-        return _on(TASKS[self.config.task].load().held_out(self.length, part), self.device)
+        return _on(self.task.held_out(self.length, part), self.device)
 
     def see(self, result: StepResult, length: int) -> None:
         """Take note of a training step on palindromes of some length."""
@@ -218,9 +226,13 @@ class _Training:
             self.end_state = "diverged"
             return
         self.clipped += result.grad_norm > self.config.max_grad_norm
-        if length == self.length < self.config.length and result.loss < LEARNED_LOSS:
-            self.length = min(math.ceil(GROWTH * self.length), self.config.length)
-            self.waiting.clear()  # they are of the length before; an evaluation comes next
+        if length == self.length < self.config.length:
+            self.losses.append(result.loss)
+            mean, enough = sum(self.losses) / len(self.losses), self.growth.batches
+            if len(self.losses) == enough and mean < self.growth.learned_loss:
+                self.length = min(self.growth.after(self.length), self.config.length)
+                self.losses.clear()
+                self.waiting.clear()  # they are of the length before; an evaluation comes next
 
     def guess(self) -> None:
         """Instead of training: draw a new random network, and keep the best one so far."""
@@ -229,18 +241,18 @@ class _Training:
         kept = self.trainer.state_dict()
         self.trainer.network.load_state_dict(build_network(self.config, guess=number).state_dict())
         questions = self.validation.questions
-        right = _accuracy(self.trainer.logits(questions.inputs), questions)
+        right = _accuracy(self.trainer.logits(questions.inputs, questions.asked), questions)
         if self.curve and right <= self.curve[-1].validation_accuracy:
             self.trainer.load_state_dict(kept)
         else:
             ((_, batch),) = self.draw(self.length, 1)
-            logits = self.trainer.logits(batch.inputs)
-            self.loss = torch.nn.functional.cross_entropy(logits, batch.targets).item()
+            logits = self.trainer.logits(batch.inputs, batch.asked)
+            self.loss = loss_of(logits, batch.targets).item()
 
     def evaluate(self, logits: Tensor) -> None:
         """See from the answers to the validation palindromes whether the run is at its end."""
         questions = self.validation.questions
-        loss = torch.nn.functional.cross_entropy(logits, questions.targets).item()
+        loss = loss_of(logits, questions.targets).item()
         right = _accuracy(logits, questions)
         self.curve.append(CurvePoint(self.step, self.loss, loss, right, self.length))
         here = [point for point in self.curve if point.length == self.length]
@@ -255,28 +267,83 @@ class _Training:
             self.end_state = "diverged"
         elif self.step >= self.config.train_steps:
             self.end_state = "censored"
+        elif self.config.measures_span and len(self.spans) < len(SPAN_MEASURED_AT):
+            if self.step >= SPAN_MEASURED_AT[len(self.spans)] * self.config.train_steps:
+                self.measure_span()
+
+    def measure_span(self) -> None:
+        """Measure the digit span on validation lists, as it is now."""
+        point = span_point(self.answer, self.recall, self.step, **self.lengths_asked)
+        self.spans.append(point)
+
+    def answer(self, inputs: Tensor, asked: int) -> Tensor:
+        """What it says to lists (M, T - 1) from wherever: logits (M, A, K)."""
+        return self.trainer.logits(inputs.to(self.device), asked)
+
+    @property
+    def recall(self) -> Recall:
+        """The task, where it asks lists."""
+        return cast("Recall", self.task)
+
+    @property
+    def lengths_asked(self) -> dict[str, int]:
+        """Up to which length lists are asked, in items."""
+        return {"trained_to": self.length // 2, "longest": self.config.length // 2}
 
     def test(self) -> _Tested:
-        """Ask the test palindromes, once."""
+        """Ask the test palindromes, or lists, once."""
+        if self.config.items is not None:
+            return self.test_lists()
         test = self.asked("test")
         targets = test.questions.targets
         logits = self.trainer.logits(test.questions.inputs)
         counts = _confusion(targets, logits.argmax(dim=1))
-        if self.config.task == "palindrome":
-            return _Tested(counts, test.exhaustive, *self.masked_right(test), None)
-        return _Tested(counts, test.exhaustive, None, None, _largest_error(logits, targets))
+        masked = self.masked_right(test) if self.config.task == "palindrome" else (None, None)
+        largest = _largest_error(logits, targets) if self.config.task == "first-symbol" else None
+        return _Tested(
+            right=int(counts.trace()),
+            tested=int(counts.sum()),
+            exhaustive=test.exhaustive,
+            bits=memory_bits(counts),
+            masked_right=masked[0],
+            masked_tested=masked[1],
+            largest_error=largest,
+        )
+
+    def test_lists(self) -> _Tested:
+        """Ask the test lists of the run's length; where its span is measured, of every length."""
+        if self.config.measures_span:
+            self.measure_span()
+            recalled = ask_every_length(
+                self.answer, self.recall, on_the_way=tuple(self.spans), **self.lengths_asked
+            )
+            right = tested = 0
+        else:
+            recalled = ask_one_length(self.answer, self.recall, self.length // 2)
+            right, tested = recalled.lists[0].whole, recalled.lists[0].asked
+        return _Tested(
+            right=right,
+            tested=tested,
+            exhaustive=self.length // 2 < LISTS_HELD_OUT_FROM,
+            bits=recalled.capacity.bits,
+            masked_right=sum(recalled.masked),
+            masked_tested=len(recalled.masked) * recalled.masked_asked,
+            recalled=recalled._replace(state_size=state_size(self.trainer.network)),
+        )
 
     def finish(self, test: _Tested | None, note: str = "") -> Finished:
         """The record and the weights; `test` is None where the memory did not suffice for one."""
         config = self.config
-        tested = 0 if test is None else int(test.counts.sum())
-        apart = TASKS[config.task].keeps_apart
-        accuracy = bits = low = high = None
-        if test is not None:
-            right = int(test.counts.trace())
-            accuracy, bits = right / tested, memory_bits(test.counts)
+        tested = 0 if test is None else test.tested
+        long_enough = config.length >= HELD_OUT_FROM
+        if config.items is not None:
+            long_enough = config.items >= LISTS_HELD_OUT_FROM
+        apart = TASKS[config.task].keeps_apart and long_enough
+        accuracy = low = high = None
+        if test is not None and tested:
+            accuracy = test.right / tested
             if not test.exhaustive:
-                low, high = wilson(right, tested)
+                low, high = wilson(test.right, tested)
         state = self.trainer.network.state_dict()
         network = {name: value.cpu().contiguous() for name, value in state.items()}
         weights = safetensors.torch.save(network, {"config": config.canonical})
@@ -288,8 +355,8 @@ class _Training:
             accuracy_low=low,
             accuracy_high=high,
             tested=tested,
-            held_out=tested if config.length >= HELD_OUT_FROM and apart else 0,
-            bits=bits,
+            held_out=tested if apart else 0,
+            bits=test and test.bits,
             masked_right=test and test.masked_right,
             masked_tested=test and test.masked_tested,
             largest_error=test and test.largest_error,
@@ -300,6 +367,7 @@ class _Training:
             environment=environment(self.device),
             parameters=sum(p.numel() for p in self.trainer.network.parameters()),
             note=note,
+            recalled=test and test.recalled,
         )
         return Finished(record, weights)
 
@@ -332,6 +400,8 @@ class _Training:
             "loss": self.loss,
             "curve": [list(point) for point in self.curve],
             "end_state": self.end_state,
+            "losses": list(self.losses),
+            "spans": [list(point) for point in self.spans],
         }
 
     def save(self) -> None:
@@ -361,6 +431,8 @@ class _Training:
         self.clipped, self.loss = state["clipped"], state["loss"]
         self.curve = [CurvePoint(*point) for point in state["curve"]]
         self.end_state = state["end_state"]
+        self.losses.extend(state.get("losses", ()))
+        self.spans = [SpanPoint(*point) for point in state.get("spans", ())]
 
 
 def _go_on(
@@ -388,7 +460,8 @@ def _evaluate(
     on_evaluation: Callable[[RunConfig, CurvePoint], None],
 ) -> None:
     """Evaluate those that have not diverged, and keep what they need to go on from here."""
-    answers = group.logits(runs[0].validation.questions.inputs)
+    questions = runs[0].validation.questions
+    answers = group.logits(questions.inputs, questions.asked)
     for run, logits in zip(runs, answers, strict=True):
         if not run.end_state:
             run.evaluate(logits)
@@ -399,8 +472,9 @@ def _evaluate(
 
 
 def _accuracy(logits: Tensor, questions: Questions) -> float:
-    """The share of right answers, in [0, 1], in logits (M, K)."""
-    return (logits.argmax(dim=1) == questions.targets).double().mean().item()
+    """The share of right answers, in [0, 1]: of logits (M, K), or of whole lists (M, A, K)."""
+    right = logits.argmax(dim=-1) == questions.targets
+    return right.reshape(len(right), -1).all(dim=1).double().mean().item()
 
 
 def _largest_error(logits: Tensor, targets: Tensor) -> float | None:

@@ -1,0 +1,147 @@
+"""Cells of one or several studies side by side by their digit spans, all pairs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from rich.table import Table
+
+from digitspan.cells import initialisation_title, title
+from digitspan.errors import UsageError
+from digitspan.study.digit_spans import CellSpan, Difference, compare_cells, summarise_spans
+from digitspan.study.reading import Study
+from digitspan.study.span_tables import cell_document, mean_text
+from digitspan.study.tables import add_columns, add_names, as_csv
+
+__all__ = [
+    "Named",
+    "cells_of",
+    "differences_csv",
+    "differences_document",
+    "differences_tables",
+]
+
+
+class Named(NamedTuple):
+    """One cell of one of several studies."""
+
+    name: str
+    """What tells it from the others: `LSTM, n = 128, backward`."""
+    cell: CellSpan
+    """What was found."""
+    order: str
+    """In which its lists were said."""
+
+
+def cells_of(studies: Sequence[Study]) -> list[Named]:
+    """The cells of some studies of digit spans, to be compared.
+
+    Raises:
+        UsageError: where there are not two, or one of the studies measures retention spans.
+    """
+    for study in studies:
+        if study.config.design != "span":
+            message = (
+                f"{study.folder} measures retention spans, in steps, and another study digit "
+                f"spans, in items; they are not compared: name studies of one of them"
+            )
+            raise UsageError(message)
+    summaries = [summarise_spans(study.config, study.rows) for study in studies]
+    found = [(study, cell) for study, one in zip(studies, summaries, strict=True)
+             for cell in one.measured]  # fmt: skip
+    if len(found) < 2:
+        message = (
+            f"there is nothing to compare: {len(found)} cell with finished networks in "
+            f"{', '.join(str(study.path) for study in studies)}; expected two or more"
+        )
+        raise UsageError(message)
+    words = [
+        {
+            "cell": title(cell.condition.cell),
+            "n": f"n = {cell.hidden_size}",
+            "order": study.config.order,
+            "encoding": cell.condition.encoding,
+            "start": initialisation_title(cell.condition.initialisation),
+            "optimizer": cell.condition.optimizer,
+            "steps": f"{study.config.train_steps:,} steps",
+            "study": str(study.folder),
+        }
+        for study, cell in found
+    ]
+    told = [key for key in words[0] if key == "cell" or len({w[key] for w in words}) > 1]
+    if len({(w["cell"], w["start"]) for w in words}) == len({w["cell"] for w in words}):
+        told = [key for key in told if key != "start"]  # each cell has its own
+    short = [key for key in told if key != "study"]
+    distinct = len({tuple(w[key] for key in short) for w in words}) == len(words)
+    return [
+        Named(", ".join(w[key] for key in (short if distinct else told)), cell, w["order"])
+        for w, (_, cell) in zip(words, found, strict=True)
+    ]
+
+
+def differences_tables(cells: Sequence[Named]) -> list[Table]:
+    """The cells, and all pairs of them."""
+    table = Table(title="Cells: digit span and mean span, in items")
+    add_names(table, "cell", [one.name for one in cells])
+    add_columns(table, "digit span [95 %]", "mean span [95 %]", justify="right")
+    add_columns(table, "networks", "parameters", "state", justify="right", fold=True)
+    for one in cells:
+        known = [one.cell.parameters, one.cell.state_size]
+        table.add_row(
+            one.name,
+            mean_text(one.cell.digit_span),
+            mean_text(one.cell.mean_span),
+            str(len(one.cell.recalled)),
+            *("-" if number is None else f"{number:,}" for number in known),
+        )
+    found = _differences(cells)
+    level = next(iter(found.values())).level
+    pairs = Table(
+        title=f"Difference of mean spans; intervals at {100 * level:.4g} %, p after Holm "
+        f"({len(found)} {'pair' if len(found) == 1 else 'pairs'})"
+    )
+    add_columns(pairs, "longer or not", "than", fold=True)
+    add_columns(pairs, "items", "p", justify="right")
+    for (first, second), difference in found.items():
+        pairs.add_row(first, second, _difference_text(difference), _p_text(difference))
+    return [table, pairs]
+
+
+def differences_document(cells: Sequence[Named]) -> dict[str, Any]:
+    """The same as one JSON document."""
+    conditions = [
+        {"condition": one.name, "order": one.order} | cell_document(one.cell) for one in cells
+    ]
+    return {"conditions": conditions, "pairs": _pairs(cells)}
+
+
+def differences_csv(cells: Sequence[Named]) -> str:
+    """The pairs as CSV, with the values that the JSON document has."""
+    return as_csv(_pairs(cells))
+
+
+def _pairs(cells: Sequence[Named]) -> list[dict[str, Any]]:
+    return [
+        {"first": first, "second": second} | one._asdict() | {"differs": one.differs}
+        for (first, second), one in _differences(cells).items()
+    ]
+
+
+def _differences(cells: Sequence[Named]) -> dict[tuple[str, str], Difference]:
+    return compare_cells(
+        {one.name: [found.mean_span or 0 for found in one.cell.recalled] for one in cells}
+    )
+
+
+def _difference_text(one: Difference) -> str:
+    """`+6.1 [4.0, 8.2]`; without an interval of a single network."""
+    if one.low is None or one.high is None:
+        return f"{one.difference:+.1f}, not known how surely"
+    return f"{one.difference:+.1f} [{one.low:.1f}, {one.high:.1f}]"
+
+
+def _p_text(one: Difference) -> str:
+    if one.low is None:
+        return "-"
+    return "< 0.001" if one.adjusted_p < 0.001 else f"{one.adjusted_p:.3f}"

@@ -1,0 +1,313 @@
+"""Digit spans as tables for people, CSV and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from digitspan.cells import initialisation_title, title
+from digitspan.runs.recalled import Lists
+from digitspan.study.digit_spans import (
+    FEW_NETWORKS,
+    PEOPLE,
+    CellSpan,
+    Mean,
+    SpanSummary,
+)
+from digitspan.study.store import Row
+from digitspan.study.tables import (
+    add_columns,
+    add_names,
+    as_csv,
+    duration,
+    mask_remark,
+    run_document,
+)
+from digitspan.tasks import LISTS_HELD_OUT_FROM
+
+__all__ = [
+    "cell_document",
+    "digit_span_tables",
+    "digit_spans_csv",
+    "digit_spans_document",
+    "digit_spans_remarks",
+    "label",
+    "mean_text",
+    "places_shown",
+]
+
+
+def digit_span_tables(summary: SpanSummary) -> list[Table]:
+    """The spans, what is right by place, and the capacity against the size of the state."""
+    return [_spans(summary), _places(summary), _capacity(summary)]
+
+
+def _spans(summary: SpanSummary) -> Table:
+    """Digit span and mean span, one row a cell and width."""
+    config = summary.config
+    table = Table(
+        title=f"Digit span, {config.order}, in items; {config.train_steps:,} training steps a "
+        f"network"
+    )
+    _add_names(table, summary)
+    starts = not any(heading == "start" for _, heading in _differing(summary))
+    add_columns(table, *(["start"] if starts else []), fold=True)
+    add_columns(table, "rate", justify="right", fold=True)
+    add_columns(table, "digit span [95 %]", "mean span [95 %]", justify="right")
+    numbers = ("mean span below", "above the rate", "networks", "parameters", "time")
+    add_columns(table, *numbers, justify="right", fold=True)
+    for cell in summary.measured:
+        below, above = (("-" if span is None else f"{span:.1f}") for span in cell.neighbours)
+        parameters = "-" if cell.parameters is None else f"{cell.parameters:,}"
+        at_least = ">= " if cell.is_open else ""
+        table.add_row(
+            *_names(summary, cell),
+            *([initialisation_title(cell.condition.initialisation)] if starts else []),
+            f"{cell.rate:g}",
+            at_least + mean_text(cell.digit_span),
+            at_least + mean_text(cell.mean_span),
+            below,
+            above,
+            str(len(cell.recalled)),
+            parameters,
+            duration(cell.seconds),
+        )
+    return table
+
+
+def _places(summary: SpanSummary) -> Table:
+    """Right by place of the list, and wrong digits that are a neighbour's."""
+    table = Table(title="Right by place of the list, in %, below, at and above the span")
+    _add_names(table, summary)
+    add_columns(table, "L", "whole", "first", "middle", "last", justify="right")
+    add_columns(table, "errors: a neighbour's", "by chance", justify="right", fold=True)
+    for cell in summary.measured:
+        names = _names(summary, cell)
+        for index, items in enumerate(places_shown(cell)):
+            places = _share_by_place(cell, items)
+            wrong = cell.mean_over(items, lambda found: found.wrong)
+            shares = [
+                f"{100 * cell.mean_over(items, value) / wrong:.0f} %" if wrong else "-"
+                for value in (_neighbours, _neighbours_by_chance)
+            ]
+            table.add_row(
+                *(names if index == 0 else [""] * len(names)),
+                str(items),
+                f"{100 * cell.share_whole(items):.0f} %",
+                *(f"{100 * places[at]:.0f}" for at in (0, (items - 1) // 2, items - 1)),
+                *shares,
+            )
+    return table
+
+
+def _capacity(summary: SpanSummary) -> Table:
+    """Bits told of a list at most, against the numbers carried."""
+    table = Table(title="Capacity: the most bits told of lists of one length, of L log2 10 read")
+    _add_names(table, summary)
+    add_columns(table, "bits [95 %]", justify="right")
+    add_columns(
+        table, "at L", "read", "state", "bits a number of state", justify="right", fold=True
+    )
+    for cell in summary.measured:
+        lengths = [found.capacity.items for found in cell.recalled]
+        items = sorted(lengths)[len(lengths) // 2]
+        size = cell.state_size
+        table.add_row(
+            *_names(summary, cell),
+            mean_text(cell.capacity),
+            str(items),
+            f"{items * math.log2(10):.1f}",
+            "-" if size is None else f"{size:,}",
+            "-" if not size else f"{cell.capacity.mean / size:.3f}",
+        )
+    return table
+
+
+def digit_spans_remarks(summary: SpanSummary) -> list[str]:
+    """Sentences that belong below the tables."""
+    config = summary.config
+    lines = [config.note] if config.note else []
+    if missing := summary.missing - len(summary.errors):
+        lines.append(f"{missing} runs are still missing: the table is not final")
+    few = min((len(cell.recalled) for cell in summary.measured), default=FEW_NETWORKS)
+    if few < FEW_NETWORKS:
+        lines.append(
+            f"{few} network{'s' * (few > 1)} a cell: a look, no claim; from {FEW_NETWORKS} on the "
+            f"interval is one to go by"
+        )
+    for cell in summary.measured:
+        rates = list(cell.tried)
+        if len(rates) > 1 and cell.rate in (rates[0], rates[-1]):
+            end = "lowest" if cell.rate == rates[0] else "highest"
+            lines.append(
+                f"the best rate of {label(summary, cell)} is the {end} that was tried: beyond it "
+                f"its span may be longer"
+            )
+    if any(cell.is_open for cell in summary.measured):
+        lines.append(
+            f">=: the longest lists, of {config.longest_list} items, still came back whole half "
+            f"of the time or more; --items raises that"
+        )
+    lines.append(
+        f"of lists of up to {LISTS_HELD_OUT_FROM - 1} items there are too few to hold any out: "
+        f"there, all of them are trained on and asked; longer ones are unseen"
+    )
+    lines.append(
+        f"people repeat about {PEOPLE[config.order]} digits {config.order} (Woods and others "
+        f"2011), heard once, untrained in it; a network has read "
+        f"{config.train_steps * config.batch_size:,} lists"
+    )
+    if "scalar" in config.encoding:
+        lines.append("where digits go in as numbers, a silent step goes in as -1")
+    if summary.mask is not None:
+        lines.append(mask_remark(summary.mask, "a place's digit"))
+    return lines
+
+
+def digit_spans_document(summary: SpanSummary, rows: Mapping[str, Row]) -> dict[str, Any]:
+    """Everything as one JSON document.
+
+    Args:
+        summary: what was found.
+        rows: the study's rows, for the list of runs.
+    """
+    mask = summary.mask
+    return {
+        "study": json.loads(summary.config.canonical),
+        "missing": summary.missing,
+        "digit_spans": [cell_document(cell) for cell in summary.measured],
+        "by_length": [
+            _identity(cell) | _lists_document(cell, items)
+            for cell in summary.measured
+            for items in range(1, max(len(found.lists) for found in cell.recalled) + 1)
+        ],
+        "mask_control": None if mask is None else mask._asdict() | {"holds": mask.holds},
+        "errors": [run_document(record) for record in summary.errors],
+        "remarks": digit_spans_remarks(summary),
+        "people": PEOPLE[summary.config.order],
+        "runs": [
+            run_document(row.record)
+            | {"recalled": row.record.recalled and row.record.recalled.to_json()}
+            | {"role": row.role, "seconds": row.timing.seconds}
+            for row in rows.values()
+        ],
+    }
+
+
+def digit_spans_csv(summary: SpanSummary) -> str:
+    """The table of digit spans as CSV, one line a cell and width."""
+    return as_csv([cell_document(cell) for cell in summary.measured])
+
+
+def mean_text(mean: Mean) -> str:
+    """A mean with its interval: `13.2 [11.9, 14.5]`; without one of a single network."""
+    if mean.low is None or mean.high is None:
+        return f"{mean.mean:.1f}"
+    return f"{mean.mean:.1f} [{mean.low:.1f}, {mean.high:.1f}]"
+
+
+def label(summary: SpanSummary, cell: CellSpan) -> str:
+    """A cell with what tells it from the others of its study: `LSTM, n = 128`."""
+    cell_name, n, *others = _names(summary, cell)
+    return ", ".join([cell_name, f"n = {n}", *others])
+
+
+def places_shown(cell: CellSpan) -> list[int]:
+    """The lengths whose places are shown: two below the span, at it, and two above."""
+    span = max(round(cell.digit_span.mean), 1)
+    longest = max(len(found.lists) for found in cell.recalled)
+    return [items for items in (span - 2, span, span + 2) if 1 <= items <= longest]
+
+
+def _add_names(table: Table, summary: SpanSummary) -> None:
+    """Add the columns that name a study's cells."""
+    add_names(table, "cell", [title(cell.condition.cell) for cell in summary.cells])
+    add_columns(table, "n", justify="right")
+    add_columns(table, *(heading for _, heading in _differing(summary)), fold=True)
+
+
+def _names(summary: SpanSummary, cell: CellSpan) -> list[str]:
+    """The cell, its width, and what else tells it from the study's others."""
+    condition = cell.condition
+    start = initialisation_title(condition.initialisation)
+    values = condition._asdict() | {"initialisation": start}
+    others = [str(values[name]) for name, _ in _differing(summary)]
+    return [title(condition.cell), str(cell.hidden_size), *others]
+
+
+def _differing(summary: SpanSummary) -> list[tuple[str, str]]:
+    """What tells cells of one name and width apart, with its heading."""
+    headings = {"initialisation": "start", "encoding": "encoding"}
+    alike: dict[tuple[str, int], list[CellSpan]] = defaultdict(list)
+    for cell in summary.cells:
+        alike[cell.condition.cell, cell.hidden_size].append(cell)
+    return [
+        (name, heading)
+        for name, heading in headings.items()
+        if any(len({getattr(c.condition, name) for c in some}) > 1 for some in alike.values())
+    ]
+
+
+def _share_by_place(cell: CellSpan, items: int) -> list[float]:
+    """The share right at each place of lists of one length, mean over networks."""
+    return [
+        cell.mean_over(items, lambda found, at=place: found.right[at] / found.asked)  # type: ignore[misc]
+        for place in range(items)
+    ]
+
+
+def _neighbours(found: Lists) -> float:
+    return found.neighbours
+
+
+def _neighbours_by_chance(found: Lists) -> float:
+    return found.neighbours_by_chance
+
+
+def _identity(cell: CellSpan) -> dict[str, Any]:
+    """What names a cell in documents."""
+    condition = cell.condition
+    return {
+        "cell": condition.cell,
+        "hidden_size": cell.hidden_size,
+        "encoding": condition.encoding,
+        "initialisation": condition.initialisation,
+        "optimizer": condition.optimizer,
+    }
+
+
+def cell_document(cell: CellSpan) -> dict[str, Any]:
+    """One row of the table of digit spans as plain values."""
+    below, above = cell.neighbours
+    values: dict[str, Any] = _identity(cell) | {"learning_rate": cell.rate}
+    for name in ("digit_span", "mean_span", "capacity"):
+        mean: Mean = getattr(cell, name)
+        values |= {name: mean.mean, f"{name}_low": mean.low, f"{name}_high": mean.high}
+    return values | {
+        "networks": len(cell.recalled),
+        "open": cell.is_open,
+        "mean_span_rate_below": below,
+        "mean_span_rate_above": above,
+        "parameters": cell.parameters,
+        "state_size": cell.state_size,
+        "seconds": round(cell.seconds, 1),
+    }
+
+
+def _lists_document(cell: CellSpan, items: int) -> dict[str, Any]:
+    """Lists of one length as plain values, means over networks."""
+    return {
+        "items": items,
+        "whole": cell.share_whole(items),
+        "right_by_place": _share_by_place(cell, items),
+        "wrong": cell.mean_over(items, lambda found: found.wrong),
+        "neighbours": cell.mean_over(items, _neighbours),
+        "neighbours_by_chance": cell.mean_over(items, _neighbours_by_chance),
+        "bits": cell.mean_over(items, lambda found: found.bits),
+        "held_out": items >= LISTS_HELD_OUT_FROM,
+    }

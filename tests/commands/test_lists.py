@@ -1,0 +1,72 @@
+"""The command line where whole lists are asked: what it says, and what it refuses."""
+
+import json
+
+import pytest
+
+from digitspan.cli import main
+
+TINY = ("--hidden-size", "6", "--batch-size", "8", "--train-steps", "50", "--optimizer", "adam")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_train_says_how_many_lists_come_back_whole_and_each_place(here, capsys):
+    assert main(["train", "rnn", "--task", "recall", "--items", "4", *TINY]) == 0
+    said = capsys.readouterr()
+    assert "rnn recall backward L=4 seed=0: not solved when its budget of 50 steps" in said.out
+    assert "of 2,000 held-out lists recalled whole; by place, in %: " in said.out
+    assert len(said.out.strip().rpartition(": ")[2].split()) == 4
+    assert (here / "runs" / "rnn-recall-n6-L04-lr0.001-seed0" / "record.json").exists()
+
+
+def test_train_with_lists_that_grow_says_the_spans(here, capsys):
+    words = ["train", "lstm", "--task", "recall", "--items", "4", "--order", "forward"]
+    assert main([*words, "--curriculum", "--encoding", "scalar", *TINY]) == 0
+    said = capsys.readouterr()
+    assert "lstm recall forward L=4 seed=0: trained for 50 steps, its lists grown to 2" in said.out
+    assert "digit span 0, mean span 0." in said.out
+    assert "a silent step as -1" in said.err
+
+
+def test_train_as_json_has_places_and_bits(here, capsys):
+    assert main(["train", "rnn", "--task", "next-digit", "--items", "1", "--json", *TINY]) == 0
+    document = json.loads(capsys.readouterr().out)
+    (lists,) = document["recalled"]["lists"]
+    assert (document["task"], lists["items"], lists["asked"]) == ("next-digit", 1, 10)
+    assert document["chance"] == 0.1
+    assert document["accuracy"] == lists["whole"] / 10
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("train rnn --task recall", "--items is missing: the list's length L, from 1 on"),
+        ("train rnn --task recall --items 0", "--items must be a whole number from 1 to"),
+        ("train rnn --task recall --items 3 --length 6", "--length must be left out of the task"),
+        ("train rnn --items 3", "--items must be left out of the task palindrome"),
+        ("train rnn --length 6 --order forward", "--order must be left out of the task"),
+        ("train rnn --task recall --items 90 --curriculum --train-steps 500",
+         "lists of 90 items cannot be reached within 500 training steps"),
+        ("train rnn --task recall --items 500000 --train-steps 1000000", "GiB of memory"),
+        ("train rnn --task next-digit --items 3 --curriculum", "--curriculum must be left out"),
+        ("study span --items 0", "--items must be a whole number from 1 on; got 0"),
+        ("study span --items 90 --train-steps 500", "lists of 90 items cannot be reached within"),
+        ("study span --task palindrome", "--task must be recall with the span design"),
+        ("study quick --task recall", "--task must be palindrome or first-symbol"),
+        ("study quick --hidden-size 8 16", "--hidden-size must be one, but for digit spans"),
+        ("study quick --order forward", "--order must be left out where no lists are asked"),
+        ("study span --lengths 5", "--lengths must be left out of a study of digit spans"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_sentence_and_nothing_is_written(words, sentence, here, capsys):
+    assert main(words.split()) == 2
+    said = capsys.readouterr()
+    assert sentence in said.err
+    assert len(said.err.strip().splitlines()) == 1
+    assert said.out == ""
+    assert list(here.iterdir()) == []

@@ -1,0 +1,433 @@
+"""Studies of digit spans: what is run, what is measured, what is shown, and what is refused."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from studies import made_up_recall, made_up_span_rows
+
+from digitspan.cli import main
+from digitspan.errors import ConfigError, UsageError
+from digitspan.runs.record import RunRecord
+from digitspan.study.config import PRESETS, USUAL, StudyConfig
+from digitspan.study.digit_spans import (
+    compare_cells,
+    mean_difference,
+    mean_of,
+    summarise_spans,
+)
+from digitspan.study.plan import next_jobs, plan
+from digitspan.study.runner import check_study
+from digitspan.study.span_tables import digit_spans_document, digit_spans_remarks, label
+from digitspan.study.store import Row, Store, Timing
+from digitspan.study.tables import errors_text
+
+CONFIG = dataclasses.replace(
+    PRESETS["span"](),
+    cells=("rnn", "lstm"),
+    hidden_size=(8, 16),
+    seeds=5,
+    train_steps=400,
+    items=12,
+)
+RATE = {8: 1e-3, 16: 1e-2}
+"""Where each width does best."""
+
+
+def span_of(run):
+    """6 items at n = 8; more with the width, the seed, an LSTM; less off the best rate."""
+    off = abs(math.log10(run.learning_rate / RATE[run.hidden_size]))
+    return 5 + run.hidden_size / 8 + 0.5 * (run.seed % 10) + 2 * (run.cell == "lstm") - off
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return made_up_span_rows(CONFIG, span_of)
+
+
+@pytest.fixture(scope="module")
+def summary(rows):
+    return summarise_spans(CONFIG, rows)
+
+
+@pytest.fixture
+def folder(rows, tmp_path):
+    """The study as it is kept."""
+    with Store.create(tmp_path) as store:
+        store.set_value("config", CONFIG.canonical)
+        for row in rows.values():
+            store.add(row)
+    return tmp_path
+
+
+# What is run
+
+
+def test_preset_is_the_measure():
+    config = PRESETS["span"]()
+    assert (config.design, config.task, config.order) == ("span", "recall", "backward")
+    assert config.cells == ("rnn", "lstm", "gru")
+    assert config.hidden_sizes == (32, 128)
+    assert (config.seeds, config.train_steps, config.batch_size) == (5, 20_000, 64)
+    assert (config.optimizer, config.max_grad_norm) == ("adam", 1.0)
+    assert np.diff(np.log10(config.learning_rates)) == pytest.approx([0.5] * 4, abs=0.03)
+    starts = {job.condition.cell: job.config.initialisation for job in plan(config, {})}
+    assert starts == {"rnn": "orthogonal", "lstm": "forget-bias-1", "gru": "uniform"}
+
+
+def test_first_two_tuning_runs_at_each_rate_then_fresh_networks_at_the_best(rows):
+    first = plan(CONFIG, {})
+    assert {job.role for job in first} == {"tuning"}
+    assert len(first) == 2 * 2 * 5 * 2
+    assert all(job.config.measures_span and job.config.items == 12 for job in first)
+    roles = {role: [r for r in rows.values() if r.role == role] for role in ("tuning", "span")}
+    assert {key: len(some) for key, some in roles.items()} == {"tuning": 40, "span": 20}
+    for row in roles["span"]:
+        assert row.record.config.learning_rate == RATE[row.record.config.hidden_size]
+    seeds = {role: {row.record.config.seed for row in some} for role, some in roles.items()}
+    assert seeds["tuning"].isdisjoint(seeds["span"])
+    assert len(seeds["span"]) == 5
+
+
+def test_rate_is_chosen_by_validation_lists_alone(rows):
+    better_on_test = {}
+    for key, row in rows.items():
+        if row.role == "tuning" and row.record.config.learning_rate == 1e-4:
+            recalled = made_up_recall(row.record.config, 11).recalled._replace(
+                on_the_way=row.record.recalled.on_the_way
+            )
+            row = row._replace(record=dataclasses.replace(row.record, recalled=recalled))
+        if row.role == "tuning":
+            better_on_test[key] = row
+    again = made_up_span_rows(CONFIG, span_of, better_on_test)
+    assert {row.record.config.learning_rate for row in again.values() if row.role == "span"} == {
+        1e-3,
+        1e-2,
+    }
+
+
+def test_nothing_is_chosen_before_all_tuning_runs_of_a_cell_are_there(rows):
+    tuning = {key: row.record for key, row in rows.items() if row.role == "tuning"}
+    one = next(key for key, record in tuning.items() if record.config.cell == "rnn")
+    known = {key: record for key, record in tuning.items() if key != one}
+    jobs = next_jobs(CONFIG, known)
+    missing = {(job.condition.cell, job.config.hidden_size, job.role) for job in jobs}
+    width = tuning[one].config.hidden_size
+    assert ("rnn", width, "span") not in missing
+    assert {("rnn", 24 - width, "span"), ("lstm", 8, "span"), ("lstm", 16, "span")} < missing
+    failed = {**known, one: RunRecord.error(tuning[one].config, "no memory")}
+    assert ("rnn", width, "span") not in {
+        (job.condition.cell, job.config.hidden_size, job.role) for job in plan(CONFIG, failed)
+    }
+
+
+def test_one_rate_needs_no_tuning():
+    config = dataclasses.replace(CONFIG, learning_rates=(0.003,))
+    assert {(job.role, job.config.learning_rate) for job in plan(config, {})} == {("span", 0.003)}
+
+
+def test_networks_keep_their_weights_and_tuning_runs_do_not(rows):
+    jobs = plan(CONFIG, {key: row.record for key, row in rows.items()})
+    assert {job.role: job.keeps_weights for job in jobs} == {"tuning": False, "span": True}
+
+
+def test_longest_list_is_no_longer_than_the_budget_can_come_to():
+    assert dataclasses.replace(CONFIG, items=None, train_steps=20_000).longest_list == 60
+    short = dataclasses.replace(CONFIG, items=None, train_steps=500)
+    assert short.longest_list == 22
+    check_study(short)
+    with pytest.raises(UsageError, match="lists of 60 items cannot be reached within 500"):
+        check_study(dataclasses.replace(short, items=60))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"task": "palindrome"}, "task must be recall with the span design"),
+        ({"task": "next-digit"}, "task must be recall with the span design"),
+        ({"lengths": (5, 10)}, "lengths must be left out of a study of digit spans"),
+        ({"climb": True}, "climb must be left out of a study of digit spans"),
+        ({"curriculum": True}, "curriculum must be left out of a study of digit spans"),
+        ({"fixed_rate": 0.1}, "fixed_rate must be left out of a study of digit spans"),
+        ({"controls": True}, "controls must be left out of a study of digit spans"),
+        ({"items": 0}, "items must be a whole number from 1 on; got 0"),
+        ({"order": "sideways"}, "order must be one of backward, forward"),
+        ({"hidden_size": (0,)}, "hidden_size must be a whole number from 1 on; got 0"),
+    ],
+)
+def test_what_a_study_of_digit_spans_cannot_have_is_refused(words, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        dataclasses.replace(CONFIG, **words)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"task": "recall"}, "task must be palindrome or first-symbol with this design"),
+        ({"order": "forward"}, "order must be left out where no lists are asked"),
+        ({"items": 6}, "items must be left out where no lists are asked"),
+        ({"hidden_size": (8, 16)}, "hidden_size must be one, but for digit spans"),
+    ],
+)
+def test_what_only_a_study_of_digit_spans_has_is_refused_elsewhere(words, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        StudyConfig(**words)
+
+
+def test_one_width_is_a_number_where_retention_spans_are_measured():
+    assert StudyConfig(hidden_size=12).hidden_size == 12
+    assert StudyConfig(hidden_size=(12,)) == StudyConfig(hidden_size=12)
+    assert StudyConfig(hidden_size=12).hidden_sizes == (12,)
+    assert StudyConfig.from_words({"hidden_size": [32]}, PRESETS["span"]()).hidden_sizes == (32,)
+
+
+def test_usual_starts_of_other_cells():
+    config = dataclasses.replace(CONFIG, cells=("relu-rnn", "peephole-lstm", "mingru", "a:B"))
+    assert config.initialisation == (USUAL,)
+    starts = {job.condition.cell: job.config.initialisation for job in plan(config, {})}
+    assert starts == {
+        "relu-rnn": "identity",
+        "peephole-lstm": "forget-bias-1",
+        "mingru": "uniform",
+        "a:B": "own",
+    }
+
+
+# What is measured
+
+
+def test_spans_are_means_over_networks_with_their_interval(summary):
+    assert [(c.condition.cell, c.hidden_size) for c in summary.cells] == [
+        ("rnn", 8),
+        ("rnn", 16),
+        ("lstm", 8),
+        ("lstm", 16),
+    ]
+    cell = summary.cells[0]
+    assert cell.mean_span.mean == pytest.approx(7)  # 6, 6.5, ... 8
+    assert cell.digit_span.mean == pytest.approx(np.mean([6, 7, 7, 8, 8]))  # one half counts
+    half = 2.7764 * np.std([6, 6.5, 7, 7.5, 8], ddof=1) / math.sqrt(5)
+    assert cell.mean_span[1:3] == pytest.approx((7 - half, 7 + half), abs=1e-3)
+    assert (cell.state_size, summary.cells[2].state_size) == (8, 16)
+    assert (cell.parameters, cell.rate) == (80, 1e-3)
+
+
+def test_neighbouring_rates_stand_beside_the_best_one(summary):
+    below, above = summary.cells[0].neighbours  # seeds 0 and 1: 6.25 at the best rate
+    assert below == pytest.approx(6.25 - math.log10(1e-3 / 3e-4))
+    assert above == pytest.approx(6.25 - math.log10(3))
+    assert summary.cells[1].neighbours[1] is None  # the best rate is the highest
+    assert any("n = 16 is the highest that was tried" in line for line in
+               digit_spans_remarks(summary))  # fmt: skip
+    assert not any("n = 8 is the" in line for line in digit_spans_remarks(summary))
+
+
+def test_network_that_was_asked_no_further_recalls_nothing_there_and_says_nothing_of_places():
+    config = dataclasses.replace(CONFIG, cells=("rnn",), hidden_size=8, seeds=2)
+    found = made_up_span_rows(config, lambda run: 2 + 6 * (run.seed % 10))
+    (cell,) = summarise_spans(config, found).cells
+    assert [len(recalled.lists) for recalled in cell.recalled] == [3, 9]
+    assert cell.share_whole(8) == 0.5  # of the two networks one
+    assert cell.mean_over(8, lambda lists: lists.share) == 1.0
+    assert math.isnan(cell.mean_over(11, lambda lists: lists.share))
+    assert cell.share_whole(11) == 0
+
+
+def test_t_interval_covers_the_mean_in_95_of_100_studies():
+    generator = np.random.default_rng(0)
+    for count in (5, 10):
+        drawn = generator.normal(13, 1.5, size=(4_000, count))
+        means = [mean_of(values) for values in drawn]
+        covers = np.mean([mean.low <= 13 <= mean.high for mean in means])
+        assert covers == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 4_000))
+
+
+def test_two_copies_of_a_cell_differ_in_5_of_100_studies():
+    generator = np.random.default_rng(1)
+    found = [
+        mean_difference(*generator.normal(13, sizes, size=(5, 2)).T)
+        for sizes in np.tile([[1.0, 1.0], [0.5, 2.0]], (1_500, 1))
+    ]
+    assert np.mean([one.differs for one in found]) == pytest.approx(0.05, abs=0.02)
+    assert np.mean([one.p < 0.05 for one in found]) == np.mean([one.differs for one in found])
+
+
+def test_a_single_network_has_no_interval():
+    assert mean_of([7]) == (7, None, None, 1)
+    assert mean_difference([7], [5, 6]).low is None
+    assert not mean_difference([7], [1, 1]).differs
+    assert math.isnan(mean_of([]).mean)
+
+
+def test_networks_without_spread_differ_or_not():
+    assert mean_difference([5, 5], [5, 5]).p == 1
+    assert mean_difference([6, 6], [5, 5])[:3] == (1, 1, 1)
+
+
+def test_pairs_are_corrected_for_their_number():
+    found = compare_cells({"a": [5, 6, 7], "b": [6, 7, 8], "c": [11, 12, 13]})
+    assert list(found) == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert found["a", "b"].level == pytest.approx(1 - 0.05 / 3)
+    assert found["a", "c"].adjusted_p > found["a", "c"].p
+    assert [one.differs for one in found.values()] == [False, True, True]
+
+
+def test_an_error_is_no_short_span(rows):
+    key, row = next(
+        (key, row) for key, row in rows.items()
+        if row.role == "span" and row.record.config.cell == "rnn"
+    )  # fmt: skip
+    record = RunRecord.error(row.record.config, "its worker died 3 times")
+    timing = Timing(seconds=0.0, finished=0.0, host="here", attempts=1)
+    summary = summarise_spans(CONFIG, {**rows, key: Row(record, timing, "span")})
+    (cell,) = [c for c in summary.cells if c.condition.cell == "rnn"
+               and c.hidden_size == row.record.config.hidden_size]  # fmt: skip
+    assert len(cell.recalled) == 4
+    assert summary.missing == 1
+    said = " ".join(digit_spans_remarks(summary))
+    assert "1 runs ended in an error and are left out" in errors_text(summary)
+    assert "error" not in said
+    assert "still missing" not in said
+    assert "4 networks a cell: a look, no claim" in said
+
+
+def test_document_has_what_the_tables_have(summary, rows):
+    document = json.loads(json.dumps(digit_spans_document(summary, rows)))
+    assert [row["digit_span"] for row in document["digit_spans"]] == [
+        cell.digit_span.mean for cell in summary.cells
+    ]
+    assert document["people"] == 5
+    assert document["mask_control"]["holds"]
+    first = document["by_length"][0]
+    assert (first["items"], first["whole"], first["held_out"]) == (1, 1.0, False)
+    assert len(document["runs"]) == len(rows)
+    assert document["runs"][0]["recalled"]["lists"][0]["items"] == 1
+
+
+# The commands
+
+
+def test_show_prints_spans_and_draws_figures(folder, capsys):
+    assert main(["show", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "Digit span, backward, in items; 400 training steps a network" in said
+    assert "7.2 [6.2, 8.2]" in said
+    assert "orthogonal" in said
+    assert "people repeat about 5 digits backward" in said
+    names = ["recall-by-items", "digit-span", "serial-position", "span-by-steps", "capacity"]
+    assert {f"{name}.{kind}" for name in names for kind in ("svg", "png")} < {
+        path.name for path in folder.iterdir()
+    }
+
+
+def test_show_as_csv_and_json(folder, capsys):
+    assert main(["show", str(folder), "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["cell"] for row in rows] == ["rnn", "rnn", "lstm", "lstm"]
+    assert float(rows[0]["mean_span"]) == pytest.approx(7)
+    assert main(["show", str(folder), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["digit_spans"]) == 4
+
+
+def test_export_has_role_task_and_spans(folder, rows, capsys):
+    assert main(["export", str(folder)]) == 0
+    exported = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(exported) == len(rows)
+    assert {row["role"] for row in exported} == {"tuning", "span"}
+    assert {(row["task"], row["order"], row["items"]) for row in exported} == {
+        ("recall", "backward", "12")
+    }
+    for row in exported:
+        recalled = rows[row["key"]].record.recalled
+        assert float(row["mean_span"]) == pytest.approx(recalled.mean_span)
+        assert row["digit_span"] == str(recalled.digit_span)
+
+
+def test_compare_has_all_pairs(folder, capsys):
+    assert main(["compare", str(folder), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [one["condition"] for one in document["conditions"]] == [
+        "RNN, n = 8",
+        "RNN, n = 16",
+        "LSTM, n = 8",
+        "LSTM, n = 16",
+    ]
+    pairs = {(one["first"], one["second"]): one for one in document["pairs"]}
+    assert len(pairs) == 6
+    assert pairs["RNN, n = 8", "LSTM, n = 8"]["difference"] == pytest.approx(-2)
+    assert main(["compare", str(folder)]) == 0
+    assert "Difference of mean spans; intervals at 99.17 %" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["hold", "STUDY"], "was trained to recall whole lists, and the holding span is how long"),
+        (["handin", "STUDY", "--surname", "Abc", "--matriculation", "01234567"],
+         "is of the task recall, the sheet asks palindromes"),
+        (["look", "STUDY"], "has no finished run that can be looked into"),
+        (["show", "STUDY", "--why"], "--why must be left out"),
+        (["compare", "STUDY", "--budget", "100"], "--budget must be left out of digit spans"),
+    ],
+)  # fmt: skip
+def test_what_it_is_no_study_for_is_refused_in_a_sentence(words, sentence, folder, capsys):
+    given = [str(folder) if word == "STUDY" else word for word in words]
+    assert main(given) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_digit_spans_are_not_compared_with_retention_spans(folder, tmp_path, capsys):
+    other = tmp_path / "other"
+    other.mkdir()
+    with Store.create(other) as store:
+        store.set_value("config", StudyConfig(train_steps=400).canonical)
+    assert main(["compare", str(folder), str(other)]) == 2
+    assert "in steps, and another study digit spans, in items" in capsys.readouterr().err
+
+
+def test_labels_name_what_differs(summary):
+    assert [label(summary, cell) for cell in summary.cells][:2] == ["RNN, n = 8", "RNN, n = 16"]
+    two = dataclasses.replace(CONFIG, initialisation=("uniform", "orthogonal"), hidden_size=8)
+    found = summarise_spans(two, made_up_span_rows(two, span_of))
+    assert label(found, found.cells[0]) == "RNN, n = 8, uniform"
+
+
+# From one end to the other, trained for real
+
+TINY = (
+    "study", "span", "--cells", "rnn", "--hidden-size", "6", "--seeds", "2", "--train-steps", "50",
+    "--batch-size", "8", "--learning-rates", "0.003", "0.03", "--items", "4", "--workers", "1",
+)  # fmt: skip
+
+
+@pytest.mark.timeout(900)  # it begins workers, which import torch
+def test_study_ends_is_resumed_and_says_the_same(tmp_path, capsys):
+    folder = tmp_path / "study"
+    assert main([*TINY, "--out", str(folder)]) == 0
+    said = capsys.readouterr()
+    assert "Digit span, backward, in items; 50 training steps a network" in said.out
+    assert (folder / "recall-by-items.png").exists()
+    assert main(["export", str(folder)]) == 0
+    before = capsys.readouterr().out
+    rows = list(csv.DictReader(io.StringIO(before)))
+    assert sorted(row["role"] for row in rows) == ["span"] * 2 + ["tuning"] * 4
+    assert len(list((folder / "weights").iterdir())) == 2
+
+    with Store.create(folder) as store:  # as if it had been killed: half of its rows are gone
+        kept = {key: row for key, row in store.rows().items() if row.role == "tuning"}
+        store.replace_all(kept, store.value("config"))
+    assert main([*TINY, "--out", str(folder), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["missing"] == 0
+    assert main(["export", str(folder)]) == 0
+    assert capsys.readouterr().out == before
+    kept = {path.stem for path in (folder / "weights").iterdir()}
+    for words in (["hold", f"{folder}:{min(kept)}"], ["look", f"{folder}:{min(kept)}"]):
+        assert main(words) == 2
+        assert "Traceback" not in capsys.readouterr().err
