@@ -28,6 +28,8 @@ __all__ = ["BASE", "NUDGE", "Fingerprints", "Network", "Roles", "find_roles", "f
 
 BASE = 0.1
 """What every number whose role is not known is set to."""
+_CALL = 8
+"""What a call costs by itself, in settings of a cell."""
 NUDGE = 0.3
 """How far a number is moved for its fingerprint."""
 
@@ -71,6 +73,10 @@ class Network:
     """How far two equal answers may be apart, relative to the largest."""
     centre: Callable[[Numbers], Numbers]
     """Makes equal what only differs by what softmax does not see."""
+    seed: int
+    """Of the random values."""
+    work: list[int]
+    """One number: how much was computed for it so far, in settings of a cell."""
 
     @property
     def count(self) -> int:
@@ -93,16 +99,15 @@ class Roles(NamedTuple):
     used."""
 
 
-def find_roles(network: Network, cell: CellVariant, seed: int = 0) -> Roles | None:
+def find_roles(network: Network, cell: CellVariant) -> Roles | None:
     """The roles under which a network computes a cell; None where there are none.
 
     Args:
         network: the hand-in's.
         cell: the equations to try.
-        seed: of the random values.
     """
     layout = CanonicalLayout(cell, network.sizes)
-    search = _Search(network, cell, layout, np.random.default_rng(seed))
+    search = _Search(network, cell, layout, np.random.default_rng([network.seed, 6]))
     with np.errstate(all="ignore"):
         base = search.canonical_answers(search.canonical_base(np.full(network.count, BASE))[None])
         if not network.close(network.first.at_base, base[0]):
@@ -219,6 +224,7 @@ class _Search:
 
     def canonical_answers(self, vectors: Numbers) -> Numbers:
         """What the cell answers, shape (R, B, K)."""
+        self.network.work[0] += _CALL + len(vectors)
         return self.network.centre(answers(self.cell, self.layout, vectors, self.network.inputs))
 
     def scales(self) -> Numbers:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import re
-import sys
 import warnings
 from typing import NamedTuple, TypeVar
-
-from digitspan.check.sandbox.child.loading import STAND_INS
 
 __all__ = [
     "Candidate",
     "Source",
     "candidates",
     "given_full_length",
-    "known_library",
     "line_at",
     "method_called",
     "nodes_of",
@@ -24,7 +20,7 @@ __all__ = [
     "read_sources",
     "ready_made_calls",
     "resets_between_batches",
-    "script_of",
+    "scripts_of",
     "works_when_imported",
 ]
 
@@ -98,20 +94,39 @@ def candidates(sources: list[Source], kind: str) -> list[Candidate]:
     return sorted(found, key=lambda candidate: -candidate.score)
 
 
-def script_of(sources: list[Source]) -> Source | None:
-    """The training script: what calls step() on an optimiser, or the template's train.py."""
-    best = max(sources, key=_script_score, default=None)
-    return best if best and _script_score(best) >= 4 else None
+def scripts_of(sources: list[Source], classes: set[str]) -> list[Source]:
+    """The training scripts, the likeliest first.
+
+    That is what calls step() on an optimiser, or the template's train.py; beside the likeliest
+    those that train one of these classes.
+    """
+    ranked = sorted(sources, key=lambda source: -_script_score(source))
+    found = [source for source in ranked if _script_score(source) >= 4]
+    return [
+        source
+        for source in found
+        if source is found[0]
+        or (
+            _trains_in(source)
+            and _place(source.name) > -1
+            and classes & {node.id for node in nodes_of(source.tree, ast.Name)}
+        )
+    ]
+
+
+def _trains_in(source: Source) -> bool:
+    """Whether a file calls both backward() and step()."""
+    calls = {method_called(call) for call in nodes_of(source.tree, ast.Call)}
+    return calls >= {"backward", "step"}
 
 
 def _script_score(source: Source) -> float:
     """How likely a file is the training script; 4 is enough."""
     base = source.name.rsplit("/", 1)[-1].lower()
-    calls = {method_called(call) for call in nodes_of(source.tree, ast.Call)}
     return (
         3 * base.startswith("train")
         + 2 * ("train" in base or base in ("main.py", "run.py"))
-        + 4 * (calls >= {"backward", "step"})
+        + 4 * _trains_in(source)
         + bool(re.search(r"RNN|LSTM", source.text))
         + 2 * ("Palindrome" in source.text)
         + _place(source.name)
@@ -204,12 +219,6 @@ def _trains(node: ast.AST, trainers: set[str]) -> bool:
         or (isinstance(call.func, ast.Name) and call.func.id in trainers)
         for call in nodes_of(node, ast.Call)
     )
-
-
-def known_library(module: str) -> bool:
-    """Whether a module is of Python or of a library known here: it may be missing here alone."""
-    first = module.partition(".")[0]
-    return first in STAND_INS or first in sys.stdlib_module_names or first in ("torch", "numpy")
 
 
 def line_at(text: str, position: int) -> int:

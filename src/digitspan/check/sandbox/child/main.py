@@ -17,10 +17,11 @@ import torch
 
 from .channel import Channel
 from .compiler import leave_compiler_alone
-from .loading import StandIns, load_class, signature_of
-from .monitor import OnCPU, Printed, describe, operations_called, ready_made_modules
+from .loading import load_class, signature_of
+from .monitor import Lines, OnCPU, Printed, describe, operations_called, ready_made_modules
 from .networks import Entry, build, entries_of, feed, set_entries
 from .script_run import trace_script
+from .stand_ins import StandIns
 
 __all__ = ["serve"]
 
@@ -41,6 +42,7 @@ class Responder:
         self.watch = True
         self.cuda = False
         self.calls = 0
+        self.lines = Lines()
 
     def hello(self, question: dict[str, Any], payload: bytes) -> Answer:
         """Ready."""
@@ -94,8 +96,9 @@ class Responder:
             for setting in values:
                 with self.watched():
                     chosen = self._set(question, setting, rebuild=self.fresh)
-                    for _ in range(question["repeats"]):
-                        answer, form = feed(self.network, digits, question["how"])
+                    with self.lines if question["counted"] else contextlib.nullcontext():
+                        for _ in range(question["repeats"]):
+                            answer, form = feed(self.network, digits, question["how"])
                 answers.append(answer.detach().double().numpy().copy())
         dtypes = {answer.dtype, *(entry.tensor.dtype for entry in chosen)}
         single = bool(dtypes & {torch.float32, torch.float16, torch.bfloat16})
@@ -145,8 +148,10 @@ class Responder:
         """Run the training script for a few steps and tell what it did, in order."""
         torch.set_default_dtype(torch.float32)
         torch.set_deterministic_debug_mode("default")
+        names = ("file", "options", "steps", "classes", "seed")
         with self.mode:
-            run = trace_script(question["file"], question["options"], question["steps"])
+            run = trace_script(*(question[name] for name in names))
+        torch.set_deterministic_debug_mode("warn")
         return {**run}, b""
 
     def watched(self) -> contextlib.AbstractContextManager[Any]:
@@ -170,6 +175,8 @@ class Responder:
             self._rebuild()
         chosen = [self.entries[i] for i in question["tensors"]]
         set_entries(chosen, values, question["kept"])
+        if isinstance(self.network, torch.nn.Module) and not question["training"]:
+            torch.nn.Module.eval(self.network)
         return chosen
 
 
@@ -207,11 +214,14 @@ def serve() -> None:
         do: Callable[[dict[str, Any], bytes], Answer] = getattr(responder, question["do"])
         responder.cuda = responder.cuda or bool(responder.mode.asked)
         responder.mode.asked.clear()
+        responder.lines.count = 0
         try:
             header, data = do(question, payload)
         except BaseException as error:
-            header, data = {"error": describe(error)}, b""
+            header = {"error": {**describe(error), "progress": responder.lines.count}}
+            data = b""
         header["cuda"] = responder.mode.asked
+        header["libraries"], stand_ins.new = stand_ins.new[:20], []
         channel.send(header, data)
 
 
