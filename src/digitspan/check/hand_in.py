@@ -11,6 +11,7 @@ from typing import Any
 from digitspan.check.course_rules import Rules
 from digitspan.check.findings import NETWORKS, Findings, Report, Section
 from digitspan.check.network.identify import check_network
+from digitspan.check.network.places import Locator
 from digitspan.check.package import check_package
 from digitspan.check.reading.hand_ins import HandIn, read_hand_in, written_out
 from digitspan.check.reading.source import (
@@ -126,6 +127,7 @@ def check_class(
         findings.add("not-reached")
         return findings.section(decided=False)
     child.cuda.clear()
+    findings.locate = Locator(candidate)
     decided = True
     try:
         decided = _run_checks(child, hand_in, candidate, kind, findings, rules, world)

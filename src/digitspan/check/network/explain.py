@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,8 @@ class Verified(NamedTuple):
     """How it sees the digits, one of `replay.ENCODINGS`; empty: looked up."""
     in_order: bool = True
     """It reads all digits, the first one first."""
+    inputs: Numbers | None = None
+    """What entered the equations when this was found, shape (B, T, D); None: looked up."""
 
 
 def explain_behaviour(
@@ -98,14 +101,19 @@ def _explain_transform(behaviour: Behaviour, kind: str, findings: Findings) -> N
         findings.add("samples-mixed")
 
 
-def explain_equations(verified: Verified, kind: str, findings: Findings) -> None:
-    """The faults of the cell that was found."""
+def explain_equations(
+    verified: Verified,
+    kind: str,
+    findings: Findings,
+    place_of: Callable[[Fault], tuple[str, int]],
+) -> None:
+    """The faults of the cell that was found, each with its place."""
     if verified.kind != kind:
         findings.add("rnn-is-an-lstm" if kind == "rnn" else "lstm-is-an-rnn")
     if verified.table:
         findings.add("digits-looked-up", table=verified.table)
     for fault in verified.faults:
-        findings.add(fault.code, **fault.words)
+        findings.add(fault.code, *place_of(fault), **fault.words)
 
 
 def explain_unknown(

@@ -28,6 +28,7 @@ from digitspan.check.network.explain import (
     explain_unknown,
 )
 from digitspan.check.network.faults import Fault, bias_fault, wrong_cells
+from digitspan.check.network.places import equation_places, quantity_of
 from digitspan.check.network.replay import ENCODINGS, replay
 from digitspan.check.network.roles import (
     BASE,
@@ -74,7 +75,7 @@ def check_network(remote: RemoteNetwork, kind: str, findings: Findings) -> bool:
     if verified.roles is None:
         explain_unknown(remote, behaviour, kind, findings)
     else:
-        explain_equations(verified, kind, findings)
+        explain_equations(verified, kind, findings, _placing(remote, verified))
         explain_start(remote, verified.roles, findings)
         explain_trained(remote, verified, findings)
     explain_gradients(remote, behaviour, verified, findings)
@@ -137,8 +138,19 @@ def _verified(
         of = np.full(remote.count, -1)
         of[view.free] = roles.of
         roles = roles._replace(of=of)
-    in_order = not view.faults
-    return Verified(roles, [*faults, *view.faults], kind, view.table, view.encoding, in_order)
+    several, in_order = [*faults, *view.faults], not view.faults
+    inputs = None if view.table else view.network.inputs
+    return Verified(roles, several, kind, view.table, view.encoding, in_order, inputs)
+
+
+def _placing(remote: RemoteNetwork, verified: Verified) -> Callable[[Fault], tuple[str, int]]:
+    """Says on which line a fault's equation is computed; ("", 0) where that is not found."""
+    assert verified.roles is not None
+    places: dict[str, tuple[str, int]] = {}
+    if verified.faults and verified.inputs is not None:
+        places = equation_places(remote, verified, verified.inputs)
+    kind = verified.roles.cell.kind
+    return lambda fault: places.get(quantity_of(fault, kind), ("", 0))
 
 
 def _measured_faults(network: Network, kind: str) -> tuple[Fault, ...]:

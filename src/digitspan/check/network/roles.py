@@ -24,7 +24,16 @@ from digitspan.check.network.equations import (
     answers,
 )
 
-__all__ = ["BASE", "NUDGE", "Fingerprints", "Network", "Roles", "find_roles", "fingerprints"]
+__all__ = [
+    "BASE",
+    "NUDGE",
+    "Fingerprints",
+    "Network",
+    "Roles",
+    "canonical",
+    "find_roles",
+    "fingerprints",
+]
 
 BASE = 0.1
 """What every number whose role is not known is set to."""
@@ -97,6 +106,17 @@ class Roles(NamedTuple):
     of: np.ndarray[tuple[int], np.dtype[np.int64]]
     """The canonical number of each of the hand-in's numbers, shape (P,); -1: none, it is not
     used."""
+
+
+def canonical(of: np.ndarray, values: Numbers, size: int) -> Numbers:
+    """The canonical numbers, shape (size,), for values of the network's, shape (P,).
+
+    Args:
+        of: the canonical number of each of the network's, shape (P,); -1: none.
+        values: of the network's numbers.
+        size: how many canonical numbers there are.
+    """
+    return np.bincount(of[of >= 0], values[of >= 0], size).astype(np.float64)
 
 
 def find_roles(network: Network, cell: CellVariant) -> Roles | None:

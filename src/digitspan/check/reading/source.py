@@ -17,6 +17,7 @@ __all__ = [
     "method_called",
     "nodes_of",
     "numbers_in",
+    "reachable",
     "read_sources",
     "ready_made_calls",
     "resets_between_batches",
@@ -147,7 +148,7 @@ def method_called(node: ast.AST) -> str:
 
 def numbers_in(candidate: Candidate) -> list[int]:
     """The whole numbers above 1 that stand in a class, each once, in their order."""
-    nodes = _reachable(candidate.source, candidate.name)
+    nodes = reachable(candidate.source, candidate.name)
     values = [constant.value for node in nodes for constant in nodes_of(node, ast.Constant)]
     return list(dict.fromkeys(value for value in values if type(value) is int and value > 1))
 
@@ -188,7 +189,7 @@ def ready_made_calls(source: Source, class_name: str) -> list[tuple[str, int]]:
     """Torch's own layers that a class makes or calls, by the syntax tree: (name, line) each."""
     names = _imported_names(source.tree)
     calls = []
-    for node in _reachable(source, class_name):
+    for node in reachable(source, class_name):
         for call in nodes_of(node, ast.Call):
             first, _, rest = _dotted(call.func).partition(".")
             full = f"{names.get(first, first)}.{rest}".strip(".")
@@ -438,7 +439,7 @@ def _does_nothing(function: ast.FunctionDef) -> bool:
     return True
 
 
-def _reachable(source: Source, class_name: str) -> list[ast.AST]:
+def reachable(source: Source, class_name: str) -> list[ast.AST]:
     """A class, and the classes and functions of its file that it names, and those that they do."""
     body = source.tree.body if source.tree else []
     known = {node.name: node for node in body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}

@@ -238,6 +238,24 @@ class RemoteNetwork:
         header, _ = self.child.ask(question, digits.tobytes() + values.tobytes())
         return header
 
+    def places(self, values: Numbers, targets: dict[str, Numbers]) -> dict[str, tuple[str, int]]:
+        """The file and line that first computes each of some arrays, for those that any does.
+
+        Raises:
+            ChildRefused: where the network raises an error.
+        """
+        digits = self.digits()
+        question = self._question("places", digits, 1)
+        question["targets"] = [array.size for array in targets.values()]
+        flat = b"".join(array.astype(np.float64).tobytes() for array in targets.values())
+        header, _ = self.child.ask(question, digits.tobytes() + values.tobytes() + flat)
+        found = header.get("places")
+        return {
+            name: (str(place[0])[:200], place[1])
+            for name, place in zip(targets, found if isinstance(found, list) else [], strict=False)
+            if isinstance(place, list) and len(place) == 2 and type(place[1]) is int and place[1]
+        }
+
     def random_values(self, rng: np.random.Generator, count: int = 1) -> Numbers:
         """Random settings, shape (count, P): small enough for digits up to 9."""
         return rng.uniform(-0.6, 0.6, (count, self.count))
