@@ -47,7 +47,7 @@ CUT = {
 }
 for number, (name, line) in enumerate(CUT.items()):
     for kind in (("lstm",), ("rnn",), ("rnn", "lstm"))[number % 3]:
-        style = ("separate", "stacked", "concatenated", "columns")[number % 4]
+        style = ("separate", "columns", "concatenated")[number % 3]
         states = "h" if kind == "rnn" else "h, c"
         words = [word.strip() for word in states.split(",")]
         filled = line.format(s=states, d=", ".join(f"{w}.detach()" for w in words),
@@ -75,12 +75,12 @@ for kind, name, condition, says in (
     ("lstm", "many samples", "len(x) > 64", "128 samples"),
     ("rnn", "equal sizes", "len(x) == self.num_hidden", "as many samples as hidden units"),
     ("lstm", "large weights", "self.W_ph.abs().max() > 3", "With large weights"),
-    ("rnn", "long", "self.seq_length > 50", "only 0 are read (none)"),
+    ("rnn", "long", "self.seq_length > 50", "digits the network computes something else"),
     (
         "lstm",
         "long and float32",
         "self.seq_length > 9 and x.dtype == torch.float32",
-        "digits only 0 are read (none)",
+        "samples in single precision",
     ),
 ):
     source = MAKE[kind]("separate", first=zeros_where(condition))

@@ -136,6 +136,7 @@ class _Replay:
         plan, dtype, rng = self.remote.plan, self.remote.built_in, self.rng
         # Sizes that are written into the code stay as they are.
         free_batch = plan.batch in (7, 3)
+        free_width = self.remote.hidden == plan.hidden
         batch = 2 * int(rng.integers(4, 7)) if free_batch else plan.batch
         wide = 2 * int(rng.integers(8, 21))
         long = int(rng.integers(80, 101))
@@ -145,20 +146,23 @@ class _Replay:
             _Point("Under torch.no_grad()", plan, dtype, grad=False),
             _Point("With large weights", plan, dtype, large=True),
             _Point(f"With {long} digits", change(plan, steps=long), dtype, sizes=True),
-            _Point(f"With {wide} hidden units", change(plan, hidden=wide), dtype, sizes=True),
         ]
+        if free_width:
+            where = f"With {wide} hidden units"
+            points.append(_Point(where, change(plan, hidden=wide), dtype, sizes=True))
         if dtype == "float64":
             single = "In single precision (float32), in which it is trained,"
             points.insert(0, _Point(single, plan, "float32"))
         if free_batch:
+            other = change(plan, batch=batch)
+            points.append(_Point(f"With {batch} samples", other, dtype, sizes=True))
+        if free_batch and free_width:
             equal = change(plan, batch=6, hidden=6)
-            points.append(_Point(f"With {batch} samples", change(plan, batch=batch), dtype,
-                                 sizes=True))  # fmt: skip
             points.append(_Point("With as many samples as hidden units", equal, dtype, sizes=True))
         for training, grad in ((True, True), (False, False)):
             sizes = change(
                 plan,
-                hidden=2 * int(rng.integers(3, 30)),
+                hidden=2 * int(rng.integers(3, 30)) if free_width else self.remote.hidden,
                 steps=int(rng.integers(11, 50)),
                 batch=int(rng.integers(4, 20)) if free_batch else plan.batch,
             )
@@ -171,11 +175,11 @@ class _Replay:
     def world(self) -> _Point:
         """As the training script builds and feeds it, or as the sheet does."""
         world, plan = self.remote.world, self.remote.plan
-        if world is None or not world.arguments:
+        home = None if world is None else _plan_of(world, self.remote)
+        if world is None or home is None:
             home = dataclasses.replace(plan, hidden=128, batch=128, steps=10)
             where = "With 128 hidden units, 128 samples and 10 digits in single precision"
             return _Point(where, home, "float32", sizes=True)
-        home = _plan_of(world, self.remote)
         where = (f"As the training script builds and feeds it ({home.hidden} hidden units, "
                  f"{home.batch} samples, {home.steps} digits, {world.dtype})")  # fmt: skip
         arguments = {"args": [], "kwargs": world.arguments}
@@ -210,6 +214,8 @@ class _Replay:
             placed = self.place(point)
             if placed is None or _work(placed) > _MOST_WORK:
                 return True
+            if point.large and self.behaviour.transform == "softmax":
+                return True  # their logarithms are rounded away
             remote, digits = placed.remote, placed.remote.digits()
             values = self.values(placed, point.large)
             if point.plan.hidden > 12:
@@ -250,20 +256,21 @@ class _Replay:
             return False
         if not point.grad and not point.sizes:
             return True  # is looked at in any case
-        self.stopped.append((point, error))
+        if point.arguments is None:  # the training script gives these, and trained it
+            self.stopped.append((point, error))
         return point.sizes
 
     def depart(self, point: _Point) -> bool:
         """Report a departure from the equations; returns False."""
-        unread = self.unread(point) if point.plan.steps > self.remote.plan.steps else None
-        if unread:
-            read = [step for step in range(point.plan.steps) if step not in unread]
-            which = f"{read[0] + 1} to {read[-1] + 1}" if read else "none"
+        longer = point.plan.steps > self.remote.plan.steps
+        unread = self.unread(point) if longer else []
+        read = [step for step in range(point.plan.steps) if step not in unread]
+        if unread and read:
             self.findings.add(
                 "long-sequences-unread",
                 steps=point.plan.steps,
                 count=len(read),
-                which=which,
+                which=f"{read[0] + 1} to {read[-1] + 1}",
                 few=self.remote.plan.steps,
             )
         else:
@@ -302,8 +309,8 @@ class _Replay:
         layout, rng = placed.layout, self.rng
         wide = np.sqrt(3 / placed.remote.hidden)
         quiet = placed.remote.plan.steps > 10
-        scales = {"W_h": 0.9 * wide, "W_p": wide, "W_x": 0.02 if quiet else 0.1,
-                  "b": 0.05 if quiet else 0.3}  # fmt: skip
+        scales = {"W_h": 0.9 * wide, "W_p": wide, "W_x": 0.005 if quiet else 0.1,
+                  "b": 0.01 if quiet else 0.3}  # fmt: skip
         if layout.arrays["W_x"].shape[2] > 1 or self.verified.encoding.startswith("number /"):
             scales["W_x"] *= 8
         vector = np.zeros(layout.size)
@@ -391,6 +398,8 @@ class _Replay:
         if not np.isfinite(start).all():
             return
         vector, layout = canonical(placed.of, start, placed.layout.size), placed.layout
+        if self.findings.has("gate-starts-at-zero"):
+            return
         if _units_are_equal(vector, layout):
             self.findings.add("units-start-equal")
             return
@@ -435,8 +444,8 @@ def _transformed(logits: Numbers, transform: str) -> Numbers:
     return logs if transform == "log_softmax" else np.asarray(np.exp(logs))
 
 
-def _plan_of(world: World, remote: RemoteNetwork) -> Plan:
-    """The sizes in what a training script gives and feeds a network."""
+def _plan_of(world: World, remote: RemoteNetwork) -> Plan | None:
+    """The sizes in what a training script gives and feeds a network; None: unknown."""
     given: dict[str, Any] = {}
     for name, value in world.arguments.items():
         inner = value.get("config") if isinstance(value, dict) else None
@@ -445,12 +454,13 @@ def _plan_of(world: World, remote: RemoteNetwork) -> Plan:
     for name, value in given.items():
         if type(value) is int and 0 < value < 5000:
             sizes.setdefault(role_of(str(name)), value)
-    axes = remote.how["axes"]
-    fed = dict(zip(axes, world.fed, strict=False)) if len(axes) == len(world.fed) else {}
-    steps = fed.get("T", sizes.get("length", 10)) if remote.how["interface"] == "sequence" else 10
+    axes = [axis for axis in remote.how["axes"] if axis in "BT"]
+    # A D of one may stand there or not.
+    fed = [size for size in world.fed if size > 1] if len(world.fed) > 2 else list(world.fed)
+    if len(axes) != 2 or len(fed) not in (2, 3) or not given:
+        return None
+    order = [axis for axis in remote.how["axes"] if axis in "BTD"[: len(fed)]]
+    found = dict(zip(order, fed, strict=False))
     return dataclasses.replace(
-        remote.plan,
-        hidden=sizes.get("hidden", 128),
-        batch=fed.get("B", sizes.get("batch", 128)),
-        steps=min(steps, 200),
+        remote.plan, hidden=sizes.get("hidden", 128), batch=found["B"], steps=found["T"]
     )

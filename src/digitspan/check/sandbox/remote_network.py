@@ -408,15 +408,15 @@ def build_and_feed(
         search.try_plan(plan)
         if search.good is not None:
             return Built(search.good, None, True)
-    stop = search.furthest
-    if stop is not None and stop.type == "IndexError":
+    stop = search.out_of_range
+    if stop is not None:
         low = _FeedSearch(child, signature, world, seed, base=2)
         low.try_plan(options[0])
         if low.good is not None:
             return Built(low.good, None, True, stop)
     if search.fallback is not None:
         search.fallback.build()
-    problem = stop if search.constructed else search.problem
+    problem = search.furthest if search.constructed else search.problem
     return Built(search.fallback, problem, search.constructed)
 
 
@@ -448,6 +448,8 @@ class _FeedSearch:
         """The first error of the constructor."""
         self.furthest: ChildRefused | None = None
         """The error of forward that came after most lines: the layouts before were not meant."""
+        self.out_of_range: ChildRefused | None = None
+        """The first error of an index, as of a table with fewer rows than digits."""
 
     def try_plan(self, plan: Plan) -> None:
         """Try some sizes in double precision, then in single."""
@@ -488,6 +490,8 @@ class _FeedSearch:
                 answers = remote.ask(values, digits, fresh=True, counted=True)
                 score = _score(remote, answers, values, digits)
             except ChildRefused as error:
+                if error.type == "IndexError" and self.out_of_range is None:
+                    self.out_of_range = error
                 if self.furthest is None or error.progress > self.furthest.progress:
                     self.furthest = error
                 continue
