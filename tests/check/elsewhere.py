@@ -86,10 +86,10 @@ for kind, name, condition, says in (
     source = MAKE[kind]("separate", first=zeros_where(condition))
     elsewhere(f"{kind}-zeros-{name}", kind, source, says)
 
-clamped = swapped(LSTM_STEP, ("torch.sigmoid(<f>)", "torch.sigmoid((<f>).clamp(-3, 3))"))
+clamped = swapped(LSTM_STEP, ("torch.sigmoid(<f>)", "torch.sigmoid((<f>).clamp(-6, 6))"))
 elsewhere("clamp-in-f", "lstm", lstm("separate", clamped), "With large weights")
-elsewhere("clamp-in-h", "rnn", rnn("stacked", "h = torch.tanh((<h>).clamp(-2.5, 2.5))"),
-          "With large weights")  # fmt: skip
+elsewhere("clamp-in-h", "rnn", rnn("stacked", "h = torch.tanh((<h>).clamp(-3.2, 3.2))"),
+          "equations (1) and (2)")  # fmt: skip
 elsewhere("clamp-of-logits", "lstm", lstm("columns", answer="p.t().clamp(-5, 5)"), "large weights")
 elsewhere("nan-to-num", "rnn", rnn("separate", "a = <h>\nh = torch.tanh(a * (a.abs() < 6))"),
           "With large weights")  # fmt: skip

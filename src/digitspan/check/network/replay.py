@@ -38,6 +38,8 @@ _LARGE = 20.0
 """How many times larger large weights are."""
 _SATURATED = {"tanh": 9.0, "sigmoid": 20.0}
 """From where on a non-linearity has no slope in single precision."""
+_ALIVE = 0.03
+"""The share of units, unsaturated, below which a start cannot learn; a first zero gives 0.01."""
 _MOST_WORK = 4e9
 """Multiplications of one comparison; a training script may ask for sizes beyond that."""
 
@@ -309,8 +311,9 @@ class _Replay:
         layout, rng = placed.layout, self.rng
         wide = np.sqrt(3 / placed.remote.hidden)
         quiet = placed.remote.plan.steps > 10
-        scales = {"W_h": 0.9 * wide, "W_p": wide, "W_x": 0.005 if quiet else 0.1,
-                  "b": 0.01 if quiet else 0.3}  # fmt: skip
+        scales = {"W_h": 0.9 * wide, "W_p": wide, "W_x": 0.1, "b": 0.3}
+        if quiet:
+            scales |= {"W_h": 0.3 * wide, "W_x": 0.005, "b": 0.01}
         if layout.arrays["W_x"].shape[2] > 1 or self.verified.encoding.startswith("number /"):
             scales["W_x"] *= 8
         vector = np.zeros(layout.size)
@@ -347,12 +350,15 @@ class _Replay:
         ])  # fmt: skip
         found = answers(self.roles.cell, placed.layout, around, inputs)
         sums = (_transformed(found, self.behaviour.transform) * weights).sum(axis=(1, 2))
-        far, near_by = (sums[i::4] - sums[i + 1 :: 4] for i in (0, 2))
-        exact = (8 * near_by - far) / (6 * step)  # without the error of the second order
+        far, near_by = (
+            (sums[i::4] - sums[i + 1 :: 4]) / width for i, width in ((0, 2 * step), (2, step))
+        )
+        exact = (4 * near_by - far) / 3  # without the error of the second order
         by_backward = np.nan_to_num(gradient) @ directions.T
-        size = float(np.abs(exact).max()) + 1e-3
         near = 1e-4 if placed.remote.dtype == "float64" else 1e-2
-        wrong = ~(np.abs(by_backward - exact) <= near * size + 10 * near * np.abs(exact))
+        bound = near * (float(np.abs(exact).max(initial=0)) + 1e-3)
+        bound = bound + 10 * near * np.abs(exact) + np.abs(near_by - far)
+        wrong = ~(np.abs(by_backward - exact) <= bound)
         tensors = [
             tensor.name
             for tensor, part in placed.remote.parts()
@@ -413,7 +419,7 @@ class _Replay:
                 alive.append(float((np.abs(value) < _SATURATED.get(kind, np.inf)).mean()))
 
         answers(cell, layout, vector[None], inputs, watch)
-        if alive and float(np.mean(alive)) < 0.01:
+        if alive and float(np.mean(alive)) < _ALIVE:
             self.findings.add("start-saturated")
 
 

@@ -408,12 +408,11 @@ def build_and_feed(
         search.try_plan(plan)
         if search.good is not None:
             return Built(search.good, None, True)
-    stop = search.out_of_range
-    if stop is not None:
-        low = _FeedSearch(child, signature, world, seed, base=2)
-        low.try_plan(options[0])
-        if low.good is not None:
-            return Built(low.good, None, True, stop)
+        if plan is options[0] and search.out_of_range is not None:
+            low = _FeedSearch(child, signature, world, seed, base=2)
+            low.try_plan(plan)
+            if low.good is not None:
+                return Built(low.good, None, True, search.out_of_range)
     if search.fallback is not None:
         search.fallback.build()
     problem = search.furthest if search.constructed else search.problem
