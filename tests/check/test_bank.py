@@ -39,7 +39,7 @@ PLACES = {
     "no-cell-stacked": "c = g * i",
     "output-added-separate": "h = torch.tanh(c) + o",
     "c-linear-concatenated": "h = c * o",
-    "rnn-linear-separate": "h = (",
+    "rnn-linear-concatenated": "h = (",
     "no-read-out-bias-separate": "p = h @",
     "rnn-softmax": "torch.softmax",
     "lstm-last-unread-columns": "for t in",
