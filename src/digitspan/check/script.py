@@ -154,22 +154,31 @@ def _judge(
         trained.losses[kind] = trained.losses.get(kind, set()) | losses
         if slopes:
             trained.worlds.setdefault(kind, _world(network))
-            _check_moves(str(network.get("class"))[:80], slopes, held, moved, findings)
+            made = [event for event in events if event.name == "optimizer"]
+            place = (made[0].file, made[0].line) if made else ("", 0)
+            _check_moves(str(network.get("class"))[:80], slopes, held, moved, place, findings)
     return whole
 
 
 def _check_moves(
-    name: str, slopes: set[str], held: set[str], moved: set[str], findings: Findings
+    name: str,
+    slopes: set[str],
+    held: set[str],
+    moved: set[str],
+    place: tuple[str, int],
+    findings: Findings,
 ) -> None:
     """Parameters with gradients that no optimiser holds, or that its steps leave as they are."""
     left = sorted(slopes - held - moved)
     if not slopes & (held | moved):
-        findings.add("optimiser-of-another-network", name=name)
+        findings.add("optimiser-of-another-network", *place, name=name)
     elif left:
         them = "it" if len(left) == 1 else "them"
-        findings.add("optimiser-leaves-out", tensors=", ".join(left[:8]), name=name, them=them)
+        findings.add(
+            "optimiser-leaves-out", *place, tensors=", ".join(left[:8]), name=name, them=them
+        )
     elif not moved:
-        findings.add("weights-never-move", name=name)
+        findings.add("weights-never-move", *place, name=name)
 
 
 def _world(network: dict[str, Any]) -> World:

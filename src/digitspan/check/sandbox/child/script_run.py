@@ -214,6 +214,7 @@ class ScriptTrace:
     def optimizer(self, original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         """Optimizer.__init__, noted."""
         self.optimizers.append(type(optimizer).__name__[:60])
+        self.note("optimizer")
         original(optimizer, *args, **kwargs)
 
 
