@@ -127,12 +127,17 @@ def find_roles(network: Network, cell: CellVariant) -> Roles | None:
         cell: the equations to try.
     """
     layout = CanonicalLayout(cell, network.sizes)
-    search = _Search(network, cell, layout, np.random.default_rng([network.seed, 6]))
-    with np.errstate(all="ignore"):
-        base = search.canonical_answers(search.canonical_base(np.full(network.count, BASE))[None])
-        if not network.close(network.first.at_base, base[0]):
-            return None
-        of = search.run()
+    of = None
+    # Under one draw a ReLU may be dead.
+    for draw in (6, 10, 11) if "relu" in cell.activations else (6,):
+        search = _Search(network, cell, layout, np.random.default_rng([network.seed, draw]))
+        with np.errstate(all="ignore"):
+            base = search.canonical_base(np.full(network.count, BASE))[None]
+            if not network.close(network.first.at_base, search.canonical_answers(base)[0]):
+                return None
+            of = search.run()
+        if of is not None:
+            break
     return None if of is None else Roles(cell, layout, of)
 
 
