@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from digitspan.check.codes import CODES
@@ -42,6 +43,8 @@ class Findings:
         self.file = file
         self.line = line
         self.found: list[Finding] = []
+        self.locate: Callable[[str, dict[str, Any]], tuple[str, int]] | None = None
+        """Gives file and line for a code and its words, where none are given."""
 
     def add(self, code: str, file: str = "", line: int = 0, **words: object) -> None:
         """Add a finding.
@@ -54,6 +57,8 @@ class Findings:
         """
         rule, severity, message = CODES[code]
         place = file or self.file, line or self.line
+        if self.locate is not None and not file and not line:
+            place = self.locate(code, dict(words))
         finding = Finding(code, rule, severity, *place, message.format(**words))
         if finding not in self.found:
             self.found.append(finding)

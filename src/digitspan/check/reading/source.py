@@ -5,26 +5,23 @@ from __future__ import annotations
 import ast
 import json
 import re
-import sys
 import warnings
 from typing import NamedTuple, TypeVar
-
-from digitspan.check.sandbox.child.loading import STAND_INS
 
 __all__ = [
     "Candidate",
     "Source",
     "candidates",
     "given_full_length",
-    "known_library",
     "line_at",
     "method_called",
     "nodes_of",
     "numbers_in",
+    "reachable",
     "read_sources",
     "ready_made_calls",
     "resets_between_batches",
-    "script_of",
+    "scripts_of",
     "works_when_imported",
 ]
 
@@ -98,20 +95,39 @@ def candidates(sources: list[Source], kind: str) -> list[Candidate]:
     return sorted(found, key=lambda candidate: -candidate.score)
 
 
-def script_of(sources: list[Source]) -> Source | None:
-    """The training script: what calls step() on an optimiser, or the template's train.py."""
-    best = max(sources, key=_script_score, default=None)
-    return best if best and _script_score(best) >= 4 else None
+def scripts_of(sources: list[Source], classes: set[str]) -> list[Source]:
+    """The training scripts, the likeliest first.
+
+    That is what calls step() on an optimiser, or the template's train.py; beside the likeliest
+    those that train one of these classes.
+    """
+    ranked = sorted(sources, key=lambda source: -_script_score(source))
+    found = [source for source in ranked if _script_score(source) >= 4]
+    return [
+        source
+        for source in found
+        if source is found[0]
+        or (
+            _trains_in(source)
+            and _place(source.name) > -1
+            and classes & {node.id for node in nodes_of(source.tree, ast.Name)}
+        )
+    ]
+
+
+def _trains_in(source: Source) -> bool:
+    """Whether a file calls both backward() and step()."""
+    calls = {method_called(call) for call in nodes_of(source.tree, ast.Call)}
+    return calls >= {"backward", "step"}
 
 
 def _script_score(source: Source) -> float:
     """How likely a file is the training script; 4 is enough."""
     base = source.name.rsplit("/", 1)[-1].lower()
-    calls = {method_called(call) for call in nodes_of(source.tree, ast.Call)}
     return (
         3 * base.startswith("train")
         + 2 * ("train" in base or base in ("main.py", "run.py"))
-        + 4 * (calls >= {"backward", "step"})
+        + 4 * _trains_in(source)
         + bool(re.search(r"RNN|LSTM", source.text))
         + 2 * ("Palindrome" in source.text)
         + _place(source.name)
@@ -132,7 +148,7 @@ def method_called(node: ast.AST) -> str:
 
 def numbers_in(candidate: Candidate) -> list[int]:
     """The whole numbers above 1 that stand in a class, each once, in their order."""
-    nodes = _reachable(candidate.source, candidate.name)
+    nodes = reachable(candidate.source, candidate.name)
     values = [constant.value for node in nodes for constant in nodes_of(node, ast.Constant)]
     return list(dict.fromkeys(value for value in values if type(value) is int and value > 1))
 
@@ -173,7 +189,7 @@ def ready_made_calls(source: Source, class_name: str) -> list[tuple[str, int]]:
     """Torch's own layers that a class makes or calls, by the syntax tree: (name, line) each."""
     names = _imported_names(source.tree)
     calls = []
-    for node in _reachable(source, class_name):
+    for node in reachable(source, class_name):
         for call in nodes_of(node, ast.Call):
             first, _, rest = _dotted(call.func).partition(".")
             full = f"{names.get(first, first)}.{rest}".strip(".")
@@ -204,12 +220,6 @@ def _trains(node: ast.AST, trainers: set[str]) -> bool:
         or (isinstance(call.func, ast.Name) and call.func.id in trainers)
         for call in nodes_of(node, ast.Call)
     )
-
-
-def known_library(module: str) -> bool:
-    """Whether a module is of Python or of a library known here: it may be missing here alone."""
-    first = module.partition(".")[0]
-    return first in STAND_INS or first in sys.stdlib_module_names or first in ("torch", "numpy")
 
 
 def line_at(text: str, position: int) -> int:
@@ -429,7 +439,7 @@ def _does_nothing(function: ast.FunctionDef) -> bool:
     return True
 
 
-def _reachable(source: Source, class_name: str) -> list[ast.AST]:
+def reachable(source: Source, class_name: str) -> list[ast.AST]:
     """A class, and the classes and functions of its file that it names, and those that they do."""
     body = source.tree.body if source.tree else []
     known = {node.name: node for node in body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}

@@ -56,13 +56,56 @@ class ChildRefused(Exception):
         self.missing = _text(error.get("missing"))
         """The module that an import did not find."""
         self.cause = _text(error.get("cause"))
-        """"cuda", "memory", "graph" (gone back through twice) or ""."""
+        """"cuda", "memory", "graph" (gone back through twice), "own" (the hand-in's own parts do
+        not fit together, on any computer), "stand-in" (of a library that is not here) or ""."""
+        progress = error.get("progress")
+        self.progress = progress if isinstance(progress, int) else 0
+        """How many of the hand-in's lines had run, where they were counted."""
         super().__init__(f"{self.type}: {_text(error.get('message'))}")
 
     @property
     def of_import(self) -> bool:
         """Whether an import failed."""
         return self.type in ("ModuleNotFoundError", "ImportError")
+
+
+class _Clock:
+    """What one answer of the child takes: its processor's time, and the time that it sleeps.
+
+    Neither what the checker computes between two questions counts, nor the time for which the
+    child, ready to run, waits for a processor that others use.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes] | None, limit: float) -> None:
+        assert process is not None
+        self.limit = limit
+        self._process = process.pid
+        self._start = time.monotonic()
+        self._before = self._processor()
+
+    def taken(self) -> float:
+        """Seconds so far."""
+        used, waited = (
+            now - before for now, before in zip(self._processor(), self._before, strict=True)
+        )
+        passed = time.monotonic() - self._start
+        return max(used, passed - min(waited, MOST_STOLEN * self.limit))
+
+    def _processor(self) -> tuple[float, float]:
+        """Seconds that the child has computed, and has waited for a processor (Linux; else 0)."""
+        process, used, waited = self._process, 0.0, 0.0
+        for _ in range(4):  # bubblewrap, its own child, Python
+            try:
+                words = Path(f"/proc/{process}/schedstat").read_text(encoding="ascii").split()
+                children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+            except OSError:
+                break
+            used += int(words[0]) / 1e9
+            waited += int(words[1]) / 1e9
+            if len(children) != 1:
+                break
+            process = int(children[0])
+        return used, waited
 
 
 class ChildProcess:
@@ -78,13 +121,13 @@ class ChildProcess:
         self._tree = tree
         self._level = level
         self._limits = limits
-        self._deadline = 0.0
+        self._left = START_SECONDS
+        """Seconds that are left to the code of the hand-in."""
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
         self.cuda: set[tuple[str, int]] = set()
         """The hand-in's files and lines that asked for CUDA."""
         self.lost = False
-        self._stolen_before = 0.0
 
     def __enter__(self) -> Self:
         self._checker = Path(tempfile.mkdtemp(prefix="digitspan-"))
@@ -94,12 +137,9 @@ class ChildProcess:
         self._process = start_behind_wall(self._checker, self._tree, self._level, self._limits)
         _LIVING.add(self)
         # Importing torch takes seconds, minutes on a busy machine: that is not the hand-in's time.
-        self._deadline = time.monotonic() + START_SECONDS
         with contextlib.suppress(ChildLost, ChildRefused):
             self.ask({"do": "hello"})
-        if self._process is not None:
-            self._stolen_before = self._stolen()
-        self._deadline = time.monotonic() + self._limits.seconds
+        self._left = self._limits.seconds
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -114,7 +154,7 @@ class ChildProcess:
         Args:
             question: a JSON object.
             payload: raw bytes.
-            seconds: how long to wait, never beyond the hand-in's time.
+            seconds: what the answer may take, never beyond the hand-in's time.
 
         Returns:
             The answer, a JSON object and raw bytes: nothing in them can be trusted.
@@ -125,21 +165,20 @@ class ChildProcess:
         """
         if self.lost:
             raise ChildLost("no-answer")
-        deadline = self._deadline
-        if seconds is not None:
-            deadline = min(deadline, time.monotonic() + seconds)
+        clock = _Clock(self._process, min(self._left, seconds or self._left))
         data = json.dumps(question).encode()
         sizes = len(data).to_bytes(8, "little") + len(payload).to_bytes(8, "little")
-        self._write(sizes + data + payload, deadline)
-        sizes = self._read(16, deadline)
+        self._write(sizes + data + payload, clock)
+        sizes = self._read(16, clock)
         lengths = int.from_bytes(sizes[:8], "little"), int.from_bytes(sizes[8:], "little")
         if lengths[0] > _MAX_HEADER or lengths[1] > _MAX_PAYLOAD:
             raise self._lost("no-answer")
         try:
-            header = json.loads(self._read(lengths[0], deadline))
+            header = json.loads(self._read(lengths[0], clock))
         except (ValueError, RecursionError) as error:
             raise self._lost("no-answer") from error
-        answer = self._read(lengths[1], deadline)
+        answer = self._read(lengths[1], clock)
+        self._left -= clock.taken()
         if not isinstance(header, dict):
             raise self._lost("no-answer")
         cuda = header.get("cuda")
@@ -151,7 +190,7 @@ class ChildProcess:
             raise self._lost("out-of-memory")
         raise raised
 
-    def _write(self, data: bytes, deadline: float) -> None:
+    def _write(self, data: bytes, clock: _Clock) -> None:
         """Write to the child, which may have stopped reading."""
         assert self._process is not None
         assert self._process.stdin is not None
@@ -159,7 +198,7 @@ class ChildProcess:
         os.set_blocking(number, False)
         view = memoryview(data)
         while view:
-            self._wait([], [number], deadline)
+            self._wait([], [number], clock)
             try:
                 view = view[os.write(number, view[:65536]) :]
             except BlockingIOError:
@@ -167,7 +206,7 @@ class ChildProcess:
             except OSError as error:
                 raise self._ended() from error
 
-    def _read(self, count: int, deadline: float) -> bytes:
+    def _read(self, count: int, clock: _Clock) -> bytes:
         """Read so many bytes from the child, which may write fewer or none."""
         assert self._process is not None
         assert self._process.stdout is not None
@@ -175,7 +214,7 @@ class ChildProcess:
         parts = [self._buffer]
         have = len(self._buffer)
         while have < count:
-            self._wait([number], [], deadline)
+            self._wait([number], [], clock)
             part = os.read(number, 1 << 20)
             if not part:
                 raise self._ended()
@@ -185,34 +224,14 @@ class ChildProcess:
         self._buffer = data[count:]
         return data[:count]
 
-    def _wait(self, readers: list[int], writers: list[int], deadline: float) -> None:
+    def _wait(self, readers: list[int], writers: list[int], clock: _Clock) -> None:
         """Wait until the pipe is ready."""
-        end = deadline
         while True:
-            left = end - time.monotonic()
-            if left > 0 and any(select.select(readers, writers, [], left)[:2]):
+            left = clock.limit - clock.taken()
+            if left > 0 and any(select.select(readers, writers, [], max(left, 0.05))[:2]):
                 return
-            # On a busy machine the time that others took is not the hand-in's.
-            stolen = min(self._stolen() - self._stolen_before, MOST_STOLEN * self._limits.seconds)
-            end = deadline + stolen
-            if end - time.monotonic() < 0.05:
+            if left <= 0:
                 raise self._lost("timeout")
-
-    def _stolen(self) -> float:
-        """How many seconds the child, ready to run, has waited for a processor (Linux)."""
-        assert self._process is not None
-        process, seconds = self._process.pid, 0.0
-        for _ in range(4):  # bubblewrap, its own child, Python
-            try:
-                words = Path(f"/proc/{process}/schedstat").read_text(encoding="ascii").split()
-                children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-            except OSError:
-                break
-            seconds += int(words[1]) / 1e9
-            if len(children) != 1:
-                break
-            process = int(children[0])
-        return seconds
 
     def _ended(self) -> ChildLost:
         """The child has closed the line: why?"""
