@@ -68,7 +68,7 @@ def check_hand_in(
             classes = {name: check_class(children, hand_in, name, rules) for name in NETWORKS}
             script = script_of(hand_in.sources)
             trained = check_training(children.usable() if script else None, script)
-        training = trained.section
+        training = _script_unread(trained.section, hand_in)
         for name in NETWORKS:
             classes[name] = _reconsider(classes[name], trained, hand_in, name)
     told = {(f.code, f.file) for section in classes.values() for f in section.findings}
@@ -330,20 +330,35 @@ def _missing(hand_in: HandIn, name: str) -> Section:
     """A class that is not there, or cannot be seen."""
     findings = Findings()
     file = "vanilla_rnn.py" if name == "VanillaRNN" else "lstm.py"
+    if _add_unread(hand_in, findings):
+        return findings.section(decided=False)
     for source in hand_in.sources:
         named = source.name.rsplit("/", 1)[-1].lower() == file or f"class {name}" in source.text
-        if source.tree is None and source.notebook and (named or not source.text):
-            # Where there is nothing to read, what it holds is not missing: nobody knows.
-            text = hand_in.facts.texts.get(source.name)
-            code = "notebook-not-read" if text and text.unreadable_here else "notebook-damaged"
-            findings.add(code, source.name, source.line, error=source.error)
-            return findings.section(decided=False)
         if source.tree is None and named:
             place = source.name, source.line
             findings.add("not-python", *place, path=source.name, error=source.error)
             return findings.section()
     findings.add("class-missing", name=name, path=file)
     return findings.section()
+
+
+def _add_unread(hand_in: HandIn, findings: Findings) -> bool:
+    """Tell of a notebook that cannot be read; what it holds is not missing: nobody knows."""
+    for source in hand_in.sources:
+        if source.tree is None and source.notebook:
+            text = hand_in.facts.texts.get(source.name)
+            code = "notebook-not-read" if text and text.unreadable_here else "notebook-damaged"
+            findings.add(code, source.name, source.line, error=source.error)
+            return True
+    return False
+
+
+def _script_unread(section: Section, hand_in: HandIn) -> Section:
+    """The section of a script that is missing, unless it may be in what cannot be read."""
+    findings = Findings()
+    missing = [finding.code for finding in section.findings] == ["script-missing"]
+    unread = missing and _add_unread(hand_in, findings)
+    return findings.section(decided=False) if unread else section
 
 
 def _reconsider(section: Section, trained: Trained, hand_in: HandIn, name: str) -> Section:

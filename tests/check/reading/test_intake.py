@@ -7,6 +7,7 @@ import unicodedata
 import zipfile
 
 import pytest
+from check.course_folder import make_course
 
 from digitspan.check.reading import intake
 from digitspan.check.reading.intake import Who, read_pattern, read_roster, take_in
@@ -239,3 +240,15 @@ def test_words_of_parts_are_no_surnames():
         assert intake._is_part(re.sub(r"\d{5,}", "", name)), name
     for name in ("Figueiredo", "Codrescu", "Oldenburg", "Adler Anna", "1000001"):
         assert not intake._is_part(name), name
+
+
+def test_course_of_forty_in_every_layout_has_a_row_for_each(tmp_path):
+    students = make_course(tmp_path)
+    with take_in([tmp_path], best_level()) as found:
+        numbers = {student.rpartition("-")[2] for student in students}
+        names = [unicodedata.normalize("NFC", entry.name) for entry in found.entries]
+        assert len(names) == len(students) == 40
+        assert {number for number in numbers if number in " ".join(names)} == numbers
+        left = sorted(item.name.rpartition("/")[2] for item in found.left_out)
+        assert left == ["list.csv", "points.py", "solution"]
+        assert found.lines()[0] == "43 found: 40 hand-ins, 3 not understood"

@@ -162,7 +162,7 @@ class ChildProcess:
             ChildLost: where there is no answer, or none that can be read.
         """
         if self.lost:
-            raise ChildLost("no-answer")
+            raise ChildLost(self._exceeded or "no-answer")
         deadline = self._deadline
         if seconds is not None:
             deadline = min(deadline, time.monotonic() + seconds)

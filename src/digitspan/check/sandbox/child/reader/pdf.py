@@ -12,6 +12,8 @@ from typing import Any
 __all__ = ["facts_of"]
 
 MAX_PAGES = 300
+MAX_CONTENT = 20_000_000
+"""Bytes of drawing on all pages together: pages may share what takes long to read."""
 MAX_SECONDS = 20.0
 """Of the processor, for one PDF."""
 
@@ -48,7 +50,13 @@ def facts_of(data: bytes, numbers: list[str]) -> dict[str, Any]:
             warnings.simplefilter("ignore")
             reader = pypdf.PdfReader(io.BytesIO(data))
             count = len(reader.pages)
-            if count > MAX_PAGES:
+            drawn = 0
+            for page in reader.pages if count <= MAX_PAGES else ():
+                contents = page.get_contents()
+                drawn += len(contents.get_data()) if contents is not None else 0
+                if drawn > MAX_CONTENT:
+                    break
+            if count > MAX_PAGES or drawn > MAX_CONTENT:
                 return {"pages": count, "slow": True}
             pages = [page.extract_text() or "" for page in reader.pages]
             figures = sum(_figures_on(page) for page in reader.pages)
