@@ -61,7 +61,7 @@ def tarred(files):
 
 
 def notebook(files):
-    cells = [{"cell_type": "code", "source": text} for text in files.values()]
+    cells = [{"cell_type": "code", "source": text} for _, text in sorted(files.items())]
     cells.insert(0, {"cell_type": "code", "source": "%matplotlib inline\ngpu = !nvidia-smi"})
     return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 

@@ -8,7 +8,9 @@ from matplotlib import pyplot
 from matplotlib.backends.backend_pdf import PdfPages
 
 from digitspan.check.package import check_package
+from digitspan.check.reading.hand_ins import read_hand_in
 from digitspan.check.reading.who import Student
+from digitspan.check.sandbox.isolation import best_level
 
 pytest.importorskip("pypdf")
 
@@ -83,6 +85,13 @@ def test_scan_without_text_is_told(tmp_path, package):
 def test_damaged_pdf_is_told(package):
     section = package("Meier-123456.zip", {"a.py": "", "Meier-123456.pdf": b"%PDF-1.4 nothing"})
     assert rules(section) == ["pdf"]
+
+
+def test_damaged_pdf_is_told_by_the_child_too(tmp_path):
+    (tmp_path / "Meier-123456.pdf").write_bytes(b"%PDF-1.4 nothing")
+    hand_in = read_hand_in(tmp_path / "Meier-123456.pdf", best_level())
+    [finding] = [f for f in check_package(hand_in).findings if f.code == "pdf-damaged"]
+    assert "cannot be read: Pdf" in finding.message
 
 
 def test_missing_figures_captions_and_questions_are_told(tmp_path, package):

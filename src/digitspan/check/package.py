@@ -86,8 +86,8 @@ def _check_pdf(hand_in: HandIn, findings: Findings) -> bool:
     if pdf.get("missing"):
         findings.add("pdf-not-looked-at", name)
         return True
-    if pdf.get("error"):
-        findings.add("pdf-damaged", name, error=pdf["error"])
+    if pdf.get("damaged"):
+        findings.add("pdf-damaged", name, error=pdf["damaged"])
         return True
     if pdf.get("slow") or not isinstance(pdf.get("words"), int):
         findings.add("pdf-too-long", name)

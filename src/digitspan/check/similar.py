@@ -88,7 +88,8 @@ def near_identical(reports: list[Report]) -> list[list[Report]]:
 
 
 def _given_to_all(sets: list[frozenset[_Value]]) -> frozenset[_Value]:
-    """What more than half of all hand-ins have; nothing where there are few."""
+    """What more than half of all that have any have too; nothing where there are few."""
+    sets = [one for one in sets if one]
     if len(sets) < 6:
         return frozenset()
     counts = Counter(value for one in sets for value in one)

@@ -66,7 +66,7 @@ def as_table(reports: Iterable[Report], rules: Rules | None = None) -> Table:
         verdicts = [_coloured(section.verdict, short=True) for _, section in sections_of(report)]
         faults = _findings(report, "fault")
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        reason = f"{faults[0].message}{more}" if faults else ""
+        reason = f"{plain(faults[0].message, 90)}{more}" if faults else ""
         points = points_of(report, rules) if rules is not None else None
         shown = [shown_points(points)] if with_points and points is not None else []
         name = report.hand_in.removeprefix(base)

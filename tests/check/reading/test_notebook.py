@@ -51,6 +51,14 @@ def test_class_beside_what_ipython_adds_is_found_at_its_line(form, where):
     assert source.place(found.line) == (len(cells) + 1, line)
 
 
+def test_future_import_of_a_cell_holds_for_the_file():
+    source = read("x = 1\n", "from __future__ import annotations\ny = 2\n", CELL)
+    first, *rest = source.text.split("\n")
+    assert first == "from __future__ import annotations"
+    assert "__future__" not in "".join(rest)
+    compile(source.text, "x.py", "exec")
+
+
 @pytest.mark.parametrize("head", ["%%bash\n", "%%html\n", "%%writefile notes.txt\n", "%%R\n"])
 def test_cell_in_another_language_is_left_out(head):
     source = read(f"{head}class LSTM: nonsense (\n", "x = 1\n")

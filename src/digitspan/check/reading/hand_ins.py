@@ -321,7 +321,7 @@ def _pdf_facts(ask: Ask, place: int) -> dict[str, Any]:
     try:
         return ask({"do": "pdf", "file": place, "numbers": list(POINTS)})[0]
     except ChildRefused as refused:
-        return {"error": str(refused)}
+        return {"damaged": str(refused)}
     except ChildLost:
         return {"pages": 0, "slow": True}
 

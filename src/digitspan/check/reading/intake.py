@@ -342,6 +342,8 @@ class _Work:
     def _archive(self, node: _Node, path: Path, name: str, student: Student | None) -> None:
         """Take in an archive: a student's, or that of a whole course, which is unpacked."""
         student = student or self._on_roster(node.name) or _student(node.name)
+        if student is not None and not student.number:
+            student = student_of(node.name) or student  # which has the number
         folder = self.folder / f"archive-{self._made}"
         self._made += 1
         if student is None and self._unpack(path, folder):

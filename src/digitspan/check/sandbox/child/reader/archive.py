@@ -130,7 +130,8 @@ def open_given(path: Path, *, times: int = 1) -> Given:
         with path.open("rb") as file:
             start = file.read(300)
         kind = archive_kind(path.name, start)
-        if not kind:
+        # Word files and their like are ZIPs inside.
+        if not kind or (path.suffix and not is_archive_name(path.name)):
             data = path.read_bytes()
             name = unicodedata.normalize("NFC", path.name)
             return Given("file", {name: len(data)}, {name: data}.__getitem__, {}, [], {})

@@ -18,7 +18,7 @@ _TIMED = re.compile(
     re.MULTILINE,
 )
 _SOUGHT = re.compile(r"^class \w*(rnn|lstm)", re.MULTILINE | re.IGNORECASE)
-_FUTURE = re.compile(r"^(\s*)from __future__ .*$", re.MULTILINE)
+_FUTURE = re.compile(r"^from __future__ import (.*)$", re.MULTILINE)
 _STAND_IN = (
     "get_ipython = lambda: type('IPython', (), {'__getattr__': lambda self, name: "
     "lambda *words, **more: []})()"
@@ -79,10 +79,13 @@ def code_of(data: bytes) -> tuple[str, list[int]]:
         reason = f"it is in {language[:30]}, expected Python"
         raise NotebookDamaged(reason)
     manager: Any = TransformerManager()  # type: ignore[no-untyped-call]
-    lines: list[str] = []
-    starts = []
+    # What holds from one cell on must stand first in a file.
+    futures = dict.fromkeys(word for cell in cells for word in _FUTURE.findall(cell))
+    first = [f"from __future__ import {word}" for word in futures if _is_python(f"import {word}")]
     if any("get_ipython" in cell or re.search(r"[%!?]", cell) for cell in cells):
-        lines.append(_STAND_IN)
+        first.append(_STAND_IN)
+    lines = ["; ".join(first)] if first else []
+    starts = []
     for cell in cells:
         starts.append(len(lines))
         lines += _python_of(cell, manager) or [""]
@@ -122,7 +125,7 @@ def _python_of(cell: str, manager: Any) -> list[str]:
     # What is only timed is Python all the same.
     transformed = _TIMED.sub(lambda found: found[1] + ast.literal_eval(found[2]), transformed)
     lines = _in_place(cell.split("\n"), transformed.rstrip("\n").split("\n"))
-    text = _FUTURE.sub(r"\1pass", "\n".join(lines))
+    text = _FUTURE.sub("pass", "\n".join(lines))
     # A cell that is no Python is left out, unless it is what is looked for.
     if not _is_python(text) and not _SOUGHT.search(text):
         return blank

@@ -30,7 +30,7 @@ def facts_of(data: bytes, numbers: list[str]) -> dict[str, Any]:
         numbers: the numbers of the questions.
 
     Returns:
-        {"missing": pypdf is not installed} or {"error": why it cannot be read} or {"pages",
+        {"missing": pypdf is not installed} or {"damaged": why it cannot be read} or {"pages",
         "slow": reading took too long} or {"pages", "words", "captions", "figures", "absent": the
         numbers that do not occur, "first": the text of the first page}.
     """
@@ -63,7 +63,7 @@ def facts_of(data: bytes, numbers: list[str]) -> dict[str, Any]:
     except _TooLong:
         return {"pages": 0, "slow": True}
     except Exception as error:  # whatever a damaged PDF makes of a parser
-        return {"error": f"{type(error).__name__}: {str(error)[:100]}"}
+        return {"damaged": f"{type(error).__name__}: {str(error)[:100]}"}
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     text = "\n".join(pages)
