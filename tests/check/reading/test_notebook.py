@@ -105,3 +105,10 @@ def test_without_the_extra_a_notebook_is_told_so(tmp_path, monkeypatch):
     hand_in = read_here(tmp_path)
     assert hand_in.facts.texts["a.ipynb"].unreadable_here
     assert "not installed here" in hand_in.sources[0].error
+
+
+def test_python_of_a_notebook_runs_where_there_is_no_ipython():
+    source = read("%matplotlib inline\ngpu = !nvidia-smi\n%time x = 3\n!ls\n")
+    names = {}
+    exec(compile(source.text, "x.py", "exec"), names)
+    assert (names["x"], names["gpu"]) == (3, [])
