@@ -12,7 +12,7 @@ from check.whole import TRAIN
 
 from digitspan.check.course_rules import Rules
 from digitspan.check.hand_in import check_hand_in, seed_of
-from digitspan.check.reading.hand_ins import HandIn, read_hand_in
+from digitspan.check.reading.hand_ins import Facts, HandIn, read_hand_in
 from digitspan.check.sandbox.isolation import Limits, best_level
 from digitspan.check.sandbox.process import ChildProcess
 
@@ -66,8 +66,18 @@ def test_time_of_the_checker_is_not_the_hand_ins(tmp_path):
 
 
 def test_seed_hangs_on_the_files_and_on_nothing_else(hand_in):
-    known = read_hand_in(hand_in)
-    turned = dict(reversed(known.files.items()))
-    assert seed_of(known) == seed_of(HandIn(hand_in / "elsewhere", True, turned, [], ""))
-    changed = {**known.files, "part1/lstm.py": known.files["part1/lstm.py"] + b"\n"}
-    assert seed_of(known) != seed_of(known._replace(files=changed))
+    known = read_hand_in(hand_in, best_level())
+    digests = known.facts.digests
+    assert "part1/lstm.py" in digests
+    turned = HandIn(
+        hand_in / "elsewhere",
+        True,
+        {},
+        [],
+        "",
+        Facts(digests=dict(sorted(digests.items(), reverse=True))),
+    )
+    assert seed_of(known) == seed_of(turned)
+    with (hand_in / "part1" / "lstm.py").open("a") as file:
+        file.write("\n")
+    assert seed_of(known) != seed_of(read_hand_in(hand_in, best_level()))

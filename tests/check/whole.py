@@ -462,7 +462,9 @@ with torch.no_grad():
     x, y = palindromes(1000, 5)
     print("test accuracy", (model(x).argmax(1) == y).float().mean())""",
 )
-WHOLE["a notebook alone"] = Whole({"Assignment 2/My notebook.ipynb": NOTEBOOK})
+WHOLE["a notebook alone"] = Whole(
+    {"Assignment 2/My notebook.ipynb": NOTEBOOK}, training="pass not in the hand-in: google"
+)
 WHOLE["a notebook that imports nothing that is there"] = Whole(
     {"nb.ipynb": NOTEBOOK.replace("import torch, math", "import torch, math\\nimport my_helpers")},
     "fail cannot be imported: ModuleNotFoundError: No module named 'my_helpers'",
@@ -775,7 +777,8 @@ WHOLE["a state reset by the script"] = Whole(
         "part1/vanilla_rnn.py": RESET_RNN,
         "part1/lstm.py": LOOP_LSTM,
         "part1/train.py": TRAIN.replace(
-            "        output = model", "        model.reset()\n        output = model"
+            "        output = model",
+            "        if config.model_type == 'RNN':\n            model.reset()\n        output = model",
         )
         .replace("default=\"RNN\")", "required=True, choices=['RNN', 'LSTM'])")
         .replace("'--input_length', type=int, default=10)", "'input_length', type=int)"),

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from digitspan.check.course_rules import Rules
-from digitspan.check.findings import NETWORKS, Findings, Report, Section
+from digitspan.check.findings import NETWORKS, Finding, Findings, Report, Section, Traits
 from digitspan.check.network.identify import check_network
 from digitspan.check.network.places import Locator
 from digitspan.check.package import check_package
+from digitspan.check.plain import plain
 from digitspan.check.reading.hand_ins import HandIn, read_hand_in, written_out
 from digitspan.check.reading.source import (
     Candidate,
@@ -24,6 +25,7 @@ from digitspan.check.reading.source import (
     scripts_of,
     works_when_imported,
 )
+from digitspan.check.reading.who import Student
 from digitspan.check.sandbox.isolation import Limits
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
 from digitspan.check.sandbox.remote_network import Built, RemoteNetwork, build_and_feed
@@ -36,16 +38,28 @@ _MOST_CHILDREN = 5
 _KINDS = {"VanillaRNN": "rnn", "LSTM": "lstm"}
 
 
-def check_hand_in(path: Path, level: str, limits: Limits, rules: Rules) -> Report:
+def check_hand_in(
+    path: Path,
+    level: str,
+    limits: Limits,
+    rules: Rules,
+    *,
+    shown: str = "",
+    student: Student | None = None,
+    digest: str = "",
+) -> Report:
     """Check a hand-in.
 
     Args:
-        path: a ZIP or a folder.
+        path: an archive, a folder or a file.
         level: "isolated" or "limited".
         limits: what its code may use.
         rules: the course's.
+        shown: what the report calls it, by default its path.
+        student: whose it is, where the course says so.
+        digest: what `digest_of` said of it before any code ran.
     """
-    hand_in = read_hand_in(path)
+    hand_in = read_hand_in(path, level, digest=digest)
     classes = dict.fromkeys(NETWORKS, Section(decided=False))
     training = Section(decided=False)
     if not hand_in.refused:
@@ -58,26 +72,57 @@ def check_hand_in(path: Path, level: str, limits: Limits, rules: Rules) -> Repor
             for name in NETWORKS:
                 world = trained.worlds.get(_KINDS[name])
                 classes[name] = check_class(children, hand_in, name, rules, world)
-        training = trained.section
+        training = _script_unread(trained.section, hand_in)
         for name in NETWORKS:
             class_name = next((c.name for c in found[_KINDS[name]]), "")
             classes[name] = _reconsider(classes[name], trained, hand_in, name, class_name)
+    told = {(f.code, f.file) for section in classes.values() for f in section.findings}
+    package = check_package(hand_in, student)
+    rest = [finding for finding in package.findings if (finding.code, finding.file) not in told]
+
+    def as_told(section: Section) -> Section:
+        found = [_placed(finding, hand_in) for finding in section.findings]
+        return Section(rules.applied(found), section.decided)
+
     return Report(
-        str(path),
+        plain(shown or str(path)),
         level,
-        {name: _ruled(section, rules) for name, section in classes.items()},
-        _ruled(training, rules),
-        _ruled(check_package(hand_in), rules),
+        {name: as_told(section) for name, section in classes.items()},
+        as_told(training),
+        as_told(Section(tuple(rest), package.decided)),
+        plain(str(student)) if student is not None else "",
+        _traits(hand_in),
     )
 
 
 def seed_of(hand_in: HandIn) -> int:
     """The seed of everything that is random in a check: it hangs on the hand-in's files alone."""
     digest = hashlib.sha256()
-    for name, data in sorted(hand_in.files.items()):
-        digest.update(f"{name}\0{len(data)}\0".encode())
-        digest.update(data)
+    for name, of_file in sorted(hand_in.facts.digests.items()):
+        digest.update(f"{name}\0{of_file}\0".encode("utf-8", "surrogatepass"))
     return int.from_bytes(digest.digest()[:8], "little")
+
+
+def _placed(finding: Finding, hand_in: HandIn) -> Finding:
+    """A finding about a notebook's Python with its place in the notebook."""
+    for source in hand_in.sources:
+        if source.notebook and plain(source.path, 240) == finding.file:
+            finding = finding._replace(file=plain(source.name, 240))
+        if source.notebook and finding.line and plain(source.name, 240) == finding.file:
+            cell, line = source.place(finding.line)
+            return finding._replace(cell=cell, line=line)
+    return finding
+
+
+def _traits(hand_in: HandIn) -> Traits:
+    """By what a hand-in is compared with those of others: not by what the course gave."""
+    own = [source.name for source in hand_in.sources
+           if not source.name.endswith("dataset.py") and len(source.text) > 200]  # fmt: skip
+    facts = hand_in.facts
+    files = {facts.digests[name]: plain(name, 240)
+             for name in [*own, facts.report] if name in facts.digests}  # fmt: skip
+    sketches = [facts.texts[name].sketch for name in own if name in facts.texts]
+    return Traits(files, frozenset().union(*sketches))
 
 
 class Children(contextlib.ExitStack):
@@ -119,6 +164,10 @@ def check_class(
         return _missing(hand_in, name)
     candidate = found[0]
     findings = Findings(candidate.source.name, candidate.line)
+    others = [c.source.name for c in found[1:] if c.name == candidate.name and c.filled]
+    others = [other for other in dict.fromkeys(others) if other != candidate.source.name]
+    if others:
+        findings.add("other-version", name=candidate.name, others=", ".join(others[:3]))
     if not candidate.filled:
         findings.add("class-not-filled-in", name=candidate.name)
         return findings.section()
@@ -311,6 +360,8 @@ def _missing(hand_in: HandIn, name: str) -> Section:
     """A class that is not there, or cannot be seen."""
     findings = Findings()
     file = "vanilla_rnn.py" if name == "VanillaRNN" else "lstm.py"
+    if _add_unread(hand_in, findings):
+        return findings.section(decided=False)
     for source in hand_in.sources:
         named = source.name.rsplit("/", 1)[-1].lower() == file or f"class {name}" in source.text
         if source.tree is None and named:
@@ -319,6 +370,25 @@ def _missing(hand_in: HandIn, name: str) -> Section:
             return findings.section()
     findings.add("class-missing", name=name, path=file)
     return findings.section()
+
+
+def _add_unread(hand_in: HandIn, findings: Findings) -> bool:
+    """Tell of a notebook that cannot be read; what it holds is not missing: nobody knows."""
+    for source in hand_in.sources:
+        if source.tree is None and source.notebook:
+            text = hand_in.facts.texts.get(source.name)
+            code = "notebook-not-read" if text and text.unreadable_here else "notebook-damaged"
+            findings.add(code, source.name, source.line, error=source.error)
+            return True
+    return False
+
+
+def _script_unread(section: Section, hand_in: HandIn) -> Section:
+    """The section of a script that is missing, unless it may be in what cannot be read."""
+    findings = Findings()
+    missing = [finding.code for finding in section.findings] == ["script-missing"]
+    unread = missing and _add_unread(hand_in, findings)
+    return findings.section(decided=False) if unread else section
 
 
 def _reconsider(
@@ -339,11 +409,6 @@ def _reconsider(
         # The script takes the logarithm itself, or another loss: nothing is applied twice.
         findings.replace("softmax-in-forward", "softmax-undone-by-the-script")
     return findings.section(decided=section.decided)
-
-
-def _ruled(section: Section, rules: Rules) -> Section:
-    """A section as the course sees it."""
-    return Section(rules.applied(list(section.findings)), section.decided)
 
 
 def _parameters(header: dict[str, Any], name: str) -> list[list[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import select
@@ -10,30 +11,47 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import weakref
 from pathlib import Path
 from typing import Any, Self
 
+from digitspan.check.plain import plain
 from digitspan.check.sandbox.isolation import START_SECONDS, Limits, start_behind_wall
+from digitspan.check.sandbox.watch import Watch, end_strangers, own_children
 
-__all__ = ["MOST_STOLEN", "ChildLost", "ChildProcess", "ChildRefused", "end_all"]
+__all__ = [
+    "MOST_STOLEN",
+    "ChildLost",
+    "ChildProcess",
+    "ChildRefused",
+    "allow_children",
+    "end_all",
+    "new_folder",
+    "remove",
+]
 
 MOST_STOLEN = 5.0
 """How many times its limit a child may be late because others used the processors."""
 _MAX_HEADER = 4_000_000
 _MAX_PAYLOAD = 256_000_000
-_TOO_MUCH_OUTPUT = (86, -signal.SIGXFSZ)
+_TOO_MUCH_OUTPUT = (86, -getattr(signal, "SIGXFSZ", 0))
 """Exit statuses: the child's own for too much printed, the system's for too large a file."""
 _CHILD = Path(__file__).parent / "child"
 _LIVING: weakref.WeakSet[ChildProcess] = weakref.WeakSet()
+_ENDED = threading.Event()
+"""Set once the whole check is being ended: nothing is started any more."""
+_FOLDERS: set[Path] = set()
+"""What lies on the disk for children that live."""
 
 
 class ChildLost(Exception):
     """The child gave no answer.
 
     Args:
-        code: the finding: "timeout", "out-of-memory", "too-much-output" or "no-answer".
+        code: the finding: "timeout", "out-of-memory", "too-much-output", "too-many-processes" or
+            "no-answer".
     """
 
     def __init__(self, code: str) -> None:
@@ -61,7 +79,9 @@ class ChildRefused(Exception):
         progress = error.get("progress")
         self.progress = progress if isinstance(progress, int) else 0
         """How many of the hand-in's lines had run, where they were counted."""
-        super().__init__(f"{self.type}: {_text(error.get('message'))}")
+        self.text = _text(error.get("message"))
+        """What it says."""
+        super().__init__(f"{self.type}: {self.text}")
 
     @property
     def of_import(self) -> bool:
@@ -115,12 +135,17 @@ class ChildProcess:
         tree: a folder with the hand-in's files, made for this check.
         level: "isolated" or "limited".
         limits: what it may use.
+        module: what answers in it: "main" runs the hand-in, "reader.main" reads it.
     """
 
-    def __init__(self, tree: Path, level: str, limits: Limits) -> None:
+    def __init__(self, tree: Path, level: str, limits: Limits, module: str = "main") -> None:
         self._tree = tree
         self._level = level
         self._limits = limits
+        self._module = f"digitspan_child.{module}"
+        self._watch: Watch | None = None
+        self._exceeded = ""
+        self._known: set[int] | None = None
         self._left = START_SECONDS
         """Seconds that are left to the code of the hand-in."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -130,12 +155,22 @@ class ChildProcess:
         self.lost = False
 
     def __enter__(self) -> Self:
-        self._checker = Path(tempfile.mkdtemp(prefix="digitspan-"))
+        if _ENDED.is_set():
+            raise KeyboardInterrupt
+        self._checker = new_folder("digitspan-")
         shutil.copytree(
             _CHILD, self._checker / "digitspan_child", ignore=shutil.ignore_patterns("__pycache__")
         )
-        self._process = start_behind_wall(self._checker, self._tree, self._level, self._limits)
+        if self._level == "limited" and _adopt_orphans():
+            self._known = own_children()
         _LIVING.add(self)
+        self._process = start_behind_wall(
+            self._checker, self._module, self._tree, self._level, self._limits
+        )
+        tasks = self._limits.processes
+        self._watch = Watch(self._process.pid, self._limits.memory, tasks, self._exceed)
+        if _ENDED.is_set():  # meanwhile
+            self.end()
         # Importing torch takes seconds, minutes on a busy machine: that is not the hand-in's time.
         with contextlib.suppress(ChildLost, ChildRefused):
             self.ask({"do": "hello"})
@@ -144,7 +179,10 @@ class ChildProcess:
 
     def __exit__(self, *exception: object) -> None:
         self._kill()
-        shutil.rmtree(self._checker, ignore_errors=True)
+        if self._known is not None:
+            living = {child.pid for child in list(_LIVING)}
+            end_strangers(self._known | living)
+        remove(self._checker)
 
     def ask(
         self, question: dict[str, Any], payload: bytes = b"", *, seconds: float | None = None
@@ -164,7 +202,7 @@ class ChildProcess:
             ChildLost: where there is no answer, or none that can be read.
         """
         if self.lost:
-            raise ChildLost("no-answer")
+            raise ChildLost(self._exceeded or "no-answer")
         clock = _Clock(self._process, min(self._left, seconds or self._left))
         data = json.dumps(question).encode()
         sizes = len(data).to_bytes(8, "little") + len(payload).to_bytes(8, "little")
@@ -237,12 +275,25 @@ class ChildProcess:
         """The child has closed the line: why?"""
         assert self._process is not None
         status = _status_within(self._process, 1.0)
+        if self._exceeded:
+            return self._lost(self._exceeded)
         return self._lost("too-much-output" if status in _TOO_MUCH_OUTPUT else "no-answer")
 
     def _lost(self, code: str) -> ChildLost:
         """End the child, and say why it is given up."""
         self._kill()
         return ChildLost(code)
+
+    def _exceed(self, code: str) -> None:
+        """What the watch calls: the child and all it started hold too much."""
+        self._exceeded = code
+        self.end()
+
+    @property
+    def pid(self) -> int:
+        """The number of its process, 0 where it has ended."""
+        process = self._process
+        return process.pid if process is not None else 0
 
     def end(self) -> None:
         """End the child and everything in its session, from whichever thread."""
@@ -255,6 +306,8 @@ class ChildProcess:
     def _kill(self) -> None:
         """End the child and wait for its end."""
         self.end()
+        if self._watch is not None:
+            self._watch.stop()
         process, self._process = self._process, None
         if process is not None:
             process.wait()
@@ -265,9 +318,42 @@ class ChildProcess:
 
 
 def end_all() -> None:
-    """End every child that lives, and what it started."""
+    """End every child that lives, and what it started, and what lies on the disk for them.
+
+    None is started after this.
+    """
+    _ENDED.set()
     for child in list(_LIVING):
         child.end()
+    for folder in list(_FOLDERS):
+        remove(folder)
+
+
+def allow_children() -> None:
+    """Let children be started again after `end_all`."""
+    _ENDED.clear()
+
+
+def new_folder(prefix: str) -> Path:
+    """A new folder for a child, which `end_all` removes where `remove` has not."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    _FOLDERS.add(folder)
+    return folder
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder that was made for a child."""
+    shutil.rmtree(folder, ignore_errors=True)
+    _FOLDERS.discard(folder)
+
+
+def _adopt_orphans() -> bool:
+    """Make processes whose parent has ended children of this one (Linux); whether it could be."""
+    set_child_subreaper = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
+    try:
+        return bool(ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0) == 0)
+    except (OSError, AttributeError):
+        return False
 
 
 def _status_within(process: subprocess.Popen[bytes], seconds: float) -> int | None:
@@ -290,9 +376,8 @@ def _status_within(process: subprocess.Popen[bytes], seconds: float) -> int | No
 
 
 def _text(value: object) -> str:
-    """A short text out of whatever the child sent, without control characters."""
-    text = value if isinstance(value, str) else ""
-    return "".join(c if c.isprintable() else " " for c in text)[:300]
+    """A short plain text out of whatever the child sent."""
+    return plain(value, 300) if isinstance(value, str) else ""
 
 
 def _place(place: object) -> tuple[str, int]:
