@@ -20,6 +20,7 @@ from pathlib import Path
 import digitspan.part1
 from digitspan.check.course import Settings, check_many
 from digitspan.check.course_rules import read_rules
+from digitspan.check.reading.intake import Entry
 from digitspan.check.sandbox.isolation import Limits, require_level
 
 PART1 = Path(digitspan.part1.__file__).parent
@@ -53,8 +54,9 @@ def main() -> None:
     settings = Settings(level, Limits(), read_rules(None), options.jobs)
     with tempfile.TemporaryDirectory() as folder:
         paths = make_hand_ins(Path(folder), options.count)
+        entries = [Entry(path.name, path, None) for path in paths]
         start, before = time.perf_counter(), os.times()
-        reports = check_many(paths, settings, lambda report: None)
+        reports = check_many(entries, settings, lambda report: None)
         seconds, after = time.perf_counter() - start, os.times()
     verdicts = [report.classes["LSTM"].verdict for report in reports]
     processor = sum(after[:4]) - sum(before[:4])

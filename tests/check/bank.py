@@ -376,6 +376,12 @@ def plant_reading() -> None:
         wrong(f"{kind}-backwards", kind, source, "read backwards")
         source = make("separate", first="        x = x.reshape(x.shape[1], x.shape[0]).t()\n")
         wrong(f"{kind}-scrambled", kind, source, "axes")
+    step = swapped(LSTM_STEP, ("f = torch.sigmoid(<f>)", "f = torch.sigmoid(<i>)"),
+                   ("o = torch.sigmoid(<o>)", "o = torch.sigmoid(<i>)"))  # fmt: skip
+    wrong("i-for-f-and-o", "lstm", lstm("separate", step), "equations (5), (6), (7)")
+    step = swapped(LSTM_STEP, ("g = torch.tanh(<g>)", "g = torch.tanh(<i>)"),
+                   ("o = torch.sigmoid(<o>)", "o = torch.sigmoid(<f>)"))  # fmt: skip
+    wrong("i-for-g-f-for-o", "lstm", lstm("separate", step), "use the same weights and bias")
     source = lstm("separate", replace=(("h @ self.W_fh.t()", "h @ self.W_ih.t()"),))
     wrong("f-uses-i", "lstm", source, "the forget gate f use the same recurrent weights")
     source = lstm("columns", replace=(("self.u_o @ x_t", "self.u_i @ x_t"),))
@@ -490,7 +496,13 @@ def plant_running() -> None:
         wrong(f"{kind}-raises", kind, source, "does not run on a batch")
         source = make("separate", end="        self.missing.normal_()\n")
         wrong(f"{kind}-construct", kind, source, "cannot be constructed")
-        wrong(f"{kind}-import", kind, "import numpyy\n" + make("separate"), "cannot be imported")
+        source = "from .gates_of_ours import gate\n" + make("separate")
+        wrong(f"{kind}-import", kind, source, "cannot be imported")
+        source = make("separate", zeros="torch.zeros(self.num_hidden, self.batch_size)")
+        wrong(f"{kind}-equal-sizes", kind, source, "batch size equals")
+        source = make("separate", zeros="self.s", end=(
+            "        self.s = nn.Parameter(torch.zeros(batch_size, num_hidden))\n"))  # fmt: skip
+        wrong(f"{kind}-state-a-sample", kind, source, "a row for each place in the batch")
         name = "VanillaRNN" if kind == "rnn" else "LSTM"
         template = (f"{HEADER}class {name}(nn.Module):\n    def __init__({SIGNATURE}):\n"
                     f"        super().__init__()\n\n    def forward(self, x):\n"
@@ -541,6 +553,9 @@ def plant_sizes() -> None:
     wrong("fixed-rnn-linear", "rnn", fixed_sizes(rnn("columns", "h = <h>")), "equation (1)")
     source = fixed_sizes(rnn("separate", "h = h.detach()\n" + RNN_STEP))
     wrong("fixed-detached", "rnn", source, "does not reach x(1)")
+    table = "        self.table = nn.Parameter(torch.randn(3, 6))\n"
+    source = lstm("separate", end=table, replace=TABLE)
+    wrong("few-rows", "lstm", source, "runs on some digits and fails on others")
     table = "        self.table = nn.Embedding(10, 6)\n"
     replace = (TABLE[0], (TABLE[1][0], "self.table(x[:, t].long())"))
     source = lstm("separate", end=table, replace=replace)

@@ -40,6 +40,10 @@ right("names-rotated", "lstm", lstm("columns", swapped(
 two = (("        self.W_ph", "        self.more = nn.Parameter(torch.zeros(num_hidden))\n"
         "        self.W_ph"), ("+ self.b_h", "+ self.b_h + self.more"))  # fmt: skip
 right("two-biases", "rnn", rnn("separate", replace=two))
+three = tuple((old, new.replace("self.more", "self.m1").replace("zeros(num_hidden))\n", "zeros("
+               "num_hidden))\n        self.m2 = nn.Parameter(torch.zeros(num_hidden))\n")
+               .replace("+ self.m1", "+ self.m1 + self.m2")) for old, new in two)  # fmt: skip
+right("three-biases", "rnn", rnn("separate", replace=three))
 end = "        self.extra = nn.Parameter(torch.zeros(GATES * num_hidden))\n"
 for kind, make, gates in (("rnn", rnn, 1), ("lstm", lstm, 4)):
     source = make("stacked", end=end.replace("GATES", str(gates)))
@@ -53,6 +57,14 @@ right("learned-start", "rnn", rnn("separate", end=end, zeros="self.h_init"), "it
 right("learned-start-lstm", "lstm", lstm("separate", end=end, zeros="self.h_init")
       .replace("h, c = self.h_init, self.h_init", "h, c = self.h_init, 0 * self.h_init"),
       "it starts at zero")  # fmt: skip
+end = "        self.reset = nn.Parameter(torch.zeros(1, num_hidden))\n"
+right("start-written-over", "rnn", rnn("separate", end=end, zeros="nn.init.zeros_(self.reset)"),
+      "reset is never used, or written over")  # fmt: skip
+right("halves", "rnn", rnn("separate", "h = torch.tanh(x_t @ self.W_hx.t() + torch.cat("
+      "(h @ self.left, h @ self.right), 1) + self.b_h)", replace=(
+          ("        self.W_hh = nn.Parameter(torch.randn(num_hidden, num_hidden) * 0.1)\n",
+           "".join(f"        self.{k} = nn.Parameter(torch.randn(num_hidden, num_hidden // 2))\n"
+                   for k in ("left", "right"))),)))  # fmt: skip
 end = "        self.W_unused = nn.Parameter(torch.randn(num_hidden, num_hidden))\n"
 right("unused", "lstm", lstm("separate", end=end), "W_unused is never used")
 right("log-softmax", "rnn", rnn("separate", answer="F.log_softmax(p, dim=1)"), "log_softmax")
@@ -130,8 +142,6 @@ right("functional", "lstm", lstm("stacked", swapped(
     LSTM_STEP, ("torch.tanh", "F.tanh"), ("torch.sigmoid", "F.sigmoid"))))  # fmt: skip
 right("history-fresh", "rnn", rnn("separate", "h = torch.tanh(<h>)\nself.seen.append(h)",
       first="        self.seen = []\n"))  # fmt: skip
-right("equal-sizes", "lstm", lstm("separate",
-      zeros="torch.zeros(self.num_hidden, self.batch_size)"), "batch size equals")  # fmt: skip
 right("read-out-each-step", "lstm", lstm("separate",
       step=LSTM_STEP + f"p = {SEPARATE.readout}", readout="p"))  # fmt: skip
 right("scalar-start", "rnn", rnn("separate", zeros="torch.zeros(self.num_hidden)"))
@@ -148,8 +158,12 @@ right("fixed-input-first", "lstm", fixed_sizes(lstm("concatenated", replace=(
 right("fixed-step", "lstm", fixed_sizes(step_interface("lstm", LSTM_STEP)), "one step a call")
 right("fixed-few", "rnn", fixed_sizes(rnn("separate"), 8))
 table = "        self.table = nn.Parameter(torch.randn(10, 6))\n"
+right("own-table-log-softmax", "lstm", lstm("separate", end=table, replace=TABLE,
+      answer="F.log_softmax(p, 1)"), "looked up in table")  # fmt: skip
 right("own-table", "rnn", rnn("separate", end=table, replace=TABLE), "looked up in table")
 right("own-table-lstm", "lstm", lstm("separate", end=table, replace=TABLE), "looked up in table")
+
+right("missing-library", "lstm", "import numpyy\nfrom crayons import red\n" + lstm("separate"))
 
 helper = f"""\
 {HEADER}class Affine(nn.Module):

@@ -5,6 +5,7 @@ The default run takes one network of each fault and some of the honest; all of t
 
 import pytest
 from check.bank import HONEST, MUTANTS
+from check.elsewhere import ELSEWHERE, ODD
 from check.honest import HONEST as _  # noqa: F401  fills the bank
 
 from digitspan.check.course_rules import Rules
@@ -30,14 +31,34 @@ def marked(cases, fast):
     ]
 
 
-FAST_MUTANTS = list(first_of_each(MUTANTS))[::2]
-FAST_HONEST = HONEST[:2] + HONEST[8:60:6]
+FAST_MUTANTS = [*list(first_of_each(MUTANTS))[::2], *ELSEWHERE[::4]]
+FAST_HONEST = [*HONEST[:2], *HONEST[8:60:6], *ODD[::5]]
+PLACES = {
+    "g-torch.sigmoid-separate": "g = torch.sigmoid",
+    "f-tanh-separate": "f = torch.tanh",
+    "no-cell-stacked": "c = g * i",
+    "output-added-separate": "h = torch.tanh(c) + o",
+    "c-linear-concatenated": "h = c * o",
+    "rnn-linear-concatenated": "h = (",
+    "no-read-out-bias-separate": "p = h @",
+    "rnn-softmax": "torch.softmax",
+    "lstm-last-unread-columns": "for t in",
+    "lstm-cell-detached": "c.detach()",
+    "rnn-no-parameter": "self.W_hh = ",
+    "zero-gate": "def __init__",
+    "lstm-tuple": "return p, h",
+    "lstm-memory": "self.history.append",
+    "lstm-random-start": "torch.randn(x.shape[0]",
+    "lstm-cut-every ten": "h, c = h.detach(), c.detach()",
+}
+"""What stands on the line that a fault points at."""
 
 
 @pytest.fixture(scope="module")
 def children(tmp_path_factory):
     """One child for the whole bank: a folder a case."""
-    files = {f"{case.name}/net.py": case.source.encode() for case in MUTANTS + HONEST}
+    cases = MUTANTS + HONEST + ELSEWHERE + ODD
+    files = {f"{case.name}/net.py": case.source.encode() for case in cases}
     hand_in = HandIn(tmp_path_factory.getbasetemp(), False, files, read_sources(files), "")
     limits = Limits(seconds=3000)
     with written_out(hand_in) as tree, Children(tree, "limited", limits) as children:
@@ -54,10 +75,13 @@ def checked(children, case):
 def test_bank_is_large_enough_and_plants_each_fault_in_several_styles():
     assert len(MUTANTS) >= 100
     assert len(HONEST) >= 50
-    assert len({case.name for case in MUTANTS + HONEST}) == len(MUTANTS + HONEST)
+    assert len(ELSEWHERE) >= 30
+    assert len(ODD) >= 25
+    cases = MUTANTS + HONEST + ELSEWHERE + ODD
+    assert len({case.name for case in cases}) == len(cases)
 
 
-@pytest.mark.parametrize("case", marked(MUTANTS, FAST_MUTANTS))
+@pytest.mark.parametrize("case", marked(MUTANTS + ELSEWHERE, FAST_MUTANTS))
 def test_wrong_network_is_found_with_its_sentence(children, case):
     section = checked(children, case)
     faults = [finding for finding in section.findings if finding.severity == "fault"]
@@ -66,7 +90,14 @@ def test_wrong_network_is_found_with_its_sentence(children, case):
     assert all(fault.file == f"{case.name}/net.py" for fault in faults)
 
 
-@pytest.mark.parametrize("case", marked(HONEST, FAST_HONEST))
+@pytest.mark.parametrize("name", PLACES)
+def test_fault_points_at_the_line_of_its_equation(children, name):
+    [case] = [case for case in MUTANTS + ELSEWHERE if case.name == name]
+    fault = next(f for f in checked(children, case).findings if f.severity == "fault")
+    assert PLACES[name] in case.source.splitlines()[fault.line - 1]
+
+
+@pytest.mark.parametrize("case", marked(HONEST + ODD, FAST_HONEST))
 def test_honest_network_has_no_fault(children, case):
     section = checked(children, case)
     assert section.verdict == "pass", section.findings
@@ -80,7 +111,7 @@ def test_honest_network_has_no_fault(children, case):
         assert section.findings == ()
 
 
-@pytest.mark.parametrize("case", marked(MUTANTS + HONEST, FAST_MUTANTS[::6] + HONEST[:1]))
+@pytest.mark.parametrize("case", marked(MUTANTS + HONEST, FAST_MUTANTS[:9:6] + HONEST[:1]))
 def test_verdict_hangs_on_no_sentence(children, case, no_sentences):
     section = checked(children, case)
     assert section.verdict == ("pass" if case in HONEST else "fail")

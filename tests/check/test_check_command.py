@@ -1,6 +1,7 @@
 """The command from end to end: one verdict a class, JSON of one shape, resumed checks."""
 
 import argparse
+import csv
 import inspect
 import json
 import shutil
@@ -13,6 +14,7 @@ from check.bank import HEADER, SIGNATURE, lstm, rnn
 import digitspan.part1.lstm
 from digitspan.check import course
 from digitspan.check.findings import Finding, Report, Section
+from digitspan.check.reading.intake import Entry
 from digitspan.check.sandbox.isolation import Limits, best_level
 from digitspan.check.table import as_csv
 from digitspan.commands.check import add_options, run
@@ -56,7 +58,10 @@ def test_own_part1_passes_and_the_document_has_its_shape(tmp_path, capsys):
     status = check(archive, "--rules", rules, "--json")
     document = json.loads(capsys.readouterr().out)
     assert status == 0, document
-    assert list(document) == ["hand_in", "isolation", "classes", "training", "package"]
+    assert list(document) == [
+        "hand_in", "student", "isolation", "classes", "training", "package",
+    ]  # fmt: skip
+    assert document["student"] == "Meier-1234567"
     assert document["isolation"] == best_level()
     assert list(document["classes"]) == ["VanillaRNN", "LSTM"]
     for section in [*document["classes"].values(), document["training"], document["package"]]:
@@ -86,9 +91,9 @@ def test_several_hand_ins_are_resumed_and_changed_ones_checked_again(
     calls = []
     real = course.check_hand_in
 
-    def counted(path, *rest):
+    def counted(path, *rest, **words):
         calls.append(path.name)
-        return real(path, *rest)
+        return real(path, *rest, **words)
 
     monkeypatch.setattr(course, "check_hand_in", counted)
     words = (tmp_path / "all", "--out", out, "--csv", "--jobs", "1")
@@ -110,7 +115,7 @@ def quick_reports(monkeypatch, fail_at=None):
     """Reports without a child; the one called `fail_at` is interrupted."""
     calls = []
 
-    def report(path, *rest):
+    def report(path, *rest, **words):
         if path.name == fail_at:
             raise KeyboardInterrupt
         calls.append(path.name)
@@ -121,8 +126,13 @@ def quick_reports(monkeypatch, fail_at=None):
     return calls
 
 
+def entries(paths):
+    """Hand-ins as the intake has them."""
+    return [Entry(str(path), path, None) for path in paths]
+
+
 def test_interrupted_check_goes_on_where_it_was(tmp_path, monkeypatch):
-    paths = [folder_of(tmp_path / f"h{number}", lstm="x = 1") for number in range(6)]
+    paths = entries(folder_of(tmp_path / f"h{number}", lstm="x = 1") for number in range(6))
     settings = course.Settings(
         "limited", Limits(), course.Rules({}, frozenset()), 1, tmp_path / "out"
     )
@@ -132,13 +142,13 @@ def test_interrupted_check_goes_on_where_it_was(tmp_path, monkeypatch):
     assert calls[:3] == ["h0", "h1", "h2"]
     calls = quick_reports(monkeypatch)
     reports = course.check_many(paths, settings, lambda report: None)
-    assert [Path(report.hand_in).name for report in reports] == [path.name for path in paths]
+    assert [report.hand_in for report in reports] == [entry.name for entry in paths]
     assert "h3" in calls
     assert not set(calls) & {"h0", "h1", "h2"}  # what was finished is not done again
 
 
 def test_line_that_was_cut_off_is_checked_again(tmp_path, monkeypatch):
-    paths = [folder_of(tmp_path / f"h{number}", lstm="x = 1") for number in range(3)]
+    paths = entries(folder_of(tmp_path / f"h{number}", lstm="x = 1") for number in range(3))
     settings = course.Settings(
         "limited", Limits(), course.Rules({}, frozenset()), 1, tmp_path / "out"
     )
@@ -152,13 +162,13 @@ def test_line_that_was_cut_off_is_checked_again(tmp_path, monkeypatch):
 
 
 def test_fault_of_ours_is_no_verdict(tmp_path, monkeypatch):
-    def broken(path, *rest):
+    def broken(path, *rest, **words):
         raise ZeroDivisionError
 
     monkeypatch.setattr(course, "check_hand_in", broken)
     path = folder_of(tmp_path / "h", lstm="x = 1")
     settings = course.Settings("limited", Limits(), course.Rules({}, frozenset()))
-    [report] = course.check_many([path], settings, lambda report: None)
+    [report] = course.check_many(entries([path]), settings, lambda report: None)
     assert report.classes["LSTM"].verdict == "cannot tell"
     assert "a person has to look" in report.classes["LSTM"].findings[0].message
 
@@ -172,6 +182,18 @@ def test_csv_is_no_formula():
     header, row = as_csv([report]).splitlines()
     assert header.startswith("hand_in,isolation,VanillaRNN,LSTM")
     assert row.startswith("'=evil(),limited,fail,fail,fail,fail,4,0,lstm.py:3: wrong [bias]")
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\uff1d", "'=", " =", '"='])
+def test_no_cell_of_the_table_is_a_formula(start):
+    fine = Section()
+    report = Report(
+        f"{start}1+1", "limited", {"VanillaRNN": fine, "LSTM": fine}, fine, fine, f"{start}cmd()"
+    )
+    cells = next(csv.reader([as_csv([report]).splitlines()[1]]))
+    assert not any(cell.lstrip(" \"'").startswith(tuple("=+-@\uff1d"))
+                   for cell in cells if not cell.startswith("'"))  # fmt: skip
+    assert cells[0].startswith("'")
 
 
 def test_isolation_that_the_machine_cannot_give_is_refused(tmp_path, monkeypatch):

@@ -50,7 +50,7 @@ def test_endless_code_is_a_timeout_within_a_second_of_the_limit(case, level):
     if level == "isolated" and best_level() != level:
         pytest.skip("needs bubblewrap")
     section, seconds = checked(LOOPS[case], level)
-    assert section.verdict == "fail"
+    assert section.verdict == "cannot tell"
     assert "timeout" in messages(section)
     # What waits is ended on the second; what computes may be late where others use the processors.
     busy = case in ("import", "constructor", "forward", "no signal ends it", "regex")

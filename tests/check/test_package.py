@@ -1,19 +1,27 @@
 """Names, files and the PDF of a hand-in."""
 
-from pathlib import Path
+import zipfile
 
 import pytest
+from check.given import read_here
 from matplotlib import pyplot
 from matplotlib.backends.backend_pdf import PdfPages
 
 from digitspan.check.package import check_package
-from digitspan.check.reading.hand_ins import HandIn
-from digitspan.check.reading.source import read_sources
+from digitspan.check.reading.hand_ins import read_hand_in
+from digitspan.check.reading.who import Student
+from digitspan.check.sandbox.isolation import best_level
 
 pytest.importorskip("pypdf")
 
 QUESTIONS = [f"Question 1.{n}" for n in range(1, 7)]
-TEXT = [*QUESTIONS, *(["some words of an answer"] * 12), "Figure 1: accuracy by length"]
+TEXT = [
+    "Meier, 123456",
+    "Özdemir",
+    *QUESTIONS,
+    *(["some words of an answer"] * 12),
+    "Figure 1: accuracy by length",
+]
 
 
 def pdf(tmp_path, lines, *, figure=True):
@@ -29,12 +37,18 @@ def pdf(tmp_path, lines, *, figure=True):
     return path.read_bytes()
 
 
-def package(name, files):
-    """The findings about a ZIP of this name."""
-    files = {
-        key: value if isinstance(value, bytes) else value.encode() for key, value in files.items()
-    }
-    return check_package(HandIn(Path(name), True, files, read_sources(files), ""))
+@pytest.fixture
+def package(tmp_path):
+    """The findings about a ZIP of a name."""
+
+    def checked(name, files, student=None):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for key, value in files.items():
+                archive.writestr(key, value)
+        hand_in = read_here(tmp_path / name)._replace(is_archive=True)
+        return check_package(hand_in, student)
+
+    return checked
 
 
 def rules(section, severity="fault"):
@@ -46,7 +60,7 @@ def report(tmp_path):
     return pdf(tmp_path, TEXT)
 
 
-def test_good_package_passes(report):
+def test_good_package_passes(report, package):
     files = {"part1/lstm.py": "x = 1", "Özdemir-123456.pdf": report}
     section = package("Özdemir-123456.zip", files)
     assert section.findings == ()
@@ -54,26 +68,33 @@ def test_good_package_passes(report):
 
 
 @pytest.mark.parametrize("name", ["handin.zip", "Meier.zip", "123456.zip", "Meier_123456.zip"])
-def test_wrong_name_is_told(report, name):
+def test_wrong_name_is_told(report, name, package):
     section = package(name, {"a.py": "", "Meier-123456.pdf": report})
     assert rules(section) == ["name"]
 
 
-def test_missing_pdf_and_code_are_told():
+def test_missing_pdf_and_code_are_told(package):
     assert rules(package("Meier-123456.zip", {"a.txt": ""})) == ["missing", "pdf"]
 
 
-def test_scan_without_text_is_told(tmp_path):
+def test_scan_without_text_is_told(tmp_path, package):
     data = pdf(tmp_path, ["few words"])
     assert rules(package("Meier-123456.zip", {"a.py": "", "Meier-123456.pdf": data})) == ["pdf"]
 
 
-def test_damaged_pdf_is_told():
+def test_damaged_pdf_is_told(package):
     section = package("Meier-123456.zip", {"a.py": "", "Meier-123456.pdf": b"%PDF-1.4 nothing"})
     assert rules(section) == ["pdf"]
 
 
-def test_missing_figures_captions_and_questions_are_told(tmp_path):
+def test_damaged_pdf_is_told_by_the_child_too(tmp_path):
+    (tmp_path / "Meier-123456.pdf").write_bytes(b"%PDF-1.4 nothing")
+    hand_in = read_hand_in(tmp_path / "Meier-123456.pdf", best_level())
+    [finding] = [f for f in check_package(hand_in).findings if f.code == "pdf-damaged"]
+    assert "cannot be read: Pdf" in finding.message
+
+
+def test_missing_figures_captions_and_questions_are_told(tmp_path, package):
     no_caption = pdf(tmp_path, TEXT[:-1])
     section = package("Meier-123456.zip", {"a.py": "", "Meier-123456.pdf": no_caption})
     assert rules(section) == ["figures"]
@@ -95,20 +116,73 @@ def test_missing_figures_captions_and_questions_are_told(tmp_path):
         ("<<<<<<< HEAD\nx = 1\n=======\n>>>>>>> b\n", "conflict"),
     ],
 )
-def test_what_runs_on_one_computer_only_is_told(report, source, rule):
+def test_what_runs_on_one_computer_only_is_told(report, source, rule, package):
     files = {"a.py": source, "Meier-123456.pdf": report}
     section = package("Meier-123456.zip", files)
     assert rules(section) == [rule]
     assert section.findings[0].line == 1
 
 
-def test_relative_paths_and_comments_are_fine(report):
+def test_relative_paths_and_comments_are_fine(report, package):
     files = {"a.py": "# open('/home/me/x')\nx = open('data/x')\n", "Meier-123456.pdf": report}
     assert package("Meier-123456.zip", files).findings == ()
 
 
-def test_caches_are_a_remark(report):
+def test_caches_are_a_remark(report, package):
     files = {"a.py": "", "__pycache__/a.pyc": b"", ".DS_Store": b"", "Meier-123456.pdf": report}
     section = package("Meier-123456.zip", files)
     assert rules(section) == []
     assert rules(section, "remark") == ["caches"]
+
+
+NUMBER = "Matriculation number: 7654321"
+
+
+@pytest.mark.parametrize(
+    ("zip_name", "pdf_name", "lines", "code"),
+    [
+        ("Meier-123456.zip", "Schulz-7654321.pdf", TEXT, "pdf-of-another"),
+        ("Meier-123456.zip", "Meier-123456.pdf", [NUMBER, *TEXT[1:]], "first-page-of-another"),
+        ("Meier-123456.zip", "Meier-123456.pdf", TEXT[2:], "first-page-without-name"),
+        ("Meier-123456.zip", "Meier-123456.pdf", [*TEXT, NUMBER], ""),  # with the own one
+        ("Meier-123456 (1).zip", "Meier-123456_2.pdf", TEXT, ""),
+        ("abgabe.zip", "Meier-123456.pdf", [NUMBER, *TEXT[1:]], "first-page-of-another"),
+    ],
+)
+def test_name_of_another_student_is_told(package, tmp_path, zip_name, pdf_name, lines, code):
+    section = package(zip_name, {"a.py": "", pdf_name: pdf(tmp_path, lines)})
+    codes = [finding.code for finding in section.findings if finding.code != "zip-name"]
+    assert codes == [code] * bool(code)
+
+
+def test_student_that_the_course_names_is_compared_too(package, report):
+    files = {"a.py": "", "Meier-123456.pdf": report}
+    codes = [f.code for f in package("x.zip", files, Student("Schulz", "7654321")).findings]
+    assert codes == ["zip-name", "pdf-of-another"]
+    codes = [f.code for f in package("x.zip", files, Student("Meier Anna", "")).findings]
+    assert codes == ["zip-name"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Adler-1000001 (1).zip",
+        "Adler-1000001_2.zip",
+        "O\u2019Brien-1000001.zip",
+        "Mu\u0308ller-1000001.zip",
+        "Adler Anna_301_assignsubmission_file_Adler-1000001.zip",
+    ],
+)
+def test_what_platforms_and_systems_do_to_a_name_is_no_fault(package, name):  # fmt: skip
+    section = package(name, {"a.py": ""})
+    assert [finding.code for finding in section.findings] == ["pdf-missing"]
+
+
+def test_environment_and_damaged_notebook_are_told(package, report):
+    files = {"a.py": "", "env/lib/python3.8/site-packages/x.py": "", "w.ipynb": '{"cells": [',
+             "Meier-123456.pdf": report}  # fmt: skip
+    section = package("Meier-123456.zip", files)
+    told = {finding.code: finding for finding in section.findings}
+    assert set(told) == {"environment-handed-in", "notebook-damaged"}
+    assert "not whole JSON, at its end" in told["notebook-damaged"].message
+    assert told["notebook-damaged"].file == "w.ipynb"

@@ -388,12 +388,16 @@ plt.plot(accuracies)
 plt.savefig('rnn.png')
 """
 WHOLE["one script without main"] = Whole(
-    {"solution.py": SCRIPT}, "pass trains as soon as it is imported", "pass trains as soon"
+    {"solution.py": SCRIPT},
+    "pass trains as soon as it is imported",
+    "pass trains as soon",
+    "pass not in the hand-in: tqdm",
 )
 WHOLE["one script without main, wrong"] = Whole(
     {"solution.py": SCRIPT.replace("torch.tanh(c) * torch.sigmoid(o)", "torch.tanh(c) * o")},
     "pass trains as soon",
-    lstm="fail equation (7): the output gate o goes through no non-linearity",
+    "fail equation (7): the output gate o goes through no non-linearity",
+    "pass not in the hand-in: tqdm",
 )
 
 # A notebook alone, with magics, plots and a cell that is no Python.
@@ -462,12 +466,12 @@ with torch.no_grad():
     x, y = palindromes(1000, 5)
     print("test accuracy", (model(x).argmax(1) == y).float().mean())""",
 )
-WHOLE["a notebook alone"] = Whole({"Assignment 2/My notebook.ipynb": NOTEBOOK})
+WHOLE["a notebook alone"] = Whole(
+    {"Assignment 2/My notebook.ipynb": NOTEBOOK}, training="pass not in the hand-in: google"
+)
 WHOLE["a notebook that imports nothing that is there"] = Whole(
     {"nb.ipynb": NOTEBOOK.replace("import torch, math", "import torch, math\\nimport my_helpers")},
-    "fail cannot be imported: ModuleNotFoundError: No module named 'my_helpers'",
-    "fail my_helpers",
-    "fail my_helpers",
+    training="pass my_helpers",
 )
 
 # A ZIP in a ZIP; the LSTM keeps its weights in a plain list.
@@ -712,8 +716,19 @@ WHOLE["a base class and a config"] = Whole(
 WHOLE["a base class that is not handed in"] = Whole(
     {"code/dataset.py": DATASET, "code/vanilla_rnn.py": CONFIG_RNN,
      "code/lstm.py": CONFIG_LSTM, "code/train.py": CONFIG_TRAIN},
-    "fail No module named 'base'", "fail No module named 'base'", "fail No module named 'base'",
+    "cannot tell no attribute 'weights'", "cannot tell no attribute 'weights'",
+    "cannot tell not in the hand-in: base",
 )  # fmt: skip
+WHOLE["a base class of a library that is not here"] = Whole(
+    {
+        **COURSE,
+        "part1/vanilla_rnn.py": LOOP_RNN.replace(
+            "import torch\n", "import torch\nimport lightning_of_old\n"
+        ).replace("nn.Module", "lightning_of_old.LightningModule"),
+        "part1/lstm.py": LOOP_LSTM,
+    },
+    training="pass not in the hand-in: lightning_of_old",
+)
 WHOLE["the forget gate reads no state"] = Whole(
     {"code/dataset.py": DATASET, "code/base.py": BASE, "code/vanilla_rnn.py": CONFIG_RNN,
      "code/lstm.py": CONFIG_LSTM.replace(
@@ -775,7 +790,8 @@ WHOLE["a state reset by the script"] = Whole(
         "part1/vanilla_rnn.py": RESET_RNN,
         "part1/lstm.py": LOOP_LSTM,
         "part1/train.py": TRAIN.replace(
-            "        output = model", "        model.reset()\n        output = model"
+            "        output = model",
+            "        if config.model_type == 'RNN':\n            model.reset()\n        output = model",
         )
         .replace("default=\"RNN\")", "required=True, choices=['RNN', 'LSTM'])")
         .replace("'--input_length', type=int, default=10)", "'input_length', type=int)"),

@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 
 from digitspan import __version__
 from digitspan.check.course_rules import Rules
-from digitspan.check.findings import NETWORKS, Finding, Findings, Report, Section
+from digitspan.check.findings import NETWORKS, Finding, Findings, Report, Section, Traits
 from digitspan.check.hand_in import check_hand_in
-from digitspan.check.reading.archive import ArchiveRefused, read_folder
+from digitspan.check.plain import plain
+from digitspan.check.reading.hand_ins import digest_of
+from digitspan.check.reading.intake import Entry
 from digitspan.check.sandbox.isolation import Limits
-from digitspan.check.sandbox.process import end_all
+from digitspan.check.sandbox.process import allow_children, end_all
+from digitspan.check.similar import compared
 from digitspan.check.table import as_csv
 from digitspan.files import require_writable_folder, write_whole
 
@@ -30,79 +33,94 @@ class Settings(NamedTuple):
     limits: Limits
     rules: Rules
     jobs: int = 2
-    """How many at a time."""
+    """How many at a time; one in "limited", where nothing keeps those of one time apart."""
     out: Path | None = None
     """Where reports and table are kept; None: nowhere."""
 
 
 def check_many(
-    paths: list[Path], settings: Settings, done: Callable[[Report], None]
+    entries: list[Entry], settings: Settings, done: Callable[[Report], None]
 ) -> list[Report]:
     """Check hand-ins; those that were checked before and have not changed are not run again.
 
     Args:
-        paths: the hand-ins.
+        entries: the hand-ins.
         settings: how.
         done: called with each report as it comes, from this thread.
 
     Returns:
-        The reports, in the order of the paths.
+        The reports, in the order of the entries, with what comparing them tells.
 
     Raises:
         KeyboardInterrupt: after ending what runs; what is finished is kept.
         UsageError: where `settings.out` cannot be written.
     """
     kept = _ReportStore(settings.out)
-    reports: dict[Path, Report] = {}
-    waiting: dict[Future[Report], tuple[Path, str]] = {}
+    reports: dict[int, Report] = {}
+    waiting: dict[Future[Report], tuple[int, str]] = {}
     stop = threading.Event()
 
-    def check(path: Path) -> Report:
+    def check(entry: Entry, digest: str) -> Report:
         if stop.is_set():
             raise KeyboardInterrupt
-        return _checked(path, settings)
+        return _checked(entry, digest, settings)
 
-    with ThreadPoolExecutor(settings.jobs) as pool:
-        try:
-            for path in paths:
-                key = _key(path, settings) if settings.out else ""
-                before = kept.get(key)
-                if before is None:
-                    waiting[pool.submit(check, path)] = path, key
-                else:
-                    reports[path] = before
-                    done(before)
-            for future in as_completed(waiting):
-                path, key = waiting[future]
-                reports[path] = future.result()
-                kept.add(key, reports[path])
-                kept.write_table([reports[p] for p in paths if p in reports])
-                done(reports[path])
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            end_all()
-            # What was finished and not yet collected is kept too: it need not be done again.
-            for future, (path, key) in waiting.items():
-                whole = future.done() and not future.cancelled() and not future.exception()
-                if whole and path not in reports:
-                    kept.add(key, future.result())
-            raise
-    ordered = [reports[path] for path in paths]
-    kept.write_table(ordered)
-    return ordered
+    def so_far() -> list[Report]:
+        return [reports[place] for place in sorted(reports)]
+
+    allow_children()
+    # What all have handed in is known before the code of any of them runs.
+    digests = [digest_of(entry.path) for entry in entries]
+    pool = ThreadPoolExecutor(settings.jobs if settings.level == "isolated" else 1)
+    try:
+        for place, (entry, digest) in enumerate(zip(entries, digests, strict=True)):
+            key = _key(entry, digest, settings)
+            before = kept.get(key)
+            if before is None:
+                waiting[pool.submit(check, entry, digest)] = place, key
+            else:
+                reports[place] = before
+                done(before)
+        for future in as_completed(waiting):
+            place, key = waiting[future]
+            reports[place] = future.result()
+            kept.add(key, reports[place])
+            kept.write_table(so_far(), settings.rules)
+            done(reports[place])
+    except BaseException:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        end_all()
+        # What was finished and not yet collected is kept too: it need not be done again.
+        for future, (place, key) in waiting.items():
+            whole = future.done() and not future.cancelled() and not future.exception()
+            if whole and place not in reports:
+                kept.add(key, future.result())
+        raise
+    pool.shutdown()
+    together = compared(so_far(), settings.rules)
+    kept.write_table(together, settings.rules)
+    return together
 
 
-def _checked(path: Path, settings: Settings) -> Report:
+def _checked(entry: Entry, digest: str, settings: Settings) -> Report:
     """The report of one hand-in; a fault of ours is no verdict on it."""
     try:
-        return check_hand_in(path, settings.level, settings.limits, settings.rules)
+        return check_hand_in(
+            entry.path,
+            settings.level,
+            settings.limits,
+            settings.rules,
+            shown=entry.name,
+            student=entry.student,
+            digest=digest,
+        )
     except Exception as error:
         findings = Findings()
         findings.add("check-broke", error=f"{type(error).__name__}: {str(error)[:150]}")
         unknown = findings.section(decided=False)
         classes = dict.fromkeys(NETWORKS, unknown)
-        return Report(str(path), settings.level, classes, unknown, unknown)
+        return Report(plain(entry.name), settings.level, classes, unknown, unknown)
 
 
 class _ReportStore:
@@ -119,8 +137,10 @@ class _ReportStore:
         for line in lines:
             try:
                 entry = json.loads(line)
-                self._reports[entry["key"]] = _report_from(entry["report"])
-            except (ValueError, KeyError, TypeError):
+                files, sketch = entry["traits"]
+                traits = Traits(dict(files), frozenset(sketch))
+                self._reports[entry["key"]] = _report_from(entry["report"], traits)
+            except (ValueError, KeyError, TypeError, AttributeError):
                 continue  # a line that was cut off: that hand-in is checked again
 
     def get(self, key: str) -> Report | None:
@@ -131,38 +151,28 @@ class _ReportStore:
         """Keep a report."""
         self._reports[key] = report
         if self._folder is not None:
-            line = json.dumps({"key": key, "report": report.as_json()})
+            traits = report.traits.files, sorted(report.traits.sketch)
+            line = json.dumps({"key": key, "report": report.as_json(), "traits": traits})
             before = self._file.read_bytes() if self._file.exists() else b""
             if before and not before.endswith(b"\n"):
                 before += b"\n"
             write_whole(self._file, before + line.encode() + b"\n")
 
-    def write_table(self, reports: list[Report]) -> None:
+    def write_table(self, reports: list[Report], rules: Rules) -> None:
         """Write the table of what is known so far."""
         if self._folder is not None:
-            write_whole(self._folder / "table.csv", as_csv(reports).encode())
+            write_whole(self._folder / "table.csv", as_csv(reports, rules).encode())
 
 
-def _key(path: Path, settings: Settings) -> str:
+def _key(entry: Entry, digest: str, settings: Settings) -> str:
     """What a report depends on: the files, the rules, the level, our version."""
-    digest = hashlib.sha256()
-    if path.is_file():
-        digest.update(path.read_bytes())
-    else:
-        try:
-            files = read_folder(path)
-        except ArchiveRefused:
-            files = {}
-        for name, data in sorted(files.items()):
-            digest.update(name.encode(errors="surrogateescape") + b"\0")
-            digest.update(hashlib.sha256(data).digest())
     rules = [sorted(settings.rules.states.items()), sorted(settings.rules.allowed)]
-    words = [str(path), settings.level, list(settings.limits), rules, __version__]
-    digest.update(json.dumps(words).encode())
-    return digest.hexdigest()[:24]
+    words = [entry.name, entry.student, digest, settings.level, list(settings.limits), rules,
+             __version__]  # fmt: skip
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:24]
 
 
-def _report_from(document: dict[str, Any]) -> Report:
+def _report_from(document: dict[str, Any], traits: Traits) -> Report:
     """A report out of its JSON document."""
 
     def section(entry: dict[str, Any]) -> Section:
@@ -175,4 +185,6 @@ def _report_from(document: dict[str, Any]) -> Report:
         {name: section(entry) for name, entry in document["classes"].items()},
         section(document["training"]),
         section(document["package"]),
+        document["student"],
+        traits,
     )

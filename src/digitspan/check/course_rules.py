@@ -6,15 +6,25 @@
 
 [allow]
 ready-made = ["Linear"]      # or only some of torch's layers
+
+[points]
+VanillaRNN = 4               # in full where there is no fault
+LSTM = 4
+training = 2
+package = 1
+
+[costs]
+"clip" = 0.5                 # what a fault of this rule costs; else all points of its section
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from digitspan.check.findings import Finding
+from digitspan.check.findings import NETWORKS, Finding
 from digitspan.errors import UsageError, one_of
 
 __all__ = ["RULES", "Rules", "read_rules"]
@@ -22,12 +32,13 @@ __all__ = ["RULES", "Rules", "read_rules"]
 RULES = {
     "absolute path": "files are named by paths relative to the hand-in",
     "accuracy": "accuracy is measured on palindromes that were not just trained on",
-    "archive": "the ZIP can be read",
+    "archive": "the hand-in is a ZIP that can be read",
     "bias": "one bias per unit in every gate, one a class in the read-out",
     "caches": "no caches or system files in the hand-in",
     "cell state": "equation (8)",
     "clip": "gradients are clipped between backward() and step()",
     "conflict": "no merge-conflict markers",
+    "copy": "no two students hand in the same files",
     "cuda": "the code runs on the CPU",
     "equations": "the network computes the sheet's equations",
     "figures": "the report has figures with captions",
@@ -38,7 +49,7 @@ RULES = {
     "kind": "the RNN is an RNN, the LSTM an LSTM",
     "memory": "forward must not accumulate tensors between calls",
     "missing": "everything that was asked for is there",
-    "name": "ZIP and PDF are called Surname-Matriculation",
+    "name": "ZIP and PDF are called Surname-Matriculation, and are of one student",
     "no answer": "the code answers within its limits",
     "no_grad": "the network runs under torch.no_grad()",
     "non-linearity": "each gate goes through its own non-linearity",
@@ -66,6 +77,7 @@ RULES = {
 """Every rule, with what it asks for."""
 
 _STATES = ("on", "remark", "off")
+_TABLES = ("rules", "allow", "points", "costs")
 
 
 class Rules(NamedTuple):
@@ -75,6 +87,10 @@ class Rules(NamedTuple):
     """Rule to "on", "remark" or "off"; those that are not named are on."""
     allowed: frozenset[str]
     """torch's layers that may be used."""
+    points: tuple[tuple[str, float], ...] = ()
+    """The points of each section; none: no points are given."""
+    costs: tuple[tuple[str, float], ...] = ()
+    """What a fault costs, by its rule."""
 
     def applied(self, findings: list[Finding]) -> tuple[Finding, ...]:
         """The findings as this course sees them."""
@@ -102,8 +118,8 @@ def read_rules(path: Path | None) -> Rules:
         message = f"--rules must be a TOML file; {str(path)[:200]!r} cannot be read: {error}"
         raise UsageError(message) from error
     for table in document:
-        if table not in ("rules", "allow"):
-            message = f"the table in --rules {one_of(table, ('rules', 'allow'))}"
+        if table not in _TABLES:
+            message = f"the table in --rules {one_of(table, _TABLES)}"
             raise UsageError(message)
     states = document.get("rules", {})
     for rule, state in states.items():
@@ -118,4 +134,33 @@ def read_rules(path: Path | None) -> Rules:
     if not isinstance(layers, list) or not all(isinstance(layer, str) for layer in layers):
         message = '[allow] in --rules must be ready-made = ["Linear", ...]'
         raise UsageError(message)
-    return Rules(dict(states), frozenset(layers))
+    points = _numbers(document, "points", (*NETWORKS, "training", "package"))
+    costs = _numbers(document, "costs", sorted(RULES))
+    if costs and not points:
+        message = "[costs] in --rules needs [points], of which they are taken"
+        raise UsageError(message)
+    return Rules(dict(states), frozenset(layers), points, costs)
+
+
+def _numbers(
+    document: dict[str, Any], table: str, names: Sequence[str]
+) -> tuple[tuple[str, float], ...]:
+    """A table of numbers from 0 by known names.
+
+    Raises:
+        UsageError: for another name, or what is no such number.
+    """
+    entries = document.get(table, {})
+    if not isinstance(entries, dict):
+        message = f"[{table}] in --rules must be a table, such as [{table}] and a line below it"
+        raise UsageError(message)
+    for name, value in entries.items():
+        if name not in names:
+            message = f"the name in [{table}] of --rules {one_of(name, names)}"
+            raise UsageError(message)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6:
+            message = (
+                f"{name!r} in [{table}] of --rules must be a number of 0 or more; got {value!r}"
+            )
+            raise UsageError(message)
+    return tuple((name, float(value)) for name, value in entries.items())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from digitspan.check.codes import CODES
+from digitspan.check.plain import plain
 
-__all__ = ["NETWORKS", "Finding", "Findings", "Report", "Section"]
+__all__ = ["NETWORKS", "Finding", "Findings", "Report", "Section", "Traits"]
 
 NETWORKS = ("VanillaRNN", "LSTM")
 """The two classes that the sheet asks for."""
@@ -28,6 +30,15 @@ class Finding(NamedTuple):
     """In that file, 0 where it is about the whole of it."""
     message: str
     """One sentence that a student understands: where, what was expected, what was found."""
+    cell: int = 0
+    """In a notebook, its code cell, from 1; `line` then counts in that. 0 in a file."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, as its author finds it; empty where it is about no file."""
+        if self.cell:
+            return f"{self.file}, code cell {self.cell}, line {self.line}"
+        return f"{self.file}:{self.line}" if self.line and self.file else self.file
 
 
 class Findings:
@@ -42,6 +53,8 @@ class Findings:
         self.file = file
         self.line = line
         self.found: list[Finding] = []
+        self.locate: Callable[[str, dict[str, Any]], tuple[str, int]] | None = None
+        """Gives file and line for a code and its words, where none are given."""
 
     def add(self, code: str, file: str = "", line: int = 0, **words: object) -> None:
         """Add a finding.
@@ -54,7 +67,11 @@ class Findings:
         """
         rule, severity, message = CODES[code]
         place = file or self.file, line or self.line
-        finding = Finding(code, rule, severity, *place, message.format(**words))
+        if self.locate is not None and not file and not line:
+            place = self.locate(code, dict(words))
+        # What the hand-in had a hand in may hold anything.
+        text = plain(message.format(**words))
+        finding = Finding(code, rule, severity, plain(place[0], 240), place[1], text)
         if finding not in self.found:
             self.found.append(finding)
 
@@ -104,6 +121,18 @@ class Section:
         }
 
 
+class Traits(NamedTuple):
+    """By what a hand-in is compared with those of others."""
+
+    files: dict[str, str]
+    """Hash of a file to its name: networks, training script, PDF."""
+    sketch: frozenset[int]
+    """Hashes of what is written in its Python."""
+
+
+NO_TRAITS = Traits({}, frozenset())
+
+
 @dataclasses.dataclass(frozen=True)
 class Report:
     """The check of one hand-in."""
@@ -118,6 +147,10 @@ class Report:
     """The training script."""
     package: Section
     """Names, files, the PDF."""
+    student: str = ""
+    """Whose it is, as far as names, pattern or roster say."""
+    traits: Traits = NO_TRAITS
+    """Not a part of the document."""
 
     @property
     def passed(self) -> bool:
@@ -129,6 +162,7 @@ class Report:
         """The JSON document of one hand-in."""
         return {
             "hand_in": self.hand_in,
+            "student": self.student,
             "isolation": self.isolation,
             "classes": {name: section.as_json() for name, section in self.classes.items()},
             "training": self.training.as_json(),

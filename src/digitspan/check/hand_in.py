@@ -3,66 +3,126 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import hashlib
 import itertools
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from digitspan.check.course_rules import Rules
-from digitspan.check.findings import NETWORKS, Findings, Report, Section
+from digitspan.check.findings import NETWORKS, Finding, Findings, Report, Section, Traits
 from digitspan.check.network.identify import check_network
+from digitspan.check.network.places import Locator
 from digitspan.check.package import check_package
+from digitspan.check.plain import plain
 from digitspan.check.reading.hand_ins import HandIn, read_hand_in, written_out
 from digitspan.check.reading.source import (
     Candidate,
     candidates,
     given_full_length,
-    known_library,
     numbers_in,
     ready_made_calls,
     resets_between_batches,
-    script_of,
+    scripts_of,
     works_when_imported,
 )
+from digitspan.check.reading.who import Student
 from digitspan.check.sandbox.isolation import Limits
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
-from digitspan.check.sandbox.remote_network import Built, RemoteNetwork, build_and_feed, digits_for
-from digitspan.check.sandbox.signatures import Plan, Signature, plans
+from digitspan.check.sandbox.remote_network import Built, RemoteNetwork, build_and_feed
+from digitspan.check.sandbox.signatures import Signature, World
 from digitspan.check.script import Trained, check_training
 
 __all__ = ["Children", "check_class", "check_hand_in"]
 
+_MOST_CHILDREN = 5
 _KINDS = {"VanillaRNN": "rnn", "LSTM": "lstm"}
 
 
-def check_hand_in(path: Path, level: str, limits: Limits, rules: Rules) -> Report:
+def check_hand_in(
+    path: Path,
+    level: str,
+    limits: Limits,
+    rules: Rules,
+    *,
+    shown: str = "",
+    student: Student | None = None,
+    digest: str = "",
+) -> Report:
     """Check a hand-in.
 
     Args:
-        path: a ZIP or a folder.
+        path: an archive, a folder or a file.
         level: "isolated" or "limited".
         limits: what its code may use.
         rules: the course's.
+        shown: what the report calls it, by default its path.
+        student: whose it is, where the course says so.
+        digest: what `digest_of` said of it before any code ran.
     """
-    hand_in = read_hand_in(path)
+    hand_in = read_hand_in(path, level, digest=digest)
     classes = dict.fromkeys(NETWORKS, Section(decided=False))
     training = Section(decided=False)
     if not hand_in.refused:
+        found = {kind: candidates(hand_in.sources, kind)[:1] for kind in _KINDS.values()}
+        names = {candidate.name: kind for kind, several in found.items() for candidate in several}
+        scripts = scripts_of(hand_in.sources, set(names))
         with written_out(hand_in) as tree, Children(tree, level, limits) as children:
-            classes = {name: check_class(children, hand_in, name, rules) for name in NETWORKS}
-            trained = check_training(children.usable(), script_of(hand_in.sources))
-        training = trained.section
+            # First, as it says what the classes are built with.
+            trained = check_training(children.usable, scripts, names, seed_of(hand_in))
+            for name in NETWORKS:
+                world = trained.worlds.get(_KINDS[name])
+                classes[name] = check_class(children, hand_in, name, rules, world)
+        training = _script_unread(trained.section, hand_in)
         for name in NETWORKS:
-            classes[name] = _reconsider(classes[name], trained, hand_in, name)
+            class_name = next((c.name for c in found[_KINDS[name]]), "")
+            classes[name] = _reconsider(classes[name], trained, hand_in, name, class_name)
+    told = {(f.code, f.file) for section in classes.values() for f in section.findings}
+    package = check_package(hand_in, student)
+    rest = [finding for finding in package.findings if (finding.code, finding.file) not in told]
+
+    def as_told(section: Section) -> Section:
+        found = [_placed(finding, hand_in) for finding in section.findings]
+        return Section(rules.applied(found), section.decided)
+
     return Report(
-        str(path),
+        plain(shown or str(path)),
         level,
-        {name: _ruled(section, rules) for name, section in classes.items()},
-        _ruled(training, rules),
-        _ruled(check_package(hand_in), rules),
+        {name: as_told(section) for name, section in classes.items()},
+        as_told(training),
+        as_told(Section(tuple(rest), package.decided)),
+        plain(str(student)) if student is not None else "",
+        _traits(hand_in),
     )
+
+
+def seed_of(hand_in: HandIn) -> int:
+    """The seed of everything that is random in a check: it hangs on the hand-in's files alone."""
+    digest = hashlib.sha256()
+    for name, of_file in sorted(hand_in.facts.digests.items()):
+        digest.update(f"{name}\0{of_file}\0".encode("utf-8", "surrogatepass"))
+    return int.from_bytes(digest.digest()[:8], "little")
+
+
+def _placed(finding: Finding, hand_in: HandIn) -> Finding:
+    """A finding about a notebook's Python with its place in the notebook."""
+    for source in hand_in.sources:
+        if source.notebook and plain(source.path, 240) == finding.file:
+            finding = finding._replace(file=plain(source.name, 240))
+        if source.notebook and finding.line and plain(source.name, 240) == finding.file:
+            cell, line = source.place(finding.line)
+            return finding._replace(cell=cell, line=line)
+    return finding
+
+
+def _traits(hand_in: HandIn) -> Traits:
+    """By what a hand-in is compared with those of others: not by what the course gave."""
+    own = [source.name for source in hand_in.sources
+           if not source.name.endswith("dataset.py") and len(source.text) > 200]  # fmt: skip
+    facts = hand_in.facts
+    files = {facts.digests[name]: plain(name, 240)
+             for name in [*own, facts.report] if name in facts.digests}  # fmt: skip
+    sketches = [facts.texts[name].sketch for name in own if name in facts.texts]
+    return Traits(files, frozenset().union(*sketches))
 
 
 class Children(contextlib.ExitStack):
@@ -78,7 +138,7 @@ class Children(contextlib.ExitStack):
         """A child that answers; None where too many were lost."""
         if self._child is None or self._child.lost:
             self.close()
-            if self._started == 3:
+            if self._started == _MOST_CHILDREN:
                 return None
             self._started += 1
             child = ChildProcess(self._tree, self._level, self._limits)
@@ -86,33 +146,45 @@ class Children(contextlib.ExitStack):
         return self._child
 
 
-def check_class(children: Children, hand_in: HandIn, name: str, rules: Rules) -> Section:
-    """Check one of the two classes."""
+def check_class(
+    children: Children, hand_in: HandIn, name: str, rules: Rules, world: World | None = None
+) -> Section:
+    """Check one of the two classes.
+
+    Args:
+        children: where its code runs.
+        hand_in: whose it is.
+        name: "VanillaRNN" or "LSTM".
+        rules: the course's.
+        world: what the training script builds it with and feeds it.
+    """
     kind = _KINDS[name]
     found = candidates(hand_in.sources, kind)
     if not found:
         return _missing(hand_in, name)
     candidate = found[0]
     findings = Findings(candidate.source.name, candidate.line)
+    others = [c.source.name for c in found[1:] if c.name == candidate.name and c.filled]
+    others = [other for other in dict.fromkeys(others) if other != candidate.source.name]
+    if others:
+        findings.add("other-version", name=candidate.name, others=", ".join(others[:3]))
     if not candidate.filled:
         findings.add("class-not-filled-in", name=candidate.name)
         return findings.section()
     child = children.usable()
     if child is None:
-        findings.add("no-answer")
-        return findings.section()
+        findings.add("not-reached")
+        return findings.section(decided=False)
     child.cuda.clear()
+    findings.locate = Locator(candidate)
+    decided = True
     try:
-        options = list(plans(numbers_in(candidate)))
-        if given_full_length(hand_in.sources, candidate.name):
-            options = [*(dataclasses.replace(plan, longer=1) for plan in options), *options]
-        decided = _run_checks(child, candidate, kind, findings, rules, options)
+        decided = _run_checks(child, hand_in, candidate, kind, findings, rules, world)
     except ChildLost as lost:
         findings.add(lost.code)
-        decided = True
+        decided = lost.code == "no-answer"
     except ChildRefused as error:
         findings.add("fails-on-some-digits", *error.place, error=error)
-        decided = True
     for place in sorted(child.cuda)[:1]:
         findings.add("cuda-without-asking", *place)
     return findings.section(decided=decided)
@@ -120,24 +192,30 @@ def check_class(children: Children, hand_in: HandIn, name: str, rules: Rules) ->
 
 def _run_checks(
     child: ChildProcess,
+    hand_in: HandIn,
     candidate: Candidate,
     kind: str,
     findings: Findings,
     rules: Rules,
-    options: list[Plan],
+    world: World | None,
 ) -> bool:
     """Import, build, feed and examine a class; returns whether it could be decided."""
     layers = _check_ready_made(candidate, findings, rules)
     signature = _load(child, candidate, findings)
     if signature is None:
         return findings.faults() > 0
-    built = build_and_feed(child, signature, options)
+    longer = given_full_length(hand_in.sources, candidate.name)
+    numbers, seed = numbers_in(candidate), seed_of(hand_in)
+    built = build_and_feed(child, signature, world, numbers, longer=longer, seed=seed)
     remote = built.remote
     if remote is None:
-        _explain_failure(built, candidate, findings)
-        return True
+        return _explain_failure(built, candidate, findings)
+    if built.stopped_by_digits is not None:
+        error = built.stopped_by_digits
+        findings.add("fails-on-some-digits", *error.place, error=error)
     if remote.plan.batch == remote.plan.hidden:
-        findings.add("only-where-batch-equals-hidden")
+        by_chance = remote.plan.hidden == 3
+        findings.add("only-where-batch-equals-hidden" if by_chance else "sizes-written-in")
     if remote.how["interface"] == "step":
         findings.add("one-step-a-call")
     decided = check_network(remote, kind, findings)
@@ -206,12 +284,11 @@ _OTHER_FRAMEWORKS = ("tensorflow", "keras", "jax", "theano", "mxnet", "flax", "c
 
 
 def _check_import(error: ChildRefused, findings: Findings) -> bool:
-    """Report a module that cannot be found anywhere; returns whether it is one.
+    """Report a part of the hand-in that is not there; returns whether it is one.
 
     What a library lacks, or a library that is missing, may be so on this computer alone.
     """
-    library = error.missing.partition(".")[0]
-    if not error.of_import or library in _OTHER_FRAMEWORKS or known_library(error.missing):
+    if not error.of_import or error.cause != "own":
         return False
     if error.type == "ModuleNotFoundError":
         findings.add("module-not-found", *error.place, error=error)
@@ -220,21 +297,25 @@ def _check_import(error: ChildRefused, findings: Findings) -> bool:
     return True
 
 
-def _explain_failure(built: Built, candidate: Candidate, findings: Findings) -> None:
-    """A class that cannot be built or fed."""
+def _explain_failure(built: Built, candidate: Candidate, findings: Findings) -> bool:
+    """A class that cannot be built or fed; returns whether that is its own fault."""
     error = built.problem
     place = error.place if error else ("", 0)
     if error and error.cause == "cuda":
         findings.add("cuda-without-asking", *place)
-        return
+        return True
+    if error and error.cause == "stand-in":
+        findings.add("needs-library", *place, error=error)
+        return False
     code = "cannot-be-fed" if built.constructed else "cannot-be-constructed"
     findings.add(code, *place, name=candidate.name, reason=f": {error}" if error else "")
+    return True
 
 
 def _check_calls(remote: RemoteNetwork, findings: Findings) -> set[str]:
     """What a call does besides computing; returns the layers of torch that it uses."""
-    values = remote.random_values(np.random.default_rng(5))
-    digits = digits_for(remote.plan)
+    values = remote.random_values(remote.rng(7))
+    digits = remote.digits()
     try:
         remote.ask(values, digits, grad=False)
     except ChildRefused as error:
@@ -251,7 +332,7 @@ def _check_calls(remote: RemoteNetwork, findings: Findings) -> set[str]:
         grown = [later - earlier for earlier, later in itertools.pairwise(alive)]
         if grown and min(grown) > 0:
             findings.add("tensors-pile-up")
-    called = {name for name in habits.get("called", []) if isinstance(name, str)}
+    called = remote.called | {name for name in habits.get("called", []) if isinstance(name, str)}
     layers = {layer for name, layer in _LAYERS.items() if f"aten::{name}" in called}
     return layers | {name.removesuffix("Cell") for name in remote.ready_made}
 
@@ -279,6 +360,8 @@ def _missing(hand_in: HandIn, name: str) -> Section:
     """A class that is not there, or cannot be seen."""
     findings = Findings()
     file = "vanilla_rnn.py" if name == "VanillaRNN" else "lstm.py"
+    if _add_unread(hand_in, findings):
+        return findings.section(decided=False)
     for source in hand_in.sources:
         named = source.name.rsplit("/", 1)[-1].lower() == file or f"class {name}" in source.text
         if source.tree is None and named:
@@ -289,27 +372,43 @@ def _missing(hand_in: HandIn, name: str) -> Section:
     return findings.section()
 
 
-def _reconsider(section: Section, trained: Trained, hand_in: HandIn, name: str) -> Section:
+def _add_unread(hand_in: HandIn, findings: Findings) -> bool:
+    """Tell of a notebook that cannot be read; what it holds is not missing: nobody knows."""
+    for source in hand_in.sources:
+        if source.tree is None and source.notebook:
+            text = hand_in.facts.texts.get(source.name)
+            code = "notebook-not-read" if text and text.unreadable_here else "notebook-damaged"
+            findings.add(code, source.name, source.line, error=source.error)
+            return True
+    return False
+
+
+def _script_unread(section: Section, hand_in: HandIn) -> Section:
+    """The section of a script that is missing, unless it may be in what cannot be read."""
+    findings = Findings()
+    missing = [finding.code for finding in section.findings] == ["script-missing"]
+    unread = missing and _add_unread(hand_in, findings)
+    return findings.section(decided=False) if unread else section
+
+
+def _reconsider(
+    section: Section, trained: Trained, hand_in: HandIn, name: str, class_name: str
+) -> Section:
     """Look again at what only the training script can say."""
     findings = Findings()
     findings.found = list(section.findings)
     if findings.has("state-kept-between-batches"):
-        network = candidates(hand_in.sources, _KINDS[name])[0].name
-        reset = resets_between_batches(hand_in.sources, network)
+        reset = resets_between_batches(hand_in.sources, class_name)
         if reset:
             replaced = "state-kept-between-batches", "state-reset-by-the-script"
             findings.replace(*replaced, reset=reset)
             # What grows is the history of a state that is never reset here.
             findings.found = [f for f in findings.found if f.code != "tensors-pile-up"]
-    if trained.losses and "probabilities" not in trained.losses:
+    losses = trained.losses_of(_KINDS[name])
+    if losses and "probabilities" not in losses:
         # The script takes the logarithm itself, or another loss: nothing is applied twice.
         findings.replace("softmax-in-forward", "softmax-undone-by-the-script")
     return findings.section(decided=section.decided)
-
-
-def _ruled(section: Section, rules: Rules) -> Section:
-    """A section as the course sees it."""
-    return Section(rules.applied(list(section.findings)), section.decided)
 
 
 def _parameters(header: dict[str, Any], name: str) -> list[list[Any]]:

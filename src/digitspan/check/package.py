@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
-import logging
 import re
-import warnings
 
 from digitspan.check.findings import Findings, Section
-from digitspan.check.reading.hand_ins import HandIn, inner_archives
-from digitspan.check.reading.source import line_at
-from digitspan.sheet.questions import POINTS
+from digitspan.check.reading.hand_ins import HandIn
+from digitspan.check.reading.who import Student, named_in, student_of, without_suffix
 from digitspan.sheet.zip_name import follows_the_rule
 
 __all__ = ["check_package"]
@@ -20,98 +15,110 @@ _CACHES = re.compile(
     r"(^|/)(__pycache__|\.ipynb_checkpoints|\.pytest_cache|\.mypy_cache|\.idea|\.vscode|__MACOSX)"
     r"(/|$)|\.pyc$|(^|/)\.DS_Store$|(^|/)Thumbs\.db$"
 )
-_ABSOLUTE = re.compile(
-    r"""["'](/home/|/Users/|/content/|/mnt/|/root/|/var/|/tmp/|[A-Za-z]:[\\/])[^"'\n]*["']"""
-)
-_CONFLICT = re.compile(r"^(<{7} |>{7} )", re.MULTILINE)
+_ENDING = re.compile(r"(\.tar)?\.\w+$")
 
 
-def check_package(hand_in: HandIn) -> Section:
-    """Check what was handed in, without running any of it."""
+def check_package(hand_in: HandIn, student: Student | None = None) -> Section:
+    """Check what was handed in, without running any of it.
+
+    Args:
+        hand_in: its files, and what reading them told.
+        student: whose it is, where the course says so; else the name of the archive does.
+    """
     findings = Findings()
     if hand_in.refused:
         findings.add("archive-refused", reason=hand_in.refused)
         return findings.section()
-    if hand_in.is_archive and not follows_the_rule(hand_in.path.stem):
-        findings.add("zip-name", name=repr(hand_in.path.name))
-    inner = inner_archives(hand_in.files)
-    if inner and any(source.name.startswith(inner[0][:-4]) for source in hand_in.sources):
-        findings.add("zip-in-the-zip", inner[0])
-    if not hand_in.sources:
+    facts = hand_in.facts
+    if hand_in.is_archive:
+        if not follows_the_rule(without_suffix(_ENDING.sub("", hand_in.path.name))):
+            findings.add("zip-name", name=repr(hand_in.path.name))
+        if facts.kind not in ("ZIP", "folder"):
+            findings.add("not-a-zip", kind=facts.kind)
+        if facts.opened and any(s.name.startswith(_ENDING.sub("", facts.opened[0]))
+                                for s in hand_in.sources):  # fmt: skip
+            findings.add("zip-in-the-zip", facts.opened[0])
+    for name, kind in facts.unopened.items():
+        findings.add("archive-not-opened", name, kind=kind)
+    if not hand_in.files:
+        findings.add("nothing-handed-in")
+    elif not hand_in.sources:
         findings.add("code-missing")
     _check_files(hand_in, findings)
-    return findings.section(decided=_check_pdf(hand_in, findings))
+    decided = _check_pdf(hand_in, findings)
+    _check_names(hand_in, student, findings)
+    return findings.section(decided=decided)
 
 
 def _check_files(hand_in: HandIn, findings: Findings) -> None:
-    """Caches, absolute paths, conflict markers."""
+    """Caches, environments, absolute paths, conflict markers, notebooks that cannot be read."""
+    facts = hand_in.facts
     caches = [name for name in hand_in.files if _CACHES.search(name)]
     if caches:
         findings.add("caches-handed-in", caches[0], count=len(caches))
+    for folder, count in facts.skipped.items():
+        findings.add("environment-handed-in", folder, count=count)
+    if facts.too_many:
+        findings.add("sources-not-looked-at", count=facts.too_many)
     for source in hand_in.sources:
-        conflict = _CONFLICT.search(source.text)
-        if conflict:
-            findings.add("merge-conflict", source.name, line_at(source.text, conflict.start()))
-        absolute = _ABSOLUTE.search(source.text)
-        if absolute:
-            line = line_at(source.text, absolute.start())
-            if not source.text.splitlines()[line - 1].lstrip().startswith("#"):
-                findings.add("absolute-path", source.name, line, path=absolute.group(0)[:60])
+        text = facts.texts.get(source.name)
+        if source.tree is None and source.notebook:
+            code = "notebook-not-read" if text and text.unreadable_here else "notebook-damaged"
+            findings.add(code, source.name, source.line, error=source.error)
+        if text is None:
+            continue
+        if text.conflict:
+            findings.add("merge-conflict", source.name, text.conflict)
+        line, path = text.absolute
+        if line:
+            findings.add("absolute-path", source.name, line, path=path)
 
 
 def _check_pdf(hand_in: HandIn, findings: Findings) -> bool:
-    """The report; returns whether it could be read."""
-    pdfs = [name for name in hand_in.files if name.lower().endswith(".pdf")]
-    pdfs = [name for name in pdfs if "__MACOSX" not in name]
-    if not pdfs:
+    """The report: text, figures with captions, every question; returns whether it was read."""
+    name, pdf = hand_in.facts.report, hand_in.facts.pdf
+    if not name:
         findings.add("pdf-missing")
         return True
-    named = [name for name in pdfs if follows_the_rule(name.rsplit("/", 1)[-1][:-4])]
-    report = (named or pdfs)[0]
-    if not named:
-        findings.add("pdf-name", report, name=repr(report.rsplit("/", 1)[-1]))
-    if importlib.util.find_spec("pypdf") is None:
-        findings.add("pdf-not-looked-at", report)
+    file = name.rsplit("/", 1)[-1]
+    if not follows_the_rule(without_suffix(file[:-4])):
+        findings.add("pdf-name", name, name=repr(file))
+    if pdf.get("missing"):
+        findings.add("pdf-not-looked-at", name)
         return True
-    return _check_report(report, hand_in.files[report], findings)
-
-
-def _check_report(name: str, data: bytes, findings: Findings) -> bool:
-    """Text, figures with captions, and every question's number; whether it could be read."""
-    import pypdf
-
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            reader = pypdf.PdfReader(io.BytesIO(data))
-            if len(reader.pages) > 300:
-                findings.add("pdf-too-long", name)
-                return False
-            pages = [page.extract_text() or "" for page in reader.pages]
-            figures = sum(_figures_on(page) for page in reader.pages)
-    except Exception as error:  # whatever a damaged PDF makes of a parser
-        findings.add("pdf-damaged", name, error=f"{type(error).__name__}: {str(error)[:100]}")
+    if pdf.get("damaged"):
+        findings.add("pdf-damaged", name, error=pdf["damaged"])
         return True
-    text = "\n".join(pages)
-    if len(text.split()) < 50:
+    if pdf.get("slow") or not isinstance(pdf.get("words"), int):
+        findings.add("pdf-too-long", name)
+        return False
+    if pdf["words"] < 50:
         findings.add("pdf-without-text", name)
         return True
-    captions = set(re.findall(r"(?:Figure|Fig\.|Abbildung|Abb\.)\s*(\d+)", text))
-    if not captions:
-        findings.add("figure-without-caption" if figures else "no-figure", name)
-    missing = [number for number in POINTS if not re.search(rf"(?<![\d.]){number}(?!\d)", text)]
+    if not pdf.get("captions"):
+        findings.add("figure-without-caption" if pdf.get("figures") else "no-figure", name)
+    absent = pdf.get("absent")
+    missing = [str(n)[:10] for n in absent] if isinstance(absent, list) else []
     if missing:
         what = "question" if len(missing) == 1 else "questions"
         findings.add("question-unanswered", name, questions=f"{what} {', '.join(missing)}")
     return True
 
 
-def _figures_on(page: object) -> int:
-    """How many pictures or drawings a page has."""
-    try:
-        resources = page["/Resources"]  # type: ignore[index]
-        objects = resources.get("/XObject", {})
-        return len(objects)
-    except (KeyError, TypeError, AttributeError):
-        return 0
+def _check_names(hand_in: HandIn, student: Student | None, findings: Findings) -> None:
+    """Whether archive, PDF and the PDF's first page are of one student."""
+    name = hand_in.facts.report
+    of_pdf = student_of(name.rsplit("/", 1)[-1]) if name else None
+    given = student or student_of(hand_in.path.name)
+    if given is not None and of_pdf is not None and not given.is_like(of_pdf):
+        findings.add("pdf-of-another", name, student=of_pdf, expected=given)
+        return
+    owner = given or of_pdf
+    first = hand_in.facts.pdf.get("first")
+    if owner is None or not isinstance(first, str) or not first.strip():
+        return
+    others = named_in(first, owner)
+    if others:
+        findings.add("first-page-of-another", name, number=others[0], expected=owner)
+    elif not owner.occurs_in(first):
+        findings.add("first-page-without-name", name, expected=owner)

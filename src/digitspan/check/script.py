@@ -4,73 +4,203 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from digitspan.check.findings import Findings, Section
-from digitspan.check.reading.source import Source, known_library, line_at, method_called, nodes_of
+from digitspan.check.reading.source import Source, line_at, method_called, nodes_of
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
-from digitspan.check.sandbox.signatures import role_of
+from digitspan.check.sandbox.signatures import World, role_of
 
 __all__ = ["Trained", "check_training"]
 
 STEPS = 4
 """Steps of the optimiser that are traced."""
 SECONDS = 30.0
-"""How long the script may take for them."""
+"""How long a run of the script may take for them."""
+_MOST_SCRIPTS = 3
 
 
 class Trained(NamedTuple):
-    """What was found about a training script, and what it says about the networks."""
+    """What was found about the training scripts, and what they say about the networks."""
 
     section: Section
-    losses: set[str]
-    """What the loss was given: "logits", "probabilities", ..."""
+    losses: dict[str, set[str]]
+    """What the loss was given of the "rnn" and the "lstm": "logits", "probabilities", ..."""
+    worlds: dict[str, World]
+    """What each is built with and fed."""
+
+    def losses_of(self, kind: str) -> set[str]:
+        """What the loss was given of a network, of any where no run trains this one."""
+        return self.losses.get(kind) or set().union(*self.losses.values())
 
 
-def check_training(child: ChildProcess | None, script: Source | None) -> Trained:
-    """Run the training script for a few steps and judge what it did.
+_LISTS = ("slopes", "held", "moved", "losses")
+"""The lists in what the child says of a network."""
+
+
+class _Run(NamedTuple):
+    """One way to call a script."""
+
+    options: list[str]
+    guessed: bool = False
+    """The script says nowhere that it takes these."""
+
+
+def check_training(
+    usable: Callable[[], ChildProcess | None],
+    scripts: list[Source],
+    classes: dict[str, str],
+    seed: int,
+) -> Trained:
+    """Run each training script for a few steps, for each network, and judge what it did.
 
     Args:
-        child: where to run it; None: it cannot be run.
-        script: the script; None: there is none.
+        usable: gives a child to run it in; None: it cannot be run.
+        scripts: the scripts, the likeliest first.
+        classes: the names of the networks' classes, with what each is, "rnn" or "lstm".
+        seed: of what the scripts draw at random.
     """
-    findings = Findings(script.name if script else "")
-    if script is None:
+    findings = Findings(scripts[0].name if scripts else "")
+    trained = Trained(Section(), {}, {})
+    if not scripts:
         findings.add("script-missing")
-        return Trained(findings.section(), set())
+    decided = bool(scripts)
+    for script in scripts[:_MOST_SCRIPTS]:
+        findings.file = script.name
+        if not _check_source(script, findings):
+            continue
+        first = script is scripts[0]
+        stepped = whole = False
+        for number, run in enumerate(_runs(script)):
+            child = usable()
+            trace = _trace(child, script, run, classes, seed, findings) if child else {}
+            networks = _networks(trace)
+            if number and not networks and (run.guessed or stepped):
+                continue  # a network that is not chosen in this way
+            if not first and not networks:
+                continue  # a script of something else
+            went = _judge(script, trace, networks, findings, trained)
+            whole = went if not number else whole and went
+            stepped = stepped or any(event.name == "step" for event in _events(trace))
+        if first or stepped:
+            decided = decided and whole and stepped
+    return trained._replace(section=findings.section(decided=decided or findings.faults() > 0))
+
+
+def _check_source(script: Source, findings: Findings) -> bool:
+    """What is wrong before it runs; returns whether it can be run."""
     place = script.name, script.line
     if script.tree is None:
         findings.add("script-not-python", *place, path=script.name, error=script.error)
-        return Trained(findings.section(), set())
+        return False
     if script.error:
         findings.add("script-wrong-encoding", *place, path=script.name, error=script.error)
     if not any(method_called(call) == "backward" for call in nodes_of(script.tree, ast.Call)):
         findings.add("script-not-filled-in")
-        return Trained(findings.section(), set())
-    trace: dict[str, Any] = {}
-    if child is not None:
-        child.cuda.clear()
-        try:
-            question = {"do": "train", "file": script.path, "options": _options(script),
-                        "steps": STEPS}  # fmt: skip
-            trace, _ = child.ask(question, seconds=SECONDS)
-        except ChildLost as lost:
-            findings.add("script-lost", steps=STEPS, reason=lost)
-        except ChildRefused as error:
-            findings.add("script-could-not-be-run", error=error)
-    for place in sorted(child.cuda if child else [])[:1]:
+        return False
+    return True
+
+
+def _trace(
+    child: ChildProcess,
+    script: Source,
+    run: _Run,
+    classes: dict[str, str],
+    seed: int,
+    findings: Findings,
+) -> dict[str, Any]:
+    """What a script does in one run; empty where it cannot be run."""
+    child.cuda.clear()
+    question = {"do": "train", "file": script.path, "options": run.options, "steps": STEPS,
+                "classes": classes, "seed": seed % 2**32}  # fmt: skip
+    try:
+        trace, _ = child.ask(question, seconds=SECONDS)
+    except ChildLost as lost:
+        findings.add("script-lost", steps=STEPS, reason=lost)
+        return {}
+    except ChildRefused as error:
+        findings.add("script-could-not-be-run", error=error)
+        return {}
+    for place in sorted(child.cuda)[:1]:
         findings.add("script-cuda-without-asking", *place)
+    libraries = trace.get("libraries")
+    names = [str(name)[:60] for name in libraries] if isinstance(libraries, list) else []
+    if names:
+        findings.add("library-not-here", libraries=", ".join(sorted(names)))
+    return trace
+
+
+def _judge(
+    script: Source,
+    trace: dict[str, Any],
+    networks: list[dict[str, Any]],
+    findings: Findings,
+    trained: Trained,
+) -> bool:
+    """Judge one run, and note what it says of the networks; returns whether it got through."""
     if trace.get("course_dataset") is True:
         findings.add("dataset-missing")
     events = _events(trace)
     steps = sum(event.name == "step" for event in events)
     _check_text(script, events, findings)
-    whole = _check_error(trace, steps, findings) if trace else True
+    whole = _check_error(trace, steps, findings) if trace else False
     if steps:
         _check_order(events, findings)
         _check_optimizer(trace, findings)
-    losses = {str(event.details.get("given")) for event in events if event.name == "loss"}
-    return Trained(findings.section(decided=whole and steps > 0), losses)
+    for network in networks:
+        kind = network["kind"]
+        slopes, held, moved, losses = ({str(name)[:80] for name in network[key]} for key in _LISTS)
+        trained.losses[kind] = trained.losses.get(kind, set()) | losses
+        if slopes:
+            trained.worlds.setdefault(kind, _world(network))
+            made = [event for event in events if event.name == "optimizer"]
+            place = (made[0].file, made[0].line) if made else ("", 0)
+            _check_moves(str(network.get("class"))[:80], slopes, held, moved, place, findings)
+    return whole
+
+
+def _check_moves(
+    name: str,
+    slopes: set[str],
+    held: set[str],
+    moved: set[str],
+    place: tuple[str, int],
+    findings: Findings,
+) -> None:
+    """Parameters with gradients that no optimiser holds, or that its steps leave as they are."""
+    left = sorted(slopes - held - moved)
+    if not slopes & (held | moved):
+        findings.add("optimiser-of-another-network", *place, name=name)
+    elif left:
+        them = "it" if len(left) == 1 else "them"
+        findings.add(
+            "optimiser-leaves-out", *place, tensors=", ".join(left[:8]), name=name, them=them
+        )
+    elif not moved:
+        findings.add("weights-never-move", *place, name=name)
+
+
+def _world(network: dict[str, Any]) -> World:
+    """What a script builds a network with, and feeds it."""
+    arguments, fed = network.get("arguments"), network.get("fed")
+    return World(
+        arguments if isinstance(arguments, dict) else {},
+        tuple(size for size in fed if isinstance(size, int)) if isinstance(fed, list) else (),
+        "float64" if network.get("default_dtype") == "float64" else "float32",
+    )
+
+
+def _networks(trace: dict[str, Any]) -> list[dict[str, Any]]:
+    """The networks of a run, where what the child says of them has the right form."""
+    listed = trace.get("networks")
+    return [
+        network
+        for network in (listed if isinstance(listed, list) else [])
+        if isinstance(network, dict)
+        and network.get("kind") in ("rnn", "lstm")
+        and all(isinstance(network.get(key), list) for key in _LISTS)
+    ]
 
 
 class _Event(NamedTuple):
@@ -148,10 +278,10 @@ def _check_error(trace: dict[str, Any], steps: int, findings: Findings) -> bool:
     problem = ChildRefused(error)
     when = "before its first step" if steps == 0 else f"after {steps} of its steps"
     code = "script-stops"
-    if problem.of_import and not known_library(problem.missing):
+    if problem.of_import and problem.cause == "own":
         found = problem.type == "ImportError"
         code = "script-cannot-import" if found else "script-module-not-found"
-    elif problem.type in _OWN_ERRORS or problem.cause == "graph":
+    elif problem.type in _OWN_ERRORS or problem.cause in ("graph", "own"):
         code = "script-fails"
     findings.add(code, *problem.place, when=when, error=problem)
     return False
@@ -176,23 +306,66 @@ def _events(trace: dict[str, Any]) -> list[_Event]:
     ]
 
 
-def _options(script: Source) -> list[str]:
-    """The command line that a script must have, and that keeps it on the CPU."""
+def _runs(script: Source) -> list[_Run]:
+    """How to call a script, on the CPU: for each network where its command line chooses one."""
     options: list[str] = []
     places: list[str] = []
+    model: tuple[list[str], dict[str | None, ast.expr]] | None = None
     for node in nodes_of(script.tree, ast.Call):
         names = [word.value for word in node.args if isinstance(word, ast.Constant)]
         if method_called(node) != "add_argument" or not names or not isinstance(names[-1], str):
             continue
         words = {word.arg: word.value for word in node.keywords}
         required = "required" in words and "True" in ast.dump(words["required"])
-        if names[-1] == "--device":
+        name = names[-1]
+        chooses = model is None and _says(words) and bool(_RNN_OR_LSTM.search(_says(words)))
+        if name == "--device":
             options += ["--device", "cpu"]
-        elif not names[-1].startswith("-") and "nargs" not in words:
-            places.append(_option_value(names[-1], words))
+        elif chooses:
+            model = ([] if not name.startswith("-") else [name]), words
+        elif not name.startswith("-") and "nargs" not in words:
+            places.append(_option_value(name, words))
         elif required:
-            options += [names[-1], _option_value(names[-1], words)]
-    return [*options, *places]
+            options += [name, _option_value(name, words)]
+    if model is None:
+        return [_Run([*options, *places])]
+    option, words = model
+    values = _networks_to_choose(script, words)
+    return [_Run([*options, *option, value, *places], guessed) for value, guessed in values] or [
+        _Run([*options, *places])
+    ]
+
+
+_RNN_OR_LSTM = re.compile(r"rnn|lstm", re.IGNORECASE)
+
+
+def _says(words: dict[str | None, ast.expr]) -> str:
+    """The default and the choices of an option, where they are words."""
+    nodes = [words[name] for name in ("default", "choices") if name in words]
+    constants = [constant for node in nodes for constant in nodes_of(node, ast.Constant)]
+    return " ".join(c.value for c in constants if isinstance(c.value, str))
+
+
+def _networks_to_choose(
+    script: Source, words: dict[str | None, ast.expr]
+) -> list[tuple[str, bool]]:
+    """The values of the option that chooses a network, each with whether it is guessed.
+
+    Its default comes first.
+    """
+    says = _says(words).split()
+    known = [c.value for c in nodes_of(script.tree, ast.Constant) if isinstance(c.value, str)]
+    listed = says if "choices" in words else [*says, *known]
+    found: dict[str, tuple[str, bool]] = {}
+    for value in listed:
+        kind = "lstm" if "lstm" in value.lower() else "rnn"
+        if re.fullmatch(r"[\w-]{1,20}", value) and _RNN_OR_LSTM.search(value):
+            found.setdefault(kind, (value, False))
+    for kind, other in (("rnn", "lstm"), ("lstm", "rnn")):
+        if kind in found and other not in found and "choices" not in words:
+            upper = found[kind][0].isupper()
+            found[other] = other.upper() if upper else other, True
+    return list(found.values())
 
 
 def _option_value(name: str, words: dict[str | None, ast.expr]) -> str:

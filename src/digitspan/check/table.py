@@ -5,15 +5,21 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
+from pathlib import PurePath
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from digitspan.check.course_rules import Rules
 from digitspan.check.findings import NETWORKS, Finding, Report, Section
+from digitspan.check.plain import plain, plain_cell
+from digitspan.check.points import points_of, shown_points
 
-__all__ = ["as_csv", "as_table", "lines_of"]
+__all__ = ["as_csv", "as_table", "lines_of", "sections_of"]
 
 _COLOURS = {"pass": "green", "fail": "red", "cannot tell": "yellow"}
+_SHORT = {"VanillaRNN": "RNN", "LSTM": "LSTM", "training": "train", "package": "pack"}
+_MARKS = {"cannot tell": "?"}
 COLUMNS = (
     "hand_in",
     "isolation",
@@ -23,10 +29,12 @@ COLUMNS = (
     "faults",
     "remarks",
     "reasons",
+    "student",
+    "points",
 )
 
 
-def as_csv(reports: Iterable[Report]) -> str:
+def as_csv(reports: Iterable[Report], rules: Rules | None = None) -> str:
     """One row per hand-in; the reasons are its faults, one after the other."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -35,43 +43,63 @@ def as_csv(reports: Iterable[Report]) -> str:
         faults, remarks = (_findings(report, severity) for severity in ("fault", "remark"))
         verdicts = [section.verdict for _, section in sections_of(report)]
         reasons = " | ".join(_line(finding) for finding in faults)
-        row = [report.hand_in, report.isolation, *verdicts, len(faults), len(remarks), reasons]
-        writer.writerow(map(_plain, row))
+        points = points_of(report, rules) if rules is not None else None
+        row = [report.hand_in, report.isolation, *verdicts, len(faults), len(remarks), reasons,
+               report.student, "" if points is None else shown_points(points)]  # fmt: skip
+        writer.writerow(map(plain_cell, row))
     return text.getvalue()
 
 
-def as_table(reports: Iterable[Report]) -> Table:
-    """One row per hand-in, with its verdicts and its first fault."""
+def as_table(reports: Iterable[Report], rules: Rules | None = None) -> Table:
+    """One row per hand-in: whose, its verdicts ("?": cannot tell), its points, its first fault."""
+    several = list(reports)
     table = Table(box=None, pad_edge=False, title_justify="left")
-    for column in ("hand-in", *NETWORKS, "training", "package"):
-        table.add_column(column)
-    table.add_column("first fault", overflow="fold")
-    for report in reports:
-        verdicts = [_coloured(section.verdict) for _, section in sections_of(report)]
+    table.add_column("hand-in", overflow="fold", min_width=18)
+    for column in (*NETWORKS, "training", "package"):
+        table.add_column(_SHORT[column], no_wrap=True)
+    with_points = rules is not None and bool(rules.points)
+    if with_points:
+        table.add_column("points", no_wrap=True, justify="right")
+    table.add_column("first fault", overflow="fold", ratio=1)
+    base = _common(several)
+    for report in several:
+        verdicts = [_coloured(section.verdict, short=True) for _, section in sections_of(report)]
         faults = _findings(report, "fault")
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        reason = f"{faults[0].message}{more}" if faults else ""
-        table.add_row(escape(report.hand_in), *verdicts, escape(reason))
+        reason = f"{plain(faults[0].message, 90)}{more}" if faults else ""
+        points = points_of(report, rules) if rules is not None else None
+        shown = [shown_points(points)] if with_points and points is not None else []
+        name = report.hand_in.removeprefix(base)
+        table.add_row(Text(name), *verdicts, *shown, Text(reason))
     return table
 
 
-def lines_of(report: Report) -> list[str]:
-    """A report in words: the verdicts, and under each its findings, with rich's markup."""
-    lines = [f"[bold]{escape(report.hand_in)}[/bold]  (isolation: {report.isolation})"]
+def lines_of(report: Report) -> list[Text]:
+    """A report in words: the verdicts, and under each its findings, in colours."""
+    lines = [Text.assemble((report.hand_in, "bold"), f"  (isolation: {report.isolation})")]
     for name, section in sections_of(report):
-        lines.append(f"  {name}: {_coloured(section.verdict)}")
+        lines.append(Text.assemble(f"  {name}: ", _coloured(section.verdict)))
         for finding in section.findings:
             colour = "red" if finding.severity == "fault" else "cyan"
-            severity = f"[{colour}]{finding.severity}[/{colour}]"
-            lines.append(f"    {severity} {escape(_line(finding))}")
+            words = (finding.severity, colour), f" {_line(finding)}"
+            lines.append(Text.assemble("    ", *words))
         if section.verdict == "cannot tell" and not section.findings:
-            lines.append("    the check did not get this far")
+            lines.append(Text("    the check did not get this far"))
     return lines
 
 
 def sections_of(report: Report) -> list[tuple[str, Section]]:
     """The sections of a report, in the order of the table."""
     return [*report.classes.items(), ("training", report.training), ("package", report.package)]
+
+
+def _common(reports: list[Report]) -> str:
+    """The folder that all hand-ins lie in, which need not be said in each row."""
+    if len(reports) < 2:
+        return ""
+    folders = [PurePath(report.hand_in).parent.as_posix() + "/" for report in reports]
+    base = min(folders, key=len)
+    return base if all(folder.startswith(base) for folder in folders) and base != "./" else ""
 
 
 def _findings(report: Report, severity: str) -> list[Finding]:
@@ -82,17 +110,10 @@ def _findings(report: Report, severity: str) -> list[Finding]:
 
 def _line(finding: Finding) -> str:
     """A finding with its place and its rule."""
-    place = finding.file + (f":{finding.line}" if finding.line else "")
-    return f"{place + ': ' if place else ''}{finding.message} [{finding.rule}]"
+    place = f"{finding.place}: " if finding.place else ""
+    return plain(f"{place}{finding.message} [{finding.rule}]", 1000)
 
 
-def _coloured(verdict: str) -> str:
+def _coloured(verdict: str, *, short: bool = False) -> Text:
     """A verdict in its colour."""
-    return f"[{_COLOURS[verdict]}]{verdict}[/{_COLOURS[verdict]}]"
-
-
-def _plain(cell: object) -> object:
-    """A cell that no spreadsheet takes for a formula."""
-    if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{cell}"
-    return cell
+    return Text(_MARKS.get(verdict, verdict) if short else verdict, _COLOURS[verdict])

@@ -6,15 +6,18 @@ import argparse
 import contextlib
 import itertools
 import os
+import re
 import sys
 from pathlib import Path
 
 from digitspan.check.course import Settings, check_many
-from digitspan.check.course_rules import read_rules
+from digitspan.check.course_rules import Rules, read_rules
 from digitspan.check.findings import Report
-from digitspan.check.reading.hand_ins import find_hand_ins
+from digitspan.check.reading.intake import Who, read_pattern, read_roster, take_in
 from digitspan.check.sandbox.isolation import LEVELS, Limits, require_level
+from digitspan.check.sandbox.process import end_all
 from digitspan.check.table import as_csv, as_table, lines_of
+from digitspan.check.tutor import summary_of, write_pages
 from digitspan.commands.options import (
     add_json,
     output_console,
@@ -25,6 +28,7 @@ from digitspan.commands.options import (
     whole_number,
 )
 from digitspan.commands.progress import Progress
+from digitspan.files import write_whole
 
 __all__ = ["add_options", "run"]
 
@@ -36,20 +40,34 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="PATH",
         type=path,
-        help="a ZIP, a folder that holds a hand-in, or a folder of such",
+        help="a hand-in (ZIP, tar or folder), a folder of many, or a learning platform's download",
     )
     parser.add_argument(
         "--rules",
         type=path,
         metavar="FILE",
-        help="a TOML file that switches rules off or to remarks (default: all are on)",
+        help="a TOML file that switches rules off or to remarks, and gives points (default: all "
+        "rules are on, no points)",
+    )
+    parser.add_argument(
+        "--pattern",
+        type=_pattern,
+        metavar="REGEX",
+        help="whose a file is: a regular expression with a group (?P<student>...), searched in "
+        "each path below PATH (default: by names with a number, and platforms' own patterns)",
+    )
+    parser.add_argument(
+        "--roster",
+        type=path,
+        metavar="FILE",
+        help="who should be there: a surname and a number a line; who is missing is told",
     )
     parser.add_argument(
         "--isolation",
         choices=("auto", *LEVELS),
         default="auto",
         help="how far the hand-in's code is shut in; isolated needs bubblewrap, limited is limits "
-        "of time, memory and output alone (default: auto, the best that there is)",
+        "of time, memory and output alone (default: auto, isolated where that can be had)",
     )
     parser.add_argument(
         "--time-limit",
@@ -86,47 +104,90 @@ def run(options: argparse.Namespace) -> int:
         UsageError: where a path, the rules or the isolation will not do.
     """
     rules = read_rules(options.rules)
-    hand_ins = find_hand_ins(options.paths)
+    who = Who(options.pattern, read_roster(options.roster))
     require_torch()
     level = require_level(options.isolation)
-    out = options.out
-    if out is None and len(hand_ins) > 1:
-        out = Path("results/check")
-    limits = Limits(seconds=options.time_limit)
-    settings = Settings(level, limits, rules, options.jobs, out)
-    with sigterm_exits(), Progress() as progress:
-        task = progress.task("check", len(hand_ins), "hand-ins", logged=False)
-        counts = itertools.count(1)
+    if level == "limited" and options.isolation == "auto":
+        print(
+            "warning: bubblewrap (bwrap) is missing or may not be used: the hand-ins' code is NOT "
+            "shut in, can read your files and use the network; install it, or say --isolation "
+            "limited to accept that",
+            file=sys.stderr,
+        )
+    try:
+        with sigterm_exits():
+            return _check(options, rules, who, level)
+    except SystemExit as leaving:
+        # A thread may be at work on a hand-in for longer than who ends us will wait.
+        end_all()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(leaving.code if isinstance(leaving.code, int) else 1)
 
-        def done(report: Report) -> None:
-            count = next(counts)
-            task.update(count, Path(report.hand_in).name)
-            verdicts = ", ".join(f"{name} {part.verdict}" for name, part in report.classes.items())
-            if len(hand_ins) > 1:
-                progress.log(f"{count}/{len(hand_ins)} {report.hand_in}: {verdicts}")
 
-        reports = check_many(hand_ins, settings, done)
+def _check(options: argparse.Namespace, rules: Rules, who: Who, level: str) -> int:
+    """Take in what was given, check it, and print what was found; returns the exit status."""
+    with take_in(options.paths, level, who) as intake:
+        hand_ins = intake.entries
+        several = len(hand_ins) > 1 or bool(intake.left_out)
+        if several or intake.missing:
+            print("\n".join(intake.lines()), file=sys.stderr)
+        out = options.out
+        if out is None and several:
+            out = Path("results/check")
+        limits = Limits(seconds=options.time_limit)
+        settings = Settings(level, limits, rules, options.jobs, out)
+        with Progress() as progress:
+            task = progress.task("check", len(hand_ins), "hand-ins", logged=False)
+            counts = itertools.count(1)
+
+            def done(report: Report) -> None:
+                count = next(counts)
+                task.update(count, Path(report.hand_in).name)
+                verdicts = [f"{name} {part.verdict}" for name, part in report.classes.items()]
+                if several:
+                    progress.log(
+                        f"{count}/{len(hand_ins)} {report.hand_in}: {', '.join(verdicts)}"
+                    )
+
+            reports = check_many(hand_ins, settings, done)
+    summary = [*intake.lines(), *summary_of(reports)] if several or intake.missing else []
+    if out is not None:
+        write_pages(reports, rules, out / "pages")
+        write_whole(out / "summary.txt", ("\n".join(summary) + "\n").encode())
     if options.json:
         documents = [report.as_json() for report in reports]
         print_json(documents[0] if len(documents) == 1 else documents)
     elif options.csv:
-        sys.stdout.write(as_csv(reports))
+        sys.stdout.write(as_csv(reports, rules))
     else:
-        _print_reports(reports)
+        _print_reports(reports, rules, summary)
     if out is not None:
-        print(f"reports and table in {out}", file=sys.stderr)
-    return 0 if all(report.passed for report in reports) else 1
+        print(f"reports, table, summary and a page for each in {out}", file=sys.stderr)
+    return 0 if all(report.passed for report in reports) and not intake.missing else 1
 
 
-def _print_reports(reports: list[Report]) -> None:
-    """The table, and under it each finding."""
+def _print_reports(reports: list[Report], rules: Rules, summary: list[str]) -> None:
+    """The table, under it each finding, and what they have in common."""
     console = output_console()
     if len(reports) > 1:
-        console.print(as_table(reports))
+        console.print(as_table(reports, rules))
         console.print()
     for report in reports:
         for line in lines_of(report):
             console.print(line, soft_wrap=True, highlight=False)
+    if summary:
+        console.print()
+    for told in summary:
+        console.print(told, soft_wrap=True, highlight=False)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """The value of --pattern."""
+    try:
+        return read_pattern(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _seconds(text: str) -> float:

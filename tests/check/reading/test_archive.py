@@ -3,12 +3,14 @@
 import io
 import stat
 import struct
+import tarfile
+import unicodedata
 import zipfile
 
 import pytest
+from check.given import read_here
 
-from digitspan.check.reading.archive import ArchiveRefused, read_archive, read_folder
-from digitspan.check.reading.hand_ins import read_hand_in
+from digitspan.check.sandbox.child.reader.archive import ArchiveRefused, read_archive
 
 
 def zipped(tmp_path, *entries, compression=zipfile.ZIP_DEFLATED):
@@ -179,13 +181,90 @@ def test_honest_zip_is_read(tmp_path):
     assert files == {"a b/part1/lstm.py": b"x", "a b/é.pdf": b"y"}
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_method_that_unpacks_without_bound_is_refused(tmp_path, method):
+    with pytest.raises(ArchiveRefused, match="expected an ordinary ZIP"):
+        read_archive(zipped(tmp_path, ("a.py", "x = 1"), compression=method))
+
+
+def tarred(tmp_path, name, *members):
+    """A tar of (TarInfo, content) members, packed as its name says."""
+    path = tmp_path / name
+    with tarfile.open(path, f"w:{name.rpartition('.')[2].replace('tar', '')}") as archive:
+        for member, content in members:
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.tar.bz2", "a.tar.xz"])
+def test_tar_is_read_by_the_same_rules(tmp_path, name):
+    good = tarred(tmp_path, name, (tarfile.TarInfo("./part1/lstm.py"), b"x = 1"))
+    assert read_archive(good) == {"part1/lstm.py": b"x = 1"}
+    with pytest.raises(ArchiveRefused, match="leads elsewhere"):
+        read_archive(tarred(tmp_path, name, (tarfile.TarInfo("../x.py"), b"x")))
+    with pytest.raises(ArchiveRefused, match="200 MB"):
+        read_archive(tarred(tmp_path, name, *big_members()))
+    link = tarfile.TarInfo("x.py")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    with pytest.raises(ArchiveRefused, match="link or a device"):
+        read_archive(tarred(tmp_path, name, (link, b"")))
+
+
+def big_members():
+    """A sparse member: a few bytes that say that they are many."""
+    member = tarfile.TarInfo("big.bin")
+    member.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.map": "0,1",
+                          "GNU.sparse.size": "3000000000"}  # fmt: skip
+    yield member, b"x"
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "kind"),
+    [
+        ("a.rar", b"Rar!\x1a\x07\x00xx", "RAR"),
+        ("a.7z", b"7z\xbc\xaf\x27\x1c\x00", "7z"),
+        ("a.zip", b"Rar!\x1a\x07\x01xx", "RAR archive called .zip"),
+        ("a.zst", b"\x28\xb5\x2f\xfd", "Zstandard"),
+        ("a.lzh", b"xx-lh5-", "LHA"),
+    ],
+)
+def test_archive_of_another_kind_is_named(tmp_path, name, start, kind):
+    (tmp_path / name).write_bytes(start)
+    with pytest.raises(ArchiveRefused, match=f"{kind}.* not opened here; expected a ZIP"):
+        read_archive(tmp_path / name)
+
+
+def test_archive_that_is_not_opened_inside_is_told(tmp_path):
+    hand_in = read_here(zipped(tmp_path, ("code.rar", b"Rar!\x1a\x07\x00xx"), ("a.pdf", "x")))
+    assert hand_in.facts.unopened == {"code.rar": "RAR"}
+
+
+def test_environment_is_left_out_and_counted(tmp_path):
+    many = [(f"env38/lib/python3.8/site-packages/p/m{i}.py", "") for i in range(2100)]
+    hand_in = read_here(zipped(tmp_path, *many, ("part1/lstm.py", "x = 1")))
+    assert [source.name for source in hand_in.sources] == ["part1/lstm.py"]
+    assert hand_in.facts.skipped == {"env38/lib/python3.8": 2100}
+
+
+def test_names_are_read_as_they_were_meant(tmp_path):
+    path = zipped(tmp_path, ("B@hm.py", "x = 1"), ("M@@ller.py", "x = 2"))
+    data = path.read_bytes().replace(b"B@hm", b"B\x94hm")  # cp437, as Windows writes it
+    path.write_bytes(data.replace(b"M@@ller", "Müller".encode()))  # UTF-8 that does not say so
+    assert sorted(read_archive(path)) == ["Böhm.py", "Müller.py"]
+    decomposed = unicodedata.normalize("NFD", "Müller.py")
+    assert list(read_archive(zipped(tmp_path, (decomposed, "x")))) == ["Müller.py"]
+
+
 def test_links_in_a_folder_are_not_followed(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "secret.py").write_text("secret")
     (tmp_path / "in" / "a.py").write_text("x")
     (tmp_path / "in" / "link.py").symlink_to(tmp_path / "secret.py")
     (tmp_path / "in" / "up").symlink_to(tmp_path)
-    assert read_folder(tmp_path / "in") == {"a.py": b"x"}
+    hand_in = read_here(tmp_path / "in")
+    assert [source.name for source in hand_in.sources] == ["a.py"]
+    assert list(hand_in.files) == ["a.py"]
 
 
 def test_folders_written_with_backslashes_are_folders(tmp_path):
@@ -203,7 +282,7 @@ def zip_of(*entries):
 
 def test_code_in_a_zip_in_the_zip_is_read(tmp_path):
     inner = zip_of(("part1/lstm.py", "x = 1"))
-    hand_in = read_hand_in(zipped(tmp_path, ("a/code.zip", inner), ("report.pdf", "x")))
+    hand_in = read_here(zipped(tmp_path, ("a/code.zip", inner), ("report.pdf", "x")))
     assert [source.name for source in hand_in.sources] == ["a/code/part1/lstm.py"]
 
 
@@ -216,6 +295,5 @@ def test_code_in_a_zip_in_the_zip_is_read(tmp_path):
     ],
 )
 def test_zip_in_the_zip_is_refused_by_the_same_rules(tmp_path, inner, reason):
-    hand_in = read_hand_in(zipped(tmp_path, ("code.zip", inner)))
-    assert reason in hand_in.refused
-    assert hand_in.files == {}
+    with pytest.raises(ArchiveRefused, match=reason):
+        read_here(zipped(tmp_path, ("code.zip", inner)))

@@ -5,15 +5,13 @@ import json
 import pytest
 from check.bank import HEADER, lstm, rnn
 
-from digitspan.check.reading.hand_ins import find_hand_ins
 from digitspan.check.reading.source import (
     candidates,
     given_full_length,
     read_sources,
     ready_made_calls,
-    script_of,
+    scripts_of,
 )
-from digitspan.errors import UsageError
 
 EMPTY = "class {}:\n    def forward(self, x):\n        return x\n"
 
@@ -88,8 +86,8 @@ def test_file_that_is_no_python_says_why(text, reason):
 def test_training_script_is_found():
     loop = "import torch\nfor x in y:\n    loss.backward()\n    opt.step()\n"
     files = {"part1/dataset.py": "x = 1", "part1/train.py": loop, "part2/train.py": loop}
-    assert script_of(in_files(files)).name == "part1/train.py"
-    assert script_of(in_files({"a.py": "x = 1"})) is None
+    assert [script.name for script in scripts_of(in_files(files), set())] == ["part1/train.py"]
+    assert scripts_of(in_files({"a.py": "x = 1"}), set()) == []
 
 
 @pytest.mark.parametrize(
@@ -127,39 +125,3 @@ def test_what_the_class_does_not_reach_is_not_held_against_it():
 )
 def test_length_that_the_constructor_is_told_is_read(text, longer):
     assert given_full_length(in_files({"train.py": text}), "LSTM") is longer
-
-
-def made(tmp_path, *names):
-    for name in names:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x = 1\n")
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["part1/lstm.py"], ["."]),
-        (["lstm.py", "train.py"], ["."]),
-        (["assignment_2/part1/lstm.py", "assignment_2/part2/x.py"], ["."]),
-        (["code/part1/lstm.py", "report/a.pdf"], ["."]),
-        (["a/part1/lstm.py", "b/lstm.py", "c/deep/part1/lstm.py"], ["a", "b", "c"]),
-        (["a.zip", "b.zip", "c/part1/x.py"], ["a.zip", "b.zip", "c"]),
-        (["Name_1_file/x.zip", "Name_2_file/y.zip"], ["Name_1_file/x.zip", "Name_2_file/y.zip"]),
-        (["notebook.ipynb"], ["."]),
-    ],
-)
-def test_folder_is_one_hand_in_or_many(tmp_path, names, expected):
-    folder = made(tmp_path, *names)
-    assert find_hand_ins([folder]) == [folder / name for name in expected]
-
-
-def test_path_that_will_not_do_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="there is no"):
-        find_hand_ins([tmp_path / "nothing"])
-    (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(UsageError, match="is neither"):
-        find_hand_ins([tmp_path / "a.txt"])
-    with pytest.raises(UsageError, match="there are none"):
-        find_hand_ins([tmp_path])

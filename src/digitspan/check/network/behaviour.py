@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from digitspan.check.network.equations import Numbers
-from digitspan.check.sandbox.remote_network import RemoteNetwork, digits_for
+from digitspan.check.sandbox.remote_network import RemoteNetwork
 
 __all__ = ["Behaviour", "measure", "slopes"]
 
@@ -44,11 +44,11 @@ class Behaviour(NamedTuple):
         return np.asarray(logits - logits.mean(axis=1 if self.over_batch else 2, keepdims=True))
 
 
-def measure(remote: RemoteNetwork, rng: np.random.Generator) -> Behaviour:
+def measure(remote: RemoteNetwork) -> Behaviour:
     """Measure a network; afterwards it is asked afresh each time if it does not forget."""
-    digits = digits_for(remote.plan)
+    digits = remote.digits()
     # Several settings: a ReLU may be dead in one of them.
-    values = remote.random_values(rng, 4)
+    values = remote.random_values(remote.rng(3), 4)
     one = remote.ask(values, digits, fresh=True)
     again = remote.ask(values, digits, fresh=True)
     finite = bool(np.isfinite(one).all())
@@ -96,7 +96,7 @@ def slopes(remote: RemoteNetwork, values: Numbers, rng: np.random.Generator) -> 
         For each tensor "right", "cut" where the two disagree, or "missing" where the tensor
         matters and gets no gradient or zero.
     """
-    digits = digits_for(remote.plan)
+    digits = remote.digits()
     weights = rng.normal(size=(remote.plan.batch, remote.width))
     gradient = np.nan_to_num(remote.gradient(values[None], digits, weights))  # NaN: none
     step = 1e-5 if remote.dtype == "float64" else 1e-2

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "COPIES",
     "GATES",
     "CanonicalArray",
     "CanonicalLayout",
     "CellVariant",
     "NetworkSizes",
     "Numbers",
+    "Watch",
     "answers",
 ]
 
@@ -28,6 +30,9 @@ Numbers = NDArray[np.float64]
 
 GATES = {"rnn": ("h",), "lstm": ("g", "i", "f", "o")}
 """The gates of each kind of cell, in the order of their equations."""
+
+COPIES = {"unit": 1, "twice": 2, "three times": 3, "four times": 4}
+"""How many numbers may add up to each bias, by the words of `CellVariant.bias`."""
 
 SHEET_ACTIVATIONS = {"rnn": ("tanh",), "lstm": ("tanh", "sigmoid", "sigmoid", "sigmoid")}
 
@@ -66,8 +71,8 @@ class CellVariant:
     blind: int = -1
     """A gate that does not read h(t-1); -1: none."""
     bias: str = "unit"
-    """"unit": one a unit; "none", "twice", "sample" (along the batch), "column" (one a unit and
-    sample), "scalar" (one number a gate)."""
+    """"unit": one a unit; one of the other `COPIES`; "none", "sample" (along the batch), "column"
+    (one a unit and sample), "scalar" (one number a gate)."""
     unbiased: int = -1
     """A gate without a bias; -1: none."""
     x_from: tuple[int, ...] = (0, 1, 2, 3)
@@ -147,7 +152,7 @@ class CanonicalLayout:
         rows = B if form in ("sample", "column") else 1
         columns = 1 if form in ("sample", "scalar") else units
         if form != "none":
-            self._add(name, (*gates, rows, columns), 2 if form == "twice" else 1)
+            self._add(name, (*gates, rows, columns), COPIES.get(form, 1))
 
     def copies(self) -> Numbers:
         """How many of the hand-in's numbers stand for each canonical one, shape (C,)."""
@@ -167,8 +172,17 @@ class CanonicalLayout:
         return vector[:, self.slice(name)].reshape(len(vector), *self.arrays[name].shape)
 
 
+Watch = Callable[[str, Numbers], None]
+"""Is told a name and its value, shape (R, B, N), at each step: "inside g" before and "g" after the
+non-linearity for each gate, "c", "h"; in the end "p", shape (R, B, K)."""
+
+
 def answers(
-    cell: CellVariant, layout: CanonicalLayout, vectors: Numbers, inputs: Numbers
+    cell: CellVariant,
+    layout: CanonicalLayout,
+    vectors: Numbers,
+    inputs: Numbers,
+    watch: Watch = lambda name, value: None,
 ) -> Numbers:
     """What a cell answers for the last step, shape (R, B, K).
 
@@ -177,6 +191,7 @@ def answers(
         layout: of the same cell.
         vectors: settings of the canonical numbers, shape (R, C).
         inputs: encoded digits, shape (B, T, D).
+        watch: is told what is computed on the way.
     """
     gates = len(cell.gates)
     W_x = layout.array(vectors, "W_x")[:, list(cell.x_from[:gates])]
@@ -199,25 +214,38 @@ def answers(
     for x in from_x:
         read = {"hidden": h, "cell": c, "nothing": np.zeros_like(h)}[cell.recurrent]
         from_h = read[:, None] @ W_h.transpose(0, 1, 3, 2)  # (R, G, B, N)
-        h, c = _step(cell, x, from_h, b, h, c)
+        h, c = _step(cell, x, from_h, b, h, c, watch)
+        watch("c", c)
+        watch("h", h)
         total = total + h
     mean = total / len(from_x)
     sources = {"hidden": h, "cell": c, "sum of steps": total, "mean of steps": mean}
     logits = sources[cell.read_out] @ W_p.transpose(0, 2, 1) + b_p
+    watch("p", logits)
     return _ACTIVATIONS[cell.after](logits)
 
 
 def _step(
-    cell: CellVariant, x: Numbers, from_h: Numbers, b: Numbers, h: Numbers, c: Numbers
+    cell: CellVariant,
+    x: Numbers,
+    from_h: Numbers,
+    b: Numbers,
+    h: Numbers,
+    c: Numbers,
+    watch: Watch,
 ) -> tuple[Numbers, Numbers]:
     """h(t) and c(t), shape (R, B, N) each."""
     if cell.kind == "rnn":
+        watch("inside h", x[:, 0] + from_h[:, 0] + b[:, 0])
         act = _ACTIVATIONS[cell.activations[0]]
         return _AROUND[cell.around](act, x[:, 0], from_h[:, 0], b[:, 0]), c
     inside = x + from_h + b
-    g, i, f, o = (
+    g, i, f, o = gates = [
         _ACTIVATIONS[name](inside[:, gate]) for gate, name in enumerate(cell.activations)
-    )
+    ]
+    for position, (name, gate) in enumerate(zip(cell.gates, gates, strict=True)):
+        watch(f"inside {name}", inside[:, position])
+        watch(name, gate)
     c = _UPDATES[cell.update](g, i, f, c, h)
     a = _ACTIVATIONS[cell.outer](c)
     return _OUTPUTS[cell.output](a, o, c, cell), c

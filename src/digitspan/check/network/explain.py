@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,9 +13,10 @@ from digitspan.check.network.equations import GATES, Numbers
 from digitspan.check.network.faults import READ_OUT, Fault
 from digitspan.check.network.roles import Roles
 from digitspan.check.sandbox.process import ChildRefused
-from digitspan.check.sandbox.remote_network import RemoteNetwork, digits_for
+from digitspan.check.sandbox.remote_network import RemoteNetwork
 
 __all__ = [
+    "EQUATIONS",
     "Verified",
     "explain_behaviour",
     "explain_equations",
@@ -36,6 +38,12 @@ class Verified(NamedTuple):
     """"rnn" or "lstm": what it is inside."""
     table: str = ""
     """The tensor that the digits are looked up in before they enter; empty: none."""
+    encoding: str = ""
+    """How it sees the digits, one of `replay.ENCODINGS`; empty: looked up."""
+    in_order: bool = True
+    """It reads all digits, the first one first."""
+    inputs: Numbers | None = None
+    """What entered the equations when this was found, shape (B, T, D); None: looked up."""
 
 
 def explain_behaviour(
@@ -54,7 +62,7 @@ def explain_behaviour(
         findings.add("unwritten-memory-read")
         return
     if not behaviour.repeatable:
-        findings.add("answer-is-random", equations=_EQUATIONS[kind])
+        findings.add("answer-is-random", equations=EQUATIONS[kind])
         return
     if not behaviour.forgets:
         findings.add("state-kept-between-batches")
@@ -93,14 +101,19 @@ def _explain_transform(behaviour: Behaviour, kind: str, findings: Findings) -> N
         findings.add("samples-mixed")
 
 
-def explain_equations(verified: Verified, kind: str, findings: Findings) -> None:
-    """The faults of the cell that was found."""
+def explain_equations(
+    verified: Verified,
+    kind: str,
+    findings: Findings,
+    place_of: Callable[[Fault], tuple[str, int]],
+) -> None:
+    """The faults of the cell that was found, each with its place."""
     if verified.kind != kind:
         findings.add("rnn-is-an-lstm" if kind == "rnn" else "lstm-is-an-rnn")
     if verified.table:
         findings.add("digits-looked-up", table=verified.table)
     for fault in verified.faults:
-        findings.add(fault.code, **fault.words)
+        findings.add(fault.code, *place_of(fault), **fault.words)
 
 
 def explain_unknown(
@@ -110,9 +123,9 @@ def explain_unknown(
     if not any(behaviour.reads):
         return
     if not behaviour.mixes and all(behaviour.reads) and _expected_count(remote, kind):
-        findings.add("equations-not-computed", equations=_EQUATIONS[kind])
+        findings.add("equations-not-computed", equations=EQUATIONS[kind])
     else:
-        findings.add("equations-unknown", count=remote.count, equations=_EQUATIONS[kind])
+        findings.add("equations-unknown", count=remote.count, equations=EQUATIONS[kind])
 
 
 def _expected_count(remote: RemoteNetwork, kind: str) -> bool:
@@ -131,12 +144,14 @@ def explain_start(remote: RemoteNetwork, roles: Roles, findings: Findings) -> No
         part = roles.layout.slice(name)
         own = np.flatnonzero((roles.of >= part.start) & (roles.of < part.stop))
         values = _start_values(remote)[own]
-        if (values == 0).all():
+        learned = _trainable(remote)[own].any()
+        if learned and roles.cell.start.endswith("a sample"):
+            findings.add("state-for-each-sample", state=state)
+        elif (values == 0).all():
             findings.add("state-learned", state=state)
         elif not np.isfinite(values).all():
             findings.add("state-never-set", state=state)
         else:
-            learned = _trainable(remote)[own].any()
             what = "a learned initial state that starts" if learned else "an initial state"
             findings.add("state-not-at-zero", what=what, state=state)
 
@@ -181,11 +196,11 @@ def explain_trained(remote: RemoteNetwork, verified: Verified, findings: Finding
 def explain_gradients(
     remote: RemoteNetwork,
     behaviour: Behaviour,
-    roles: Roles | None,
-    rng: np.random.Generator,
+    verified: Verified,
     findings: Findings,
 ) -> None:
     """Gradients that are missing or cut."""
+    rng, roles = remote.rng(4), verified.roles
     scale = np.full(remote.count, 0.4)
     if roles is not None and roles.layout.arrays["W_x"].shape[2] == 1:
         part = roles.layout.slice("W_x")
@@ -195,11 +210,17 @@ def explain_gradients(
         found = slopes(remote, values, rng)
         if behaviour.forgets:
             weights = np.ones((remote.plan.batch, remote.width))
-            remote.gradient(values[None], digits_for(remote.plan), weights, repeats=2)
+            remote.gradient(values[None], remote.digits(), weights, repeats=2)
     except ChildRefused as error:
         findings.add("backward-fails", *error.place, error=error)
         return
-    named = [(t.name, s) for t, s in zip(remote.tensors, found, strict=True) if t.trainable]
+    named = [
+        (tensor.name, slope)
+        for slope, (tensor, part) in zip(found, remote.parts(), strict=True)
+        # What is written over at every call has a gradient, and changes nothing.
+        if tensor.trainable
+        and (roles is None or (roles.of[part] >= 0).any() or tensor.name == verified.table)
+    ]
     missing = [name for name, slope in named if slope == "missing"]
     cut = [name for name, slope in named if slope == "cut"]
     if missing:
@@ -221,4 +242,4 @@ def _start_values(remote: RemoteNetwork) -> Numbers:
     return np.concatenate([tensor.values for tensor in remote.tensors])
 
 
-_EQUATIONS = {"rnn": "(1) and (2)", "lstm": "(4) to (10)"}
+EQUATIONS = {"rnn": "(1) and (2)", "lstm": "(4) to (10)"}

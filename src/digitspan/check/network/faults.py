@@ -181,7 +181,31 @@ def _recurrence_faults(kind: str) -> list[Fault]:
         words |= {f"{name}_2": word for name, word in gates[of].items()}
         code = "gates-share-bias" if fields == ("b_from",) else "gates-share-weights"
         faults.append(Fault(code, dict.fromkeys(fields, source), words))
-    return faults
+    return faults + [
+        Fault("gates-share-sum", dict.fromkeys(fields, source), _sharing(source, what))
+        for fields, what in shared
+        if fields != ("b_from",)
+        for source in _MORE_SHARED
+    ]
+
+
+_MORE_SHARED = ((0, 1, 1, 1), (0, 1, 0, 0), (0, 0, 2, 0), (0, 0, 0, 3),
+                (0, 0, 2, 2), (0, 1, 0, 1), (0, 1, 1, 0), (0, 0, 0, 0))  # fmt: skip
+"""Whose weights each gate uses where more than one uses another's."""
+
+
+def _sharing(source: tuple[int, ...], what: str) -> dict[str, Any]:
+    """The words for gates that use the weights of others."""
+    names, numbers = zip(*((_NAMES[g], _NUMBERS[g]) for g in GATES["lstm"]), strict=True)
+    together: dict[int, list[int]] = {}
+    for gate, of in enumerate(source):
+        together.setdefault(of, []).append(gate)
+    groups = [gates for gates in together.values() if len(gates) > 1]
+    return {
+        "equations": ", ".join(numbers[gate] for gates in groups for gate in gates),
+        "gates": "; ".join(" and ".join(names[gate] for gate in gates) for gates in groups),
+        "weights": what,
+    }
 
 
 def _bias_faults(kind: str) -> list[Fault]:

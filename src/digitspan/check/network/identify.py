@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,7 +11,13 @@ import numpy as np
 
 from digitspan.check.findings import Findings
 from digitspan.check.network.behaviour import Behaviour, measure
-from digitspan.check.network.equations import GATES, CellVariant, NetworkSizes, Numbers
+from digitspan.check.network.equations import (
+    COPIES,
+    GATES,
+    CellVariant,
+    NetworkSizes,
+    Numbers,
+)
 from digitspan.check.network.explain import (
     Verified,
     explain_behaviour,
@@ -23,6 +28,8 @@ from digitspan.check.network.explain import (
     explain_unknown,
 )
 from digitspan.check.network.faults import Fault, bias_fault, wrong_cells
+from digitspan.check.network.places import equation_places, quantity_of
+from digitspan.check.network.replay import ENCODINGS, replay
 from digitspan.check.network.roles import (
     BASE,
     NUDGE,
@@ -37,13 +44,13 @@ from digitspan.check.sandbox.remote_network import (
     Digits,
     RemoteNetwork,
     Tensor,
-    digits_for,
 )
 
 __all__ = ["check_network"]
 
-SEARCH_SECONDS = 6.0
-"""Of computing, to try the known faults on a network that does not follow the equations."""
+MOST_WORK = 120_000
+"""Settings of cells, a few seconds' worth, to find the known faults of a network that does not
+follow the equations."""
 
 
 def check_network(remote: RemoteNetwork, kind: str, findings: Findings) -> bool:
@@ -57,8 +64,7 @@ def check_network(remote: RemoteNetwork, kind: str, findings: Findings) -> bool:
     Returns:
         Whether its equations could be decided.
     """
-    rng = np.random.default_rng(np.random.SeedSequence().entropy)
-    behaviour = measure(remote, rng)
+    behaviour = measure(remote)
     explain_behaviour(remote, behaviour, kind, findings)
     if not behaviour.finite or not behaviour.repeatable or remote.count == 0:
         return findings.faults() > 0
@@ -69,10 +75,12 @@ def check_network(remote: RemoteNetwork, kind: str, findings: Findings) -> bool:
     if verified.roles is None:
         explain_unknown(remote, behaviour, kind, findings)
     else:
-        explain_equations(verified, kind, findings)
+        explain_equations(verified, kind, findings, _placing(remote, verified))
         explain_start(remote, verified.roles, findings)
         explain_trained(remote, verified, findings)
-    explain_gradients(remote, behaviour, verified.roles, rng, findings)
+    explain_gradients(remote, behaviour, verified, findings)
+    if verified.roles is not None and all(behaviour.reads) and not behaviour.mixes:
+        replay(remote, behaviour, verified, findings)
     return verified.roles is not None or findings.faults() > 0
 
 
@@ -88,6 +96,8 @@ class _View(NamedTuple):
     """The tensor that digits are looked up in before they enter; empty: none."""
     free: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
     """Which of all numbers this one has, where those of a table are fixed."""
+    encoding: str = ""
+    """One of `ENCODINGS`, how it sees the digits; empty: looked up."""
 
 
 def _identify(remote: RemoteNetwork, behaviour: Behaviour, kind: str) -> Verified:
@@ -98,20 +108,21 @@ def _identify(remote: RemoteNetwork, behaviour: Behaviour, kind: str) -> Verifie
     other = "lstm" if kind == "rnn" else "rnn"
     for name in (kind, other):
         for view in views:
-            for cell in _honest(CellVariant.of_the_sheet(name)):
+            for cell in _honest(CellVariant.of_the_sheet(name), view.network):
                 roles = find_roles(view.network, cell)
                 if roles is not None:
                     return _verified(remote, view, roles, [], name)
-    end = time.thread_time() + SEARCH_SECONDS
+    work = views[0].network.work
+    work[0] = 0
     # As they are in every view, then with twice the biases or a learned first state.
-    tries = [(view, variants) for variants in (False, True) for view in views]
+    ways = [(view, variants) for variants in (False, True) for view in views]
     for name, most in ((kind, 1), (other, 1), (kind, 3), (other, 2)):
         given = _measured_faults(views[0].network, name)
-        for view, variants in tries[: 12 // most]:
+        for view, variants in ways[: 12 // most]:
             for cell, faults in wrong_cells(name, most, given):
-                if time.thread_time() > end:
-                    return Verified(None, [], kind)
-                for variant in _honest(cell)[1:] if variants else [cell]:
+                for variant in _honest(cell, view.network)[1:] if variants else [cell]:
+                    if work[0] > MOST_WORK:
+                        return Verified(None, [], kind)
                     roles = find_roles(view.network, variant)
                     if roles is not None:
                         return _verified(remote, view, roles, faults, name)
@@ -127,7 +138,19 @@ def _verified(
         of = np.full(remote.count, -1)
         of[view.free] = roles.of
         roles = roles._replace(of=of)
-    return Verified(roles, [*faults, *view.faults], kind, view.table)
+    several, in_order = [*faults, *view.faults], not view.faults
+    inputs = None if view.table else view.network.inputs
+    return Verified(roles, several, kind, view.table, view.encoding, in_order, inputs)
+
+
+def _placing(remote: RemoteNetwork, verified: Verified) -> Callable[[Fault], tuple[str, int]]:
+    """Says on which line a fault's equation is computed; ("", 0) where that is not found."""
+    assert verified.roles is not None
+    places: dict[str, tuple[str, int]] = {}
+    if verified.faults and verified.inputs is not None:
+        places = equation_places(remote, verified, verified.inputs)
+    kind = verified.roles.cell.kind
+    return lambda fault: places.get(quantity_of(fault, kind), ("", 0))
 
 
 def _measured_faults(network: Network, kind: str) -> tuple[Fault, ...]:
@@ -168,7 +191,7 @@ def _views(remote: RemoteNetwork, behaviour: Behaviour) -> list[_View]:
 def _arranged_views(remote: RemoteNetwork, behaviour: Behaviour, arrangement: int) -> list[_View]:
     """The network as a function of what it reads: all digits in order, or what is left of them."""
     plan = remote.plan
-    digits = digits_for(plan)
+    digits = remote.digits()
 
     def ask(values: Numbers) -> Numbers:
         remote.arrange(arrangement)
@@ -187,11 +210,11 @@ def _arranged_views(remote: RemoteNetwork, behaviour: Behaviour, arrangement: in
         orders.append((digits.reshape(plan.steps, plan.batch).T, [fault]))
         orders.append((digits.T.reshape(plan.batch, plan.steps), [fault]))
     first = fingerprints(ask, np.full(remote.count, BASE), np.arange(remote.count))
-    tables = _tables(remote, first, digits) if seen.all() and not behaviour.mixes else []
+    tables = _tables(remote, ask, digits) if seen.all() and not behaviour.mixes else []
     for read, faults in orders:
-        for inputs in _encodings(remote, read):
-            network = _network(remote, behaviour, ask, first, inputs)
-            views.append(_View(network, faults, arrangement))
+        for encoding in _encodings(remote):
+            network = _network(remote, behaviour, ask, first, ENCODINGS[encoding](read))
+            views.append(_View(network, faults, arrangement, encoding=encoding))
     for tensor, part in tables:
         view = _looked_up(remote, behaviour, ask, tensor, part)
         views.insert(1, view._replace(arrangement=arrangement))
@@ -207,18 +230,22 @@ def _network(
 ) -> Network:
     """A network with its inputs as it may see them, shape (B, T, D)."""
     sizes = NetworkSizes(remote.plan.batch, remote.units, inputs.shape[2], remote.width)
-    return Network(ask, first, inputs, sizes, remote.tolerance, behaviour.centre)
+    centre, seed, work = behaviour.centre, remote.seed, remote.work
+    return Network(ask, first, inputs, sizes, remote.tolerance, centre, seed, work)
 
 
 def _tables(
-    remote: RemoteNetwork, first: Fingerprints, digits: Digits
+    remote: RemoteNetwork, ask: Callable[[Numbers], Numbers], digits: Digits
 ) -> list[tuple[Tensor, slice]]:
     """Tensors with a row a digit that matters to the samples with this digit alone."""
     found = []
     for tensor, part in remote.parts():
-        if len(tensor.shape) != 2 or tensor.shape[0] < 10 or tensor.kept is not None:
+        if len(tensor.shape) != 2 or tensor.shape[0] < remote.base or tensor.kept is not None:
             continue
-        moves = first.moves[part].reshape(*tensor.shape, remote.plan.batch, -1)
+        # All equal, the other numbers would hide it under a softmax.
+        values = remote.random_values(remote.rng(8))[0]
+        seen = fingerprints(ask, values, np.arange(part.start, part.stop))
+        moves = seen.moves.reshape(*tensor.shape, remote.plan.batch, -1)
         moved = np.asarray(moves.any(axis=(1, 3)))
         there = np.array([(digits == digit).any(axis=1) for digit in range(len(moved))])
         if moved.any() and not (moved & ~there).any():
@@ -234,7 +261,7 @@ def _looked_up(
     part: slice,
 ) -> _View:
     """The network that reads rows of a table: with random ones, as a function of all the rest."""
-    rows = np.random.default_rng(3).uniform(-1, 1, tensor.shape)
+    rows = remote.rng(5).uniform(-1, 1, tensor.shape)
     free = np.delete(np.arange(remote.count), part)
 
     def ask_rest(values: Numbers) -> Numbers:
@@ -244,33 +271,48 @@ def _looked_up(
         return ask(settings)
 
     first = fingerprints(ask_rest, np.full(len(free), BASE), np.arange(len(free)))
-    inputs = rows[digits_for(remote.plan)]
+    inputs = rows[remote.digits()]
     network = _network(remote, behaviour, ask_rest, first, inputs)
     return _View(network, [], table=tensor.name, free=free)
 
 
-def _encodings(remote: RemoteNetwork, digits: Digits) -> list[Numbers]:
-    """The digits as the network may see them inside, shape (B, T, D) each: likelier first."""
-    numbers = digits[..., None].astype(np.float64)
-    one_hot = np.eye(10)[digits]
+def _encodings(remote: RemoteNetwork) -> list[str]:
+    """How the network may see the digits inside: likelier first."""
     if remote.how["encoding"] == "one-hot":
-        return [one_hot]
+        return ["one-hot"]
     shapes = [tensor.shape for tensor in remote.tensors]
     narrow = any(size in (1, remote.hidden + 1) for shape in shapes for size in shape[:2])
     enough = remote.count > 10 * remote.units
     if remote.plan.inputs == 10 or not narrow:
-        return [one_hot, numbers]
-    return [numbers, *([one_hot] if enough else []), numbers / 9, numbers / 10]
+        return ["one-hot", "number"]
+    return ["number", *(["one-hot"] if enough else []), "number / 9", "number / 10"]
 
 
-def _honest(cell: CellVariant) -> list[CellVariant]:
-    """Cells that compute the same and hold more numbers: two biases, a learned first state."""
+def _honest(cell: CellVariant, network: Network) -> list[CellVariant]:
+    """Cells that compute the same and hold more numbers: more biases, a learned first state.
+
+    Only those that need no more numbers than the network has.
+    """
     learned = ["learned h"] if cell.kind == "rnn" else ["learned h", "learned both", "learned c"]
     learned += [f"{start} a sample" for start in learned]
     starts = ["zero", *learned] if cell.start == "zero" else [cell.start]
-    biases = ("unit", "twice") if cell.bias == "unit" else (cell.bias,)
-    read_outs = ("unit", "twice") if cell.read_out_bias == "unit" else (cell.read_out_bias,)
-    return [
+    biases = COPIES if cell.bias == "unit" else (cell.bias,)
+    read_outs = COPIES if cell.read_out_bias == "unit" else (cell.read_out_bias,)
+    variants = [
         dataclasses.replace(cell, start=start, bias=bias, read_out_bias=read_out_bias)
         for start, bias, read_out_bias in itertools.product(starts, biases, read_outs)
     ]
+    sizes = network.sizes
+    return [cell, *(v for v in variants[1:] if _numbers(v, sizes) <= network.count)]
+
+
+def _numbers(cell: CellVariant, sizes: NetworkSizes) -> int:
+    """How many numbers a network needs for a cell."""
+    G, N, K = len(cell.gates), sizes.hidden, sizes.classes
+    states = {"learned h": 1, "learned c": 1, "learned both": 2}
+    rows = sizes.batch if cell.start.endswith("a sample") else 1
+    return (
+        G * N * (sizes.inputs + N + COPIES.get(cell.bias, 0))
+        + K * (N + COPIES.get(cell.read_out_bias, 0))
+        + N * rows * states.get(cell.start.removesuffix(" a sample"), 0)
+    )

@@ -24,10 +24,21 @@ from digitspan.check.network.equations import (
     answers,
 )
 
-__all__ = ["BASE", "NUDGE", "Fingerprints", "Network", "Roles", "find_roles", "fingerprints"]
+__all__ = [
+    "BASE",
+    "NUDGE",
+    "Fingerprints",
+    "Network",
+    "Roles",
+    "canonical",
+    "find_roles",
+    "fingerprints",
+]
 
 BASE = 0.1
 """What every number whose role is not known is set to."""
+_CALL = 8
+"""What a call costs by itself, in settings of a cell."""
 NUDGE = 0.3
 """How far a number is moved for its fingerprint."""
 
@@ -71,6 +82,10 @@ class Network:
     """How far two equal answers may be apart, relative to the largest."""
     centre: Callable[[Numbers], Numbers]
     """Makes equal what only differs by what softmax does not see."""
+    seed: int
+    """Of the random values."""
+    work: list[int]
+    """One number: how much was computed for it so far, in settings of a cell."""
 
     @property
     def count(self) -> int:
@@ -93,21 +108,36 @@ class Roles(NamedTuple):
     used."""
 
 
-def find_roles(network: Network, cell: CellVariant, seed: int = 0) -> Roles | None:
+def canonical(of: np.ndarray, values: Numbers, size: int) -> Numbers:
+    """The canonical numbers, shape (size,), for values of the network's, shape (P,).
+
+    Args:
+        of: the canonical number of each of the network's, shape (P,); -1: none.
+        values: of the network's numbers.
+        size: how many canonical numbers there are.
+    """
+    return np.bincount(of[of >= 0], values[of >= 0], size).astype(np.float64)
+
+
+def find_roles(network: Network, cell: CellVariant) -> Roles | None:
     """The roles under which a network computes a cell; None where there are none.
 
     Args:
         network: the hand-in's.
         cell: the equations to try.
-        seed: of the random values.
     """
     layout = CanonicalLayout(cell, network.sizes)
-    search = _Search(network, cell, layout, np.random.default_rng(seed))
-    with np.errstate(all="ignore"):
-        base = search.canonical_answers(search.canonical_base(np.full(network.count, BASE))[None])
-        if not network.close(network.first.at_base, base[0]):
-            return None
-        of = search.run()
+    of = None
+    # Under one draw a ReLU may be dead.
+    for draw in (6, 10, 11) if "relu" in cell.activations else (6,):
+        search = _Search(network, cell, layout, np.random.default_rng([network.seed, draw]))
+        with np.errstate(all="ignore"):
+            base = search.canonical_base(np.full(network.count, BASE))[None]
+            if not network.close(network.first.at_base, search.canonical_answers(base)[0]):
+                return None
+            of = search.run()
+        if of is not None:
+            break
     return None if of is None else Roles(cell, layout, of)
 
 
@@ -219,6 +249,7 @@ class _Search:
 
     def canonical_answers(self, vectors: Numbers) -> Numbers:
         """What the cell answers, shape (R, B, K)."""
+        self.network.work[0] += _CALL + len(vectors)
         return self.network.centre(answers(self.cell, self.layout, vectors, self.network.inputs))
 
     def scales(self) -> Numbers:

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
-import sys
-import warnings
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import Any, NamedTuple, TypeVar
 
-from digitspan.check.sandbox.child.loading import STAND_INS
+from digitspan.check.plain import plain
+from digitspan.check.reading.tree import tree_of
+from digitspan.check.sandbox.child.reader.python import Text, flat, read_source
 
 __all__ = [
     "Candidate",
     "Source",
     "candidates",
     "given_full_length",
-    "known_library",
     "line_at",
     "method_called",
     "nodes_of",
     "numbers_in",
+    "reachable",
     "read_sources",
     "ready_made_calls",
     "resets_between_batches",
-    "script_of",
+    "scripts_of",
+    "source_names",
+    "source_of",
     "works_when_imported",
 ]
 
@@ -43,6 +45,13 @@ class Source(NamedTuple):
     """Why Python does not read it; empty where it does."""
     line: int
     """The line of that."""
+    cells: tuple[int, ...] = ()
+    """Of a notebook, the line of the text before the first of each code cell."""
+
+    def place(self, line: int) -> tuple[int, int]:
+        """A line of the text as the author sees it: the code cell, 0 in a file, and its line."""
+        before = [start for start in self.cells if start < line]
+        return (len(before), line - before[-1]) if before else (0, line)
 
     @property
     def notebook(self) -> bool:
@@ -63,55 +72,118 @@ class Candidate(NamedTuple):
 
 _Node = TypeVar("_Node", bound=ast.AST)
 
-_CONFLICT = re.compile(r"^(<{7} |>{7} |={7}$)", re.MULTILINE)
-
 
 def read_sources(files: dict[str, bytes]) -> list[Source]:
-    """Every Python file and notebook of a hand-in, in order of their names."""
-    sources = []
-    for name, data in sorted(files.items()):
-        base = name.rsplit("/", 1)[-1]
-        if base.startswith("._") or "__MACOSX" in name or ".ipynb_checkpoints" in name:
-            continue
-        if name.endswith(".py"):
-            text, error, line = _decoded(data)
-            source = _source(name, name, text)
-            if error and source.tree is not None:
-                source = source._replace(error=error, line=line)
-            sources.append(source)
-        elif name.endswith(".ipynb"):
-            path = f"{name[:-6]}_notebook.py"
-            sources.append(_source(name, path, _notebook_code(data)))
-    return sources
+    """The Python files and notebooks among files of our own; a hand-in's are read in the child."""
+    return [
+        source_of(name, **_as_document(read_source(name, files[name])))
+        for name in source_names(files)
+    ]
+
+
+def _as_document(text: Text) -> dict[str, Any]:
+    """What the child tells of a text."""
+    nodes = flat(text.tree) if text.tree is not None else None
+    return {"text": text.text, "nodes": nodes, "error": text.error, "line": text.line,
+            "cells": text.cells}  # fmt: skip
+
+
+def source_names(names: Iterable[str]) -> list[str]:
+    """The names of Python files and notebooks among a hand-in's, in order."""
+    return sorted(
+        name
+        for name in names
+        if name.endswith((".py", ".ipynb"))
+        and not name.rsplit("/", 1)[-1].startswith("._")
+        and "__MACOSX" not in name
+        and ".ipynb_checkpoints" not in name
+    )
+
+
+def source_of(
+    name: str,
+    *,
+    text: object = "",
+    nodes: object = None,
+    error: object = "",
+    line: object = 0,
+    cells: object = (),
+    **_: object,
+) -> Source:
+    """A source out of what the child tells of it, none of which can be trusted.
+
+    Args:
+        name: in the hand-in.
+        text: its Python.
+        nodes: its syntax tree as data.
+        error: why Python does not read it.
+        line: the line of that.
+        cells: of a notebook, the line before the first of each code cell.
+    """
+    path = f"{name[:-6]}_notebook.py" if name.endswith(".ipynb") else name
+    starts = cells if isinstance(cells, (list, tuple)) else ()
+    return Source(
+        name,
+        path,
+        text if isinstance(text, str) else "",
+        tree_of(nodes),
+        plain(error if isinstance(error, str) else "", 300),
+        line if isinstance(line, int) else 0,
+        tuple(start for start in starts if isinstance(start, int)),
+    )
 
 
 def candidates(sources: list[Source], kind: str) -> list[Candidate]:
     """The classes that may be the "rnn" or the "lstm" of a hand-in, the likeliest first."""
     found = []
+    scripts = scripts_of(sources, set())
+    used = {name for script in scripts for name in _modules_imported(script.tree)}
     for source in sources:
+        # Of two versions the one that is trained counts.
+        imported = 1.5 * (source.name.rsplit("/", 1)[-1].removesuffix(".py") in used)
         for node in nodes_of(source.tree, ast.ClassDef):
             score = _score(source, node, kind)
             if score > 0:
+                score += imported
                 filled = not _is_template(node)
                 score += 8 * filled
                 found.append(Candidate(source, node.name, node.lineno, score, filled))
     return sorted(found, key=lambda candidate: -candidate.score)
 
 
-def script_of(sources: list[Source]) -> Source | None:
-    """The training script: what calls step() on an optimiser, or the template's train.py."""
-    best = max(sources, key=_script_score, default=None)
-    return best if best and _script_score(best) >= 4 else None
+def scripts_of(sources: list[Source], classes: set[str]) -> list[Source]:
+    """The training scripts, the likeliest first.
+
+    That is what calls step() on an optimiser, or the template's train.py; beside the likeliest
+    those that train one of these classes.
+    """
+    ranked = sorted(sources, key=lambda source: -_script_score(source))
+    found = [source for source in ranked if _script_score(source) >= 4]
+    return [
+        source
+        for source in found
+        if source is found[0]
+        or (
+            _trains_in(source)
+            and _place(source.name) > -1
+            and classes & {node.id for node in nodes_of(source.tree, ast.Name)}
+        )
+    ]
+
+
+def _trains_in(source: Source) -> bool:
+    """Whether a file calls both backward() and step()."""
+    calls = {method_called(call) for call in nodes_of(source.tree, ast.Call)}
+    return calls >= {"backward", "step"}
 
 
 def _script_score(source: Source) -> float:
     """How likely a file is the training script; 4 is enough."""
     base = source.name.rsplit("/", 1)[-1].lower()
-    calls = {method_called(call) for call in nodes_of(source.tree, ast.Call)}
     return (
         3 * base.startswith("train")
         + 2 * ("train" in base or base in ("main.py", "run.py"))
-        + 4 * (calls >= {"backward", "step"})
+        + 4 * _trains_in(source)
         + bool(re.search(r"RNN|LSTM", source.text))
         + 2 * ("Palindrome" in source.text)
         + _place(source.name)
@@ -132,7 +204,7 @@ def method_called(node: ast.AST) -> str:
 
 def numbers_in(candidate: Candidate) -> list[int]:
     """The whole numbers above 1 that stand in a class, each once, in their order."""
-    nodes = _reachable(candidate.source, candidate.name)
+    nodes = reachable(candidate.source, candidate.name)
     values = [constant.value for node in nodes for constant in nodes_of(node, ast.Constant)]
     return list(dict.fromkeys(value for value in values if type(value) is int and value > 1))
 
@@ -173,7 +245,7 @@ def ready_made_calls(source: Source, class_name: str) -> list[tuple[str, int]]:
     """Torch's own layers that a class makes or calls, by the syntax tree: (name, line) each."""
     names = _imported_names(source.tree)
     calls = []
-    for node in _reachable(source, class_name):
+    for node in reachable(source, class_name):
         for call in nodes_of(node, ast.Call):
             first, _, rest = _dotted(call.func).partition(".")
             full = f"{names.get(first, first)}.{rest}".strip(".")
@@ -186,9 +258,18 @@ def works_when_imported(source: Source) -> bool:
     """Whether importing a file trains a network: no `if __name__ == "__main__"` around it."""
     body = source.tree.body if source.tree else []
     functions = [node for node in body if isinstance(node, ast.FunctionDef)]
-    trainers: set[str] = set()
-    while more := {node.name for node in functions if _trains(node, trainers)} - trainers:
+    callers: dict[str, set[str]] = {}
+    for node in functions:
+        for name in {call.func.id for call in nodes_of(node, ast.Call)
+                     if isinstance(call.func, ast.Name)}:  # fmt: skip
+            callers.setdefault(name, set()).add(node.name)
+    # From what calls backward() to what calls that, each once: a chain may be long.
+    todo = [node.name for node in functions if _trains(node, set())]
+    trainers = set(todo)
+    while todo:
+        more = callers.get(todo.pop(), set()) - trainers
         trainers |= more
+        todo += more
     kept = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
     return any(
         _trains(node, trainers)
@@ -204,12 +285,6 @@ def _trains(node: ast.AST, trainers: set[str]) -> bool:
         or (isinstance(call.func, ast.Name) and call.func.id in trainers)
         for call in nodes_of(node, ast.Call)
     )
-
-
-def known_library(module: str) -> bool:
-    """Whether a module is of Python or of a library known here: it may be missing here alone."""
-    first = module.partition(".")[0]
-    return first in STAND_INS or first in sys.stdlib_module_names or first in ("torch", "numpy")
 
 
 def line_at(text: str, position: int) -> int:
@@ -247,94 +322,6 @@ _BANNED = re.compile(
     r"Embedding|EmbeddingBag|linear|embedding|lstm|gru|rnn_tanh|rnn_relu|lstm_cell|gru_cell|"
     r"rnn_tanh_cell|rnn_relu_cell)$"
 )
-
-
-def _source(name: str, path: str, text: str) -> Source:
-    """A source with its syntax tree."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    try:
-        return Source(name, path, text, _parsed(text), "", 0)
-    except SyntaxError as error:
-        conflict = _CONFLICT.search(text)
-        if conflict:
-            line = line_at(text, conflict.start())
-            return Source(name, path, text, None, "a merge conflict was left in it", line)
-        return Source(
-            name, path, text, None, f"it is not Python 3: {error.msg}", error.lineno or 0
-        )
-    except (ValueError, RecursionError, MemoryError) as error:
-        return Source(name, path, text, None, f"it cannot be read: {error}", 0)
-
-
-def _decoded(data: bytes) -> tuple[str, str, int]:
-    """The text of a Python file by the encoding that it declares, UTF-8 where it declares none.
-
-    With it why Python does not read it, and the line of that; empty and 0 where it does.
-    """
-    declared = _ENCODING.search(data[:400])
-    name = declared.group(2).decode("ascii") if declared else "utf-8"
-    try:
-        text = data.decode("utf-8-sig" if name.lower().startswith("utf") else name)
-    except LookupError:
-        return data.decode("latin-1"), f"there is no encoding {name[:30]!r}", 1
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        reason = f"byte {data[error.start]:#x} is not {name[:30]}, in which Python reads it"
-        return data.decode("cp1252", errors="replace"), reason, line
-    # What the child is given is UTF-8.
-    return _DECLARED.sub(r"\1utf-8", text, count=1) if declared else text, "", 0
-
-
-_ENCODING = re.compile(rb"^((?:[^\n]*\n)?[ \t\f]*#.*?coding[:=][ \t]*)([-\w.]+)")
-_DECLARED = re.compile(_ENCODING.pattern.decode())
-
-
-def _notebook_code(data: bytes) -> str:
-    """The code cells of a notebook as one Python file, without the lines of IPython."""
-    try:
-        cells = json.loads(data)["cells"]
-        parts = []
-        for cell in cells:
-            if cell.get("cell_type") != "code":
-                continue
-            text = cell.get("source", "")
-            text = "".join(text) if isinstance(text, list) else str(text)
-            if _OTHER_LANGUAGE.match(text):
-                continue
-            lines = [
-                re.sub(r"^(\s*)([%!?].*|from __future__ .*)", r"\1pass", line)
-                for line in text.split("\n")
-                if "get_ipython" not in line
-            ]
-            cell_text = "\n".join(lines)
-            # A cell that is no Python is left out, unless it is what is looked for.
-            if _is_python(cell_text) or re.search(r"^class ", cell_text, re.MULTILINE):
-                parts.append(cell_text)
-        return "\n\n".join(parts)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return ""
-
-
-_OTHER_LANGUAGE = re.compile(
-    r"\s*%%(bash|sh|script|html|HTML|js|javascript|latex|markdown|svg|perl|ruby|cmd|writefile "
-    r"[^\n]*(?<!\.py)\n)"
-)
-
-
-def _is_python(text: str) -> bool:
-    """Whether a text is Python 3."""
-    try:
-        _parsed(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
-
-
-def _parsed(text: str) -> ast.Module:
-    """The syntax tree of a text, without the warnings about it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(text)
 
 
 _WANTED = {
@@ -395,7 +382,8 @@ def _place(name: str) -> float:
     if re.search(r"part_?-?[2-9]|bonus", folders):
         points -= 3
     if re.search(
-        r"old|backup|copy|archive|template|draft|deprecated|solution_?template", name.lower()
+        r"old|backup|copy|kopie|archive|template|draft|deprecated|solution_?template| \(\d+\)\.",
+        name.lower(),
     ):
         points -= 2
     return points
@@ -429,7 +417,7 @@ def _does_nothing(function: ast.FunctionDef) -> bool:
     return True
 
 
-def _reachable(source: Source, class_name: str) -> list[ast.AST]:
+def reachable(source: Source, class_name: str) -> list[ast.AST]:
     """A class, and the classes and functions of its file that it names, and those that they do."""
     body = source.tree.body if source.tree else []
     known = {node.name: node for node in body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
@@ -452,6 +440,17 @@ def _imported_names(tree: ast.Module | None) -> dict[str, str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    return names
+
+
+def _modules_imported(tree: ast.Module | None) -> set[str]:
+    """The last names of the modules that a file imports, or imports from."""
+    names: set[str] = set()
+    for node in nodes_of(tree, ast.stmt):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.rpartition(".")[2] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {(node.module or "").rpartition(".")[2], *(a.name for a in node.names)}
     return names
 
 

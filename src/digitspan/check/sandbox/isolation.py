@@ -29,8 +29,9 @@ for kind, value in zip(sys.argv[1].split(), sys.argv[2].split()):
     except (AttributeError, ValueError, OSError):
         pass
 sys.path.insert(0, sys.argv[3])
-del sys.argv[1:4], resource, kind, value
-from digitspan_child.main import serve
+import importlib
+serve = importlib.import_module(sys.argv[4]).serve
+del sys.argv[1:5], resource, kind, value, importlib
 serve()
 """
 """The limits are set before anything else runs; what has been lowered cannot be raised again."""
@@ -50,15 +51,17 @@ class Limits(NamedTuple):
     """What a child may use."""
 
     seconds: float = 60.0
-    """Of wall clock, for a whole hand-in."""
-    memory: int = 2 * 2**30
-    """Bytes of data."""
+    """For all that it answers, as the child's processor counts them."""
+    memory: int = 2**30
+    """Bytes, for all of its processes together."""
+    data: int = 2 * 2**30
+    """Bytes of address space for data, a process: what the system itself refuses."""
     file_size: int = 16 * 2**20
     """Bytes, for each file it writes."""
     disk: int = 256 * 2**20
     """Bytes, for all of them together ("isolated" only)."""
     processes: int = 64
-    """Processes and threads beyond those of the user that run already."""
+    """Processes and threads at a time."""
 
 
 def best_level() -> str:
@@ -72,6 +75,12 @@ def require_level(level: str) -> str:
     Raises:
         UsageError: where the machine cannot give what was asked for.
     """
+    if os.name == "nt":
+        message = (
+            "digitspan check runs what students wrote behind limits of Linux or macOS, which "
+            "Windows does not have; run it in WSL, the Windows Subsystem for Linux"
+        )
+        raise UsageError(message)
     if level == "auto":
         return best_level()
     if level == "isolated" and not _bubblewrap_works():
@@ -84,13 +93,14 @@ def require_level(level: str) -> str:
 
 
 def start_behind_wall(
-    program: Path, hand_in: Path, level: str, limits: Limits
+    program: Path, module: str, hand_in: Path, level: str, limits: Limits
 ) -> subprocess.Popen[bytes]:
     """Start the child, with pipes to its standard input and output.
 
     Args:
         program: the folder with the child's own code, `digitspan_child`.
-        hand_in: the folder with the hand-in's files.
+        module: whose `serve` answers.
+        hand_in: the folder with the hand-in's files, a copy made for this check.
         level: "isolated" or "limited".
         limits: what the child may use.
     """
@@ -99,19 +109,21 @@ def start_behind_wall(
         path.chmod(0o755 if path.is_dir() else 0o644)
     python = [sys.executable, "-I", "-B", "-c", _START, *_limit_words(limits, user)]
     if level == "limited":
-        command = [*python, str(program), str(hand_in)]
+        command = [*python, str(program), module, str(hand_in)]
         if user is not None:
             for path in [hand_in, *hand_in.rglob("*")]:
                 os.chown(path, user, user, follow_symlinks=False)
     else:
-        scratch = "/scratch"
+        scratch = "/tmp/hand-in"
         command = [
-            *_walls(),
-            "--size", str(limits.disk), "--tmpfs", scratch,
+            *_walls(limits),
+            "--dir", scratch,
             "--ro-bind", str(program), "/checker",
             "--ro-bind", str(hand_in), "/hand-in",
+            # What bubblewrap made to hang the others on is memory without a limit.
+            "--remount-ro", "/",
             "--chdir", scratch,
-            "--", *python, "/checker", scratch, "/hand-in",
+            "--", *python, "/checker", module, scratch, "/hand-in",
         ]  # fmt: skip
     return subprocess.Popen(
         command,
@@ -130,13 +142,14 @@ def _bubblewrap_works() -> bool:
     """Whether bubblewrap is here and allowed to make a sandbox with our Python in it."""
     if shutil.which("bwrap") is None:
         return False
-    return _works([*_walls(), "--", sys.executable, "-I", "-c", "pass"], _ordinary_user())
+    return _works([*_walls(Limits()), "--", sys.executable, "-I", "-c", "pass"], _ordinary_user())
 
 
-def _walls() -> list[str]:
+def _walls(limits: Limits) -> list[str]:
     """Bubblewrap with everything unshared, and no file but Python, its libraries and the system's.
 
-    The packages of our own Python are there to read, this package is not.
+    The packages of our own Python are there to read, this package is not. What can be written is
+    /tmp and /dev/shm, which share the bytes that all files may have together.
     """
     # A superuser's sandbox would keep rights such as mounting over what is read only.
     command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv",
@@ -153,8 +166,13 @@ def _walls() -> list[str]:
             command += ["--ro-bind-try", folder, folder]
     package = Path(digitspan.__file__).resolve().parent
     if any(package.is_relative_to(folder) for folder in folders):
-        command += ["--tmpfs", str(package)]
-    return [*command, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+        command += ["--size", "4096", "--tmpfs", str(package), "--remount-ro", str(package)]
+    shared = limits.disk // 4  # where torch's workers pass tensors on
+    return [
+        *command, "--proc", "/proc", "--dev", "/dev",
+        "--size", str(shared), "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
+        "--size", str(limits.disk - shared), "--tmpfs", "/tmp",
+    ]  # fmt: skip
 
 
 def _limit_words(limits: Limits, user: int | None) -> list[str]:
@@ -162,7 +180,7 @@ def _limit_words(limits: Limits, user: int | None) -> list[str]:
     own = os.getuid() if user is None else user
     values = {
         "RLIMIT_CPU": int(START_SECONDS + limits.seconds),
-        "RLIMIT_DATA": limits.memory,
+        "RLIMIT_DATA": limits.data,
         "RLIMIT_FSIZE": limits.file_size,
         "RLIMIT_NOFILE": 256,
         "RLIMIT_CORE": 0,

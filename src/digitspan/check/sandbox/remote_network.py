@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any, NamedTuple
 
@@ -9,9 +10,17 @@ import numpy as np
 
 from digitspan.check.network.equations import Numbers
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
-from digitspan.check.sandbox.signatures import Plan, Signature, call_forms, constructions
+from digitspan.check.sandbox.signatures import (
+    Plan,
+    Recipe,
+    Signature,
+    World,
+    call_forms,
+    plans,
+    recipes,
+)
 
-__all__ = ["MAX_NUMBERS", "Digits", "RemoteNetwork", "Tensor", "build_and_feed", "digits_for"]
+__all__ = ["MAX_NUMBERS", "Built", "Digits", "RemoteNetwork", "Tensor", "build_and_feed"]
 
 Digits = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
@@ -38,6 +47,13 @@ class Tensor(NamedTuple):
     """As the constructor left them; NaN where it left what lay in memory."""
     kept: list[int] | None = None
     """Which of its numbers are looked at, all others being zero; None: all of them."""
+    kept_shape: tuple[int, ...] = ()
+    """The shape of those."""
+
+    @property
+    def seen_shape(self) -> tuple[int, ...]:
+        """The shape of what is looked at."""
+        return self.shape if self.kept is None else self.kept_shape
 
     @property
     def size(self) -> int:
@@ -52,27 +68,42 @@ class RemoteNetwork:
         child: where it lives.
         plan: its sizes.
         dtype: "float64" or "float32".
-        arguments: what its constructor was given.
+        recipe: how the arguments of its constructor are found.
+        seed: of its start, of digits and of values.
     """
 
     def __init__(
-        self, child: ChildProcess, plan: Plan, dtype: str, arguments: dict[str, Any]
+        self, child: ChildProcess, plan: Plan, dtype: str, recipe: Recipe, seed: int
     ) -> None:
         self.child = child
         self.plan = plan
+        self.built_in = dtype
+        """The default type of number that it is built and fed in."""
         self.dtype = dtype
-        self.arguments = arguments
+        """The type of number that its answers have the precision of."""
+        self.recipe = recipe
+        self.seed = seed
+        self.arguments = recipe.arguments(plan)
+        self.base = 10
+        """The digits go from 0 to one less."""
+        self.training = True
+        self.world: World | None = recipe.world
         self.how: dict[str, Any] = {}
         self.form = "", ""
         """How forward returns its answer: in a "tuple", "list" or ""; its axes."""
         self.width = 0
         self.fresh = False
         self.ready_made: list[str] = []
+        self.called: set[str] = set()
+        """Torch's operations that it was seen to call elsewhere."""
         self.tensors: list[Tensor] = []
+        self.all_tensors: list[Tensor] = []
         self.arrangements: list[list[Tensor]] = []
         self.hidden = plan.hidden
         self.units = plan.hidden
         self.score = 0.0
+        self.work = [0]
+        """How much was computed to identify it."""
 
     @property
     def count(self) -> int:
@@ -90,9 +121,7 @@ class RemoteNetwork:
         Raises:
             ChildRefused: where the class raises an error.
         """
-        header, payload = self.child.ask(
-            {"do": "build", "arguments": self.arguments, "dtype": self.dtype, "seed": 0}
-        )
+        header, payload = self.build_again()
         values = np.frombuffer(payload[: len(payload) // 8 * 8], dtype=np.float64)
         self.ready_made = [str(name)[:40] for name in header.get("ready_made", [])][:20]
         tensors = []
@@ -109,6 +138,7 @@ class RemoteNetwork:
             # A state that waits at zero is left alone; whatever else there is may be a weight.
             if tensor.trainable or len(own) != size or (own != 0).any():
                 tensors.append(tensor)
+        self.all_tensors = tensors
         self.hidden = hidden_size(tensors, self.plan)
         self.units = self.hidden if self.hidden <= _FEW_UNITS else 3
         self.arrangements = [tensors]
@@ -119,6 +149,12 @@ class RemoteNetwork:
             ]
         self.tensors = self.arrangements[0]
 
+    def build_again(self) -> tuple[dict[str, Any], bytes]:
+        """Construct it where the child has another one now."""
+        question = {"do": "build", "arguments": self.arguments, "dtype": self.built_in,
+                    "seed": self.seed % 2**32}  # fmt: skip
+        return self.child.ask(question)
+
     def ask(
         self,
         values: Numbers,
@@ -127,8 +163,17 @@ class RemoteNetwork:
         fresh: bool | None = None,
         repeats: int = 1,
         grad: bool = True,
+        counted: bool = False,
     ) -> Numbers:
         """Answers, shape (R, B, K), for settings of the numbers, shape (R, P).
+
+        Args:
+            values: the settings.
+            digits: shape (B, T).
+            fresh: a network of its own for each setting.
+            repeats: how often it is called for each; the last answer counts.
+            grad: outside torch.no_grad().
+            counted: an error says how many lines had run.
 
         Raises:
             ChildRefused: where the network raises an error.
@@ -136,7 +181,7 @@ class RemoteNetwork:
         """
         question = self._question("run", digits, len(values))
         fresh = self.fresh if fresh is None else fresh
-        question |= {"fresh": fresh, "repeats": repeats, "grad": grad}
+        question |= {"fresh": fresh, "repeats": repeats, "grad": grad, "counted": counted}
         header, payload = self.child.ask(question, digits.tobytes() + values.tobytes())
         shape, form = header.get("shape"), header.get("form")
         if (
@@ -160,7 +205,7 @@ class RemoteNetwork:
     ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Which samples' answers change with the first sample's digit at one step, shape (B,)."""
         changed = digits.copy()
-        changed[0, step] = (changed[0, step] + 3) % 10
+        changed[0, step] = (changed[0, step] + (3 if self.base == 10 else 1)) % self.base
         found = self.ask(values, changed, fresh=True)
         same = np.isclose(found, answers, rtol=1e-12, atol=0, equal_nan=True)
         return np.asarray(~same.all(axis=(0, 2)))
@@ -193,9 +238,63 @@ class RemoteNetwork:
         header, _ = self.child.ask(question, digits.tobytes() + values.tobytes())
         return header
 
+    def places(self, values: Numbers, targets: dict[str, Numbers]) -> dict[str, tuple[str, int]]:
+        """The file and line that first computes each of some arrays, for those that any does.
+
+        Raises:
+            ChildRefused: where the network raises an error.
+        """
+        digits = self.digits()
+        question = self._question("places", digits, 1)
+        question["targets"] = [array.size for array in targets.values()]
+        flat = b"".join(array.astype(np.float64).tobytes() for array in targets.values())
+        header, _ = self.child.ask(question, digits.tobytes() + values.tobytes() + flat)
+        found = header.get("places")
+        return {
+            name: (str(place[0])[:200], place[1])
+            for name, place in zip(targets, found if isinstance(found, list) else [], strict=False)
+            if isinstance(place, list) and len(place) == 2 and type(place[1]) is int and place[1]
+        }
+
     def random_values(self, rng: np.random.Generator, count: int = 1) -> Numbers:
         """Random settings, shape (count, P): small enough for digits up to 9."""
         return rng.uniform(-0.6, 0.6, (count, self.count))
+
+    def digits(self) -> Digits:
+        """Digits to feed, shape (B, T), every one of the ten among them."""
+        rng = np.random.default_rng([self.seed, 1])
+        several = np.arange(self.plan.batch * self.plan.steps) % self.base
+        arranged = rng.permutation(several).reshape(self.plan.batch, self.plan.steps)
+        return np.ascontiguousarray(arranged.astype(np.int64))
+
+    def rng(self, purpose: int) -> np.random.Generator:
+        """Random numbers for one purpose, the same whenever they are asked for."""
+        return np.random.default_rng([self.seed, purpose])
+
+    def elsewhere(
+        self, plan: Plan, dtype: str, arguments: dict[str, Any] | None = None
+    ) -> RemoteNetwork:
+        """The same class at other sizes and in another type of number, built, with all numbers.
+
+        Args:
+            plan: the sizes.
+            dtype: "float64" or "float32".
+            arguments: what the constructor is given, where not by this network's recipe.
+
+        Raises:
+            ChildRefused: where it cannot be constructed there.
+        """
+        other = RemoteNetwork(self.child, plan, dtype, self.recipe, self.seed)
+        other.arguments = arguments or other.arguments
+        other.base = self.base
+        other.fresh = True
+        sizes = {str(self.plan.steps): str(plan.steps), str(self.plan.batch): str(plan.batch)}
+        states = [sizes.get(kind, kind) for kind in self.how["states"]]
+        other.build()
+        other.arrangements = [[t._replace(kept=None) for t in other.all_tensors]]
+        other.arrange(0)
+        other.how = {**self.how, "states": states, "hidden": other.hidden}
+        return other
 
     def arrange(self, number: int) -> None:
         """Look at other numbers of a large network, as many."""
@@ -219,6 +318,7 @@ class RemoteNetwork:
             "tensors": [tensor.place for tensor in self.tensors],
             "kept": [tensor.kept for tensor in self.tensors],
             "how": self.how,
+            "training": self.training,
         }
 
 
@@ -261,16 +361,8 @@ def _few_units(tensor: Tensor, hidden: int, units: int, state_first: bool) -> Te
             axes.append(np.arange(size))
     places = np.ravel_multi_index(np.ix_(*axes), tensor.shape).reshape(-1)
     kept = [int(place) for place in places]
-    return tensor._replace(kept=kept, values=tensor.values[kept])
-
-
-def digits_for(plan: Plan, seed: int = 1) -> Digits:
-    """Digits to feed, shape (B, T), every one of the ten among them."""
-    rng = np.random.default_rng(seed)
-    several = np.arange(plan.batch * plan.steps) % 10
-    return np.ascontiguousarray(
-        rng.permutation(several).reshape(plan.batch, plan.steps).astype(np.int64)
-    )
+    kept_shape = tuple(len(axis) for axis in axes)
+    return tensor._replace(kept=kept, kept_shape=kept_shape, values=tensor.values[kept])
 
 
 class Built(NamedTuple):
@@ -282,70 +374,137 @@ class Built(NamedTuple):
     """The first error on the way, None where there was none."""
     constructed: bool
     """Whether a network could be constructed at all."""
+    stopped_by_digits: ChildRefused | None = None
+    """The error of some digits, where only others can be fed."""
 
 
-def build_and_feed(child: ChildProcess, signature: Signature, options: list[Plan]) -> Built:
+def build_and_feed(
+    child: ChildProcess,
+    signature: Signature,
+    world: World | None,
+    written: list[int],
+    *,
+    longer: bool,
+    seed: int,
+) -> Built:
     """Try sizes, arguments and layouts until a network answers with K numbers a sample.
 
     What reads the digits and answers K numbers is taken at once; what answers otherwise (with
     another width, say, or to the last digit alone) only where no other sizes do better.
+
+    Args:
+        child: where the class was loaded.
+        signature: what it wants.
+        world: what the training script gives it.
+        written: numbers that stand in its code, and may be sizes.
+        longer: it is given one more than the digits as its length.
+        seed: of everything that is random.
     """
-    problem: ChildRefused | None = None
-    first_run: ChildRefused | None = None
-    constructed = False
-    fallback: RemoteNetwork | None = None
+    options = list(plans(written))
+    if longer:
+        options = [*(dataclasses.replace(plan, longer=1) for plan in options), *options]
+    search = _FeedSearch(child, signature, world, seed)
     for plan in options:
-        if fallback is not None and plan.batch != fallback.plan.batch:
-            continue
+        search.try_plan(plan)
+        if search.good is not None:
+            return Built(search.good, None, True)
+        if plan is options[0] and search.out_of_range is not None:
+            low = _FeedSearch(child, signature, world, seed, base=2)
+            low.try_plan(plan)
+            if low.good is not None:
+                return Built(low.good, None, True, search.out_of_range)
+    if search.fallback is not None:
+        search.fallback.build()
+    problem = search.furthest if search.constructed else search.problem
+    return Built(search.fallback, problem, search.constructed)
+
+
+class _FeedSearch:
+    """One search for a way to build and feed a class.
+
+    Args:
+        child: where the class was loaded.
+        signature: what it wants.
+        world: what the training script gives it.
+        seed: of everything that is random.
+        base: the digits go from 0 to one less.
+    """
+
+    def __init__(
+        self,
+        child: ChildProcess,
+        signature: Signature,
+        world: World | None,
+        seed: int,
+        base: int = 10,
+    ) -> None:
+        self.child, self.signature, self.seed, self.base = child, signature, seed, base
+        self.recipes = recipes(signature, world)
+        self.good: RemoteNetwork | None = None
+        self.fallback: RemoteNetwork | None = None
+        self.constructed = False
+        self.problem: ChildRefused | None = None
+        """The first error of the constructor."""
+        self.furthest: ChildRefused | None = None
+        """The error of forward that came after most lines: the layouts before were not meant."""
+        self.out_of_range: ChildRefused | None = None
+        """The first error of an index, as of a table with fewer rows than digits."""
+
+    def try_plan(self, plan: Plan) -> None:
+        """Try some sizes in double precision, then in single."""
+        if self.fallback is not None and plan.batch != self.fallback.plan.batch:
+            return
         for dtype in ("float64", "float32"):
-            for arguments in constructions(signature, plan):
-                remote = RemoteNetwork(child, plan, dtype, arguments)
+            tried: list[dict[str, Any]] = []
+            for recipe in self.recipes:
+                remote = RemoteNetwork(self.child, plan, dtype, recipe, self.seed)
+                remote.base = self.base
+                if remote.arguments is None or remote.arguments in tried:
+                    continue
+                tried.append(remote.arguments)
                 try:
                     remote.build()
                 except ChildRefused as error:
-                    problem = problem or error
+                    self.problem = self.problem or error
                     continue
-                constructed = True
-                failure = _find_feed(remote, signature)
-                if failure is None and remote.score >= _GOOD_SCORE:
-                    return Built(remote, None, True)
-                if failure is None:
-                    # The sheet's own sizes, unless these do not even give K numbers.
-                    right = remote.width == plan.classes
-                    if fallback is None or (right and fallback.width != plan.classes):
-                        fallback = remote
-                elif first_run is None:
-                    first_run = failure
-    if fallback is not None:
-        fallback.build()
-    return Built(fallback, first_run if constructed else problem, constructed)
+                self.constructed = True
+                if not self.find_feed(remote):
+                    continue
+                if remote.score >= _GOOD_SCORE:
+                    self.good = remote
+                    return
+                # The sheet's own sizes, unless these do not even give K numbers.
+                right = remote.width == plan.classes
+                if self.fallback is None or (right and self.fallback.width != plan.classes):
+                    self.fallback = remote
 
-
-def _find_feed(remote: RemoteNetwork, signature: Signature) -> ChildRefused | None:
-    """Find how a network wants its digits; the first error where no way works."""
-    digits = digits_for(remote.plan)
-    values = remote.random_values(np.random.default_rng(0), 3)
-    first: ChildRefused | None = None
-    chosen: tuple[float, dict[str, Any]] | None = None
-    for how in call_forms(signature, remote.plan, remote.hidden):
-        remote.how = how
-        try:
-            answers = remote.ask(values, digits, fresh=True)
-            score = _score(remote, answers, values, digits)
-        except ChildRefused as error:
-            first = first or error
-            continue
-        if answers.shape[1] != remote.plan.batch:
-            continue
-        if chosen is None or score > chosen[0]:
-            chosen = score, how
-        if score >= 3:
-            break
-    if chosen is None:
-        return first or ChildRefused({"type": "ValueError", "message": "no answer"})
-    remote.score, remote.how = chosen
-    remote.ask(values, digits, fresh=True)
-    return None
+    def find_feed(self, remote: RemoteNetwork) -> bool:
+        """Find how a network wants its digits; returns whether there is a way."""
+        digits = remote.digits()
+        values = remote.random_values(remote.rng(2), 3)
+        chosen: tuple[float, dict[str, Any]] | None = None
+        for how in call_forms(self.signature, remote.plan, remote.hidden):
+            remote.how = how
+            try:
+                answers = remote.ask(values, digits, fresh=True, counted=True)
+                score = _score(remote, answers, values, digits)
+            except ChildRefused as error:
+                if error.type == "IndexError" and self.out_of_range is None:
+                    self.out_of_range = error
+                if self.furthest is None or error.progress > self.furthest.progress:
+                    self.furthest = error
+                continue
+            if answers.shape[1] != remote.plan.batch:
+                continue
+            if chosen is None or score > chosen[0]:
+                chosen = score, how
+            if score >= 3:
+                break
+        if chosen is None:
+            return False
+        remote.score, remote.how = chosen
+        remote.ask(values, digits, fresh=True)
+        return True
 
 
 def _score(remote: RemoteNetwork, answers: Numbers, values: Numbers, digits: Digits) -> float:

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["Plan", "Signature", "call_forms", "constructions", "plans", "role_of"]
+__all__ = ["Plan", "Recipe", "Signature", "World", "call_forms", "plans", "recipes", "role_of"]
 
 
 class Signature(NamedTuple):
@@ -17,6 +17,17 @@ class Signature(NamedTuple):
     """The parameters of __init__: [name, kind, has a default, the default]."""
     forward: list[list[Any]]
     """Those of forward."""
+
+
+class World(NamedTuple):
+    """How a training script builds and feeds a network; nothing of it is trusted."""
+
+    arguments: dict[str, Any]
+    """What the constructor is given, by name."""
+    fed: tuple[int, ...]
+    """The shape of its input; empty where that is not known."""
+    dtype: str
+    """"float32" or "float64"."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +48,34 @@ class Plan:
     """How much more than `steps` the constructor is given as the length."""
 
 
+class Recipe(NamedTuple):
+    """A way to find arguments for a constructor, whatever the sizes."""
+
+    signature: Signature
+    world: World | None
+    """What a training script gives it, where one does."""
+    by_place: bool
+    """By the order of the course's template instead of by the parameters' names."""
+    device: Any
+    """The CPU, as a word or as a torch.device."""
+
+    def arguments(self, plan: Plan) -> dict[str, Any] | None:
+        """Arguments for the constructor; None where this way gives none."""
+        parameters = [
+            p for p in self.signature.constructor if p[1] not in ("VAR_POSITIONAL", "VAR_KEYWORD")
+        ]
+        if self.by_place:
+            return _by_place(parameters, plan, self.device)
+        return _by_name(parameters, plan, self.device, self.world.arguments if self.world else {})
+
+
 def plans(written: list[int]) -> Iterator[Plan]:
     """Sizes, all different where that works: an exchanged axis shows at once.
 
     Args:
         written: numbers that stand in the code, and may be sizes.
     """
-    for batch, hidden in ((7, 3), (3, 3), (128, 3)):
+    for batch, hidden in ((7, 3), (7, 4), (3, 3), (128, 3)):
         for inputs in (1, 10):
             yield Plan(batch, hidden, inputs)
     # The template's length of 10, and sizes that are written into the code.
@@ -55,17 +87,13 @@ def plans(written: list[int]) -> Iterator[Plan]:
         yield Plan(size, size, 1)
 
 
-def constructions(signature: Signature, plan: Plan) -> Iterator[dict[str, Any]]:
-    """Arguments for the constructor, by the names of its parameters."""
-    parameters = [
-        p for p in signature.constructor if p[1] not in ("VAR_POSITIONAL", "VAR_KEYWORD")
+def recipes(signature: Signature, world: World | None) -> list[Recipe]:
+    """Ways to find arguments for a constructor, by the names of its parameters first."""
+    return [
+        Recipe(signature, world, by_place, device)
+        for device in ("cpu", {"device": "cpu"})
+        for by_place in (False, True)
     ]
-    seen: list[dict[str, Any]] = []
-    for device in ("cpu", {"device": "cpu"}):
-        for values in (_by_name(parameters, plan, device), _by_place(parameters, plan, device)):
-            if values is not None and values not in seen:
-                seen.append(values)
-                yield values
 
 
 def call_forms(signature: Signature, plan: Plan, hidden: int) -> Iterator[dict[str, Any]]:
@@ -118,15 +146,24 @@ def _state_lists(more: int, plan: Plan) -> list[dict[str, Any]]:
     return lists
 
 
-def _by_name(parameters: list[list[Any]], plan: Plan, device: Any) -> dict[str, Any] | None:
-    """Keyword arguments, each by what its name means; unknown ones keep their default."""
+def _by_name(
+    parameters: list[list[Any]], plan: Plan, device: Any, given: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Keyword arguments, each by what its name means.
+
+    What no name explains is what the training script gives, else its default, else 1.
+    """
     kwargs: dict[str, Any] = {}
     args: list[Any] = []
     for name, kind, has_default, _ in parameters:
         role = role_of(str(name))
-        value = _value(role, plan, device)
-        if has_default and role in ("other", "layers", "dropout", "flag"):
-            continue
+        value = _value(role, plan, device, given.get(str(name)))
+        no_size = str(name) in given and type(given[str(name)]) is not int
+        if role in ("other", "layers", "dropout", "flag") or (no_size and role in _SIZES):
+            if str(name) in given:
+                value = given[str(name)]
+            elif has_default:
+                continue
         if kind == "POSITIONAL_ONLY":
             args.append(value)
         else:
@@ -144,6 +181,10 @@ def _by_place(parameters: list[list[Any]], plan: Plan, device: Any) -> dict[str,
     if len(required) == 3:
         order = order[1:4]
     return {"args": order[: len(required)], "kwargs": {}}
+
+
+_SIZES = ("length", "batch", "hidden", "classes", "inputs")
+"""The roles that are sizes."""
 
 
 def role_of(name: str) -> str:
@@ -173,7 +214,7 @@ def role_of(name: str) -> str:
     return "other"
 
 
-def _value(role: str, plan: Plan, device: Any) -> Any:
+def _value(role: str, plan: Plan, device: Any, given: Any) -> Any:
     """The value of a parameter of the constructor."""
     values: dict[str, Any] = {
         "length": plan.steps + plan.longer,
@@ -187,11 +228,14 @@ def _value(role: str, plan: Plan, device: Any) -> Any:
         "device": device,
         "other": 1,
     }
-    return {"config": _config(plan)} if role == "config" else values[role]
+    return {"config": _config(plan, given)} if role == "config" else values[role]
 
 
-def _config(plan: Plan) -> dict[str, Any]:
-    """An object with the settings of the template's command line, under their many names."""
+def _config(plan: Plan, given: Any) -> dict[str, Any]:
+    """An object with the settings of the template's command line, under their many names.
+
+    Where the training script gives one, its other settings are kept.
+    """
     several: tuple[tuple[str, int], ...] = (
         ("input_length seq_length seq_len sequence_length length T", plan.steps + plan.longer),
         ("input_dim input_size in_dim embedding_dim", plan.inputs),
@@ -201,4 +245,9 @@ def _config(plan: Plan) -> dict[str, Any]:
     config: dict[str, Any] = {name: size for names, size in several for name in names.split()}
     config.update(batch_size=plan.batch, device="cpu", learning_rate=0.001, train_steps=3)
     config.update(max_norm=10.0, model_type="RNN", dropout=0.0, num_layers=1, seed=0)
+    own = given.get("config") if isinstance(given, dict) else None
+    for name, value in (own if isinstance(own, dict) else {}).items():
+        role = role_of(str(name))
+        sized = role in (*_SIZES, "device")
+        config[str(name)] = _value(role, plan, "cpu", None) if sized else value
     return config

@@ -4,153 +4,22 @@ from __future__ import annotations
 import __future__
 
 import ast
-import builtins
 import importlib
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import inspect
-import re
 import sys
 import types
 from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "COURSE_DATASET",
-    "STAND_INS",
-    "StandIns",
     "load_class",
     "package_of",
     "put_on_path",
     "signature_of",
 ]
 
-STAND_INS = frozenset(
-    "matplotlib pylab seaborn plotly bokeh altair tensorboardX tensorboard tensorboard_logger "
-    "tqdm pandas sklearn scipy skimage cv2 PIL imageio IPython ipywidgets torchvision "
-    "torchaudio torchtext torchsummary torchinfo torchviz torchmetrics pytorch_lightning "
-    "lightning wandb mlflow comet_ml neptune google yaml h5py tabulate termcolor colorama "
-    "rich joblib dill psutil pytest nltk gym ignite accelerate einops jaxtyping typeguard "
-    "beartype visdom livelossplot future six past prettytable loguru fire click absl hydra "
-    "omegaconf requests tikzplotlib matplotlib2tikz mpl_toolkits statsmodels networkx sympy "
-    "numba progressbar pyprind alive_progress colorlog coloredlogs psycopg2 openpyxl "
-    "xlsxwriter xlrd pydot graphviz netron hiddenlayer torchnet tnt crayons hyperopt optuna "
-    "ray sacred skopt ax ggplot plotnine pylatex docopt tap jsonargparse dotenv pickle5 "
-    "msgpack tables zarr memory_profiler line_profiler pyinstrument pympler GPUtil pynvml "
-    "nvidia_smi apex lion_pytorch torch_optimizer ranger adabound pretrainedmodels "
-    "transformers datasets tokenizers gensim spacy levenshtein Levenshtein hdbscan umap faiss "
-    "xgboost lightgbm catboost deepdish git boto3 telegram slack pygame pyglet turtle ipdb "
-    "pudb icecream better_exceptions snoop birdseye celluloid cycler adjustText labellines "
-    "brokenaxes proplot scienceplots SciencePlots palettable cmocean colorcet watermark nbdev "
-    "jupyterthemes jdc papermill".split()
-)
-"""Libraries that a hand-in may use around its networks: where one is missing, an empty stand-in
-takes its place, so that the classes can be imported."""
-
-
 _ROOT = "hand_in_root"
 """The package that stands for the folder around the hand-in."""
-_COURSE_FOLDER = re.compile(r"(part|assignment|code|src|task|exercise|ex|hw|sheet)[_\d]*$")
-
-
-COURSE_DATASET = Path(__file__).with_name("course_dataset.py")
-"""What takes the place of the course's dataset.py where a hand-in leaves it out."""
-
-
-class _Anything:
-    """Takes any call, attribute, item or loop, and does nothing."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        # Used as a decorator it leaves what it decorates alone; tqdm(x) is x.
-        return args[0] if args else self
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return _Anything()
-
-    def __getitem__(self, key: Any) -> Any:
-        return _Anything()
-
-    def __iter__(self) -> Any:
-        return iter((_Anything(), _Anything()))
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        return None
-
-    def __format__(self, spec: str) -> str:
-        return ""
-
-    def __mro_entries__(self, bases: Any) -> tuple[type, ...]:
-        return (object,)
-
-
-class _Loop(_Anything):
-    """tqdm and its like: a loop over what it is given, that takes any message."""
-
-    def __init__(self, items: Any = (), *args: Any, **kwargs: Any) -> None:
-        self._items = items
-
-    def __iter__(self) -> Any:
-        return iter(self._items)
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-
-def _loop_of_numbers(*numbers: int, **kwargs: Any) -> _Loop:
-    """Trange: a tqdm over a range."""
-    return _Loop(range(*numbers))
-
-
-class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds an empty stand-in for a well-known library that is not installed here."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """A stand-in for a known name and what lies under it, None for all others."""
-        if name.partition(".")[0] in STAND_INS:
-            return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        if path is None and _COURSE_FOLDER.match(name):
-            # `from part1.dataset import x` in files that no longer lie in a folder part1.
-            spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
-            spec.submodule_search_locations = [
-                str(folder)
-                for folder in sorted({file.parent for file in Path.cwd().rglob("*.py")})
-            ]
-            return spec
-        if name.rpartition(".")[2] == "dataset":
-            return importlib.util.spec_from_file_location(name, COURSE_DATASET)
-        return None
-
-    def create_module(self, spec: Any) -> types.ModuleType:
-        """An empty module whose every attribute is there."""
-        module = types.ModuleType(spec.name)
-        module.__path__ = []
-        module.__getattr__ = self._attribute(spec.name)  # type: ignore[method-assign]
-        return module
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        """Nothing to run."""
-
-    def _attribute(self, name: str) -> Any:
-        """The attributes of a stand-in."""
-        first = name.partition(".")[0]
-
-        def attribute(word: str) -> Any:
-            if word.startswith("__"):
-                raise AttributeError(word)
-            if first == "tqdm":
-                return _loop_of_numbers if word.endswith("range") else _Loop
-            if first in ("six", "past", "future"):  # what Python 2 called otherwise
-                renamed = {"xrange": range, "unicode": str, "raw_input": input}
-                return renamed.get(word, getattr(builtins, word, _Anything()))
-            return _Anything()
-
-        return attribute
 
 
 def load_class(

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import io
 import os
+import re
 import sys
 import traceback
+import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["OnCPU", "Printed", "describe", "last_place", "operations_called", "ready_made_modules"]
+__all__ = [
+    "Lines",
+    "Matches",
+    "OnCPU",
+    "Printed",
+    "describe",
+    "last_place",
+    "operations_called",
+    "ready_made_modules",
+]
 
 MAX_PRINTED = 1_000_000
 """Characters printed before the child ends itself."""
@@ -21,6 +34,7 @@ TOO_MUCH_OUTPUT = 86
 """The exit status that says so."""
 
 _TORCH = Path(torch.__file__).parent
+_STAND_INS = str(Path(__file__).with_name("stand_ins.py"))
 
 _READY_MADE = (
     torch.nn.RNNBase, torch.nn.RNNCellBase, torch.nn.Linear, torch.nn.Bilinear, torch.nn.Embedding,
@@ -54,6 +68,27 @@ class Printed(io.TextIOBase):
     def install(self) -> None:
         """Stand in for standard output and error."""
         sys.stdout = sys.stderr = self
+
+
+class Lines:
+    """Counts the lines of the hand-in that run inside it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> None:
+        self.count, root = 0, f"{Path.cwd()}/"
+
+        def trace(frame: types.FrameType, event: str, argument: Any) -> Any:
+            if not frame.f_code.co_filename.startswith(root):
+                return None
+            self.count += event == "line"
+            return trace
+
+        sys.settrace(trace)
+
+    def __exit__(self, *exception: object) -> None:
+        sys.settrace(None)
 
 
 class OnCPU(TorchFunctionMode):
@@ -137,6 +172,37 @@ class OnCPU(TorchFunctionMode):
             self.asked.append(place)
 
 
+class Matches(TorchFunctionMode):
+    """Finds the lines of the hand-in that compute some arrays, in whatever order and layout.
+
+    Args:
+        targets: the arrays, shape (., ) each.
+    """
+
+    def __init__(self, targets: list[np.ndarray]) -> None:
+        super().__init__()
+        self.targets = targets
+        self.places: list[tuple[str, int] | None] = [None] * len(targets)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
+                self.compare(tensor.detach().double().reshape(-1).sort().values.numpy())
+        return result
+
+    def compare(self, values: np.ndarray) -> None:
+        """Look for arrays all of whose numbers are among these, in order of their size."""
+        for number, target in enumerate(self.targets):
+            if self.places[number] is None and len(target) <= len(values) <= 100_000:
+                place = np.searchsorted(values, target).clip(1, len(values) - 1)
+                nearest = np.minimum(abs(values[place] - target), abs(values[place - 1] - target))
+                if (nearest <= 1e-5 * (1 + abs(target))).all():
+                    self.places[number] = last_place(traceback.extract_stack())
+
+
 def describe(error: BaseException) -> dict[str, Any]:
     """An exception as data: its class, its text, the hand-in's line, and what it is about."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -155,8 +221,34 @@ def describe(error: BaseException) -> dict[str, Any]:
     }
 
 
+def _is_own(error: BaseException, frames: traceback.StackSummary) -> bool:
+    """Whether the hand-in's own functions and classes do not fit together, on any computer."""
+    own = bool(frames) and frames[-1].filename.startswith(f"{Path.cwd()}/")
+    if isinstance(error, ImportError):
+        module = sys.modules.get(str(error.name).partition(".")[0])
+        paths = [getattr(module, "__file__", None), *getattr(module, "__path__", [])]
+        return any(str(path).startswith(str(Path.cwd())) for path in paths)
+    if isinstance(error, AttributeError):
+        owner = type(getattr(error, "obj", None))
+        file = getattr(sys.modules.get(owner.__module__), "__file__", None) or ""
+        made_here = owner.__module__ == "__main__" or file.startswith(f"{Path.cwd()}/")
+        return made_here or (own and owner is argparse.Namespace)
+    called = _CALLED.match(str(error)) if own and isinstance(error, TypeError) else None
+    if called is None:
+        return False
+    # Only where the hand-in itself defines what it calls wrongly.
+    name = called.group(1).rpartition(".")[2]
+    owner_name = called.group(1).partition(".")[0]
+    texts = (path.read_text(errors="replace") for path in Path.cwd().rglob("*.py"))
+    pattern = re.compile(rf"(def|class) ({re.escape(name)}|{re.escape(owner_name)})\b")
+    return any(pattern.search(text) for text in texts)
+
+
+_CALLED = re.compile(r"([\w.<>]+)\(\) (takes|missing|got (an unexpected|multiple|some))")
+
+
 def _cause(error: BaseException, frames: traceback.StackSummary) -> str:
-    """By where an error was raised: "cuda", "memory" or ""."""
+    """By where an error was raised: "cuda", "memory", "stand-in", "own" or ""."""
     if any(str(_TORCH / "cuda") in frame.filename for frame in frames):
         return "cuda"
     in_loading = any(frame.filename == str(_TORCH / "serialization.py") for frame in frames)
@@ -166,7 +258,11 @@ def _cause(error: BaseException, frames: traceback.StackSummary) -> str:
         return "cuda"
     if getattr(error, "errno", None) == errno.ENOMEM:
         return "memory"
-    return ""
+    if "StandIn" in f"{error} {type(getattr(error, 'obj', None)).__name__}":
+        return "stand-in"
+    if any(frame.filename == _STAND_INS for frame in frames):
+        return "stand-in"
+    return "own" if _is_own(error, frames) else ""
 
 
 def operations_called(call: Any) -> list[str]:

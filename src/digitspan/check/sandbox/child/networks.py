@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["Entry", "Form", "build", "entries_of", "feed", "set_entries"]
+__all__ = ["Entry", "Form", "build", "entries_of", "feed", "plain", "set_entries"]
 
 MAX_SCALARS = 4_000_000
 """A network with more numbers than this is not looked into."""
@@ -33,7 +33,8 @@ def build(network_class: type, arguments: dict[str, Any]) -> Any:
     Args:
         network_class: the hand-in's class.
         arguments: {"args": [...], "kwargs": {...}}; a value {"device": "cpu"} stands for a
-            torch.device, {"config": {...}} for an object with these attributes.
+            torch.device, {"config": {...}} for an object with these attributes, {"kept": 0} for
+            one that `plain` has kept.
     """
     args = [_argument(value) for value in arguments["args"]]
     kwargs = {name: _argument(value) for name, value in arguments["kwargs"].items()}
@@ -247,10 +248,28 @@ def _tensors_of(owner: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
             yield from _tensors_of(value, inner, depth - 1)
 
 
+_KEPT: list[Any] = []
+"""Arguments of constructors that no message can hold, for as long as this process lives."""
+
+
+def plain(value: Any) -> Any:
+    """An argument of a constructor as a message can hold it; `_argument` undoes it."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, torch.device):
+        return {"device": "cpu"}
+    if isinstance(value, argparse.Namespace) and len(vars(value)) < 100:
+        return {"config": {name: plain(item) for name, item in vars(value).items()}}
+    _KEPT.append(value)
+    return {"kept": len(_KEPT) - 1}
+
+
 def _argument(value: Any) -> Any:
     """A value of the constructor as the class wants it."""
-    if isinstance(value, dict):
-        if "device" in value:
-            return torch.device(value["device"])
-        return argparse.Namespace(**value["config"])
-    return value
+    if not isinstance(value, dict):
+        return value
+    if "device" in value:
+        return torch.device(value["device"])
+    if "kept" in value:
+        return _KEPT[value["kept"]]
+    return argparse.Namespace(**{name: _argument(item) for name, item in value["config"].items()})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import os
 import random
 import sys
 import traceback
@@ -18,8 +20,10 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from .loading import COURSE_DATASET, package_of, put_on_path
+from .loading import package_of, put_on_path
 from .monitor import describe, last_place
+from .networks import plain
+from .stand_ins import COURSE_DATASET
 
 __all__ = ["ScriptRun", "trace_script"]
 
@@ -31,21 +35,100 @@ class ScriptRun(TypedDict):
     """[name, file, line, details] each, in order."""
     optimizers: list[str]
     """The names of the optimisers' classes."""
+    networks: list[dict[str, Any]]
+    """The hand-in's networks, as `WatchedNetwork.told` puts them."""
     script_error: dict[str, Any] | None
     """What stopped the script, if anything, as `describe` puts it."""
     course_dataset: bool
     """Whether our dataset.py stood in for the course's."""
 
 
+_SMALL = 1e-6
+"""A gradient up to here need not move a number in single precision."""
+
+
 class _Enough(BaseException):
     """The script has done as many steps as were asked for."""
 
 
-class ScriptTrace:
-    """What a script did: events in order, each with its line."""
+class WatchedNetwork:
+    """One of the hand-in's networks, from its constructor on.
 
-    def __init__(self, steps: int) -> None:
+    Args:
+        network: it.
+        kind: "rnn" or "lstm".
+        arguments: what its constructor was given, by name.
+    """
+
+    def __init__(self, network: torch.nn.Module, kind: str, arguments: dict[str, Any]) -> None:
+        self.network = network
+        self.kind = kind
+        self.arguments = arguments
+        self.fed: list[int] = []
+        """The shape of what it was fed first."""
+        self.dtype = ""
+        """The type of number that it was fed first."""
+        self.losses: set[str] = set()
+        """What the loss was given of it: "logits", "probabilities", ..."""
+        self.slopes: set[str] = set()
+        """The parameters that had a gradient worth the name before a step."""
+        self.held: set[str] = set()
+        """The parameters that an optimiser held when it took a step."""
+        self.moved: set[str] = set()
+        """The parameters that a step has changed."""
+        self.before: dict[str, torch.Tensor] = {}
+        network.register_forward_pre_hook(self.feed)
+
+    def feed(self, network: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
+        """Note what it is fed."""
+        if not self.fed and inputs and isinstance(inputs[0], torch.Tensor):
+            self.fed = list(inputs[0].shape)
+            self.dtype = str(inputs[0].dtype).removeprefix("torch.")
+
+    def remember(self, held: set[int]) -> None:
+        """Keep the parameters as they are before a step of an optimiser that holds some."""
+        self.before = {}
+        for name, parameter in self.network.named_parameters():
+            self.before[name] = parameter.detach().clone()
+            if parameter.data_ptr() in held:
+                self.held.add(name)
+            if parameter.grad is not None and bool((parameter.grad.abs() > _SMALL).any()):
+                self.slopes.add(name)
+
+    def compare(self) -> None:
+        """Note which parameters a step has changed."""
+        for name, parameter in self.network.named_parameters():
+            if name in self.before and not torch.equal(self.before[name], parameter.detach()):
+                self.moved.add(name)
+
+    def told(self) -> dict[str, Any]:
+        """What the checker is told."""
+        return {
+            "kind": self.kind,
+            "class": type(self.network).__name__[:100],
+            "arguments": self.arguments,
+            "fed": self.fed,
+            "dtype": self.dtype,
+            "default_dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+            "losses": sorted(self.losses),
+            "slopes": sorted(self.slopes)[:100],
+            "held": sorted(self.held)[:100],
+            "moved": sorted(self.moved)[:100],
+        }
+
+
+class ScriptTrace:
+    """What a script did: events in order, each with its line.
+
+    Args:
+        steps: how many steps of the optimiser are waited for.
+        classes: the names of the hand-in's networks, with what each is, "rnn" or "lstm".
+    """
+
+    def __init__(self, steps: int, classes: dict[str, str]) -> None:
         self.steps = steps
+        self.classes = classes
+        self.networks: list[WatchedNetwork] = []
         self.events: list[list[Any]] = []
         self.optimizers: list[str] = []
         self.again = False
@@ -65,6 +148,8 @@ class ScriptTrace:
         Raises:
             _Enough: then.
         """
+        for watched in self.networks:
+            watched.compare()
         if sum(event[0] == "step" for event in self.events) >= self.steps:
             raise _Enough
 
@@ -86,28 +171,73 @@ class ScriptTrace:
 
     def loss(self, original: Any, input: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """A loss, noted, and whether what it is given is logits."""
-        self.note("loss", given=_kind_of_answer(input))
+        given = _kind_of_answer(input)
+        self.note("loss", given=given)
+        for watched in self.fed_into(input):
+            watched.losses.add(given)
         return original(input, *args, **kwargs)
+
+    def fed_into(self, result: Any) -> list[WatchedNetwork]:
+        """The networks whose parameters a result was computed from."""
+        if not self.networks or not isinstance(result, torch.Tensor):
+            return []
+        steps, todo, leaves = set(), [result.grad_fn], set()
+        while todo:
+            step = todo.pop()
+            if step is not None and step not in steps:
+                steps.add(step)
+                leaves.add(id(getattr(step, "variable", None)))
+                todo += [next_step for next_step, _ in step.next_functions]
+        return [
+            watched
+            for watched in self.networks
+            if any(id(parameter) in leaves for parameter in watched.network.parameters())
+        ]
+
+    def constructed(self, original: Any, module: Any, *args: Any, **kwargs: Any) -> None:
+        """Module.__init__: watch it where it is one of the hand-in's networks."""
+        original(module, *args, **kwargs)
+        kind = self.classes.get(type(module).__name__)
+        known = any(watched.network is module for watched in self.networks)
+        if kind is not None and not known and len(self.networks) < 20:
+            arguments = _arguments_of(module, sys._getframe(2))
+            self.networks.append(WatchedNetwork(module, kind, arguments))
+
+    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """A step of an optimiser is about to be taken."""
+        self.note("step")
+        groups = [group["params"] for group in optimizer.param_groups]
+        held = {tensor.data_ptr() for group in groups for tensor in group}
+        for watched in self.networks:
+            watched.remember(held)
 
     def optimizer(self, original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         """Optimizer.__init__, noted."""
         self.optimizers.append(type(optimizer).__name__[:60])
+        self.note("optimizer")
         original(optimizer, *args, **kwargs)
 
 
-def trace_script(file: str, options: list[str], steps: int) -> ScriptRun:
+def trace_script(
+    file: str, options: list[str], steps: int, classes: dict[str, str], seed: int
+) -> ScriptRun:
     """Run a script as `python FILE OPTIONS` would, for a few steps of its optimiser.
 
     Args:
         file: the script, relative to the current folder, the hand-in's root.
         options: its command line.
         steps: how many steps.
+        classes: the names of the hand-in's networks, with what each is, "rnn" or "lstm".
+        seed: of what the script draws without a seed of its own.
     """
-    trace = ScriptTrace(steps)
+    trace = ScriptTrace(steps, classes)
+    for set_seed in (random.seed, np.random.seed, torch.manual_seed):
+        set_seed(seed)
     path = Path(file).resolve()
     put_on_path(path)
     restore = _instrument(trace)
     argv, sys.argv = sys.argv, [str(path), *options]
+    folder, gradients = Path.cwd(), torch.is_grad_enabled()
     error = None
     try:
         source = path.read_text(encoding="utf-8", errors="replace")
@@ -120,11 +250,14 @@ def trace_script(file: str, options: list[str], steps: int) -> ScriptRun:
             error["cause"] = "graph"
     finally:
         sys.argv = argv
+        os.chdir(folder)
+        torch.set_grad_enabled(gradients)
         for undo in reversed(restore):
             undo()
     return {
         "events": trace.events,
         "optimizers": trace.optimizers[:20],
+        "networks": [watched.told() for watched in trace.networks],
         "script_error": error,
         "course_dataset": any(
             getattr(module, "__file__", None) == str(COURSE_DATASET)
@@ -181,12 +314,29 @@ def _instrument(trace: ScriptTrace) -> list[Callable[[], None]]:
     replace(torch.Tensor, "backward", trace.backward)
     replace(torch.utils.data.DataLoader, "__init__", _without_workers)
     replace(torch.optim.Optimizer, "__init__", trace.optimizer)
+    replace(torch.nn.Module, "__init__", trace.constructed)
     hooks = [
-        register_optimizer_step_pre_hook(lambda *_: trace.note("step")),
+        register_optimizer_step_pre_hook(lambda optimizer, *_: trace.before_step(optimizer)),
         register_optimizer_step_post_hook(lambda *_: trace.stop_after_enough()),
     ]
     undo.extend(hook.remove for hook in hooks)
     return undo
+
+
+def _arguments_of(module: Any, frame: types.FrameType | None) -> dict[str, Any]:
+    """What a network's own __init__ was given, by name, as the frames on the way to it hold it."""
+    found: dict[str, Any] = {}
+    while frame is not None:
+        code = frame.f_code
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        if code.co_name == "__init__" and names and frame.f_locals.get(names[0]) is module:
+            found = {name: plain(frame.f_locals.get(name)) for name in names[1:]}
+            if code.co_flags & inspect.CO_VARKEYWORDS:
+                after_args = len(names) + bool(code.co_flags & inspect.CO_VARARGS)
+                more = frame.f_locals.get(code.co_varnames[after_args])
+                found |= {str(k): plain(v) for k, v in (more or {}).items()}
+        frame = frame.f_back
+    return found
 
 
 def _kind_of_answer(answer: Any) -> str:

@@ -1,0 +1,161 @@
+"""Where in a student's code a finding belongs: the line of the equation that it is about."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from digitspan.check.network.equations import Numbers, answers
+from digitspan.check.network.explain import Verified
+from digitspan.check.network.faults import Fault
+from digitspan.check.network.roles import canonical
+from digitspan.check.reading.source import Candidate, nodes_of, reachable
+from digitspan.check.sandbox.process import ChildRefused
+from digitspan.check.sandbox.remote_network import RemoteNetwork
+
+__all__ = ["Locator", "equation_places", "quantity_of"]
+
+Place = tuple[str, int]
+
+_LOOP = (
+    "no-digit-read", "one-digit-read", "last-digit-unread", "first-digit-unread",
+    "some-digits-unread", "long-sequences-unread", "digits-read-backwards",
+)  # fmt: skip
+"""Codes that are about the loop over time."""
+_WORDS = {
+    "softmax-in-forward": ("softmax", "Softmax", "exp"),
+    "softmax-over-the-batch": ("softmax", "log_softmax", "Softmax", "LogSoftmax", "exp"),
+    "gradients-cut": ("detach", "detach_", "data", "no_grad", "item", "numpy", "clone"),
+    "gradients-cut-elsewhere": ("detach", "detach_", "data", "no_grad", "item", "numpy", "clone"),
+    "gradients-missing": ("detach", "detach_", "data", "no_grad", "item", "numpy", "tensor"),
+    "samples-and-steps-mixed": ("view", "reshape"),
+    "samples-mixed": ("view", "reshape", "softmax", "T", "t", "transpose"),
+    "tensors-pile-up": ("append", "cat", "stack"),
+    "unwritten-memory-read": ("Tensor", "FloatTensor", "empty", "empty_like", "new_empty"),
+    "answer-is-random": ("randn", "rand", "normal_", "uniform_", "dropout", "Dropout"),
+    "state-starts-at-ones": ("ones", "ones_like", "new_ones", "full"),
+}
+"""Names by which the line of a code is known; the first line that has one is taken."""
+_CREATED = ("zeros", "ones", "Tensor", "FloatTensor", "empty", "randn", "rand", "full")
+
+
+class Locator:
+    """Finds the line of a finding in the code of a class.
+
+    Args:
+        candidate: the class.
+    """
+
+    def __init__(self, candidate: Candidate) -> None:
+        nodes = reachable(candidate.source, candidate.name)
+        functions = [
+            function
+            for node in nodes
+            for function in (
+                [node] if isinstance(node, ast.FunctionDef) else nodes_of(node, ast.FunctionDef)
+            )
+        ]
+        self.file = candidate.source.name
+        self.constructors = [f for f in functions if f.name == "__init__"]
+        self.others = [f for f in functions if f.name != "__init__"]
+        forwards = [f for f in functions if f.name in ("forward", "__call__")]
+        self.forward = forwards[0].lineno if forwards else candidate.line
+        loops = [
+            n for f in self.others for n in ast.walk(f) if isinstance(n, (ast.For, ast.While))
+        ]
+        self.loop = min((loop.lineno for loop in loops), default=self.forward)
+
+    def __call__(self, code: str, words: dict[str, Any]) -> Place:
+        """The file and line for a code with the words of its sentence."""
+        tensor = str(words.get("tensor", "")).partition(".")[0]
+        if tensor:
+            return self.file, self.assigned(tensor)
+        if code in _LOOP:
+            return self.file, self.loop
+        line = self.named(_WORDS.get(code, ()))
+        if not line and code in ("several-results", "read-out-width", "more-than-the-logits"):
+            returns = [
+                n for f in self.others for n in nodes_of(f, ast.Return) if n.value is not None
+            ]
+            line = max((node.lineno for node in returns), default=0)
+        if not line and (code.startswith("gradients") or code == "equations-not-computed"):
+            line = self.loop
+        if not line and code.startswith(("state-", "units-", "start-", "gate-starts")):
+            line = self.named(_CREATED) if code.startswith("state-") else 0
+            line = line or min((f.lineno for f in self.constructors), default=0)
+        return self.file, line or self.forward
+
+    def named(self, names: tuple[str, ...]) -> int:
+        """The first line of a method that uses one of these names; 0: none does."""
+        lines = [
+            node.lineno
+            for function in self.others
+            for node in ast.walk(function)
+            if (isinstance(node, ast.Attribute) and node.attr in names)
+            or (isinstance(node, ast.Name) and node.id in names)
+        ]
+        return min(lines, default=0)
+
+    def assigned(self, name: str) -> int:
+        """The line of the constructor that makes an attribute."""
+        lines = [
+            node.lineno
+            for function in (*self.constructors, *self.others)
+            for node in nodes_of(function, ast.Attribute)
+            if node.attr == name and isinstance(node.ctx, ast.Store)
+        ]
+        return lines[0] if lines else self.forward
+
+
+def quantity_of(fault: Fault, kind: str) -> str:
+    """The quantity whose equation a fault is about, as `equations.Watch` names it."""
+    changes = fault.changes
+    gates = ("g", "i", "f", "o") if kind == "lstm" else ("h",)
+    if "activations" in changes and kind == "lstm":
+        wanted = ("tanh", "sigmoid", "sigmoid", "sigmoid")
+        found = zip(gates, changes["activations"], wanted, strict=True)
+        return next((gate for gate, is_, right in found if is_ != right), "g")
+    for field in ("x_from", "h_from", "b_from"):
+        if field in changes:
+            shared = [
+                g for g, of in zip(gates, changes[field], strict=True) if of != gates.index(g)
+            ]
+            return f"inside {shared[-1]}"
+    for field in ("blind", "unbiased"):
+        if field in changes:
+            return f"inside {gates[changes[field]]}"
+    if "update" in changes:
+        return "c"
+    if changes.keys() & {"output", "outer", "around", "activations"}:
+        return "h"
+    if changes.keys() & {"read_out", "read_out_bias", "after"}:
+        return "p"
+    return f"inside {gates[0]}" if changes.keys() & {"bias", "recurrent"} else ""
+
+
+def equation_places(
+    remote: RemoteNetwork, verified: Verified, inputs: Numbers
+) -> dict[str, Place]:
+    """The line on which each quantity of the equations is computed, by its values.
+
+    Args:
+        remote: the network.
+        verified: what it computes.
+        inputs: what enters its equations, shape (B, T, D).
+    """
+    roles = verified.roles
+    assert roles is not None
+    values = remote.random_values(remote.rng(10))[0]
+    vector = canonical(roles.of, values, roles.layout.size)
+    seen: dict[str, list[Numbers]] = {}
+
+    def watch(name: str, value: Numbers) -> None:
+        seen.setdefault(name, []).append(value[0])
+
+    answers(roles.cell, roles.layout, vector[None], inputs, watch)
+    # Of the second step: in the first the state is zero.
+    targets = {name: steps[min(1, len(steps) - 1)] for name, steps in seen.items()}
+    try:
+        return remote.places(values, targets)
+    except ChildRefused:
+        return {}

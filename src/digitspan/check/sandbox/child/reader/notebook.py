@@ -1,0 +1,155 @@
+"""Reads notebooks: by nbformat, and what IPython adds to Python by IPython's own transformer."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import re
+import warnings
+from typing import Any
+
+__all__ = ["NotebookDamaged", "code_of"]
+
+_CELL_MAGICS = re.compile(r"\s*(%%[^\n]*(\n|$))+")
+_PYTHON_MAGIC = re.compile(r"%%(time|timeit|capture|prun|python|python3|debug|writefile .*\.py)\b")
+_TIMED = re.compile(
+    r"^(\s*)get_ipython\(\)\.run_line_magic\('(?:time|prun)', ('[^'\n]*'|\"[^\"\n]*\")\)$",
+    re.MULTILINE,
+)
+_SOUGHT = re.compile(r"^class \w*(rnn|lstm)", re.MULTILINE | re.IGNORECASE)
+_FUTURE = re.compile(r"^from __future__ import (.*)$", re.MULTILINE)
+_STAND_IN = (
+    "get_ipython = lambda: type('IPython', (), {'__getattr__': lambda self, name: "
+    "lambda *words, **more: []})()"
+)
+"""What takes IPython's place where the Python of a notebook is run: it does nothing."""
+
+
+class NotebookDamaged(Exception):
+    """A notebook that cannot be read; the message says why."""
+
+
+def code_of(data: bytes) -> tuple[str, list[int]]:
+    """The code cells of a notebook as one Python file.
+
+    Returns:
+        The text, and for each code cell, in order, the line of the text before its first.
+
+    Raises:
+        NotebookDamaged: where it is none, or is cut off, or is in another language.
+        ImportError: where nbformat or IPython is not installed.
+    """
+    import nbformat
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        text = data.decode("utf-8-sig")
+        document: Any = json.loads(text)
+    except UnicodeDecodeError as error:
+        reason = f"it is damaged: byte {error.start} is not UTF-8"
+        raise NotebookDamaged(reason) from error
+    except (ValueError, RecursionError) as error:
+        where = "at its end" if _cut_off(error, text) else str(error)[:80]
+        reason = f"it is damaged: not whole JSON, {where}"
+        raise NotebookDamaged(reason) from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if isinstance(document, dict) and "cells" in document:
+                # Some tools leave out what is not needed to read the cells.
+                document = {"metadata": {}, "nbformat": 4, "nbformat_minor": 4, **document}
+                needed: dict[str, Any] = {
+                    "metadata": {},
+                    "outputs": [],
+                    "execution_count": None,
+                    "source": "",
+                }
+                document["cells"] = [{**needed, **cell} for cell in document["cells"]]
+            text = json.dumps(document)
+            book: Any = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
+        cells = [_text_of(cell) for cell in book.cells if cell.get("cell_type") == "code"]
+        language = str(
+            book.get("metadata", {}).get("kernelspec", {}).get("language", "python")
+        ).lower()
+    except Exception as error:  # whatever a file that is JSON and no notebook makes of it
+        reason = f"it is no notebook: {type(error).__name__}: {str(error)[:80]}"
+        raise NotebookDamaged(reason) from error
+    if language not in ("python", "python3", "ipython", ""):
+        reason = f"it is in {language[:30]}, expected Python"
+        raise NotebookDamaged(reason)
+    manager: Any = TransformerManager()  # type: ignore[no-untyped-call]
+    # What holds from one cell on must stand first in a file.
+    futures = dict.fromkeys(word for cell in cells for word in _FUTURE.findall(cell))
+    first = [f"from __future__ import {word}" for word in futures if _is_python(f"import {word}")]
+    if any("get_ipython" in cell or re.search(r"[%!?]", cell) for cell in cells):
+        first.append(_STAND_IN)
+    lines = ["; ".join(first)] if first else []
+    starts = []
+    for cell in cells:
+        starts.append(len(lines))
+        lines += _python_of(cell, manager) or [""]
+    return "\n".join(lines) + "\n", starts
+
+
+def _cut_off(error: Exception, text: str) -> bool:
+    """Whether reading JSON stopped where the text does, in a string that was never closed too."""
+    if not isinstance(error, json.JSONDecodeError):
+        return False
+    return error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")
+
+
+def _text_of(cell: Any) -> str:
+    """The text of a cell."""
+    text = cell.get("source", "")
+    text = "".join(map(str, text)) if isinstance(text, list) else str(text)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _python_of(cell: str, manager: Any) -> list[str]:
+    """The Python of a cell, line by line as it stands there; none where there is none."""
+    count = cell.count("\n") + 1
+    blank = [""] * count
+    head = _CELL_MAGICS.match(cell)
+    if head is not None:
+        if not all(map(_PYTHON_MAGIC.match, head.group().strip().split("\n"))):
+            return blank  # another language's
+        # Comments keep the place.
+        cell = head.group().replace("%%", "# ") + cell[head.end() :]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            transformed = str(manager.transform_cell(cell))
+    except SyntaxError:
+        transformed = cell
+    # What is only timed is Python all the same.
+    transformed = _TIMED.sub(lambda found: found[1] + ast.literal_eval(found[2]), transformed)
+    lines = _in_place(cell.split("\n"), transformed.rstrip("\n").split("\n"))
+    text = _FUTURE.sub("pass", "\n".join(lines))
+    # A cell that is no Python is left out, unless it is what is looked for.
+    if not _is_python(text) and not _SOUGHT.search(text):
+        return blank
+    return text.split("\n")
+
+
+def _in_place(before: list[str], after: list[str]) -> list[str]:
+    """Transformed lines, each where it stood before: IPython joins some and drops empty ones."""
+    if len(before) == len(after):
+        return after
+    lines: list[str] = []
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    for _, start, end, first, last in matcher.get_opcodes():
+        some = after[first:last]
+        lines += [*some, *[""] * (end - start - len(some))]
+    return lines
+
+
+def _is_python(text: str) -> bool:
+    """Whether a text is Python 3."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True

@@ -1,0 +1,114 @@
+"""Notebooks are read as IPython reads them, and places are those that their author sees."""
+
+import json
+import sys
+
+import pytest
+from check.bank import lstm
+from check.given import read_here
+
+from digitspan.check.reading.source import candidates, read_sources
+from digitspan.check.sandbox.child.reader.notebook import NotebookDamaged, code_of
+
+CELL = lstm("separate")
+
+
+def book(*cells, **more):
+    document = {"cells": [{"cell_type": "code", "source": cell} for cell in cells], **more}
+    return json.dumps(document).encode()
+
+
+def read(*cells):
+    [source] = read_sources({"a.ipynb": book(*cells)})
+    return source
+
+
+FORMS = {
+    "operator at the start of a line": 'x = ("%d"\n     % 3)\n',
+    "magic": "%matplotlib inline\n",
+    "output of a command": "gpu = !nvidia-smi -L\nfiles = %ls\n",
+    "command over two lines": "!pip install \\\n    torch\n",
+    "help": "torch.nn?\n?torch\ntorch.nn??\n",
+    "timed": "%%time\n%%capture out\nx = 1\n",
+    "automatic call": "/print 3\n",
+    "indented magic": "if True:\n    %time x = 3\n    !ls\n",
+    "future": "from __future__ import annotations\n",
+    "prompt": ">>> x = 3\n>>> y = 4\n",
+    "await": "await x\n",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("where", ["own cell", "same cell"])
+def test_class_beside_what_ipython_adds_is_found_at_its_line(form, where):
+    cells = [FORMS[form], CELL] if where == "own cell" else [FORMS[form] + CELL]
+    if where == "same cell" and form in ("prompt", "await"):
+        pytest.skip("the cell as a whole is another thing")
+    source = read("import torch\n", *cells)
+    [found] = candidates([source], "lstm")
+    before = FORMS[form].count("\n") if where == "same cell" else 0
+    line = CELL[: CELL.index("class LSTM")].count("\n") + 1 + before
+    assert source.place(found.line) == (len(cells) + 1, line)
+
+
+def test_future_import_of_a_cell_holds_for_the_file():
+    source = read("x = 1\n", "from __future__ import annotations\ny = 2\n", CELL)
+    first, *rest = source.text.split("\n")
+    assert first == "from __future__ import annotations"
+    assert "__future__" not in "".join(rest)
+    compile(source.text, "x.py", "exec")
+
+
+@pytest.mark.parametrize("head", ["%%bash\n", "%%html\n", "%%writefile notes.txt\n", "%%R\n"])
+def test_cell_in_another_language_is_left_out(head):
+    source = read(f"{head}class LSTM: nonsense (\n", "x = 1\n")
+    assert source.tree is not None
+    assert candidates([source], "lstm") == []
+
+
+def test_cell_that_is_no_python_does_not_hide_the_others():
+    source = read("this is no python\n", CELL)
+    assert [found.name for found in candidates([source], "lstm")] == ["LSTM"]
+    broken = read("x = 1\n", "class LSTM:\n    def forward(self:\n")
+    assert broken.tree is None
+    assert broken.place(broken.line) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (book(CELL)[:200], "not whole JSON, at its end"),
+        (b"{'cells': []}", "not whole JSON"),
+        (b"\xff\xfe", "is not UTF-8"),
+        (b"[1, 2]", "it is no notebook"),
+        (b'{"cells": 3}', "it is no notebook"),
+        (b"[" * 100_000, "not whole JSON"),
+        (book("x", metadata={"kernelspec": {"language": "R"}}), "it is in r, expected Python"),
+    ],
+)
+def test_notebook_that_cannot_be_read_says_why(data, reason):
+    with pytest.raises(NotebookDamaged, match=reason):
+        code_of(data)
+
+
+def test_older_notebooks_are_read():
+    cell = {"cell_type": "code", "language": "python", "input": CELL, "outputs": [],
+            "metadata": {}, "collapsed": False}  # fmt: skip
+    data = json.dumps({"worksheets": [{"cells": [cell], "metadata": {}}], "nbformat": 3,
+                       "nbformat_minor": 0, "metadata": {"name": ""}}).encode()  # fmt: skip
+    assert "class LSTM" in code_of(data)[0]
+
+
+def test_without_the_extra_a_notebook_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nbformat", None)
+    (tmp_path / "a.ipynb").write_bytes(book(CELL))
+    hand_in = read_here(tmp_path)
+    assert hand_in.facts.texts["a.ipynb"].unreadable_here
+    assert "not installed here" in hand_in.sources[0].error
+
+
+def test_python_of_a_notebook_runs_where_there_is_no_ipython():
+    source = read("%matplotlib inline\ngpu = !nvidia-smi\n%time x = 3\n!ls\n")
+    names = {}
+    exec(compile(source.text, "x.py", "exec"), names)
+    assert (names["x"], names["gpu"]) == (3, [])
