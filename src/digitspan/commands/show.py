@@ -13,7 +13,14 @@ from rich.table import Table
 
 from digitspan.cells import title
 from digitspan.commands.interrupts import interruptible_import
-from digitspan.commands.options import add_json, output_console, path, print_json, require_torch
+from digitspan.commands.options import (
+    add_json,
+    add_trust,
+    output_console,
+    path,
+    print_json,
+    require_torch,
+)
 from digitspan.commands.progress import Progress
 from digitspan.files import require_writable_folder
 from digitspan.hold.kept_answers import read_kept_answers
@@ -53,6 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="say of every unsolved final run why it was not solved (needs torch)",
     )
+    add_trust(parser)
     add_json(parser)
 
 
@@ -62,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UsageError: where there is no study.
     """
-    study = read_study(options.study)
+    study = read_study(options.study, trust=options.trust)
     summary = summarise(study.config, study.rows)
     if study.damaged:
         print(f"{study.damaged} damaged rows were left out", file=sys.stderr)
@@ -140,8 +148,16 @@ def reasons(study: Study, summary: Summary) -> dict[str, str]:
         task = progress.task("looking inside", len(unsolved), "runs")
         for done, record in enumerate(unsolved):
             task.update(done, record.config.run_id)
-            found[record.config.key] = why_not_solved(record, study.weights(record))
+            found[record.config.key] = why_not_solved(record, _weights(study, record))
+    untrusted = {why for record in unsolved if (why := study.untrusted(record.config))}
+    for why in sorted(untrusted):
+        print(f"not looked into: {why}", file=sys.stderr)
     return found
+
+
+def _weights(study: Study, record: RunRecord) -> bytes | None:
+    """The weights of a run that may be looked into."""
+    return None if study.untrusted(record.config) else study.weights(record)
 
 
 def _print_reasons(study: Study, summary: Summary) -> None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from digitspan.cells import CELLS
+from digitspan.cells.own import is_own
 from digitspan.commands.interrupts import interruptible_import
 from digitspan.commands.options import (
     add_device,
@@ -23,7 +24,7 @@ from digitspan.commands.options import (
     sigterm_exits,
 )
 from digitspan.commands.progress import Progress
-from digitspan.errors import UsageError
+from digitspan.errors import DigitspanError, UsageError
 from digitspan.files import require_writable_folder
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import check_size
@@ -36,7 +37,7 @@ from digitspan.runs.folder import (
     write_config,
     write_finished,
 )
-from digitspan.runs.record import CurvePoint, RunRecord
+from digitspan.runs.record import CurvePoint, Finished, RunRecord
 from digitspan.runs.weights import read_weights
 
 __all__ = ["add_options", "run", "sentence"]
@@ -49,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="CELL",
         help=f"{', '.join(CELLS)}, or a class of your own as module:Class",
     )
-    for name in names_of(RunConfig, without=("cell", "trained")):
+    for name in names_of(RunConfig, without=("cell", "trained", "source")):
         add_setting(parser, RunConfig, name)
     add_device(parser)
     parser.add_argument(
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     if "length" not in settings:
         message = "--length is missing: the palindrome's length T, from 2 on, such as --length 20"
         raise UsageError(message)
-    config = RunConfig(**settings)
+    config = RunConfig(**settings).with_source()
     check_size(config)
     require_trainable([config], options.device)
     folder = options.out or Path("runs") / config.run_id
@@ -95,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         if why:
             print(why)
         print(f"kept in {folder}", file=sys.stderr)
-    return 0
+    return 1 if record.end_state == "error" else 0
 
 
 def sentence(record: RunRecord) -> str:
@@ -162,6 +163,13 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
         print("interrupted: what was trained is kept; call again to go on", file=sys.stderr)
         status = 130 if isinstance(interrupt, KeyboardInterrupt) else interrupt.code
         raise SystemExit(status) from interrupt
+    except DigitspanError:
+        raise
+    except Exception as error:
+        if not is_own(config.cell):
+            raise  # a fault of ours
+        note = f"{type(error).__name__}: {error}"[:500]
+        finished = Finished(RunRecord.error(config, note), b"")
     seconds = time.monotonic() - start
     write_finished(folder, finished, seconds)
     return finished.record, seconds

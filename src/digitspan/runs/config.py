@@ -9,6 +9,7 @@ import json
 from typing import Any, Self
 
 from digitspan.cells import CELLS, check_cell, check_initialisation
+from digitspan.cells.own import check_source, is_own, source_of
 from digitspan.runs.settings import check_setting, setting
 from digitspan.tasks import TASKS, check_task
 
@@ -20,8 +21,19 @@ ENCODINGS = {"one-hot": 10, "scalar": 1}
 OPTIMIZERS = ("rmsprop", "adam", "sgd", "momentum")
 """RMSprop is the sheet's; the others are for Question 1.4 (momentum is SGD with 0.9)."""
 
-_NOT_IN_KEY: dict[str, Any] = {"curriculum": False, "task": "palindrome"}
+_NOT_IN_KEY: dict[str, Any] = {"curriculum": False, "task": "palindrome", "source": ""}
 """Settings that are left out of the key at their default: there are rows without them."""
+
+_NAMED_FIRST = ("cell", "length", "learning_rate", "seed")
+"""Settings that stand in every run's name."""
+
+_SHORT = {
+    "hidden_size": "n",
+    "batch_size": "batch",
+    "train_steps": "steps",
+    "max_grad_norm": "clip",
+}
+"""What stands for a setting in the name of a run where it is not at its default."""
 
 TRAINED = ("all", "read-out", "none")
 """What is trained: everything; W_ph and b_p alone (a control); nothing, the best guess is kept."""
@@ -53,6 +65,7 @@ class RunConfig:
     trained: str = setting("all", "which parameters are trained (controls)", choices=TRAINED)
     curriculum: bool = setting(False, "begin at T = 5; the length grows once it is learned")
     task: str = setting("palindrome", "what is asked (docs/glossary.md)", choices=tuple(TASKS))
+    source: str = setting("", "hash of the source of a class of your own; found by itself")
 
     def __post_init__(self) -> None:
         if ":" in str(self.cell) and self.initialisation == "uniform":
@@ -63,7 +76,18 @@ class RunConfig:
             object.__setattr__(self, name, float(getattr(self, name)))
         check_cell(self.cell)
         check_initialisation(self.cell, self.initialisation)
+        check_source(self.cell, self.source)
         check_task(self.task, (self.encoding,), (self.length,))
+
+    def with_source(self) -> Self:
+        """This run, with the hash of its cell's source as it is now, where it has none yet.
+
+        Raises:
+            UsageError: where the module of a class of one's own is not there.
+        """
+        if self.source or not is_own(self.cell):
+            return self
+        return dataclasses.replace(self, source=source_of(self.cell).digest)
 
     @property
     def input_size(self) -> int:
@@ -89,11 +113,26 @@ class RunConfig:
 
     @property
     def run_id(self) -> str:
-        """A name for people: `lstm-T015-lr0.001-seed2`."""
+        """A name for people: `lstm-T015-lr0.001-seed2`, then what is not at its default."""
         cell = self.cell.replace(":", ".")
-        return f"{cell}-T{self.length:03d}-lr{self.learning_rate:g}-seed{self.seed}"
+        rate = f"{self.learning_rate:g}"
+        rate = rate if float(rate) == self.learning_rate else repr(self.learning_rate)
+        name = f"{cell}-T{self.length:03d}-lr{rate}-seed{self.seed}"
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name not in _NAMED_FIRST and value not in (field.default, "own"):
+                name += f"-{_short(field.name, value)}"
+        return name
 
     @classmethod
     def from_canonical(cls, text: str) -> Self:
         """The configuration that `canonical` came from."""
         return cls(**json.loads(text))
+
+
+def _short(name: str, value: Any) -> str:
+    """A setting in the name of a run: `scalar`, `n64`, `curriculum`."""
+    if isinstance(value, str):
+        return {"source": value[:6], "trained": f"trained-{value}"}.get(name, value)
+    number = "" if value is True else f"{value:g}" if isinstance(value, float) else str(value)
+    return _SHORT.get(name, name) + number

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeGuard
 
+from digitspan.errors import UsageError, printable
 from digitspan.runs.config import RunConfig
+from digitspan.runs.outcome import END_STATES
 
-__all__ = ["CurvePoint", "Finished", "RunRecord"]
+__all__ = ["CurvePoint", "Finished", "RunRecord", "is_count", "is_finite"]
 
 
 class CurvePoint(NamedTuple):
@@ -92,14 +95,77 @@ class RunRecord:
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The record that `to_json` came from."""
         values = dict(document)
-        settings = {field.name: values.pop(field.name) for field in dataclasses.fields(RunConfig)}
+        names = [field.name for field in dataclasses.fields(RunConfig) if field.name in values]
+        settings = {name: values.pop(name) for name in names}
         curve = tuple(CurvePoint(*point) for point in values.pop("curve", ()))
         return cls(config=RunConfig(**settings), curve=curve, **values)
+
+    def checked(self) -> Self:
+        """This record as it was read from a file: refused where a value cannot be, its note shown.
+
+        Raises:
+            UsageError: naming what is of a wrong type or out of its range.
+        """
+        masked_tested = self.masked_tested if is_count(self.masked_tested) else 0
+        holds = {
+            "end_state": self.end_state in END_STATES,
+            "steps": is_count(self.steps),
+            "accuracy": _is_none_or_share(self.accuracy),
+            "accuracy_low": _is_none_or_share(self.accuracy_low),
+            "accuracy_high": _is_none_or_share(self.accuracy_high),
+            "tested": is_count(self.tested),
+            "held_out": is_count(self.held_out),
+            "bits": self.bits is None or (is_finite(self.bits) and -1e-6 <= self.bits <= 64),
+            "masked_tested": self.masked_tested is None or is_count(self.masked_tested),
+            "masked_right": self.masked_right is None
+            or (is_count(self.masked_right) and self.masked_right <= masked_tested),
+            "loss": self.loss is None or is_finite(self.loss),
+            "clipped_share": _is_none_or_share(self.clipped_share),
+            "curve": all(map(_is_point, self.curve)),
+            "weights_sha256": self.weights_sha256 is None or isinstance(self.weights_sha256, str),
+            "environment": isinstance(self.environment, Mapping)
+            and all(isinstance(value, str) for value in self.environment.values()),
+            "parameters": self.parameters is None or is_count(self.parameters),
+            "note": isinstance(self.note, str),
+        }
+        for name, is_right in holds.items():
+            if not is_right:
+                message = f"{name} of a run cannot be {getattr(self, name)!r:.80}"
+                raise UsageError(message)
+        environment = {printable(k): printable(v) for k, v in self.environment.items()}
+        return dataclasses.replace(self, note=printable(self.note), environment=environment)
 
     @classmethod
     def error(cls, config: RunConfig, note: str) -> Self:
         """The record of a run that came to no end, and why."""
-        return cls(config=config, end_state="error", steps=0, note=note)
+        return cls(config=config, end_state="error", steps=0, note=printable(note))
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether something read from a file is a whole number from 0 on, below 2^63."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def is_finite(value: object) -> TypeGuard[float]:
+    """Whether something read from a file is a finite number."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) <= sys.float_info.max
+
+
+def _is_none_or_share(value: object) -> bool:
+    return value is None or (is_finite(value) and 0 <= value <= 1)
+
+
+def _is_point(point: CurvePoint) -> bool:
+    """Whether a point read from a file can be one; a loss may be infinite, or no number."""
+    return (
+        is_count(point.step)
+        and all(type(loss) in (int, float) for loss in (point.loss, point.validation_loss))
+        and _is_none_or_share(point.validation_accuracy)
+        and point.validation_accuracy is not None
+        and is_count(point.length)
+    )
 
 
 class Finished(NamedTuple):
