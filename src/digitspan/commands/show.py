@@ -101,6 +101,7 @@ def print_summary(summary: Summary, folder: Path) -> None:
             f"{len(summary.errors)} runs ended in an error and are left out, such as "
             f"{record.config.run_id}: {record.note}",
             highlight=False,
+            soft_wrap=True,
         )
     if summary.spans:
         console.print(spans_table(summary))
