@@ -216,7 +216,7 @@ def verdict(name: str, cell: str, rate: str, other: str, other_rate: str) -> str
 
 def p_text(found: Ratio) -> str:
     """Holm's p with its sign: `= 0.012`, `< 0.001`."""
-    text = comparison.p_text(found)
+    text = tables.p_text(found.adjusted_p)
     return text if text.startswith("<") else f"= {text}"
 
 

@@ -27,6 +27,8 @@ from digitspan.study.tables import (
     add_names,
     as_csv,
     duration,
+    p_text,
+    pairs_table,
     span_document,
     span_text,
 )
@@ -38,7 +40,6 @@ __all__ = [
     "comparison_tables",
     "conditions_of",
     "left_out",
-    "p_text",
     "ratio_text",
 ]
 
@@ -138,15 +139,8 @@ def comparison_tables(conditions: Sequence[Compared], budget: int) -> list[Table
         table.add_row(one.name, span_text(one.span), parameters, solved_at, duration(one.seconds))
     ratios = _ratios(conditions)
     level = next(iter(ratios.values())).level
-    pairs = Table(
-        title=f"Ratio of S50 within {steps}; intervals at {100 * level:.4g} %, p after Holm "
-        f"({len(ratios)} {'pair' if len(ratios) == 1 else 'pairs'})"
-    )
-    add_columns(pairs, "longer or not", "than", fold=True)
-    add_columns(pairs, "ratio", "p", justify="right")
-    for (first, second), ratio in ratios.items():
-        pairs.add_row(first, second, ratio_text(ratio), p_text(ratio))
-    return [table, pairs]
+    told = [(*pair, ratio_text(one), p_text(one.adjusted_p)) for pair, one in ratios.items()]
+    return [table, pairs_table(f"Ratio of S50 within {steps}", "ratio", level, told)]
 
 
 def left_out(conditions: Sequence[Compared]) -> str:
@@ -196,11 +190,6 @@ def ratio_text(ratio: Ratio) -> str:
     high = "open" if ratio.high is None else f"{ratio.high:.2f}"
     bound = f"{ratio.bound} " if ratio.bound else ""
     return f"{bound}{ratio.ratio:.2f} [{low}, {high}]" + (" *" if ratio.marked else "")
-
-
-def p_text(ratio: Ratio) -> str:
-    """Holm's p: `0.012`, `< 0.001`."""
-    return "< 0.001" if ratio.adjusted_p < 0.001 else f"{ratio.adjusted_p:.3f}"
 
 
 def _pairs(conditions: Sequence[Compared]) -> list[dict[str, Any]]:

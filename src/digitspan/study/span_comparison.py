@@ -12,7 +12,7 @@ from digitspan.errors import UsageError
 from digitspan.study.digit_spans import CellSpan, Difference, compare_cells, summarise_spans
 from digitspan.study.reading import Study
 from digitspan.study.span_tables import cell_document, mean_text
-from digitspan.study.tables import add_columns, add_names, as_csv
+from digitspan.study.tables import add_columns, add_names, as_csv, p_text, pairs_table
 
 __all__ = [
     "Named",
@@ -97,15 +97,11 @@ def differences_tables(cells: Sequence[Named]) -> list[Table]:
         )
     found = _differences(cells)
     level = next(iter(found.values())).level
-    pairs = Table(
-        title=f"Difference of mean spans; intervals at {100 * level:.4g} %, p after Holm "
-        f"({len(found)} {'pair' if len(found) == 1 else 'pairs'})"
-    )
-    add_columns(pairs, "longer or not", "than", fold=True)
-    add_columns(pairs, "items", "p", justify="right")
-    for (first, second), difference in found.items():
-        pairs.add_row(first, second, _difference_text(difference), _p_text(difference))
-    return [table, pairs]
+    told = [
+        (*pair, _difference_text(one), "-" if one.low is None else p_text(one.adjusted_p))
+        for pair, one in found.items()
+    ]
+    return [table, pairs_table("Difference of mean spans", "items", level, told)]
 
 
 def differences_document(cells: Sequence[Named]) -> dict[str, Any]:
@@ -139,9 +135,3 @@ def _difference_text(one: Difference) -> str:
     if one.low is None or one.high is None:
         return f"{one.difference:+.1f}, not known how surely"
     return f"{one.difference:+.1f} [{one.low:.1f}, {one.high:.1f}]"
-
-
-def _p_text(one: Difference) -> str:
-    if one.low is None:
-        return "-"
-    return "< 0.001" if one.adjusted_p < 0.001 else f"{one.adjusted_p:.3f}"

@@ -171,11 +171,6 @@ class Belief(NamedTuple):
         """Draws of lambda, shape (M,)."""
         return _lapse(self.draws[:, 2])
 
-    @property
-    def log_best_rate(self) -> np.ndarray:
-        """Draws of zeta, the logarithm of the best rate at S50, shape (M,)."""
-        return self.draws[:, 3]
-
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Posterior means of what has a value at each draw, shape (M, ...)."""
         # Not `@`: starting BLAS's threads takes longer than the sum.

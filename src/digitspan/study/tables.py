@@ -46,6 +46,8 @@ __all__ = [
     "lengths_table",
     "mask_remark",
     "optimizers_table",
+    "p_text",
+    "pairs_table",
     "rate_text",
     "records_table",
     "remarks",
@@ -149,6 +151,33 @@ def add_columns(
 def add_names(table: Table, heading: str, names: Sequence[str]) -> None:
     """Add the column of some names, which are wrapped only where they are long."""
     add_columns(table, heading, fold=max(map(len, names), default=0) > LONGEST_NAME)
+
+
+def pairs_table(
+    what: str, unit: str, level: float, pairs: Sequence[tuple[str, str, str, str]]
+) -> Table:
+    """All pairs of what was compared: names, what came out, and Holm's p.
+
+    Args:
+        what: what is told of a pair, for the title.
+        unit: the heading of what came out.
+        level: of the intervals.
+        pairs: for each, the two names, what came out, and p in words.
+    """
+    table = Table(
+        title=f"{what}; intervals at {100 * level:.4g} %, p after Holm "
+        f"({len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'})"
+    )
+    add_columns(table, "longer or not", "than", fold=True)
+    add_columns(table, unit, "p", justify="right")
+    for pair in pairs:
+        table.add_row(*pair)
+    return table
+
+
+def p_text(adjusted_p: float) -> str:
+    """Holm's p: `0.012`, `< 0.001`."""
+    return "< 0.001" if adjusted_p < 0.001 else f"{adjusted_p:.3f}"
 
 
 def span_text(span: Span) -> str:

@@ -38,7 +38,6 @@ __all__ = [
     "copied",
     "digest_of",
     "file_list",
-    "inner_archives",
     "read_hand_in",
     "told_of",
     "written_out",
@@ -130,11 +129,6 @@ def written_out(hand_in: HandIn) -> Iterator[Path]:
         yield folder
     finally:
         remove(folder)
-
-
-def inner_archives(files: dict[str, bytes]) -> list[str]:
-    """The archives among the files."""
-    return [name for name in files if is_archive_name(name) and "__MACOSX" not in name]
 
 
 def digest_of(path: Path) -> str:
