@@ -1,6 +1,6 @@
 """How well the spans of simulated studies are measured, whose true spans are known.
 
-    python benchmarks/span_simulation.py [--quick] [--studies N] [--only WORD ...]
+    python benchmarks/span_simulation.py [--quick] [--studies N] [--only WORD ...] [--jobs N]
 
 Simulates the whole pipeline, the choice of places and rates included, on surfaces of the *time* to
 solve, and prints tables as they stand in docs/protocol.md:
@@ -21,8 +21,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import math
+import multiprocessing
+import os
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -47,6 +50,9 @@ LENGTHS = ladder(160)
 
 RUNS = 124
 """Runs a study."""
+
+FIXED_RUNS = 32
+"""Runs at a fixed rate, as the sheet's study makes."""
 
 GROWTH = 0.85
 """Of ln S50 with the logarithm of the budget: about what LSTM and RNN did in real studies."""
@@ -416,7 +422,7 @@ def rows(inside: int, outside: int) -> list[Row]:
     found = [pairs(SPAN, name, truth, inside) for name, truth in INSIDE.items()]
     found += [pairs(SPAN, name, truth, outside) for name, truth in OUTSIDE.items()]
     found += [pairs(SPAN, name, truth, outside // 3) for name, truth in NOT_SOLVED.items()]
-    for runs in (52, 100):
+    for runs in (36, 84, 100):
         for name in ("LSTM-like", "RNN-like"):
             found.append(pairs(SMALLER, f"{name}, {runs} runs", INSIDE[name], outside, runs))
     found.append(Row(RATIO, "LSTM-like over RNN-like", outside, lambda g: ratio(g, LSTM, RNN)))
@@ -426,7 +432,7 @@ def rows(inside: int, outside: int) -> list[Row]:
     found.append(
         Row(RATIO, "30 % lapses over RNN-like", outside, lambda g: ratio(g, lapsing, RNN))
     )
-    found += [pairs(AT_RATE, name, truth, outside, 64) for name, truth in FIXED.items()]
+    found += [pairs(AT_RATE, name, truth, outside, FIXED_RUNS) for name, truth in FIXED.items()]
     for name, truth in GUARANTEED.items():
         found.append(Row(GUARANTEE, name, inside, lambda g, t=truth: guarantee(t, g)))
     for name in HOLDERS:
@@ -442,16 +448,37 @@ def rows(inside: int, outside: int) -> list[Row]:
     return found
 
 
-def make(row: Row, kept: dict[str, dict[int, Any]], file: Path) -> None:
-    """Make a row's missing studies, each with a seed of its own."""
-    here = kept.setdefault(row.key, {})
-    with file.open("a", encoding="utf-8") as lines:
-        for index in range(row.number):
-            if index not in here:
-                seed = [zlib.crc32(row.key.encode()), index]
-                here[index] = row.make(np.random.default_rng(seed))
-                lines.write(json.dumps([row.key, index, here[index]]) + "\n")
-                lines.flush()
+def make(chosen: list[Row], kept: dict[str, dict[int, Any]], file: Path, jobs: int) -> None:
+    """Make the missing studies of some rows, each with a seed of its own."""
+    missing = [
+        (row.key, index)
+        for row in chosen
+        for index in range(row.number)
+        if index not in kept.get(row.key, {})
+    ]
+    start = time.monotonic()
+    with multiprocessing.Pool(jobs) as pool, file.open("a", encoding="utf-8") as lines:
+        for done, made in enumerate(pool.imap(make_one, missing), 1):
+            key, index, found = made
+            kept.setdefault(key, {})[index] = found
+            lines.write(json.dumps(made) + "\n")
+            lines.flush()
+            if done % 100 == 0 or done == len(missing):
+                seconds = time.monotonic() - start
+                print(f"{seconds:7.0f} s {done:6,} of {len(missing):,}  {key}", flush=True)
+
+
+def make_one(asked: tuple[str, int]) -> tuple[str, int, dict[str, Any]]:
+    """One study of a row, by the row's key and the study's number."""
+    key, index = asked
+    seed = [zlib.crc32(key.encode()), index]
+    return key, index, row_of(key).make(np.random.default_rng(seed))
+
+
+@functools.cache
+def row_of(key: str) -> Row:
+    """The row of a key: a row holds functions, which cannot be sent to another process."""
+    return next(row for row in rows(FULL_INSIDE, FULL_OUTSIDE) if row.key == key)
 
 
 def read(file: Path) -> dict[str, dict[int, Any]]:
@@ -545,6 +572,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} studies a row")
     parser.add_argument("--studies", type=int, help="at most so many a row")
     parser.add_argument("--only", nargs="+", default=[], help="rows whose name has one of these")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--show", action="store_true", help="simulate nothing more")
     options = parser.parse_args()
     most = QUICK if options.quick else options.studies or FULL_INSIDE
@@ -553,18 +581,14 @@ def main() -> None:
     file = RESULTS / PARTIAL
     kept = read(file)
     wanted = rows(inside, outside)
+    chosen = [row for row in wanted if any(word in row.key for word in options.only or [""])]
+    if not options.show:
+        make(chosen, kept, file, options.jobs)
     summaries: dict[str, dict[str, Any]] = {}
-    start = time.monotonic()
     for row in wanted:
-        chosen = not options.only or any(word in row.key for word in options.only)
-        if chosen and not options.show:
-            make(row, kept, file)
-        found = list(kept.get(row.key, {}).values())[: row.number]
+        found = [each for index, each in sorted(kept.get(row.key, {}).items())][: row.number]
         if found:
             summaries[row.key] = summary(row, found)
-        if found and chosen:
-            line = next(iter(list(tables([row], summaries))[-1:]))
-            print(f"{time.monotonic() - start:7.0f} s {line}", flush=True)
     print("\n".join(tables(wanted, summaries)))
     command = "python benchmarks/span_simulation.py" + (" --quick" if options.quick else "")
     numbers = {"rows": summaries, "runs": RUNS, "lengths": LENGTHS}

@@ -13,6 +13,7 @@ import pytest
 from digitspan.errors import ConfigError
 from digitspan.study.config import (
     PRESETS,
+    SHORTEST_BUDGET,
     StudyConfig,
     fitting_initialisations,
     full,
@@ -20,6 +21,7 @@ from digitspan.study.config import (
     records,
     sheet,
 )
+from digitspan.training.run import EVALUATE_EVERY
 
 
 def from_toml(text: str, base: StudyConfig | None = None) -> StudyConfig:
@@ -112,6 +114,8 @@ def test_a_grid_can_be_asked_for_by_its_name():
         ("fixed-runs = 9", "fixed_runs must be given with --fixed-rate.*; got 9 alone"),
         ("fixed-rate = 1.5", "fixed_rate must be at most 1; got 1.5"),
         ("continued-steps = 10000", "continued_steps must be more than train_steps, 10,000, or 0"),
+        ("train-steps = 99", "train_steps must be at least 100, the two evaluations .*; got 99"),
+        ("train-steps = 99\nseeds = 3", "train_steps must be at least 100, .*; got 99"),
         ("design = 'random'", "design must be one of joint, grid, span; got 'random'"),
     ],
 )
@@ -120,6 +124,11 @@ def test_designs_that_contradict_themselves_are_one_sentence(text, message, base
     with pytest.raises(ConfigError, match=message) as caught:
         from_toml(text, base)
     assert "\n" not in str(caught.value)
+
+
+def test_the_shortest_budget_is_two_evaluations():
+    assert SHORTEST_BUDGET == 2 * EVALUATE_EVERY
+    assert from_toml(f"train-steps = {SHORTEST_BUDGET}").train_steps == SHORTEST_BUDGET
 
 
 def test_a_preset_that_is_a_grid_stays_one():

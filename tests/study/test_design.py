@@ -123,16 +123,23 @@ def test_a_single_length_is_no_error():
     assert sum(len(places) for places in rounds) == 36
 
 
-def test_late_in_a_study_a_run_is_made_beyond_an_open_end():
-    # Long lengths are solved once in a while, so that the interval reaches beyond all of them.
-    runs = [
-        Run(t, 1e-2, "solved" if number < k else "censored", 500)
-        for t, k in ((5, 6), (10, 6), (15, 6), (22, 5), (31, 4), (37, 3))
-        for number in range(6)
-    ]
-    early, late = (
-        max(place.length for place in next_places(DESIGN._replace(runs=total), runs))
-        for total in (1_000, 52)
-    )
-    assert late > 37
-    assert early <= late
+SLOW_FALL = [
+    Run(t, 1e-2, "solved" if number < k else "censored", 500)
+    for t, k in ((5, 6), (10, 6), (15, 6), (22, 5), (31, 4), (37, 3))
+    for number in range(6)
+]
+"""Longer lengths are solved less and less often: the interval reaches beyond all of them."""
+
+
+def test_every_round_asks_the_best_rate_from_the_span_to_beyond_its_upper_end():
+    for first in (DESIGN, DESIGN._replace(runs=1_000)):
+        places = next_places(first, SLOW_FALL)
+        assert sum(p.length >= 31 and p.rate in {1e-2, 2.2e-2} for p in places) >= 2
+        assert max(place.length for place in places) > 37
+
+
+def test_a_run_far_from_the_best_rate_does_not_stand_for_one_at_it():
+    # Runs at a hopeless rate up to the longest length: beyond 37 still nothing is known.
+    hopeless = [Run(t, 1e-5, "censored", 1_000) for t in DESIGN.lengths] * 3
+    places = next_places(DESIGN._replace(runs=1_000), SLOW_FALL + hopeless)
+    assert any(place.length > 37 and place.rate >= 4.6e-3 for place in places)

@@ -62,6 +62,35 @@ def test_nothing_solved_is_a_bound_from_above():
     assert not span.marked
 
 
+@pytest.mark.parametrize("rate", [None, 1e-2])
+def test_nothing_solved_says_nothing_of_a_best_rate_or_of_lapses(rate):
+    span = measure_span(grid({5: 0, 10: 0, 20: 0}), 1_000, rate=rate)
+    assert (span.rate_low, span.rate, span.rate_high) == (rate, rate, rate)
+    assert (span.lapse, span.width) == (None, None)
+
+
+@pytest.mark.parametrize("hopeless", [1e-5, 1.0])
+def test_a_run_at_a_hopeless_rate_closes_no_end(hopeless):
+    """That one fails at T = 160 says nothing of how long a memory there is at the best rate."""
+    runs = grid({5: 6, 10: 6, 20: 5, 40: 4}, 6)
+    span = measure_span(runs, 1_000)
+    more = measure_span([*runs, Run(160, hopeless, "censored", 1_000)], 1_000)
+    assert span.high is None
+    assert (more.high, more.longest) == (None, 40)
+    assert more.s50 <= 40
+
+
+def test_a_run_near_the_best_rate_closes_an_end():
+    runs = [
+        run
+        for rate in (4.6e-3, 1e-2, 2.2e-2)
+        for run in grid({5: 6, 10: 6, 20: 5, 40: 4, 160: 0}, 6, rate=rate)
+    ]
+    span = measure_span(runs, 1_000)
+    assert span.longest == 160
+    assert 20 < span.low < span.high < 160
+
+
 def test_everything_solved_is_a_bound_from_below():
     runs = [Run(t, r, "solved", 50) for t in (5, 20, 80) for r in RATES]
     span = measure_span(runs, 1_000)
@@ -123,6 +152,23 @@ def test_nothing_above_a_hole_counts():
     assert span.hole == 15
     assert 10 <= span.s50 <= 15
     assert span.high <= 15
+
+
+@pytest.mark.parametrize("rate", [None, 1e-2])
+def test_few_runs_are_a_hole_where_longer_lengths_are_solved(rate):
+    """None of five by chance, where half are solved, is not so rare: 3.1 %."""
+    span = measure_span(
+        grid({5: 5, 10: 5, 15: 0, 20: 5, 30: 5, 40: 4, 60: 0}, 5), 1_000, rate=rate
+    )
+    assert span.hole == 15
+    assert span.high <= 15
+
+
+def test_few_unsolved_runs_at_the_end_are_no_hole():
+    span = measure_span(
+        grid({5: 5, 10: 5, 15: 5, 20: 4, 30: 2, 40: 0, 60: 0}, 5), 1_000, rate=1e-2
+    )
+    assert span.hole is None
 
 
 def test_a_hole_is_found_at_the_best_rate_of_a_surface():

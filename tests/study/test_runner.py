@@ -280,7 +280,7 @@ def test_study_with_a_cell_that_always_fails_has_no_span_of_it(tmp_path, capsys)
 
 def test_study_asked_for_two_budgets_is_refused_and_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "work", quick_worker.work)
-    config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, train_steps=50)
+    config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, train_steps=100)
     rows = run_study(config, tmp_path, workers=1, progress=Told())
     other = dataclasses.replace(config, train_steps=100)
     match = r"^a study asked for two budgets: the runs in .* have 50 training steps, and 100 are"
@@ -294,7 +294,7 @@ def test_study_asked_for_two_budgets_is_refused_and_left_alone(tmp_path, monkeyp
 
 def test_study_that_is_asked_for_more_seeds_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "work", quick_worker.work)
-    config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, train_steps=50)
+    config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, train_steps=100)
     rows = run_study(config, tmp_path, workers=1, progress=Told())
     more = run_study(dataclasses.replace(config, seeds=3), tmp_path, workers=1, progress=Told())
     assert len(more) == 3
@@ -468,7 +468,7 @@ def test_signal_at_the_last_run_is_not_forgotten(number, status, tmp_path, monke
                 os.kill(os.getpid(), number)
 
     monkeypatch.setattr(pool, "work", quick_worker.work)
-    config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, train_steps=50)
+    config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, train_steps=100)
     with pytest.raises(runner.Interrupted, match=r"^interrupted: 2 finished runs") as caught:
         run_study(config, tmp_path, workers=1, progress=AtTheEnd())
     assert caught.value.exit_status == status
@@ -697,7 +697,7 @@ def test_disk_that_is_full_ends_the_study_with_status_1(tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "work", quick_worker.work)
     monkeypatch.setattr(Store, "add", full)
     with pytest.raises(DigitspanError, match=r"^the disk is full$") as caught:
-        run_study(StudyConfig(train_steps=50), tmp_path, workers=1, progress=Told())
+        run_study(StudyConfig(train_steps=100), tmp_path, workers=1, progress=Told())
     assert caught.value.exit_status == 1
 
 

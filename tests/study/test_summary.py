@@ -16,8 +16,10 @@ from studies import made_up_record, made_up_rows
 
 from digitspan.cells import title
 from digitspan.errors import StoreError
+from digitspan.figures.drawing import draw_map
 from digitspan.figures.info import (
     accuracy_by_length_info,
+    map_info,
     solving_times_info,
     span_by_budget_info,
 )
@@ -352,6 +354,16 @@ def test_the_curve_of_budgets_comes_from_the_same_rows_and_ends_with_the_span(jo
         solved = [span.solved for span in row.budgets]
         assert solved == [0, 0, row.span.solved, row.span.solved]
         assert row.budgets[0].bound == "<="
+
+
+def test_where_nothing_is_solved_no_best_rate_and_no_lapses_are_printed():
+    summary = summarise(SMALL, made_up_rows(SMALL, lambda config: False))
+    for table in (spans_table(summary), budgets_table(summary)):
+        assert set(column(table, "rate")) == {"best: -"}
+    assert set(column(spans_table(summary), "lapse")) == {"-"}
+    (row, *_) = csv.DictReader(io.StringIO(spans_csv(summary)))
+    assert (row["lapse"], row["solved"]) == ("", "0")
+    draw_map(map_info(summary))
 
 
 def test_a_guaranteed_span_is_of_a_grid_alone(joint):

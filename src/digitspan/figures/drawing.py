@@ -74,11 +74,14 @@ def draw_map(info: Map) -> Figure:
     figure, axes = panels_of(len(info.panels), info.caption, panel=(2.3, 2.5))
     for panel, ax in zip(info.panels, axes, strict=True):
         colour, marker = style_of(panel.place)["color"], style_of(panel.place)["marker"]
-        ax.pcolormesh(
-            panel.lengths, panel.rates, panel.share, cmap="Greys", vmin=0, vmax=2,
-            shading="gouraud", rasterized=True,
-        )  # fmt: skip
-        ax.contour(panel.lengths, panel.rates, panel.share, [0.5], colors="black", linewidths=1.4)
+        if panel.span.rate is not None:  # else all that is known of the surface is its prior
+            ax.pcolormesh(
+                panel.lengths, panel.rates, panel.share, cmap="Greys", vmin=0, vmax=2,
+                shading="gouraud", rasterized=True,
+            )  # fmt: skip
+            ax.contour(
+                panel.lengths, panel.rates, panel.share, [0.5], colors="black", linewidths=1.4
+            )
         runs: Any = {"linestyle": "none", "color": colour, "markersize": 4.5}
         ax.plot(*_apart(panel.solved), marker, **runs)
         ax.plot(*_apart(panel.unsolved), marker, fillstyle="none", markeredgewidth=0.9, **runs)
@@ -312,7 +315,9 @@ def _apart(places: np.ndarray) -> np.ndarray:
 
 
 def _mark_best(ax: Axes, span: Span) -> None:
-    """S50 at its best rate, with its interval; an arrow where an end is open."""
+    """S50 at its best rate, if that is known, with its interval; an arrow where an end is open."""
+    if span.rate is None:
+        return
     low = span.s50 if span.low is None else min(span.low, span.s50)
     high = span.s50 if span.high is None else max(span.high, span.s50)
     ax.plot([low, high], [span.rate] * 2, color="black", linewidth=2.2)

@@ -10,6 +10,7 @@ from digitspan.handin.material import Duel, Material
 from digitspan.handin.measurements import PROBE_COUNT, PROBE_LENGTH, GradientPath, Measurements
 from digitspan.handin.wording import joined, percent, power, rate_words, ratio_words
 from digitspan.runs.record import RunRecord
+from digitspan.study.retention import Span
 from digitspan.study.summary import ConditionSummary
 
 __all__ = [
@@ -222,9 +223,8 @@ def rates(material: Material) -> str:
     if tuned is None:
         return ""
     sentences = [_best_rates(row) for row in tuned.sides]
-    rnn, lstm = tuned.rnn.span, tuned.lstm.span
-    if rnn.solved and lstm.solved:
-        apart = rnn.rate_high < lstm.rate_low or lstm.rate_high < rnn.rate_low
+    apart = _rates_apart(tuned.rnn.span, tuned.lstm.span)
+    if apart is not None:
         sentences.append(
             "The two intervals do not touch, so no one rate is the best for both."
             if apart
@@ -235,6 +235,15 @@ def rates(material: Material) -> str:
             sentences.append(_at_one_rate(fixed, tuned))
             sentences += [_brought(material, fixed, tuned, cell) for cell in ("rnn", "lstm")]
     return f"**What the learning rate has to do with it.** {' '.join(sentences)}"
+
+
+def _rates_apart(one: Span, other: Span) -> bool | None:
+    """Whether the intervals of two best rates do not touch; None where one is not known."""
+    low, high = one.rate_low, one.rate_high
+    other_low, other_high = other.rate_low, other.rate_high
+    if low is None or high is None or other_low is None or other_high is None:
+        return None
+    return high < other_low or other_high < low
 
 
 def _best_rates(row: ConditionSummary) -> str:

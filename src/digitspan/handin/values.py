@@ -195,7 +195,7 @@ def _conditions_table(material: Material) -> str:
                 [
                     f"{title(row.condition.cell)}, {claims.where(duel, material)}",
                     span_text(one.span).replace(" *", "\\*"),
-                    f"{row.span.rate:.2g}" if row.span.solved else "-",
+                    "-" if row.span.rate is None else f"{row.span.rate:.2g}",
                     f"{row.span.solved} of {row.span.runs}",
                     "-" if one.parameters is None else f"{one.parameters:,}",
                     "-" if one.steps is None else f"{one.steps:,.0f}",

@@ -20,6 +20,7 @@ __all__ = [
     "DESIGNS",
     "PRESETS",
     "SHEET_ORDER",
+    "SHORTEST_BUDGET",
     "USUAL",
     "StudyConfig",
     "fitting_initialisations",
@@ -34,6 +35,9 @@ USUAL = "usual"
 
 LONGEST_LIST = 60
 """Items of the longest list that digit spans are trained to by default: a cap, not an aim."""
+
+SHORTEST_BUDGET = 100
+"""Training steps, two evaluations: no run is solved within fewer."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,6 +126,9 @@ class StudyConfig:
             self._check_span()
             return
         object.__setattr__(self, "hidden_size", _only(self.hidden_sizes))
+        if self.train_steps < SHORTEST_BUDGET:
+            expected = f"must be at least {SHORTEST_BUDGET}, the two evaluations that solve a run"
+            raise ConfigError("train_steps", f"{expected}; got {self.train_steps}")
         if TASKS[self.task].asks_lists:
             expected = (
                 "must be palindrome or first-symbol with this design: `digitspan study span`"
@@ -299,7 +306,7 @@ def sheet() -> StudyConfig:
         preset="sheet",
         encoding=("scalar",),
         train_steps=2_000,
-        runs=84,
+        runs=100,
         figure_seeds=5,
         fixed_rate=1e-3,
         continued_steps=10_000,

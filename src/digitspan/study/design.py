@@ -1,11 +1,12 @@
 """Where the runs of a tuned study are made: one problem over (ln T, ln rate).
 
-First 20 runs that fill the space, four lengths at five rates each. Then rounds of eight: seven are
+First 20 runs that fill the space, four lengths at five rates each. Then rounds of eight: five are
 drawn from the posterior of the surface (Thompson sampling: a drawn surface's S50 and best rate, a
-little moved), of eight such draws the one that tells most about S50 a second; the eighth makes
-sure of a length below the span, where it should be easy and a hole or lapses would show. In the
-second half of a study one of the seven goes beyond the interval's upper end while no run has been
-made there. Lengths and rates are on fixed ladders, so that they repeat.
+little moved), of eight such draws the one that tells most about S50 a second. The other three are
+made at the best rate, whatever they cost, so that the span does not rest on the surface's shape:
+one at a length below the span, where it should be easy and a hole or lapses would show, two
+between the span and what lies just beyond the interval's upper end. Lengths and rates are on fixed
+ladders, so that they repeat.
 
 A round follows from the completed rounds alone: it does not matter in which order their rows came,
 nor whether the study was killed in between.
@@ -59,6 +60,9 @@ _FIRST_AT_ONE_RATE = 8
 
 _DRAWS, _EQUAL = 600, 400
 """Draws of the surface behind a round, and equally weighted ones made of them."""
+
+_UPPER = 2
+"""Runs of a round at the best rate from the span upwards."""
 
 _CANDIDATES = 8
 """Places drawn for each that is chosen."""
@@ -174,12 +178,12 @@ def _nearest(steps: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _round(design: Design, runs: tuple[Run, ...], costs: np.ndarray) -> list[Place]:
-    """Places that tell most about S50 a second, one that makes sure of a length, one far out."""
+    """Places that tell most about S50 a second, and some at the best rate below and above it."""
     fixed = len(design.rates) == 1
     cells = cells_within(runs, design.budget)
     belief = sample_surface(cells, fixed_rate=fixed, uneven=False, draws=_DRAWS)
     belief = belief.resampled(_EQUAL)
-    places = [_sure_place(design, cells, belief), *_far_place(design, cells, belief)]
+    places = [_sure_place(design, cells, belief), *_upper_places(design, cells, belief)]
     worth = _worth(design, belief, costs)  # (L, R)
     # The number of runs is the seed: each round has random numbers of its own.
     generator = np.random.default_rng(len(runs))
@@ -237,18 +241,19 @@ def _sure_place(design: Design, cells: Cells, belief: Belief) -> Place:
     return _place(design, float(lengths[least]), float(log_best[least]))
 
 
-def _far_place(design: Design, cells: Cells, belief: Belief) -> list[Place]:
-    """The best rate beyond the upper end of the interval, if that is open late in the study.
-
-    Such runs tell little, and cost much; but of a length that was not run nothing is claimed.
-    """
-    high = float(belief.quantiles(belief.log_span, [0.975])[0])
-    longest = float(np.log(cells.length[-1])) if len(cells.length) else -math.inf
-    if high <= longest or 2 * cells.runs.sum() < design.runs:
-        return []
+def _upper_places(design: Design, cells: Cells, belief: Belief) -> list[Place]:
+    """The best rate at the lengths from the span to beyond its upper end that have fewest runs."""
     lengths = np.log(design.lengths)
-    far = lengths[min(int(np.searchsorted(lengths, high)), len(lengths) - 1)]
-    if far <= longest:
-        return []
-    log_best = belief.mean(best_log_rate(belief.draws, np.array([far])))[0]
-    return [_place(design, float(far), float(log_best))]
+    middle, high = belief.quantiles(belief.log_span, [0.5, 0.975])
+    last = min(int(np.searchsorted(lengths, high)), len(lengths) - 1)
+    first = min(max(int(np.searchsorted(lengths, middle)) - 1, 0), last)
+    log_best = belief.mean(best_log_rate(belief.draws, lengths))  # (L,)
+    near = np.abs(np.log(cells.rate) - log_best[:, None]) < _NEAR_RATE  # (L, C)
+    near &= np.abs(np.log(cells.length) - lengths[:, None]) < 1e-9
+    runs = np.einsum("lc,c->l", near.astype(float), cells.runs)
+    places = []
+    for _ in range(_UPPER):
+        fewest = first + int(np.argmin(runs[first : last + 1]))
+        runs[fewest] += 1
+        places.append(_place(design, float(lengths[fewest]), float(log_best[fewest])))
+    return places

@@ -1,14 +1,15 @@
 """The retention span: the length up to which half of the runs are solved within a budget.
 
 S50(b) is read from the posterior of study/surface.py: its median, with the central 95 %. What lies
-beyond the lengths that were run is not reported: that end of the interval is open. Times to solve
-are stored, so the same runs tell the span within every smaller budget.
+beyond the lengths that were run, at about the best rate, is not reported: that end of the interval
+is open. Times to solve are stored, so the same runs tell the span within every smaller budget.
 
 Two things that the surface cannot describe are looked for, and mark a span: lengths whose solved
 shares differ from it by more than chance (a posterior predictive check), and a hole, a length
 below the span that is not solved where it should be easy. Nothing above a hole counts.
 
-Sources: Gelman, Meng and Stern 1996 (posterior predictive p-value). See docs/protocol.md.
+Sources: Gelman, Meng and Stern 1996 (posterior predictive p-value), Fisher 1935 (exact test). See
+docs/protocol.md.
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ GUARANTEE_SEEDS = 20
 _HOLE = 0.02
 """So improbable must the unsolved runs of a hole be if half of the runs were solved there."""
 
+_SMALL_HOLE = 0.05
+"""Or so, where longer lengths are solved more often, which is improbable by chance."""
+
 _NEAR, _AS_GOOD = math.log(10) / 2, 0.8
 """A run counts for or against a hole where its rate is within half a decade of the best one, and
 expected to be solved at least 0.8 times as often."""
@@ -70,21 +74,22 @@ class Span(NamedTuple):
     s50: float
     """The posterior median; a bound where `bound` says so."""
     low: float | None
-    """Lower end of the 95 % interval; None where it is below the shortest length run."""
+    """Lower end of the 95 % interval; None where it is below `shortest`."""
     high: float | None
-    """Upper end of it; None where it is above the longest length run."""
+    """Upper end of it; None where it is above `longest`."""
     bound: str
     """">=" or "<=" where the lengths run do not reach the span, else empty."""
-    rate: float
-    """The best learning rate at the span (posterior median), or the one that all runs had."""
-    rate_low: float
+    rate: float | None
+    """The best learning rate at the span (posterior median), or the one that all runs had; None
+    where no run was solved, which tells of no rate that it is the best."""
+    rate_low: float | None
     """Lower end of its 95 % interval."""
-    rate_high: float
+    rate_high: float | None
     """Upper end of it."""
-    lapse: float
-    """Share of runs that fail even where it is easy (posterior mean)."""
-    width: float
-    """s: the width of the fall, in units of ln T (posterior median)."""
+    lapse: float | None
+    """Share of runs that fail even where it is easy (posterior mean); None likewise."""
+    width: float | None
+    """s: the width of the fall, in units of ln T (posterior median); None likewise."""
     misfit_p: float
     """Posterior predictive p-value of the solved shares by length."""
     hole: int | None
@@ -94,9 +99,9 @@ class Span(NamedTuple):
     solved: int
     """How many of them are."""
     shortest: int
-    """The shortest length run."""
+    """The shortest length run at about the best rate: only there a run tells of the span."""
     longest: int
-    """The longest length run."""
+    """The longest one."""
     atoms: np.ndarray
     """Equally likely values of ln S50, ascending, shape (1000,): -inf and inf where they lie
     beyond the lengths run."""
@@ -187,32 +192,60 @@ def measure_span(
         UsageError: where no run was trained for so long.
     """
     cells, belief = posterior_within(runs, budget, rate=rate, draws=draws)
+    shortest, longest = _lengths_at_best_rate(cells, belief)
     hole = _hole(cells, belief)
-    atoms = _atoms(cells, belief, hole)
-    middle = float(np.clip(atoms[_ATOMS // 2], *np.log(cells.length[[0, -1]])))
-    log_rates = best_log_rate(belief.draws, np.array([middle]))[:, 0]
-    rates = np.exp(belief.quantiles(log_rates, [0.025, 0.5, 0.975]))
+    atoms = _atoms(cells, belief, hole, math.log(shortest), math.log(longest))
+    middle = float(np.clip(atoms[_ATOMS // 2], math.log(shortest), math.log(longest)))
+    known = bool(cells.solved.any())
     span = Span(
         budget=budget,
         s50=_length(middle),
         low=None,
         high=None,
         bound="<=" if atoms[_ATOMS // 2] < middle else ">=" if atoms[_ATOMS // 2] > middle else "",
-        rate=float(rates[1]) if rate is None else rate,
-        rate_low=float(rates[0]) if rate is None else rate,
-        rate_high=float(rates[2]) if rate is None else rate,
-        lapse=float(belief.mean(belief.lapse)),
-        width=float(belief.quantiles(belief.width, [0.5])[0]),
+        **_rates(belief, middle, rate, known=known),
+        lapse=float(belief.mean(belief.lapse)) if known else None,
+        width=float(belief.quantiles(belief.width, [0.5])[0]) if known else None,
         misfit_p=_misfit_p(cells, belief),
         hole=None if hole is None else hole.first,
         runs=int(cells.runs.sum()),
         solved=int(cells.solved.sum()),
-        shortest=int(cells.length[0]),
-        longest=int(cells.length[-1]),
+        shortest=shortest,
+        longest=longest,
         atoms=atoms,
     )
     low, high = span.interval()
     return span._replace(low=low, high=high)
+
+
+def _rates(
+    belief: Belief, log_length: float, rate: float | None, *, known: bool
+) -> dict[str, float | None]:
+    """The best rate at a length with its 95 % interval, or the fixed one."""
+    names = ("rate_low", "rate", "rate_high")
+    if rate is not None or not known:
+        return dict.fromkeys(names, rate)
+    log_rates = best_log_rate(belief.draws, np.array([log_length]))[:, 0]
+    rates = np.exp(belief.quantiles(log_rates, [0.025, 0.5, 0.975])).tolist()
+    return dict(zip(names, rates, strict=True))
+
+
+def _near_best_rate(cells: Cells, belief: Belief) -> np.ndarray:
+    """Which places have about the best rate of their length, shape (C,)."""
+    log_best = belief.mean(best_log_rate(belief.draws, np.log(cells.length)))
+    near: np.ndarray = np.abs(np.log(cells.rate) - log_best) <= _NEAR
+    return near
+
+
+def _lengths_at_best_rate(cells: Cells, belief: Belief) -> tuple[int, int]:
+    """The shortest and the longest length run at about the best rate.
+
+    A run at a hopeless rate says nothing about how long a memory its length allows. Where no run
+    is near the best rate, the posterior is the prior: the lengths run, at whatever rates.
+    """
+    near = _near_best_rate(cells, belief)
+    lengths = cells.length[near] if near.any() else cells.length
+    return int(lengths[0]), int(lengths[-1])
 
 
 def budget_curve(
@@ -238,13 +271,14 @@ class _Hole(NamedTuple):
     """The first length of it."""
 
 
-def _atoms(cells: Cells, belief: Belief, hole: _Hole | None) -> np.ndarray:
-    """Equally likely values of ln S50, ascending, infinite beyond the lengths run."""
+def _atoms(
+    cells: Cells, belief: Belief, hole: _Hole | None, shortest: float, longest: float
+) -> np.ndarray:
+    """Equally likely values of ln S50, ascending, infinite beyond two lengths (logarithms)."""
     steps = (np.arange(_ATOMS) + 0.5) / _ATOMS
     atoms = np.sort(belief.quantiles(belief.log_span, steps))
     if hole is not None:
         atoms = _cut(atoms, hole)
-    shortest, longest = np.log(cells.length[[0, -1]])
     atoms = np.where(atoms < shortest, -np.inf, np.where(atoms > longest, np.inf, atoms))
     # What is not known from any run is the prior's alone: no number is made of that.
     if not cells.solved.any():
@@ -269,13 +303,14 @@ def _hole(cells: Cells, belief: Belief) -> _Hole | None:
     """The first hole; None where there is none.
 
     A hole is up to three neighbouring lengths below the span whose runs at about the best rate
-    are so often unsolved that half of them being solved is improbable.
+    are so often unsolved that half of them being solved is improbable; or less improbable, but
+    the runs of the longer lengths below the span are solved more often.
     """
     log_best = belief.mean(best_log_rate(belief.draws, np.log(cells.length)))  # (C,)
     as_good = belief.share(cells.length, cells.rate) >= _AS_GOOD * belief.share(
         cells.length, np.exp(log_best)
     )
-    near = as_good & (np.abs(np.log(cells.rate) - log_best) <= _NEAR)
+    near = as_good & _near_best_rate(cells, belief)
     near &= np.log(cells.length) < belief.quantiles(belief.log_span, [0.5])[0]
     lengths = np.unique(cells.length[near]).astype(int).tolist()
     counts = np.array(
@@ -286,17 +321,32 @@ def _hole(cells: Cells, belief: Belief) -> _Hole | None:
         int,
     )
     for first, size in itertools.product(range(len(lengths)), (1, 2, 3)):
-        solved, runs = counts[first : first + size].sum(axis=0).tolist()
+        inside = tuple(counts[first : first + size].sum(axis=0).tolist())
+        beyond = tuple(counts[first + size :].sum(axis=0).tolist())
         here, of = counts[first].tolist()
-        if 2 * here < of and _at_most(solved, runs) < _HOLE:
+        if 2 * here < of and _is_hole(inside, beyond):
             before = [lengths[i] for i in range(first) if 2 * counts[i, 0] >= counts[i, 1]]
             return _Hole(max(before, default=0), lengths[first])
     return None
 
 
+def _is_hole(inside: tuple[int, int], beyond: tuple[int, int]) -> bool:
+    """Whether runs (solved, of) are a hole below longer lengths' runs."""
+    by_chance = _at_most(*inside)
+    return by_chance < _HOLE or (by_chance < _SMALL_HOLE and _fewer(inside, beyond) < _HOLE)
+
+
 def _at_most(solved: int, runs: int) -> float:
     """The probability of at most so many solved runs if half of them are."""
     return float(sum(math.comb(runs, k) for k in range(solved + 1)) / 2**runs)
+
+
+def _fewer(inside: tuple[int, int], beyond: tuple[int, int]) -> float:
+    """Fisher's exact test: the probability of at most so many solved runs inside by chance."""
+    (solved, runs), (more, others) = inside, beyond
+    total = math.comb(runs + others, solved + more)
+    ways = (math.comb(runs, k) * math.comb(others, solved + more - k) for k in range(solved + 1))
+    return sum(ways) / total
 
 
 def guaranteed_span(counts: Mapping[int, tuple[int, int]]) -> float | None:

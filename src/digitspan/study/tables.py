@@ -85,7 +85,7 @@ def spans_table(summary: Summary) -> Table:
             rate_text(row),
             span_text(row.span),
             f"{row.span.solved}/{row.span.runs}",
-            f"{100 * row.span.lapse:.0f} %",
+            "-" if row.span.lapse is None else f"{100 * row.span.lapse:.0f} %",
             *([guaranteed] if is_grid else []),
             duration(row.seconds),
         )
@@ -135,9 +135,11 @@ def _differing(summary: Summary, condition: Condition | None = None) -> list[str
 
 
 def rate_text(row: ConditionSummary, span: Span | None = None) -> str:
-    """The rate of a condition: `0.001`, or the best one at its span: `best: 0.0046`."""
+    """The rate of a condition: `0.001`, or the best at its span: `best: 0.0046`."""
+    if row.condition.rate != TUNED:
+        return row.condition.rate
     rate = (span or row.span).rate
-    return f"best: {rate:.2g}" if row.condition.rate == TUNED else row.condition.rate
+    return "best: -" if rate is None else f"best: {rate:.2g}"
 
 
 def add_columns(
