@@ -41,8 +41,13 @@ def write_whole(path: Path, content: bytes, *, previous: Path | None = None) -> 
     """Write a file atomically; one that was there is moved to `previous`, where that is named.
 
     Raises:
+        UsageError: where something is there that is no ordinary file: a device, a pipe, a folder.
         DigitspanError: where the disk is full or the file cannot be written.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        kind = "a folder" if os.path.isdir(path) else "no ordinary file"
+        message = f"cannot write {path}: it is {kind}; expected a new file, or one to replace"
+        raise UsageError(message)
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -296,7 +296,9 @@ def test_study_that_is_asked_for_more_seeds_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "work", quick_worker.work)
     config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, train_steps=50)
     rows = run_study(config, tmp_path, workers=1, progress=Told())
-    more = run_study(dataclasses.replace(config, seeds=3), tmp_path, workers=1, progress=Told())
+    more = run_study(
+        dataclasses.replace(config, seeds=3), tmp_path, workers=1, widen=True, progress=Told()
+    )
     assert len(more) == 3
     assert_kept(rows, more)
 

@@ -44,6 +44,13 @@ __all__ = [
 ]
 
 
+_FIGURES = (
+    "map", "accuracy-by-length", "bits-by-length", "steps-to-solve", "span-by-budget",
+    "solving-times", "optimizers",
+)  # fmt: skip
+"""The names of all figures of a study."""
+
+
 def draw_by_length(info: ByLength) -> Figure:
     """Draw a quantity against T: dots, medians, and the level to compare with."""
     figure, axes = panels_of(len(info.panels), info.caption)
@@ -195,7 +202,12 @@ def write_study_figures(summary: Summary, folder: Path) -> list[str]:
             drawn["solving-times"] = draw_solving_times(times)
         if (curves := optimizers_info(summary)) is not None:
             drawn["optimizers"] = draw_optimizers(curves)
-        return [name for stem, figure in drawn.items() for name in save(figure, folder, stem)]
+        names = [name for stem, figure in drawn.items() for name in save(figure, folder, stem)]
+    for stem in _FIGURES:  # those of a smaller study before it would say what is no longer so
+        for file in (folder / f"{stem}.svg", folder / f"{stem}.png"):
+            if stem not in drawn:
+                file.unlink(missing_ok=True)
+    return names
 
 
 _LENGTH_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")

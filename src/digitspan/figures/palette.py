@@ -74,7 +74,9 @@ def draw_level(ax: Axes, level: float, name: str) -> None:
 def add_caption(figure: Figure, caption: str) -> None:
     """Set a caption below a figure."""
     text = textwrap.fill(caption, int(figure.get_figwidth() * 16))
-    figure.supxlabel(text, fontsize=8, x=0.02, ha="left", color="#333333")
+    # A note may hold a dollar sign, which begins no formula.
+    look: Any = {"fontsize": 8, "ha": "left", "color": "#333333", "parse_math": False}
+    figure.supxlabel(text, x=0.02, **look)
 
 
 def save(figure: Figure, folder: Path, stem: str) -> list[str]:

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
+from digitspan.cells.own import is_own
 from digitspan.errors import StoreError
 from digitspan.files import remove_unfinished, require_writable_folder, write_whole
 from digitspan.study.config import StudyConfig
@@ -19,7 +20,7 @@ from digitspan.study.store import Row, Store, weights_path
 
 __all__ = ["merge_stores"]
 
-COVERED = ("cells", "encoding", "initialisation")
+COVERED = ("cells", "encoding", "initialisation", "sources")
 """Settings in which shards may differ: what one covers does not change the runs of another."""
 
 
@@ -61,14 +62,29 @@ def _merged_config(shards: list[Study]) -> StudyConfig:
                 message = (
                     f"{first.path} and {shard.path} are of different studies: {name} is "
                     f"{_shown(value)} in one and {_shown(other[name])} in the other; shards may "
-                    f"differ in {', '.join(COVERED)} alone"
+                    f"differ in {', '.join(COVERED[:3])} alone"
                 )
                 raise StoreError(message)
+    _require_one_source(shards)
     covered = {
         name: tuple(dict.fromkeys(itertools.chain.from_iterable(one[name] for one in settings)))
         for name in COVERED
     }
     return StudyConfig.from_words(covered, first.config)
+
+
+def _require_one_source(shards: list[Study]) -> None:
+    """Refuse shards in which a cell of one's own is not the same code."""
+    seen: dict[str, tuple[str, Path]] = {}
+    for shard in shards:
+        for cell in filter(is_own, shard.config.cells):
+            source, path = seen.setdefault(cell, (shard.config.source(cell), shard.path))
+            if shard.config.source(cell) != source:
+                message = (
+                    f"{path} and {shard.path} have runs of {cell} that were made with different "
+                    f"code; run one of them again with the other's, or leave it out"
+                )
+                raise StoreError(message)
 
 
 def _merged_rows(shards: list[Study]) -> dict[str, Row]:

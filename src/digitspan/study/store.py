@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 
 from digitspan import __version__
-from digitspan.errors import DigitspanError, StoreError, UsageError
+from digitspan.errors import DigitspanError, StoreError, UsageError, printable
 from digitspan.runs.config import RunConfig
+from digitspan.runs.ranges import is_count, is_finite
 from digitspan.runs.record import CurvePoint, RunRecord
 from digitspan.study.lock import lock_study
 
@@ -76,6 +77,7 @@ class Store:
         self._lock = lock
         self.damaged = 0
         """Rows left out by the last `rows`, because their hash did not match."""
+        self._file = _identity(path)
 
     @classmethod
     def create(cls, folder: Path, *, durable: bool = False) -> Self:
@@ -136,12 +138,28 @@ class Store:
                 self._lock.truncate(0)  # nobody is named any more
             self._lock.close()
 
+    def require_in_place(self) -> None:
+        """Refuse to go on where the file was moved or removed since it was opened.
+
+        SQLite goes on writing to a file that has no name any more.
+
+        Raises:
+            DigitspanError: with where it was.
+        """
+        if _identity(self.path) != self._file:
+            message = (
+                f"{self.path} was moved or removed while the study ran: what ends from now on "
+                f"cannot be kept; put it back and call again, or call again to begin anew"
+            )
+            raise DigitspanError(message)
+
     def add(self, row: Row) -> None:
         """Keep a finished run; once this returns, killing the process does not lose it.
 
         Raises:
-            DigitspanError: where the disk is full or the file is damaged.
+            DigitspanError: where the disk is full, or the file is damaged, moved or removed.
         """
+        self.require_in_place()
         columns = _columns(row)
         with _sentences(self.path), _transaction(self._connection):
             query = "SELECT * FROM runs WHERE key = ?"
@@ -213,6 +231,15 @@ class Store:
             self.damaged += 1
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file a name stands for; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def weights_path(folder: Path, key: str) -> Path:
     """Where a study keeps a run's weights."""
     return folder / "weights" / f"{key}.safetensors"
@@ -267,11 +294,25 @@ def _row(columns: tuple[Any, ...], *, curves: bool) -> Row | None:
         config = RunConfig.from_canonical(config_text)
         result: dict[str, Any] = json.loads(result_text)
         curve = tuple(CurvePoint(*point) for point in json.loads(curve_text)) if curves else ()
-        record = RunRecord.of_result(config, curve, result)
-        timing = Timing(**json.loads(timing_text))
-    except (ValueError, TypeError, KeyError, UsageError):
-        return None  # whole, but what it says is nothing that this version knows
-    return Row(record, timing, role) if config.key == key else None
+        record = RunRecord.of_result(config, curve, result).checked()
+        timing = _checked(Timing(**json.loads(timing_text)))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UsageError):
+        return None  # whole, but what it says is nothing that this version knows, or cannot be
+    return Row(record, timing, printable(role)) if config.key == key else None
+
+
+def _checked(timing: Timing) -> Timing:
+    """A row's timing.
+
+    Raises:
+        ValueError: where a value is of a wrong type or out of its range.
+    """
+    numbers = (timing.seconds, timing.finished)
+    right = all(is_finite(number) and number >= 0 for number in numbers)
+    if not right or not is_count(timing.attempts) or not isinstance(timing.host, str):
+        message = f"no run took {timing!r:.80}"
+        raise ValueError(message)
+    return timing._replace(host=printable(timing.host))
 
 
 def _digest(*columns: str) -> str:
