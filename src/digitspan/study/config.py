@@ -290,6 +290,20 @@ class StudyConfig:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
     @classmethod
+    def from_canonical(cls, text: str) -> Self:
+        """The configuration that `canonical` came from.
+
+        Raises:
+            TypeError: where the text is JSON of something else.
+            ConfigError: as `from_words`.
+        """
+        words = json.loads(text)
+        if not isinstance(words, dict):
+            message = f"expected the settings of a study; got {text:.80}"
+            raise TypeError(message)
+        return cls.from_words(words)
+
+    @classmethod
     def from_words(cls, words: Mapping[str, Any], base: Self | None = None) -> Self:
         """A configuration from words and values, as a TOML file or the store has them.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -55,7 +54,7 @@ class Study:
             )
             raise StoreError(message)
         try:
-            return StudyConfig.from_words(dict(json.loads(self.settings)))
+            return StudyConfig.from_canonical(self.settings)
         except (ValueError, TypeError, AttributeError, RecursionError, UsageError) as error:
             message = (
                 f"{self.path} does not say what study it is ({error}); run `digitspan study` on "

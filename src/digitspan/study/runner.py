@@ -187,7 +187,7 @@ def _require_same_study(
     Raises:
         UsageError: with what differs.
     """
-    kept = StudyConfig.from_words(json.loads(before)) if before else config
+    kept = StudyConfig.from_canonical(before) if before else config
     differing = kept.differences(config)
     if not differing or (widen and not config.differences(kept.widened_by(config))):
         return
