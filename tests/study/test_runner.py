@@ -617,6 +617,9 @@ class OneByOne:
     def room(self):
         return len(self.given) < 2
 
+    def choose(self, waiting):
+        return waiting.popleft()
+
     def give(self, job):
         self.given.append(job)
 
