@@ -14,6 +14,7 @@ import hashlib
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import inspect
 import json
 import site
 import sys
@@ -82,6 +83,8 @@ def source_of(cell: str) -> Source:
     """
     importlib.invalidate_caches()
     name = module_of(cell)
+    if _find(name) is None and name in sys.modules:
+        return _in_memory(cell)
     if _find(name) is None:
         message = (
             f"cell {cell!r} was not found (No module named {name!r}); expected module:Class, the "
@@ -103,6 +106,16 @@ def source_of(cell: str) -> Source:
     content = json.dumps([sorted(files.items()), sorted(packages)])
     digest = hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
     return Source(digest, tuple(files), tuple(sorted(packages)))
+
+
+def _in_memory(cell: str) -> Source:
+    """What a class is made of whose module has no file, as in a notebook: its own text alone."""
+    module, _, attribute = cell.partition(":")
+    try:
+        text = inspect.getsource(getattr(sys.modules[module], attribute))
+    except (AttributeError, TypeError, OSError):
+        text = ""  # it is not there, which is said when it is built, or nobody has kept its text
+    return Source(hashlib.sha256(text.encode()).hexdigest()[:_DIGITS], (module,), ())
 
 
 def _take(name: str, files: dict[str, str], packages: set[str]) -> list[str]:

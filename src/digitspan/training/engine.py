@@ -117,7 +117,8 @@ class Trainer:
     Args:
         config: of its run.
         device: where it is trained.
-        dtype: of a registered cell; a cell of one's own keeps those that it was built with.
+        dtype: of its parameters; by default single precision, and of a cell of one's own whatever
+            it was built with.
     """
 
     def __init__(
@@ -125,12 +126,12 @@ class Trainer:
         config: RunConfig,
         device: torch.device | str = "cpu",
         *,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
     ) -> None:
         self.config = config
         self.network = build_network(config).to(device)
-        if not is_own(config.cell):
-            self.network = self.network.to(dtype)
+        if dtype is not None or not is_own(config.cell):
+            self.network = self.network.to(dtype or torch.float32)
         if config.trained == "read-out":
             for name, parameter in self.network.named_parameters():
                 parameter.requires_grad_(name in ("W_ph", "b_p"))
