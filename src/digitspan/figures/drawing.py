@@ -27,7 +27,7 @@ from digitspan.figures.info import (
     span_by_budget_info,
     steps_to_solve_info,
 )
-from digitspan.figures.palette import STYLE, add_caption, draw_level, save, style_of
+from digitspan.figures.palette import STYLE, add_caption, draw_level, save_all, style_of
 from digitspan.study.retention import Span
 from digitspan.study.summary import Summary
 from digitspan.study.tables import span_text
@@ -202,12 +202,7 @@ def write_study_figures(summary: Summary, folder: Path) -> list[str]:
             drawn["solving-times"] = draw_solving_times(times)
         if (curves := optimizers_info(summary)) is not None:
             drawn["optimizers"] = draw_optimizers(curves)
-        names = [name for stem, figure in drawn.items() for name in save(figure, folder, stem)]
-    for stem in _FIGURES:  # those of a smaller study before it would say what is no longer so
-        for file in (folder / f"{stem}.svg", folder / f"{stem}.png"):
-            if stem not in drawn:
-                file.unlink(missing_ok=True)
-    return names
+        return save_all(drawn, folder, _FIGURES)
 
 
 _LENGTH_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
