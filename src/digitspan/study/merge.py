@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from digitspan.cells.own import is_own
-from digitspan.errors import StoreError
-from digitspan.files import remove_unfinished, require_writable_folder, write_whole
+from digitspan.errors import StoreError, UsageError
+from digitspan.files import remove_unfinished, writable_folder, write_whole
 from digitspan.study.config import StudyConfig
 from digitspan.study.reading import Study, read_study
-from digitspan.study.store import Row, Store, weights_path
+from digitspan.study.store import STORE_NAME, Row, Store, weights_path
 
 __all__ = ["merge_stores"]
 
@@ -34,14 +34,14 @@ def merge_stores(studies: Iterable[Path], folder: Path) -> int:
         folder: of the one; a store that is there takes part like the others. Its rows are counted.
 
     Raises:
-        UsageError: where there is no store.
+        UsageError: where there is no store, or one is named twice.
         StoreError: where one is damaged, or they contradict each other.
     """
     shards = [read_study(study).require_undamaged() for study in studies]
+    _require_different(shards, folder)
     _merged_config(shards)  # refused before anything is written
     _merged_rows(shards)
-    require_writable_folder(folder, "--out")
-    with Store.create(folder) as store:
+    with writable_folder(folder, "--out"), Store.create(folder) as store:
         if store.value("config") is not None:
             shards.insert(0, read_study(folder).require_undamaged())
         config, rows = _merged_config(shards), _merged_rows(shards)
@@ -50,6 +50,26 @@ def merge_stores(studies: Iterable[Path], folder: Path) -> int:
             _copy_weights(shard, folder)
         store.replace_all(rows, config.canonical)
     return len(rows)
+
+
+def _require_different(shards: list[Study], folder: Path) -> None:
+    """Refuse a study that would be merged with itself.
+
+    Raises:
+        UsageError: with the one that is named twice.
+    """
+    seen: dict[Path, Path] = {}
+    for shard in shards:
+        if shard.path.resolve() in seen:
+            message = (
+                f"{seen[shard.path.resolve()]} is named twice, and a study merged with itself is "
+                f"the same study; name each one once"
+            )
+            raise UsageError(message)
+        seen[shard.path.resolve()] = shard.path
+    if list(seen) == [(folder / STORE_NAME).resolve()]:
+        message = f"{shards[0].path} is --out itself; name another study beside it"
+        raise UsageError(message)
 
 
 def _merged_config(shards: list[Study]) -> StudyConfig:
