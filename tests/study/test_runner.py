@@ -336,6 +336,7 @@ def test_run_that_is_refused_ends_the_study_with_a_sentence(tmp_path):
     command = quick(tmp_path, *words)
     assert command.wait() == 2
     assert last_line(command) == "digitspan study: the cell cannot be used"
+    assert not (tmp_path / "study").exists()
 
 
 # Who holds the store -----------------------------------------------------------------------------

@@ -1,16 +1,21 @@
 """A study's folder knows its study, and a study its folder; the trainings are made up."""
 
 import dataclasses
+import math
+import os
 import shutil
 
 import pytest
 import quick_worker
 from kept import assert_kept, rows_of
 from processes import QUICK_STUDY, Command
+from studies import made_up_recall
 
 from digitspan.errors import ConfigError, DigitspanError, UsageError
-from digitspan.study.config import StudyConfig
+from digitspan.study import runner
+from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.crew import pool
+from digitspan.study.digit_spans import summarise_spans
 from digitspan.study.runner import StudyObserver, run_study
 from digitspan.study.store import Store
 from digitspan.study.summary import summarise
@@ -52,6 +57,12 @@ def test_a_folder_knows_its_study(tmp_path, monkeypatch):
             run_study(other, tmp_path, workers=1, widen=True, progress=Told())
     with Store.open(tmp_path) as store:
         assert (store.rows(), store.value("config")) == (rows, config.canonical)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    shutil.copy(tmp_path / "study.db", copy)
+    with pytest.raises(UsageError, match="holds another study"):
+        run_study(other, copy, workers=1, progress=Told())
+    assert os.listdir(copy) == ["study.db"]  # no lock is left where there was none
     both = dataclasses.replace(config, cells=("gru", "rnn"), lengths=(5, 6, 7), seeds=3)
     with pytest.raises(UsageError, match="cells gru, not gru rnn; lengths 5 6, not 5 6 7; seeds"):
         run_study(both, tmp_path, workers=1, progress=Told())
@@ -132,3 +143,75 @@ def test_runs_of_an_edited_cell_are_told_and_made_anew(tmp_path, monkeypatch):
     assert any(
         "the source of edited:Cell has changed since 2 of" in text for text in told.warnings
     )
+
+
+SPAN = dataclasses.replace(
+    PRESETS["span"](), cells=("gru",), hidden_size=(8,), seeds=1, items=4, train_steps=50,
+    learning_rates=(1e-3, 1e-2),
+)  # fmt: skip
+"""A study of digit spans."""
+
+
+class Recalling:
+    """A crew whose networks recall as far as their rate says: 3 digits at 0.01, 2 at 0.001."""
+
+    status = None
+
+    def __init__(self, options, size):
+        self.given = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def room(self):
+        return not self.given
+
+    def choose(self, waiting):
+        return waiting.popleft()
+
+    def give(self, job):
+        self.given.append(job)
+
+    def wait(self, wake_up):
+        job = self.given.pop()
+        record = made_up_recall(job.config, 5 + math.log10(job.config.learning_rate))
+        yield job, {"record": record.to_json(), "timing": {"seconds": 1.0, "host": "here"}}
+
+
+def test_a_folder_knows_its_study_of_digit_spans(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "Pool", Recalling)
+    rows = run_study(SPAN, tmp_path, workers=1, progress=Told())
+    assert {row.role for row in rows.values()} == {"tuning", "span"}
+    asked = {
+        "cells gru, not gru rnn": {"cells": ("gru", "rnn")},
+        "hidden-size 8, not 8 16": {"hidden_size": (8, 16)},
+        "seeds 1, not 3": {"seeds": 3},
+        "learning-rates 0.001 0.01, not 0.001 0.01 0.1": {"learning_rates": (1e-3, 1e-2, 0.1)},
+        "initialisation usual, not usual uniform": {"initialisation": ("usual", "uniform")},
+    }
+    widest = SPAN
+    for said, change in asked.items():
+        widest = dataclasses.replace(widest, **change)
+        with pytest.raises(UsageError, match=rf"another study \({said}\); .* --widen to ask for"):
+            run_study(dataclasses.replace(SPAN, **change), tmp_path, workers=1, progress=Told())
+    for change, said in {
+        "items must be 4, as in the study that is widened; got 3": {"items": 3},
+        "order must be backward, as in": {"order": "forward"},
+        "batch_size must be 64, as in": {"batch_size": 8},
+    }.items():
+        with pytest.raises(UsageError, match=change):
+            run_study(
+                dataclasses.replace(SPAN, **said), tmp_path, workers=1, widen=True, progress=Told()
+            )
+    with pytest.raises(UsageError, match=r"holds another study \(.*design span, not grid"):
+        run_study(StudyConfig(seeds=1, train_steps=50), tmp_path, workers=1, progress=Told())
+    with Store.open(tmp_path) as store:
+        assert (store.rows(), store.value("config")) == (rows, SPAN.canonical)
+    more = run_study(widest, tmp_path, workers=1, widen=True, progress=Told())
+    assert_kept(rows, more)
+    cells = summarise_spans(widest, more).measured
+    assert len(cells) == 2 * 2 + 2  # a GRU begins uniformly anyway, an RNN usually not
+    assert {(cell.rate, len(cell.records)) for cell in cells} == {(0.1, 3)}

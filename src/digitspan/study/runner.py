@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import multiprocessing
 import os
 import signal
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from digitspan.errors import DigitspanError, UsageError
-from digitspan.files import remove_unfinished, require_writable_folder
+from digitspan.files import remove_unfinished, writable_folder
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import check_size
 from digitspan.runs.growth import growth_of
@@ -141,14 +140,13 @@ def run_study(
     check_study(config)
     options = WorkerOptions(folder=str(folder.absolute()), device=device)
     reached = Cluster(cluster, options, workers) if cluster else None  # before anything is written
-    require_writable_folder(folder, "--out")
     crew: Crew = reached or Pool(options, workers)
-    with Store.create(folder, durable=durable) as store:
+    with writable_folder(folder, "--out"), _opened(folder, durable=durable) as store:
         rows = store.rows()
-        if rows:
-            _require_same_budget(store.value("config"), config, folder)
-            _require_same_study(store.value("config"), config, folder, widen=widen)
-            _warn_of_other_sources(rows, config, progress)
+        if rows and (before := _config_of(store)):
+            _require_same_budget(before, config, folder)
+            _require_same_study(before, config, folder, widen=widen)
+        _warn_of_other_sources(rows, config, progress)
         store.set_value("config", config.canonical)
         if store.damaged:
             progress.warn(f"{store.damaged} damaged rows were left out; their runs are done again")
@@ -164,30 +162,47 @@ def run_study(
     return dict(sorted(rows.items()))
 
 
-def _require_same_budget(before: str | None, config: StudyConfig, folder: Path) -> None:
+@contextlib.contextmanager
+def _opened(folder: Path, *, durable: bool) -> Iterator[Store]:
+    """The store to write; a study that is refused before its first row leaves nothing there."""
+    with Store.create(folder, durable=durable) as store:
+        try:
+            yield store
+        except UsageError:
+            store.discard()
+            raise
+
+
+def _config_of(store: Store) -> StudyConfig | None:
+    """What the runs of a store were asked for; None where it does not say."""
+    try:
+        return StudyConfig.from_canonical(store.value("config") or "")
+    except (ValueError, TypeError, AttributeError, RecursionError, UsageError):
+        return None
+
+
+def _require_same_budget(kept: StudyConfig, config: StudyConfig, folder: Path) -> None:
     """Refuse a study whose rows are of another budget.
 
     Raises:
         UsageError: with both budgets.
     """
-    steps = json.loads(before).get("train_steps") if before else None
-    if steps not in (None, config.train_steps):
+    if kept.train_steps != config.train_steps:
         message = (
-            f"a study asked for two budgets: the runs in {folder} have {steps:,} training steps, "
-            f"and {config.train_steps:,} are asked for; choose another --out"
+            f"a study asked for two budgets: the runs in {folder} have {kept.train_steps:,} "
+            f"training steps, and {config.train_steps:,} are asked for; choose another --out"
         )
         raise UsageError(message)
 
 
 def _require_same_study(
-    before: str | None, config: StudyConfig, folder: Path, *, widen: bool
+    kept: StudyConfig, config: StudyConfig, folder: Path, *, widen: bool
 ) -> None:
     """Refuse a study whose folder has the runs of another one, unless it asks for those too.
 
     Raises:
         UsageError: with what differs.
     """
-    kept = StudyConfig.from_canonical(before) if before else config
     differing = kept.differences(config)
     if not differing or (widen and not config.differences(kept.widened_by(config))):
         return

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 
@@ -22,7 +22,7 @@ from digitspan.errors import DigitspanError, StoreError, UsageError, printable
 from digitspan.runs.config import RunConfig
 from digitspan.runs.ranges import is_count, is_finite
 from digitspan.runs.record import CurvePoint, RunRecord
-from digitspan.study.lock import lock_study
+from digitspan.study.lock import LOCK_NAME, lock_study
 
 __all__ = ["STORE_NAME", "Row", "Store", "Timing", "find_store", "weights_path"]
 
@@ -71,10 +71,17 @@ class Row(NamedTuple):
 class Store:
     """A study's rows. Use `Store.create` to write and `Store.open` to read."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: IO[str] | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        lock: IO[str] | None,
+        made: Sequence[Path] = (),
+    ) -> None:
         self.path = path
         self._connection = connection
         self._lock = lock
+        self._made = made
         self.damaged = 0
         """Rows left out by the last `rows`, because their hash did not match."""
         self._file = _identity(path)
@@ -90,8 +97,10 @@ class Store:
             DigitspanError: where the disk is full.
         """
         path = folder / STORE_NAME
+        made = [file for file in (path, folder / LOCK_NAME) if not os.path.lexists(file)]
         with contextlib.ExitStack() as opened:
             lock = opened.enter_context(lock_study(folder))
+            opened.callback(_remove, made)
             connection = _connect(f"{path.resolve().as_uri()}?mode=rwc", path)
             opened.callback(connection.close)
             with _sentences(path):
@@ -102,7 +111,7 @@ class Store:
                 if not _tables(connection):
                     _make(connection)
             opened.pop_all()
-        return cls(path, connection, lock)
+        return cls(path, connection, lock, made)
 
     @classmethod
     def open(cls, study: Path) -> Self:
@@ -137,6 +146,15 @@ class Store:
             with contextlib.suppress(OSError):
                 self._lock.truncate(0)  # nobody is named any more
             self._lock.close()
+
+    def discard(self) -> None:
+        """Close it and leave the folder as it was before `create`; rows are never removed."""
+        made = list(self._made)
+        if self.path in made and self.rows(curves=False):
+            made.remove(self.path)
+        self._connection.close()
+        _remove(made)  # while the lock is ours
+        self.close()
 
     def require_in_place(self) -> None:
         """Refuse to go on where the file was moved or removed since it was opened.
@@ -229,6 +247,13 @@ class Store:
         except (sqlite3.Error, sqlite3.Warning, UnicodeDecodeError, OverflowError, MemoryError):
             # A page is damaged: how much is behind it is not known, but that something is.
             self.damaged += 1
+
+
+def _remove(files: Sequence[Path]) -> None:
+    """Remove files that are there; a system that does not remove open ones keeps those."""
+    for file in files:
+        with contextlib.suppress(OSError):
+            file.unlink()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
