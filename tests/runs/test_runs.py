@@ -127,6 +127,13 @@ def test_runs_that_differ_have_different_names():
     for name, (value, said) in settings.items():
         run_id = config(cell="lstm", **{name: value}).run_id
         assert run_id == f"lstm-T005-lr0.001-seed0-{said}"
+    lists = {"cell": "lstm", "task": "recall", "length": 12}
+    name = "lstm-recall-n128-L06-lr0.001-seed0"
+    assert config(**lists).run_id == name
+    assert config(**lists, curriculum=True).run_id == f"{name}-curriculum"
+    assert config(**lists, hidden_size=64).run_id == name.replace("n128", "n64")
+    forward = config(**lists, order="forward", optimizer="adam", batch_size=64)
+    assert forward.run_id == "lstm-recall-forward-n128-L06-lr0.001-seed0-adam-batch64"
     near = {config(learning_rate=rate).run_id for rate in (0.001, 0.00100000001)}
     assert len(near) == 2
     edited = {config(cell="a:B", source=source).run_id for source in ("", "0" * 16, "1" * 16)}

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from processes import PATH
-from studies import made_up_rows
+from studies import made_up_rows, made_up_span_rows
 
 from digitspan.cells.own import source_of
 from digitspan.cli import main
@@ -17,7 +17,8 @@ from digitspan.errors import UsageError, printable
 from digitspan.hold.kept_answers import read_kept_answers
 from digitspan.runs.config import RunConfig
 from digitspan.runs.folder import read_record
-from digitspan.study.config import StudyConfig
+from digitspan.runs.recalled import Lists, Recalled, SpanPoint
+from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.reading import read_study
 from digitspan.study.store import STORE_NAME, Store, _digest, weights_path
 from digitspan.study.tables import as_csv
@@ -96,6 +97,29 @@ def test_the_code_of_a_study_is_run_where_the_call_allows_it_alone(theirs, capsy
         assert "imported" in err
 
 
+def test_reasons_are_told_without_the_code_of_a_study(theirs, capsys):
+    """Enough runs of a kind that networks would be built, to be measured before training."""
+    config = StudyConfig(
+        cells=("theirs:Cell",), lengths=(5,), seeds=10, hidden_size=4, train_steps=50
+    ).with_sources()
+    rows = made_up_rows(config, lambda run: run.seed < 5)
+    with Store.create(theirs) as store:
+        store.replace_all(rows, config.canonical)
+    for _ in range(2):
+        assert main(["show", ".", "--why", "--no-figures"]) == 0
+        out, err = capsys.readouterr()
+        assert "theirs" not in sys.modules
+        assert "not looked into: theirs:Cell is not digitspan's" in err
+        assert "Why runs were not solved" in out
+        sys.path.insert(0, str(theirs))  # that it could be found makes no difference
+    assert main(["show", ".", "--why", "--no-figures", "--trust"]) == 0
+    out, err = capsys.readouterr()
+    assert "theirs" in sys.modules
+    assert "imported" not in out
+    assert "imported" in err
+    assert "not looked into" not in err
+
+
 def test_code_that_is_not_that_of_the_rows_is_not_run_even_if_it_is_trusted(theirs, capsys):
     (theirs / "theirs.py").write_text(f"{CELL}\nopen('RAN', 'w')\n")
     for words in (("hold", ".", "--lengths", "50"), ("look", ".", "-o", "p.html")):
@@ -123,12 +147,17 @@ def test_modules_of_the_folder_do_not_stand_in_for_others(theirs):
 
 # What cannot be ---------------------------------------------------------------------------------
 
+LISTS = Lists(1, 10, 9, (9,), 0, 0.5, 3.2), Lists(2, 10, 4, (4, 6), 3, 1.0, 2.5)
+RECALLED = Recalled(LISTS, (SpanPoint(50, 1, 1.3),), (10, 9), 100, 8)
+"""What a network of a study of digit spans said."""
+
 WRONG = {
     "accuracy": (float("inf"), float("nan"), "1", -0.5, 2, True, [1]),
     "bits": (float("inf"), "3", -1, []),
     "tested": (-1, 2.5, "9", None, 10**400),
     "end_state": ("finished", None, 3, ["solved"]),
     "steps": (-1, 0.5, None, "9", True),
+    "largest_error": (-0.1, 2, "0", float("nan")),
     "loss": (float("nan"), "0", {}),
     "clipped_share": (1.5, "0"),
     "masked_tested": (-1, "9", 0.5),
@@ -136,6 +165,7 @@ WRONG = {
     "environment": (None, 3, {"torch": 2}),
     "parameters": (-1, "many"),
     "unheard_of": (1,),
+    "recalled": ({}, [], 0, "", "x", {"lists": []}, RECALLED.to_json()),  # no lists were asked
 }
 
 
@@ -173,10 +203,73 @@ def test_a_row_that_cannot_be_is_damaged(two, name, value):
     assert (len(study.rows), study.damaged) == (1, 1)
 
 
+@pytest.fixture
+def spans(tmp_path):
+    """A study of digit spans with two networks."""
+    config = dataclasses.replace(
+        PRESETS["span"](), cells=("rnn",), hidden_size=(4,), seeds=2, train_steps=50, items=2,
+        learning_rates=(0.1,),
+    )  # fmt: skip
+    with Store.create(tmp_path) as store:
+        store.set_value("config", config.canonical)
+        for row in made_up_span_rows(config, lambda run: 1.5).values():
+            store.add(row._replace(record=dataclasses.replace(row.record, recalled=RECALLED)))
+    return tmp_path
+
+
+def test_what_a_network_can_have_said_is_read(spans):
+    study = read_study(spans)
+    assert (len(study.rows), study.damaged) == (2, 0)
+    assert {row.record.recalled for row in study.rows.values()} == {RECALLED}
+
+
+WRONG_LISTS = {
+    "items": (0, 3, -1, True, "2", None),
+    "asked": (0, "10", 10**400, 5),
+    "whole": (-1, 11, 0.5, None),
+    "right": ([], [9], [9, 11], [9, "9"], "99", 7, None),
+    "neighbours": (-1, 11, 0.5, None),
+    "neighbours_by_chance": (-1, 11, float("nan"), "1"),
+    "bits": (float("inf"), -1, "3", None),
+    "unheard_of": (1,),
+}
+WRONG_RECALLED = {
+    "lists": ([], {}, 3, [1], [LISTS[1]._asdict()], [LISTS[0]._asdict()] * 2),
+    "on_the_way": ([], [[50, 1]], [[50, 1, float("nan")]], [[50, -1, 1]], [["x", 1, 1]], 3),
+    "masked": ([101], [-1], ["9"], 7, None),
+    "masked_asked": (-1, "100", None, 5),
+    "state_size": (-1, 0.5, "8"),
+}
+
+
+def wrong_recalled():
+    """What no network can have said, in one value each."""
+    for name, values in WRONG_RECALLED.items():
+        for value in values:
+            yield RECALLED.to_json() | {name: value}
+    for name, values in WRONG_LISTS.items():
+        for value in values:
+            document = RECALLED.to_json()
+            document["lists"][1] |= {name: value}
+            yield document
+    for name in RECALLED._fields:
+        yield {key: value for key, value in RECALLED.to_json().items() if key != name}
+
+
+@pytest.mark.parametrize("said", list(wrong_recalled()))
+def test_what_no_network_can_have_said_is_damaged(spans, said, capsys):
+    rewritten(spans, 2, lambda text: json.dumps(json.loads(text) | {"recalled": said}))
+    study = read_study(spans)
+    assert (len(study.rows), study.damaged) == (1, 1)
+    assert main(["show", str(spans), "--no-figures"]) == 0
+    assert "1 damaged rows were left out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("column", "text"),
     [
-        (1, "[]"), (1, "null"), (1, "[" * 5000), (2, "3"), (3, '[["a", 1, 1, 1, 5]]'), (3, "7"),
+        (1, "[]"), (1, "null"), (1, "[" * 5000), (2, "3"), (2, "[]"),
+        (3, '[["a", 1, 1, 1, 5]]'), (3, "7"),
         (3, "[[50, 1, 1, 7, 5]]"), (4, '{"seconds": 1}'), (4, "[]"),
         (4, '{"seconds": "x", "finished": 1, "host": "h", "attempts": 1}'),
         (4, '{"seconds": Infinity, "finished": 1, "host": "h", "attempts": 1}'),
