@@ -382,7 +382,7 @@ def sheet() -> StudyConfig:
         preset="sheet",
         encoding=("scalar",),
         train_steps=2_000,
-        runs=100,
+        runs=84,
         figure_seeds=5,
         fixed_rate=1e-3,
         continued_steps=10_000,
