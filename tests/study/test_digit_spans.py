@@ -18,13 +18,14 @@ from digitspan.study.digit_spans import (
     compare_cells,
     mean_difference,
     mean_of,
+    median_of,
     summarise_spans,
 )
 from digitspan.study.plan import next_jobs, plan
 from digitspan.study.runner import check_study
 from digitspan.study.span_tables import digit_spans_document, digit_spans_remarks, label
 from digitspan.study.store import Row, Store, Timing
-from digitspan.study.tables import errors_text
+from digitspan.study.tables import TWO_SPANS, errors_text
 
 CONFIG = dataclasses.replace(
     PRESETS["span"](),
@@ -256,6 +257,38 @@ def test_two_copies_of_a_cell_differ_in_5_of_100_studies():
     assert np.mean([one.p < 0.05 for one in found]) == np.mean([one.differs for one in found])
 
 
+def test_two_networks_enclose_the_median_whatever_the_law():
+    """Also where one network in ten fails altogether, which the t-interval does not cover."""
+    generator = np.random.default_rng(2)
+    for count, least in ((5, 0.9375), (12, 0.95)):
+        failed = generator.random((4_000, count)) < 0.1
+        drawn = np.where(failed, 1.0, generator.normal(13, 0.8, (4_000, count)))
+        truth = np.median(np.where(generator.random(10**6) < 0.1, 1.0,
+                                   generator.normal(13, 0.8, 10**6)))  # fmt: skip
+        enclosed = [median_of(values) for values in drawn]
+        covers = np.mean([found.low <= truth <= found.high for found in enclosed])
+        assert covers > least - 4 * math.sqrt(0.95 * 0.05 / 4_000)
+        means = [mean_of(values) for values in drawn]
+        assert np.mean([mean.low <= 11.8 <= mean.high for mean in means]) < 0.85
+    assert median_of([5, 6, 7, 8]) == (6.5, None, None)
+
+
+def test_table_says_what_its_interval_covers_and_which_networks_failed(summary, rows):
+    said = digit_spans_remarks(summary)
+    assert any("where none of 5 fails, up to 45 % may do so all the same" in line for line in said)
+    assert said[-1] == TWO_SPANS
+    assert not any("less than half" in line for line in said)
+    key, row = next(
+        (key, row) for key, row in rows.items()
+        if row.role == "span" and row.record.config.cell == "lstm"
+    )  # fmt: skip
+    record = made_up_recall(row.record.config, 2)
+    failing = summarise_spans(CONFIG, {**rows, key: row._replace(record=record)})
+    name = f"LSTM, n = {row.record.config.hidden_size}"
+    expected = f"1 of 5 networks of {name} have less than half of the middle one's mean span"
+    assert any(expected in line for line in digit_spans_remarks(failing))
+
+
 def test_a_single_network_has_no_interval():
     assert mean_of([7]) == (7, None, None, 1)
     assert mean_difference([7], [5, 6]).low is None
@@ -316,6 +349,8 @@ def test_show_prints_spans_and_draws_figures(folder, capsys):
     said = capsys.readouterr().out
     assert "Digit span, backward, in items; 400 training steps a network" in said
     assert "7.2 [6.2, 8.2]" in said
+    assert "7.0 [6.0, 8.0]" in said  # the median network, and the lowest and the highest
+    assert TWO_SPANS in said
     assert "orthogonal" in said
     assert "people repeat about 5 digits backward" in said
     names = ["recall-by-items", "digit-span", "serial-position", "span-by-steps", "capacity"]
@@ -360,7 +395,9 @@ def test_compare_has_all_pairs(folder, capsys):
     assert len(pairs) == 6
     assert pairs["RNN, n = 8", "LSTM, n = 8"]["difference"] == pytest.approx(-2)
     assert main(["compare", str(folder)]) == 0
-    assert "Difference of mean spans; intervals at 99.17 %" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Difference of mean spans; intervals at 99.17 %" in said
+    assert TWO_SPANS in said
 
 
 @pytest.mark.parametrize(
@@ -369,7 +406,7 @@ def test_compare_has_all_pairs(folder, capsys):
         (["hold", "STUDY"], "was trained to recall whole lists, and the holding span is how long"),
         (["handin", "STUDY", "--surname", "Abc", "--matriculation", "01234567"],
          "is of the task recall, the sheet asks palindromes"),
-        (["look", "STUDY"], "has no finished run that can be looked into"),
+        (["look", "STUDY"], "has no finished network that can be looked into"),
         (["show", "STUDY", "--why"], "--why must be left out"),
         (["compare", "STUDY", "--budget", "100"], "--budget must be left out of digit spans"),
     ],
@@ -428,6 +465,9 @@ def test_study_ends_is_resumed_and_says_the_same(tmp_path, capsys):
     assert main(["export", str(folder)]) == 0
     assert capsys.readouterr().out == before
     kept = {path.stem for path in (folder / "weights").iterdir()}
-    for words in (["hold", f"{folder}:{min(kept)}"], ["look", f"{folder}:{min(kept)}"]):
-        assert main(words) == 2
-        assert "Traceback" not in capsys.readouterr().err
+    assert main(["hold", f"{folder}:{min(kept)}"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    page = folder / "page.html"
+    for one in (folder, f"{folder}:{min(kept)}"):
+        assert main(["look", str(one), "-o", str(page)]) == 0
+        assert "digit span" in page.read_text(encoding="utf-8")

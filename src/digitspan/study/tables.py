@@ -307,6 +307,13 @@ def errors_text(summary: Summary | SpanSummary) -> str:
     )
 
 
+TWO_SPANS = (
+    "two spans, two names: the digit span counts the items of a list that come back whole; the "
+    "retention span, S50, is the steps T over which one digit is kept"
+)
+"""Stands below every table of either."""
+
+
 def remarks(summary: Summary) -> list[str]:
     """Sentences that belong below the tables."""
     lines = [summary.config.note] if summary.config.note else []
@@ -337,7 +344,7 @@ def remarks(summary: Summary) -> list[str]:
         )
     if summary.mask is not None:
         lines.append(mask_remark(summary.mask, "x_1"))
-    return lines
+    return [*lines, TWO_SPANS]
 
 
 def mask_remark(mask: MaskControl, replaced: str) -> str:
