@@ -333,6 +333,10 @@ def test_document_has_what_the_tables_have(summary, rows):
     assert [row["digit_span"] for row in document["digit_spans"]] == [
         cell.digit_span.mean for cell in summary.cells
     ]
+    first = document["digit_spans"][2]
+    assert (first["cell"], first["hidden_size"], first["state_size"]) == ("lstm", 8, 16)
+    assert first["bits_a_unit"] == pytest.approx(2 * first["bits_a_number_of_state"])
+    assert first["bits_a_unit"] == pytest.approx(first["capacity"] / 8)
     assert document["people"] == 5
     assert document["mask_control"]["holds"]
     first = document["by_length"][0]

@@ -12,7 +12,7 @@ import numpy as np
 
 from digitspan.runs.recalled import Lists, Recalled
 from digitspan.runs.record import RunRecord
-from digitspan.statistics import median_rank
+from digitspan.statistics import MAX_BITS, median_rank
 from digitspan.study.config import StudyConfig
 from digitspan.study.plan import Condition, plan
 from digitspan.study.ratio import holm
@@ -117,6 +117,12 @@ class CellSpan(NamedTuple):
     def capacity(self) -> Mean:
         """The most bits told of lists of one length."""
         return mean_of([found.capacity.bits for found in self.recalled])
+
+    @property
+    def capacity_bound(self) -> float:
+        """L log2 10 of the lists that told the most bits, in bits, mean over the networks."""
+        read = [found.capacity.items * MAX_BITS for found in self.recalled]
+        return float(np.mean(read)) if read else math.nan
 
     @property
     def state_size(self) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -61,13 +60,12 @@ def _spans(summary: SpanSummary) -> Table:
     starts = not any(heading == "start" for _, heading in _differing(summary))
     add_columns(table, *(["start"] if starts else []), fold=True)
     add_columns(table, "rate", justify="right", fold=True)
-    add_columns(table, "digit span [95 %]", "mean span [95 %]", justify="right")
-    add_columns(table, "median network [94 %]", justify="right", fold=True)
-    numbers = ("mean span below", "above the rate", "networks", "parameters", "time")
+    spans = ("digit span [95 %]", "mean span [95 %]", "median [94 %]")
+    add_columns(table, *spans, justify="right")
+    numbers = ("mean span below", "above the rate", "networks", "time")
     add_columns(table, *numbers, justify="right", fold=True)
     for cell in summary.measured:
         below, above = (("-" if span is None else f"{span:.1f}") for span in cell.neighbours)
-        parameters = "-" if cell.parameters is None else f"{cell.parameters:,}"
         at_least = ">= " if cell.is_open else ""
         table.add_row(
             *_names(summary, cell),
@@ -79,7 +77,6 @@ def _spans(summary: SpanSummary) -> Table:
             below,
             above,
             str(len(cell.recalled)),
-            parameters,
             duration(cell.seconds),
         )
     return table
@@ -115,9 +112,8 @@ def _capacity(summary: SpanSummary) -> Table:
     table = Table(title="Capacity: the most bits told of lists of one length, of L log2 10 read")
     _add_names(table, summary)
     add_columns(table, "bits [95 %]", justify="right")
-    add_columns(
-        table, "at L", "read", "state", "bits a number of state", justify="right", fold=True
-    )
+    numbers = ("at L", "of, L log2 10", "parameters", "state", "bits a unit", "a number of state")
+    add_columns(table, *numbers, justify="right", fold=True)
     for cell in summary.measured:
         lengths = [found.capacity.items for found in cell.recalled]
         items = sorted(lengths)[len(lengths) // 2]
@@ -126,8 +122,10 @@ def _capacity(summary: SpanSummary) -> Table:
             *_names(summary, cell),
             mean_text(cell.capacity),
             str(items),
-            f"{items * math.log2(10):.1f}",
+            f"{cell.capacity_bound:.1f}",
+            "-" if cell.parameters is None else f"{cell.parameters:,}",
             "-" if size is None else f"{size:,}",
+            f"{cell.capacity.mean / cell.hidden_size:.3f}",
             "-" if not size else f"{cell.capacity.mean / size:.3f}",
         )
     return table
@@ -323,6 +321,11 @@ def cell_document(cell: CellSpan) -> dict[str, Any]:
         "mean_span_rate_above": above,
         "parameters": cell.parameters,
         "state_size": cell.state_size,
+        "capacity_bound": cell.capacity_bound,
+        "bits_a_unit": cell.capacity.mean / cell.hidden_size,
+        "bits_a_number_of_state": (
+            cell.capacity.mean / cell.state_size if cell.state_size else None
+        ),
         "seconds": round(cell.seconds, 1),
     }
 
