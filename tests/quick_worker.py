@@ -58,7 +58,11 @@ def train(config, *, device, checkpoint, on_evaluation) -> Finished:
     """Evaluate every 50 steps; keep the curve as a checkpoint where it ends early."""
     misbehave(config, checkpoint)
     content, _ = read_verified(checkpoint)
-    curve = [CurvePoint(*map(float, line.split())) for line in (content or b"").splitlines()]
+    points = [line.split() for line in (content or b"").splitlines()]
+    curve = [
+        CurvePoint(int(step), *map(float, seen), length=int(length))
+        for step, *seen, length in points
+    ]
     try:
         while len(curve) * 50 < config.train_steps:
             time.sleep(50 * SECONDS_A_STEP)

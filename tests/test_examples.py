@@ -65,5 +65,7 @@ def test_a_study_is_read_without_torch(tmp_path):
 
 def test_an_rnn_holds_by_signs_that_do_not_change():
     printed = run_example("05_how_an_rnn_holds.py", 50)
-    assert "rnn-T050-lr0.001-seed0: solved at step" in printed
+    assert (
+        "rnn-T050-lr0.001-seed0-identity-adam-n64-batch64-clip0.01-curriculum: solved" in printed
+    )
     assert "and 0% of the units change sign" in printed

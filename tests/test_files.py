@@ -13,6 +13,7 @@ from digitspan.files import (
     read_verified,
     require_writable_folder,
     sha256,
+    writable_folder,
     write_verified,
     write_whole,
 )
@@ -236,6 +237,20 @@ def test_writable_folder_is_made_and_left_empty(tmp_path):
     require_writable_folder(folder, "--out")
     require_writable_folder(folder, "--out")
     assert os.listdir(folder) == []
+
+
+def test_folder_for_what_fails_is_not_left_behind_unless_something_is_in_it(tmp_path):
+    with pytest.raises(KeyError), writable_folder(tmp_path / "a" / "b", "--out"):
+        raise KeyError
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(FileNotFoundError), writable_folder(tmp_path / "a" / "b", "--out"):
+        (tmp_path / "a" / "kept").touch() or (tmp_path / "nowhere").unlink()
+    assert os.listdir(tmp_path / "a") == ["kept"]
+    with pytest.raises(KeyError), writable_folder(tmp_path / "a", "--out"):
+        raise KeyError
+    with writable_folder(tmp_path / "c", "--out"):
+        pass
+    assert sorted(os.listdir(tmp_path)) == ["a", "c"]
 
 
 def test_folder_that_is_a_file_is_refused(tmp_path):

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from digitspan import __version__
 from digitspan.commands.interrupts import interruptible_import
-from digitspan.errors import ConfigError, DigitspanError, UsageError, one_of
+from digitspan.errors import ConfigError, DigitspanError, UsageError, one_of, printable
 
 __all__ = ["COMMANDS", "command_parser", "main"]
 
@@ -130,8 +130,8 @@ def _drop_output() -> None:
 def _sentence(error: DigitspanError) -> str:
     """The error in one line; settings are shown as the options they are."""
     if isinstance(error, ConfigError) and error.name != "cell":  # an argument, or one of --cells
-        return f"--{error.name.replace('_', '-')} {error.problem}"
-    return " ".join(str(error).split("\n"))
+        return printable(f"--{error.name.replace('_', '-')} {error.problem}")
+    return printable(" ".join(str(error).split("\n")))
 
 
 class _Parser(argparse.ArgumentParser):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ConfigError", "DigitspanError", "StoreError", "UsageError", "one_of"]
+__all__ = ["ConfigError", "DigitspanError", "StoreError", "UsageError", "one_of", "printable"]
 
 
 class DigitspanError(Exception):
@@ -48,3 +48,15 @@ def one_of(got: object, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(str(got), known, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     return f"must be one of {', '.join(known)}; got {str(got)[:80]!r}{hint}"
+
+
+def printable(text: str) -> str:
+    r"""A text whose every character is to be seen: what steers a terminal becomes an escape.
+
+    Notes and names in a study may be somebody else's, and end in a terminal, a figure or a table.
+
+    >>> print(printable("red\x1b[31m, and\na line"))
+    red\x1b[31m, and a line
+    """
+    shown = (c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.splitlines()))
+    return "".join(shown)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from digitspan.errors import DigitspanError, UsageError
@@ -16,6 +17,7 @@ __all__ = [
     "remove_unfinished",
     "require_writable_folder",
     "sha256",
+    "writable_folder",
     "write_verified",
     "write_whole",
 ]
@@ -41,8 +43,13 @@ def write_whole(path: Path, content: bytes, *, previous: Path | None = None) -> 
     """Write a file atomically; one that was there is moved to `previous`, where that is named.
 
     Raises:
+        UsageError: where something is there that is no ordinary file: a device, a pipe, a folder.
         DigitspanError: where the disk is full or the file cannot be written.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        kind = "a folder" if os.path.isdir(path) else "no ordinary file"
+        message = f"cannot write {path}: it is {kind}; expected a new file, or one to replace"
+        raise UsageError(message)
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,21 +136,47 @@ def require_writable_folder(folder: Path, option: str) -> None:
     Raises:
         UsageError: where it is a file, or cannot be made or written into.
     """
-    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    missing = _missing(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError as error:
-        for path in missing:
-            with contextlib.suppress(OSError):
-                path.rmdir()
+        _remove_empty(missing)
         reason = "it is a file" if os.path.isfile(folder) else error.strerror or str(error)
         message = (
             f"{option} must be a folder that can be written; got {str(folder)[:200]!r}: "
             f"{reason}; choose another with {option}"
         )
         raise UsageError(message) from error
+
+
+@contextlib.contextmanager
+def writable_folder(folder: Path, option: str) -> Iterator[None]:
+    """Make a folder for what is done inside; where that fails, nothing empty is left of it.
+
+    Raises:
+        UsageError: as `require_writable_folder`.
+    """
+    missing = _missing(folder)
+    require_writable_folder(folder, option)
+    try:
+        yield
+    except BaseException:
+        _remove_empty(missing)
+        raise
+
+
+def _missing(folder: Path) -> list[Path]:
+    """A folder and its parents, as far as they are not there, innermost first."""
+    return [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders, innermost first, as far as nothing lies in them."""
+    for path in folders:
+        with contextlib.suppress(OSError):
+            path.rmdir()
 
 
 def _umask() -> int:

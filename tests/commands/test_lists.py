@@ -21,7 +21,8 @@ def test_train_says_how_many_lists_come_back_whole_and_each_place(here, capsys):
     assert "rnn recall backward L=4 seed=0: not solved when its budget of 50 steps" in said.out
     assert "of 2,000 held-out lists recalled whole; by place, in %: " in said.out
     assert len(said.out.strip().rpartition(": ")[2].split()) == 4
-    assert (here / "runs" / "rnn-recall-n6-L04-lr0.001-seed0" / "record.json").exists()
+    name = "rnn-recall-n6-L04-lr0.001-seed0-adam-batch8-steps50"
+    assert (here / "runs" / name / "record.json").exists()
 
 
 def test_train_with_lists_that_grow_says_the_spans(here, capsys):

@@ -43,7 +43,7 @@ def test_page_is_written_and_named(folder, tmp_path, capsys):
     page = tmp_path / "pages" / "page.html"
     assert call(folder, "-o", page) == 0
     out, err = capsys.readouterr()
-    assert out == f"{page}: rnn-T009-lr0.001-seed0\n"
+    assert out == f"{page}: rnn-T009-lr0.001-seed0-n4\n"
     assert "works offline" in err
     content = page.read_text(encoding="utf-8")
     assert content.startswith("<!doctype html>")
@@ -59,7 +59,7 @@ def test_page_is_page_html_here_by_default(folder, tmp_path, monkeypatch):
 
 def test_two_runs_beside_each_other(folder, tmp_path, capsys):
     assert call(folder, folder, "-o", tmp_path / "p.html") == 0
-    assert "seed0 beside rnn" in capsys.readouterr().out
+    assert "seed0-n4 beside rnn" in capsys.readouterr().out
 
 
 def test_figures_instead_of_a_page(folder, tmp_path, monkeypatch, capsys):
@@ -72,7 +72,7 @@ def test_figures_instead_of_a_page(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     figures = tmp_path / "figures"
     assert call(folder, "--figures", figures) == 0
-    assert drawn == [(["rnn-T009-lr0.001-seed0"], [], figures)]
+    assert drawn == [(["rnn-T009-lr0.001-seed0-n4"], [], figures)]
     assert capsys.readouterr().out == f"{figures}: gates.svg\n"
     assert not (tmp_path / "page.html").exists()
 

@@ -1,13 +1,16 @@
 """One palette: what is drawn outside figures/ has its colours, too."""
 
 import ast
+import os
 import re
 from importlib.resources import files
 
 import matplotlib as mpl
 import pytest
+from matplotlib.figure import Figure
 
-from digitspan.figures.palette import COLOURS, GREY, GRID, MARKERS, STYLE
+from digitspan.errors import UsageError
+from digitspan.figures.palette import COLOURS, GREY, GRID, MARKERS, STYLE, add_caption, save
 
 PACKAGE = files("digitspan")
 HEX = re.compile(r"#[0-9a-f]{6}\b")
@@ -66,3 +69,26 @@ def test_no_other_colour_is_written_into_the_page():
             assert not HEX.search(script.read_text(encoding="utf-8")), script.name
     rules = text("look/page/style.css").partition("* {")[2]
     assert not HEX.search(rules)
+
+
+def test_a_dollar_sign_in_a_caption_is_one(tmp_path):
+    figure = Figure()
+    add_caption(figure, "cost: 5$ a run, 6_$ in all, and $x^2$")
+    save(figure, tmp_path, "cost")  # matplotlib would refuse the first as a formula
+    assert "6_$ in all, and $x^2$" in figure._supxlabel.get_text()
+    assert not figure._supxlabel.get_parse_math()
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link to a device"])
+def test_what_is_no_ordinary_file_is_not_replaced(tmp_path, kind):
+    path = tmp_path / "cost.svg"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(os.devnull)
+    before = path.lstat()
+    with pytest.raises(UsageError, match=r"cannot write .*cost.svg: it is (a folder|no ordinary)"):
+        save(Figure(), tmp_path, "cost")
+    assert path.lstat() == before

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 
 import numpy as np
 import pytest
@@ -127,3 +128,22 @@ def test_figures_are_drawn_alike_from_the_same_numbers(summary, tmp_path):
         written.append({each: (folder / each).read_bytes() for each in names})
     assert written[0] == written[1]
     assert all(content for content in written[0].values())
+
+
+def test_figures_that_a_study_has_no_longer_are_removed_and_others_stay(summary, tmp_path):
+    (tmp_path / "capacity.png").touch()
+    (tmp_path / "mine.png").touch()
+    sizeless = summary._replace(
+        cells=tuple(
+            cell._replace(
+                records=tuple(
+                    dataclasses.replace(record, recalled=record.recalled._replace(state_size=None))
+                    for record in cell.records
+                )
+            )
+            for cell in summary.cells
+        )
+    )
+    names = write_span_figures(sizeless, tmp_path)
+    assert "capacity.png" not in names
+    assert sorted(os.listdir(tmp_path)) == sorted([*names, "mine.png"])

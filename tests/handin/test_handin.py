@@ -93,12 +93,18 @@ def test_a_study_that_lacks_something_is_refused_by_name(make_study, tmp_path, c
     with pytest.raises(UsageError, match=problem) as error:
         for_test(folder, tmp_path / "out")
     assert "digitspan study sheet" in str(error.value)
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unfinished_study_is_refused(make_study, tmp_path):
+    folder = make_study(missing=3, lengths=(5, 10, 20), seeds=2)
     with pytest.raises(UsageError, match="is not finished: 3 runs are missing"):
-        for_test(make_study(missing=3, lengths=(5, 10, 20), seeds=2), tmp_path / "out")
+        for_test(folder, tmp_path / "a" / "out")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "a").mkdir()
+    with pytest.raises(UsageError, match="is not finished"):
+        for_test(folder, tmp_path / "a")
+    assert (tmp_path / "a").is_dir()  # it was there before
 
 
 def test_networks_that_are_gone_or_changed_are_named(study, tmp_path):
@@ -168,6 +174,6 @@ def test_killed_half_way_there_is_no_zip(study, tmp_path, number, stage):
     finally:
         process.kill()
     assert process.returncode not in (0, None)
-    assert not list((tmp_path / "out").iterdir())
+    assert not list((tmp_path / "out").glob("*"))
     if number != signal.SIGKILL:
         assert not list((tmp_path / "tmp").glob("handin-*"))

@@ -64,10 +64,12 @@ def test_every_setting_is_in_the_key():
         "task": "first-symbol",
         "order": "forward",
     }
-    assert set(other) == {field.name for field in dataclasses.fields(RunConfig)}
+    assert {*other, "source"} == {field.name for field in dataclasses.fields(RunConfig)}
     of_lists = {"order": {"task": "recall", "length": 6}}
     keys = {config(**{name: value} | of_lists.get(name, {})).key for name, value in other.items()}
     assert len(keys | {config().key}) == len(other) + 1
+    sources = {config(cell="a:B", source=source).key for source in ("", "0" * 16, "1" * 16)}
+    assert len(sources) == 3
 
 
 configs = st.builds(
@@ -109,6 +111,35 @@ def test_run_id_is_for_people():
     assert own.run_id == "my.module.MyCell-T1000-lr0.1-seed0"
 
 
+def test_runs_that_differ_have_different_names():
+    settings = {
+        "encoding": ("scalar", "scalar"),
+        "initialisation": ("chrono", "chrono"),
+        "optimizer": ("adam", "adam"),
+        "hidden_size": (64, "n64"),
+        "batch_size": (32, "batch32"),
+        "train_steps": (1_000_000, "steps1000000"),
+        "max_grad_norm": (0.5, "clip0.5"),
+        "trained": ("none", "trained-none"),
+        "curriculum": (True, "curriculum"),
+        "task": ("first-symbol", "first-symbol"),
+    }
+    for name, (value, said) in settings.items():
+        run_id = config(cell="lstm", **{name: value}).run_id
+        assert run_id == f"lstm-T005-lr0.001-seed0-{said}"
+    lists = {"cell": "lstm", "task": "recall", "length": 12}
+    name = "lstm-recall-n128-L06-lr0.001-seed0"
+    assert config(**lists).run_id == name
+    assert config(**lists, curriculum=True).run_id == f"{name}-curriculum"
+    assert config(**lists, hidden_size=64).run_id == name.replace("n128", "n64")
+    forward = config(**lists, order="forward", optimizer="adam", batch_size=64)
+    assert forward.run_id == "lstm-recall-forward-n128-L06-lr0.001-seed0-adam-batch64"
+    near = {config(learning_rate=rate).run_id for rate in (0.001, 0.00100000001)}
+    assert len(near) == 2
+    edited = {config(cell="a:B", source=source).run_id for source in ("", "0" * 16, "1" * 16)}
+    assert edited == {"a.B-T005-lr0.001-seed0" + end for end in ("", "-000000", "-111111")}
+
+
 def test_own_cell_has_its_own_start():
     assert config(cell="mymodule:MyCell").initialisation == "own"
     with pytest.raises(ConfigError, match="initialisation for mymodule:MyCell must be one of own"):
@@ -142,6 +173,7 @@ BAD = {
     "order": ("", "backwards", "Forward", None, 1, []),
     "cell": ("", "elman", "LSTM", "a:", ":A", None, 1, []),
     "initialisation": ("", "chrono", "own", "xavier", None, 1, []),
+    "source": ("x" * 16, "0" * 15, "0" * 17, "0" * 16, None, 1, []),
 }
 
 

@@ -243,7 +243,8 @@ def test_a_wrong_value_gives_one_sentence(text, message):
 @pytest.mark.parametrize("field", dataclasses.fields(StudyConfig), ids=lambda field: field.name)
 def test_no_value_of_a_wrong_type_is_more_than_a_sentence(field, value):
     allowed = (value is None and field.default is None) or (
-        value == [] and field.name.startswith(("compared_", "lengths", "learning_rates"))
+        value == []
+        and field.name.startswith(("compared_", "lengths", "learning_rates", "sources"))
     )
     if allowed:
         StudyConfig.from_words({field.name: value})

@@ -23,7 +23,13 @@ from digitspan.study.digit_spans import (
 )
 from digitspan.study.plan import next_jobs, plan
 from digitspan.study.runner import check_study
-from digitspan.study.span_tables import digit_spans_document, digit_spans_remarks, label
+from digitspan.study.span_comparison import Named, differences_csv
+from digitspan.study.span_tables import (
+    digit_spans_csv,
+    digit_spans_document,
+    digit_spans_remarks,
+    label,
+)
 from digitspan.study.store import Row, Store, Timing
 from digitspan.study.tables import TWO_SPANS, errors_text
 
@@ -143,6 +149,26 @@ def test_longest_list_is_no_longer_than_the_budget_can_come_to():
     check_study(short)
     with pytest.raises(UsageError, match="lists of 60 items cannot be reached within 500"):
         check_study(dataclasses.replace(short, items=60))
+
+
+def test_a_cell_is_tried_at_every_width_on_the_shortest_and_the_longest_lists():
+    tried = {(run.cell, run.hidden_size, run.items) for run in check_study(CONFIG)}
+    sizes = [(cell, width) for cell in CONFIG.cells for width in CONFIG.hidden_sizes]
+    assert tried == {(*size, items) for size in sizes for items in (2, 12)}
+    (one,) = {run.items for run in check_study(dataclasses.replace(CONFIG, items=1))}
+    assert one == 1
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_marked_in_every_table(rows):
+    cell, of_lstm = "-x:Cell", [key for key, r in rows.items() if r.record.config.cell == "lstm"]
+    assert of_lstm
+    summary = summarise_spans(CONFIG, rows)
+    measured = [c._replace(condition=c.condition._replace(cell=cell)) for c in summary.cells]
+    text = digit_spans_csv(summary._replace(cells=tuple(measured)))
+    assert {line["cell"] for line in csv.DictReader(io.StringIO(text))} == {f"'{cell}"}
+    named = [Named(f"={n}", c, "backward") for n, c in enumerate(summary.cells)]
+    pairs = list(csv.DictReader(io.StringIO(differences_csv(named))))
+    assert (pairs[0]["first"], pairs[0]["second"]) == ("'=0", "'=1")
 
 
 @pytest.mark.parametrize(
@@ -430,6 +456,20 @@ def test_digit_spans_are_not_compared_with_retention_spans(folder, tmp_path, cap
         store.set_value("config", StudyConfig(train_steps=400).canonical)
     assert main(["compare", str(folder), str(other)]) == 2
     assert "in steps, and another study digit spans, in items" in capsys.readouterr().err
+
+
+def test_a_study_of_digit_spans_is_not_compared_with_itself(folder, rows, tmp_path, capsys):
+    assert main(["compare", str(folder), str(folder / "study.db")]) == 2
+    assert "study.db is named twice, and no condition is compared with" in capsys.readouterr().err
+    part = tmp_path / "part"
+    part.mkdir()
+    with Store.create(part) as store:
+        store.set_value("config", dataclasses.replace(CONFIG, cells=("rnn",)).canonical)
+        for row in rows.values():
+            if row.record.config.cell == "rnn":
+                store.add(row)
+    assert main(["compare", str(folder), str(part)]) == 2
+    assert "all runs of" in capsys.readouterr().err
 
 
 def test_labels_name_what_differs(summary):

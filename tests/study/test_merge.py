@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from processes import Command
@@ -71,13 +72,27 @@ def test_merged_shards_equal_the_study_in_one_store(shards, tmp_path, capsys):
     assert f"out has {len(rows)} runs" in said.err
 
 
-def test_merging_again_or_a_part_twice_changes_nothing(shards, tmp_path):
+def test_merging_again_changes_nothing(shards, tmp_path):
     whole, halves = shards
     out = tmp_path / "out"
     merge_stores(halves[:1], out)
-    merge_stores([halves[1], halves[0], halves[1]], out)
-    assert merge_stores([out], out) == len(contents(whole)[0])
+    for _ in range(2):
+        assert merge_stores([halves[1], halves[0]], out) == len(contents(whole)[0])
+        assert contents(out) == contents(whole)
+    assert merge_stores([halves[1]], out) == len(contents(whole)[0])
     assert contents(out) == contents(whole)
+
+
+def test_a_study_is_not_merged_with_itself(shards, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rnn, lstm = shards[1]
+    (tmp_path / "link").symlink_to(rnn)
+    for again in (rnn, rnn / "study.db", Path("rnn"), tmp_path / "link"):
+        with pytest.raises(UsageError, match=r"rnn/study\.db is named twice, and a study merged"):
+            merge_stores([rnn, lstm, again], tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+    with pytest.raises(UsageError, match=r"rnn/study\.db is --out itself; name another study bes"):
+        merge_stores([rnn], Path("rnn"))
 
 
 def test_merged_study_asks_for_no_further_runs(shards, tmp_path):

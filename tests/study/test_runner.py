@@ -296,7 +296,9 @@ def test_study_that_is_asked_for_more_seeds_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "work", quick_worker.work)
     config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, train_steps=50)
     rows = run_study(config, tmp_path, workers=1, progress=Told())
-    more = run_study(dataclasses.replace(config, seeds=3), tmp_path, workers=1, progress=Told())
+    more = run_study(
+        dataclasses.replace(config, seeds=3), tmp_path, workers=1, widen=True, progress=Told()
+    )
     assert len(more) == 3
     assert_kept(rows, more)
 
@@ -334,6 +336,7 @@ def test_run_that_is_refused_ends_the_study_with_a_sentence(tmp_path):
     command = quick(tmp_path, *words)
     assert command.wait() == 2
     assert last_line(command) == "digitspan study: the cell cannot be used"
+    assert not (tmp_path / "study").exists()
 
 
 # Who holds the store -----------------------------------------------------------------------------
@@ -614,6 +617,9 @@ class OneByOne:
 
     def room(self):
         return len(self.given) < 2
+
+    def choose(self, waiting):
+        return waiting.popleft()
 
     def give(self, job):
         self.given.append(job)

@@ -260,6 +260,7 @@ def test_file_that_is_no_database_is_refused_and_left_alone(content, tmp_path):
     for message in refusals(tmp_path):
         assert "is not a study of digitspan" in message
     assert (tmp_path / "study.db").read_bytes() == content
+    assert os.listdir(tmp_path) == ["study.db"]
 
 
 def test_store_that_was_not_begun_yet_says_so(tmp_path):
@@ -327,6 +328,24 @@ def test_held_store_is_refused_in_the_same_process_too(tmp_path):
         with Store.open(tmp_path) as reader:  # whoever reads is not refused
             assert reader.rows() == {}
     Store.create(tmp_path).close()
+
+
+def test_store_that_is_discarded_leaves_nothing_but_rows(tmp_path):
+    store = Store.create(tmp_path)
+    store.set_value("config", "asked for")
+    store.discard()
+    assert os.listdir(tmp_path) == []
+    filled(tmp_path).close()
+    (tmp_path / ".lock").unlink()
+    before = (tmp_path / "study.db").read_bytes()
+    Store.create(tmp_path).discard()
+    assert os.listdir(tmp_path) == ["study.db"]
+    assert (tmp_path / "study.db").read_bytes() == before
+    new = tmp_path / "new"
+    new.mkdir()
+    filled(new).discard()
+    with Store.open(new) as store:
+        assert store.rows()
 
 
 def test_holder_of_the_past_is_not_named(tmp_path):

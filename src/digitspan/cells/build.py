@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from digitspan.cells import CELLS
+from digitspan.cells.own import module_of, source_of
+from digitspan.cells.seal import sealed, seeded
 from digitspan.errors import UsageError
 
 __all__ = ["build", "find", "initialise"]
@@ -26,6 +28,7 @@ def build(
     initialisation: str,
     length: int,
     generator: torch.Generator,
+    source: str = "",
 ) -> nn.Module:
     """A network of a registered cell or of a class of one's own, filled with its initialisation.
 
@@ -37,17 +40,24 @@ def build(
         initialisation: a name of `INITIALISATIONS`.
         length: T, which only "chrono" asks for.
         generator: decides the initialisation, whatever it is.
+        source: the hash of the source that a class of one's own must have; empty: whatever it is.
 
     Raises:
-        UsageError: where the module or the class is not there.
+        UsageError: where the module or the class is not there, or its source is another.
     """
-    path = f"digitspan.cells.{CELLS[cell].path}" if cell in CELLS else cell
-    make: Any = find(path)
-    # A class of one's own draws from torch's global generator: give it one that is decided by
-    # ours, and leave the global one as it was.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-        network = make(input_size=input_size, hidden_size=hidden_size, num_classes=num_classes)
+    sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_classes": num_classes}
+    seed = int(torch.randint(2**62, (), generator=generator))
+    if cell in CELLS:
+        make: Any = _attribute(f"digitspan.cells.{CELLS[cell].path}")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = make(**sizes)
+    else:
+        make = find(cell, source)
+        # A class of one's own draws from the global generators: give it some that are decided by
+        # ours, and leave the global ones as they were.
+        with sealed(), seeded(seed):
+            network = make(**sizes)
     if not isinstance(network, nn.Module):
         message = f"{cell} must build a torch.nn.Module; got {type(network).__name__}"
         raise UsageError(message)
@@ -109,16 +119,46 @@ def _orthogonal(like: Tensor, generator: torch.Generator) -> Tensor:
     return uniform
 
 
-def find(path: str) -> object:
-    """What `module:name` names; modules are found in the current folder, in workers too.
+_imported: dict[str, str] = {}
+"""The hash of its source that each module of one's own had when it was imported here."""
+
+
+def find(cell: str, source: str = "") -> object:
+    """The class that `module:Class` names; its module is found in the current folder too.
+
+    Args:
+        cell: its name.
+        source: the hash that its source must have; empty: whatever it is.
 
     Raises:
-        UsageError: where it is not there.
+        UsageError: where it is not there, or its source is another.
     """
-    module_name, _, attribute = path.partition(":")
+    is_now = source_of(cell).digest
+    module = module_of(cell)
+    if source and is_now != source:
+        message = (
+            f"the source of {cell} is not the one that its run was made with (its hash is now "
+            f"{is_now}, and was {source}); put the old file back, or run it again"
+        )
+        raise UsageError(message)
+    if module in sys.modules and _imported.setdefault(module, is_now) != is_now:
+        message = (
+            f"the source of {cell} has changed since it was imported here; start Python again, "
+            f"for the old code is still in memory"
+        )
+        raise UsageError(message)
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
+    with sealed():
+        found = _attribute(cell)
+    _imported[module] = is_now
+    return found
+
+
+def _attribute(path: str) -> object:
+    """What `module:name` names."""
+    module_name, _, attribute = path.partition(":")
     try:
         found: object = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:

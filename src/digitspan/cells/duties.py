@@ -11,16 +11,19 @@ Letters: B batch, T palindrome length (T - 1 digits go in), D inputs, K classes.
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from digitspan.cells.answers import is_stepped
-from digitspan.errors import UsageError
+from digitspan.cells.seal import sealed
+from digitspan.errors import UsageError, printable
 
-__all__ = ["check_duties"]
+__all__ = ["apart", "broken", "check_duties", "duties_of", "if_it_raises"]
 
 BATCH_SIZE = 5
 """B of the batches tried."""
@@ -41,35 +44,57 @@ def check_duties(
     num_classes: int,
     length: int,
     asks_lists: bool = False,
+    dtype: torch.dtype = torch.float32,
 ) -> None:
     """Refuse a network that breaks a duty of a cell.
 
     Args:
-        network: just built, on the CPU; not for use afterwards: its buffers may have moved.
+        network: just built; not for use afterwards: its buffers may have moved.
         name: the cell's name, for the message.
         input_size: D.
         num_classes: K.
         length: T, a length that it must be able to read.
         asks_lists: whether it must answer after several steps: one that cannot be stepped must
             then give the logits after every step, (B, steps, K), and read nothing before its time.
+        dtype: of its inputs.
 
     Raises:
         UsageError: which names the duty.
     """
-    ask = _Asked(network, num_classes, every_step=asks_lists and not is_stepped(network))
-    batch, other = _batches(min(length - 1, MOST_DIGITS), input_size)
+    with duties_of(name), sealed(), torch.no_grad():
+        for parameter in network.parameters():
+            if nn.parameter.is_lazy(parameter):
+                broken("has lazy parameters: give its layers all of their sizes")
+        if not any(parameter.requires_grad for parameter in network.parameters()):
+            broken("has no parameter to train")
+        for entry, value in network.state_dict().items():
+            if not isinstance(value, Tensor):
+                kind = type(value).__name__
+                broken(f"keeps a {kind} in its state ({entry}), expected tensors alone")
+        ask = _Asked(network, num_classes, every_step=asks_lists and not is_stepped(network))
+        device = next(network.parameters()).device
+        digits = min(length - 1, MOST_DIGITS)
+        batch, other = (batch.to(device, dtype) for batch in _batches(digits, input_size))
+        _no_state_between_batches(ask, batch, other)
+        _rows_do_not_mix(ask, batch, other)
+        _logits_and_no_probabilities(ask, batch)
+        _steps_are_the_whole(ask, batch)
+        _nothing_is_read_ahead(ask, batch, other)
+        _gradients_reach_it(ask, batch)
+
+
+@contextlib.contextmanager
+def duties_of(name: str) -> Iterator[None]:
+    """Say of which cell it is that a duty is `broken` inside.
+
+    Raises:
+        UsageError: which names the cell and the duty.
+    """
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            if not any(parameter.requires_grad for parameter in network.parameters()):
-                _broken("has no parameter to train")
-            _no_state_between_batches(ask, batch, other)
-            _rows_do_not_mix(ask, batch, other)
-            _logits_and_no_probabilities(ask, batch)
-            _steps_are_the_whole(ask, batch)
-            _nothing_is_read_ahead(ask, batch, other)
-            _gradients_reach_it(ask, batch)
+        yield
     except _BrokenDutyError as error:
-        message = f"cell {name!r} breaks a duty of a cell: it {error} (see docs/own-cell.md)"
+        said = printable(str(error))
+        message = f"cell {name!r} breaks a duty of a cell: it {said} (see docs/own-cell.md)"
         raise UsageError(message) from error
 
 
@@ -77,12 +102,13 @@ class _BrokenDutyError(Exception):
     """A duty that a network breaks; the text goes on from "it"."""
 
 
-def _broken(text: str) -> NoReturn:
+def broken(text: str) -> NoReturn:
+    """Refuse a network; the text goes on from "it"."""
     raise _BrokenDutyError(text)
 
 
 @contextlib.contextmanager
-def _if_it_raises(text: str) -> Iterator[None]:
+def if_it_raises(text: str) -> Iterator[None]:
     """Whatever somebody else's code may raise is a broken duty."""
     try:
         yield
@@ -90,7 +116,7 @@ def _if_it_raises(text: str) -> Iterator[None]:
         raise
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        _broken(f"{text}: {said}")
+        broken(f"{text}: {said}")
 
 
 class _Asked:
@@ -103,26 +129,30 @@ class _Asked:
         self.network, self.num_classes, self.every_step = network, num_classes, every_step
 
     def __call__(self, inputs: Tensor, *, training: bool = False, seed: int | None = 0) -> Tensor:
-        """The logits (B, K), with torch's generator as it is at some seed, or as it is."""
+        """The logits (B, K), with the generators as they are at some seed, or as they are."""
         if seed is not None:
             torch.manual_seed(seed)
+            np.random.seed(seed)
+            random.seed(seed)
         self.network.train(training)
         shape, expected = tuple(inputs.shape), (len(inputs), self.num_classes)
         wanted = "the last step's logits (B, K)"
         if self.every_step:
             expected = (*inputs.shape[:2], self.num_classes)
             wanted = "logits after every step, where lists are asked, (B, steps, K)"
-        with _if_it_raises(f"does not take inputs (B, T-1, D) = {shape}"):
+        with if_it_raises(f"does not take inputs (B, T-1, D) = {shape}"):
             logits: object = self.network(inputs.clone())
         if not isinstance(logits, Tensor):
-            _broken(f"returns a {type(logits).__name__}, expected a tensor of logits (B, K)")
+            broken(f"returns a {type(logits).__name__}, expected a tensor of logits (B, K)")
         if tuple(logits.shape) != expected:
-            _broken(
+            broken(
                 f"returns the shape {tuple(logits.shape)} for inputs (B, T-1, D) = {shape}, "
                 f"expected {wanted} = {expected}"
             )
+        if logits.is_complex():
+            broken("returns complex logits, expected real ones")
         if not logits.isfinite().all():
-            _broken("returns logits that are not finite, before any training")
+            broken("returns logits that are not finite, before any training")
         return logits
 
 
@@ -136,8 +166,10 @@ def _batches(digits: int, input_size: int) -> tuple[Tensor, Tensor]:
     return identity[drawn % input_size], identity[(drawn + 3) % input_size]
 
 
-def _apart(one: Tensor, other: Tensor, tolerance: float) -> float:
-    """How far two answers lie apart; 0 where that is within the tolerance."""
+def apart(one: Tensor, other: Tensor, tolerance: float) -> float:
+    """How far two answers lie apart; 0 where that is within the tolerance, or half precision's."""
+    if other.dtype in (torch.bfloat16, torch.float16):
+        tolerance = max(tolerance, 8 * torch.finfo(other.dtype).eps)
     off = (one - other).abs().max().item()
     return off if off > tolerance * max(1.0, other.abs().max().item()) else 0.0
 
@@ -150,14 +182,14 @@ def _no_state_between_batches(ask: _Asked, batch: Tensor, other: Tensor) -> None
         for between in (None, other[:-1]):
             if between is not None:
                 ask(between, training=training)
-            if off := _apart(ask(batch, training=training), first, SAME):
-                _broken(
+            if off := apart(ask(batch, training=training), first, SAME):
+                broken(
                     f"answers a batch otherwise when asked again (in {mode} mode, logits "
                     f"{off:.2g} apart): it keeps a state between batches, or draws random numbers "
                     f"that torch.manual_seed does not decide"
                 )
-    if off := _apart(ask(batch, seed=1), ask(batch, seed=2), SAME):
-        _broken(
+    if off := apart(ask(batch, seed=1), ask(batch, seed=2), SAME):
+        broken(
             f"answers at random in evaluation mode (logits {off:.2g} apart): noise belongs where "
             f"self.training is true"
         )
@@ -171,16 +203,16 @@ def _rows_do_not_mix(ask: _Asked, batch: Tensor, other: Tensor) -> None:
         for row, others in ((0, slice(1, None)), (-1, slice(None, -1))):
             changed = batch.clone()
             changed[others] = other[others]
-            if off := _apart(ask(changed, training=training)[row], before[row], SAME):
-                _broken(
+            if off := apart(ask(changed, training=training)[row], before[row], SAME):
+                broken(
                     f"mixes the rows of a batch (in {mode} mode, one row's logits move by "
                     f"{off:.2g} when the others change): every palindrome must be answered by "
                     f"itself, so batch first, and no batch normalisation"
                 )
     together = ask(batch)
     alone = torch.cat([ask(row[None]) for row in batch])
-    if off := _apart(alone, together, CLOSE):
-        _broken(
+    if off := apart(alone, together, CLOSE):
+        broken(
             f"answers a palindrome otherwise alone, or at another place of the batch (logits "
             f"{off:.2g} apart)"
         )
@@ -189,8 +221,8 @@ def _rows_do_not_mix(ask: _Asked, batch: Tensor, other: Tensor) -> None:
 def _logits_and_no_probabilities(ask: _Asked, batch: Tensor) -> None:
     logits = ask(batch)
     sums = logits.sum(dim=-1)
-    if bool((logits >= 0).all()) and _apart(sums, torch.ones_like(sums), SAME) == 0:
-        _broken("returns probabilities, expected logits: the softmax is part of the loss")
+    if bool((logits >= 0).all()) and apart(sums, torch.ones_like(sums), SAME) == 0:
+        broken("returns probabilities, expected logits: the softmax is part of the loss")
 
 
 def _steps_are_the_whole(ask: _Asked, batch: Tensor) -> None:
@@ -199,7 +231,7 @@ def _steps_are_the_whole(ask: _Asked, batch: Tensor) -> None:
     if not is_stepped(network):
         return
     network.eval()
-    with _if_it_raises(f"cannot be stepped from initial_state({len(batch)})"):
+    with if_it_raises(f"cannot be stepped from initial_state({len(batch)})"):
         state, stepped = network.initial_state(len(batch)), []
         for x in batch.unbind(dim=1):
             state = network.step(x, state)
@@ -208,9 +240,9 @@ def _steps_are_the_whole(ask: _Asked, batch: Tensor) -> None:
         whole = ask(batch[:, :t])
         if not isinstance(logits, Tensor) or logits.shape != whole.shape:
             got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            _broken(f"has a read_out that returns {got}, expected logits {tuple(whole.shape)}")
-        if off := _apart(whole, logits, CLOSE):
-            _broken(
+            broken(f"has a read_out that returns {got}, expected logits {tuple(whole.shape)}")
+        if off := apart(whole, logits, CLOSE):
+            broken(
                 f"answers otherwise than its own steps (after {t} of {len(stepped)} digits, "
                 f"logits {off:.2g} apart): forward reads digits before their time, or is another "
                 f"network than step and read_out"
@@ -224,8 +256,8 @@ def _nothing_is_read_ahead(ask: _Asked, batch: Tensor, other: Tensor) -> None:
     before = ask(batch)
     for t in range(1, batch.shape[1]):
         changed = torch.cat([batch[:, :t], other[:, t:]], dim=1)
-        if off := _apart(ask(changed)[:, :t], before[:, :t], CLOSE):
-            _broken(
+        if off := apart(ask(changed)[:, :t], before[:, :t], CLOSE):
+            broken(
                 f"reads ahead: its answer after {t} of {batch.shape[1]} digits moves by {off:.2g} "
                 f"when later ones change"
             )
@@ -235,14 +267,14 @@ def _gradients_reach_it(ask: _Asked, batch: Tensor) -> None:
     """Some parameter gets a gradient of the loss, and all that is got is finite."""
     with torch.enable_grad():
         logits = ask(batch, training=True).flatten(0, -2)
-        targets = torch.arange(len(logits)) % ask.num_classes
+        targets = torch.arange(len(logits), device=batch.device) % ask.num_classes
         if not logits.requires_grad:
-            _broken("gives no parameter a gradient: its logits do not depend on any")
-        with _if_it_raises("cannot be differentiated"):
+            broken("gives no parameter a gradient: its logits do not depend on any")
+        with if_it_raises("cannot be differentiated"):
             nn.functional.cross_entropy(logits, targets).backward()
     found = {n: p.grad for n, p in ask.network.named_parameters() if p.grad is not None}
     for name, gradient in found.items():
         if not gradient.isfinite().all():
-            _broken(f"has a gradient that is not finite, of {name}, before any training")
+            broken(f"has a gradient that is not finite, of {name}, before any training")
     if not any(gradient.any() for gradient in found.values()):
-        _broken("gives no parameter a gradient: all of them are zero")
+        broken("gives no parameter a gradient: all of them are zero")

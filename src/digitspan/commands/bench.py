@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from digitspan.commands.options import add_json, output_console, path, print_json, require_torch
-from digitspan.files import require_writable_folder
+from digitspan.files import require_writable_folder, write_whole
 
 if TYPE_CHECKING:
     from digitspan.bench.measure import BenchmarkRow, Effort, MedianTime
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     document["costs"] = [cost.to_json() for cost in costs]
     if options.out:
         text = json.dumps(document, indent=1)
-        (options.out / "bench.json").write_text(f"{text}\n", encoding="utf-8")
+        write_whole(options.out / "bench.json", f"{text}\n".encode())
         if costs:
             scaling.draw_costs(costs, options.out / "cost.svg")
     if options.json:

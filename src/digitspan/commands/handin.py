@@ -9,7 +9,7 @@ from pathlib import Path
 from digitspan.commands.options import path, require_torch, sigterm_exits
 from digitspan.commands.progress import Progress
 from digitspan.errors import UsageError
-from digitspan.files import require_writable_folder, write_whole
+from digitspan.files import writable_folder, write_whole
 
 __all__ = ["add_options", "run"]
 
@@ -81,21 +81,21 @@ def run(options: argparse.Namespace) -> int:
         message = f"{target} is there already; add --overwrite to replace it"
         raise UsageError(message)
     answers = read_answers(options.answers)
-    require_writable_folder(options.out, "--out")
     _require_extra()
 
     from digitspan.handin.material import read_material
 
-    material = read_material(options.study)
-    require_torch()
-    with sigterm_exits(), Progress() as progress:
-        stages = _Stages(progress)
-        from digitspan.handin.assemble import build
+    with writable_folder(options.out, "--out"):
+        material = read_material(options.study)
+        require_torch()
+        with sigterm_exits(), Progress() as progress:
+            stages = _Stages(progress)
+            from digitspan.handin.assemble import build
 
-        content = build(material, author, answers, stages.next, stages.cells)
-        stages.next("writing")
-        write_whole(target, content)
-        stages.end()
+            content = build(material, author, answers, stages.next, stages.cells)
+            stages.next("writing")
+            write_whole(target, content)
+            stages.end()
     print(target)
     return 0
 

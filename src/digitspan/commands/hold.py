@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from digitspan.commands.interrupts import interruptible_import
 from digitspan.commands.options import (
     add_json,
+    add_trust,
     output_console,
     print_json,
     require_torch,
     whole_number,
 )
 from digitspan.commands.progress import Progress
+from digitspan.errors import UsageError
 from digitspan.hold.kept_answers import Answers, read_kept_answers, write_kept_answers
 from digitspan.hold.spans import (
     Replicates,
@@ -56,6 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="how many to ask at each length, at least 1; to tell 99 %% takes 130 or more "
         "(default: 300)",
     )
+    add_trust(parser)
     add_json(parser)
 
 
@@ -66,14 +70,20 @@ def run(options: argparse.Namespace) -> int:
         UsageError: where a run cannot be found, or read piece by piece.
     """
     lengths = sorted(set(options.lengths))
-    groups = [group for name in options.runs for group in networks_of(name)]
+    groups = [group for name in options.runs for group in networks_of(name, trust=options.trust)]
     require_torch()
     with interruptible_import("torch"):
-        from digitspan.hold.asking import check_can_be_asked
+        from digitspan.cells.seal import sealed
 
-    for group in groups:
-        check_can_be_asked(group.configs[0])
-    answers = [(group, _ask(group, lengths, options.palindromes)) for group in groups]
+    with sealed():  # what the code of a cell prints, or sets, is not for the table
+        why_not = [group.why_not or _why_not(group) for group in groups]
+        can = [group for group, why in zip(groups, why_not, strict=True) if not why]
+        for group, why in zip(groups, why_not, strict=True):
+            if why and (not can or not group.of_study):  # what is named alone is not left out
+                raise UsageError(why)
+        answers = [(group, _ask(group, lengths, options.palindromes)) for group in can]
+    for why in dict.fromkeys(filter(None, why_not)):
+        print(f"left out: {why}", file=sys.stderr)
     if options.json:
         print_json({"holding": [answers_document(*pair) for pair in answers]})
     else:
@@ -81,6 +91,17 @@ def run(options: argparse.Namespace) -> int:
         if any(one.holds is None for _, found in answers for one in found):
             print("undecided: from 130 right answers in a row on a network holds 99 %")
     return 0
+
+
+def _why_not(group: Replicates) -> str:
+    """Why a group's networks cannot be asked, a sentence; empty where they can."""
+    from digitspan.hold.asking import check_can_be_asked
+
+    try:
+        check_can_be_asked(group.configs[0])
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def _ask(group: Replicates, lengths: Sequence[int], count: int) -> list[Answers]:

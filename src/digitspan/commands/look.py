@@ -7,9 +7,10 @@ import sys
 import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from digitspan.commands.options import path, require_torch
+from digitspan.cells.own import is_own
+from digitspan.commands.options import add_trust, path, require_torch
 from digitspan.errors import UsageError
 from digitspan.files import require_writable_folder, write_whole
 
@@ -40,6 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="write gradient-flow, gates and memory as SVG and PNG here, instead of the page",
     )
+    add_trust(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -54,25 +56,42 @@ def run(options: argparse.Namespace) -> int:
         message = "--figures writes no page: it cannot be given with --out or --open; call twice"
         raise UsageError(message)
     require_torch()
-    chosen = choose(options.runs, for_page=options.figures is None)
-    if options.figures is not None:
-        return _write_figures(chosen, options.figures)
-    return _write_page(chosen, options.out or Path("page.html"), show=options.open)
+    from digitspan.cells.seal import sealed
+
+    for_page = options.figures is None
+    with sealed():  # what the code of a cell prints, or sets, stays with it
+        chosen = choose(options.runs, for_page=for_page, trust=options.trust)
+        document = _document(chosen) if for_page else {}
+        drawn = [] if for_page else _figures(chosen, options.figures)
+    for why in chosen.left_out:
+        print(f"left out: {why}", file=sys.stderr)
+    if for_page:
+        return _write_page(chosen, document, options.out or Path("page.html"), show=options.open)
+    print(f"{options.figures}: {', '.join(drawn)}")
+    return 0
 
 
-def _write_page(chosen: Chosen, file: Path, *, show: bool) -> int:
-    from digitspan.look.page import page_html
+def _document(chosen: Chosen) -> dict[str, Any]:
+    """What the page shows."""
     from digitspan.look.page.data import document
+
+    return document(chosen, _why(chosen.runs))
+
+
+def _write_page(chosen: Chosen, document: dict[str, Any], file: Path, *, show: bool) -> int:
+    from digitspan.look.page import equations_of, page_html
 
     if file.is_dir():
         message = f"--out must be a file to write, such as page.html; got the folder {str(file)!r}"
         raise UsageError(message)
-    content = page_html(document(chosen, _why(chosen.runs)))
+    content = page_html(document)
     write_whole(file, content.encode())
     names = " beside ".join(kept.config.run_id for kept in chosen.runs[: chosen.show])
     print(f"{file}: {names}")
     if chosen.about:
         print(chosen.about)
+    for cell in sorted({kept.config.cell for kept in chosen.runs if is_own(kept.config.cell)}):
+        print(f"the page runs the code of {equations_of(cell)}", file=sys.stderr)
     size = len(content.encode()) / 1e6
     print(f"{len(chosen.runs)} networks, {size:.1f} MB, works offline", file=sys.stderr)
     if show and not webbrowser.open(file.resolve().as_uri()):
@@ -83,12 +102,12 @@ def _write_page(chosen: Chosen, file: Path, *, show: bool) -> int:
 
 def _why(runs: Sequence[SavedRun]) -> Callable[[SavedRun], str]:
     """Says why a run was not solved; runs of a study are contrasted with the others of it."""
-    from digitspan.look.contrasts import contrasts
+    from digitspan.look.contrasts import contrasts, measure_allowed
     from digitspan.look.why import why_not_solved
 
     studies = {run.study.path: run.study for run in runs if run.study and not run.record.solved}
     groups = {
-        path: contrasts(row.record for row in study.rows.values())
+        path: contrasts((row.record for row in study.rows.values()), measure_allowed(study))
         for path, study in studies.items()
     }
     return lambda run: why_not_solved(
@@ -96,7 +115,8 @@ def _why(runs: Sequence[SavedRun]) -> Callable[[SavedRun], str]:
     )
 
 
-def _write_figures(chosen: Chosen, folder: Path) -> int:
+def _figures(chosen: Chosen, folder: Path) -> list[str]:
+    """Write the figures of why a network remembers or forgets."""
     from digitspan.look.trace_info import write_trace_figures
 
     require_writable_folder(folder, "--figures")
@@ -104,6 +124,4 @@ def _write_figures(chosen: Chosen, folder: Path) -> int:
         [(kept.config, kept.weights) for kept in runs]
         for runs in (chosen.runs[: chosen.show], chosen.seeds)
     )
-    names = write_trace_figures(shown, folder, seeds=others)
-    print(f"{folder}: {', '.join(names)}")
-    return 0
+    return write_trace_figures(shown, folder, seeds=others)

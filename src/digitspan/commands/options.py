@@ -16,18 +16,18 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from digitspan.cells import CELLS
+from digitspan.cells.own import is_own
 from digitspan.commands.interrupts import interruptible_import
 from digitspan.errors import ConfigError, UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.runs.settings import check_setting
-from digitspan.tasks import NUM_CLASSES
 
 __all__ = [
     "add_device",
     "add_items",
     "add_json",
     "add_setting",
+    "add_trust",
     "given",
     "output_console",
     "path",
@@ -95,6 +95,15 @@ def add_items(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add `--json`."""
     parser.add_argument("--json", action="store_true", help="print one JSON document instead")
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add `--trust`."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="run the code of cells that are not digitspan's, if it is that of their rows",
+    )
 
 
 def print_json(document: Any) -> None:
@@ -171,40 +180,15 @@ def require_trainable(configs: Iterable[RunConfig], device: str) -> None:
             that cannot be built or breaks a duty of a cell.
     """
     require_torch()
-    if device != "cpu":
-        with interruptible_import("torch"):
-            from digitspan.training.machine import find_device
-        find_device(device)
-    for config in configs:
-        if config.cell not in CELLS:
-            _require_cell(config)
-
-
-def _require_cell(config: RunConfig) -> None:
-    """Refuse a cell of one's own that cannot be built or breaks a duty of a cell."""
+    own = [config for config in configs if is_own(config.cell)]
+    if device == "cpu" and not own:
+        return
     with interruptible_import("torch"):
-        from digitspan.cells.duties import check_duties
-        from digitspan.training.engine import build_network
-
-    try:
-        network = build_network(config)
-    except UsageError:
-        raise
-    except Exception as error:  # whatever the code of somebody else may raise
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        message = (
-            f"cell {config.cell!r} could not be built ({said}); expected a class that takes "
-            f"input_size, hidden_size and num_classes"
-        )
-        raise UsageError(message) from error
-    check_duties(
-        network,
-        config.cell,
-        input_size=config.input_size,
-        num_classes=NUM_CLASSES,
-        length=config.length,
-        asks_lists=config.items is not None,
-    )
+        from digitspan.training.machine import find_device
+        from digitspan.training.trial import try_cell
+    for config in own:
+        try_cell(config, find_device(device))
+    find_device(device)
 
 
 @contextlib.contextmanager

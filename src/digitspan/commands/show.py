@@ -18,6 +18,7 @@ from digitspan.cells import title
 from digitspan.commands.interrupts import interruptible_import
 from digitspan.commands.options import (
     add_json,
+    add_trust,
     output_console,
     path,
     print_json,
@@ -75,6 +76,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="say of every unsolved figure or grid run what tells it from solved ones like it "
         "(needs torch)",
     )
+    add_trust(parser)
     add_json(parser)
 
 
@@ -84,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UsageError: where there is no study.
     """
-    study = read_study(options.study)
+    study = read_study(options.study, trust=options.trust)
     summary = summarise_any(study.config, study.rows)
     if study.damaged:
         print(f"{study.damaged} damaged rows were left out", file=sys.stderr)
@@ -191,18 +193,24 @@ def reasons(study: Study, summary: Summary) -> dict[str, str]:
         return {}
     require_torch()
     with interruptible_import("torch"):
-        from digitspan.look.contrasts import Start, contrasts, measure_start
+        from digitspan.cells.seal import sealed
+        from digitspan.look.contrasts import Start, contrasts, measure_allowed
         from digitspan.look.why import why_not_solved
 
     with Progress() as progress:
         task = progress.task("looking inside", unit="networks")
         networks = itertools.count()
+        measure_one = measure_allowed(study)
 
         def measure(config: RunConfig) -> Start | None:
             task.update(next(networks), config.run_id)
-            return measure_start(config)
+            return measure_one(config)
 
-        groups = contrasts((row.record for row in study.rows.values()), measure)
+        with sealed():  # what the code of a cell prints, or sets, stays with it
+            groups = contrasts((row.record for row in study.rows.values()), measure)
+    untrusted = {why for record in unsolved if (why := study.untrusted(record.config))}
+    for why in sorted(untrusted):
+        print(f"not looked into: {why}", file=sys.stderr)
     return {record.config.key: why_not_solved(record, groups) for record in unsolved}
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tomllib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from digitspan.cells.own import is_own
 from digitspan.commands.options import (
     add_device,
     add_json,
@@ -28,10 +31,13 @@ from digitspan.runs.record import RunRecord
 from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.crew.cluster import LOCAL
 from digitspan.study.crew.pool import usable_cores
+from digitspan.study.crew.trial import try_apart
 from digitspan.study.crew.worker import ClusterStatus
 from digitspan.study.digit_spans import summarise_any
 from digitspan.study.plan import Job
+from digitspan.study.reading import read_study
 from digitspan.study.runner import StudyObserver, check_study, run_study
+from digitspan.study.store import STORE_NAME
 from digitspan.study.tables import duration
 
 __all__ = ["add_options", "run"]
@@ -49,7 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=path, metavar="FILE", help="the TOML file, as an option instead"
     )
-    for name in names_of(StudyConfig, without=("preset", "note")):
+    for name in names_of(StudyConfig, without=("preset", "note", "sources")):
         add_setting(parser, StudyConfig, name)
     parser.add_argument(
         "--workers",
@@ -75,6 +81,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=path, metavar="FOLDER", help="the study's folder (default: results/PRESET)"
     )
+    parser.add_argument(
+        "--widen",
+        action="store_true",
+        help="ask for more of the study that is in the folder: what it asked for, and this",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="run cells of one's own that only the folder's study names, if they are unchanged",
+    )
     add_json(parser)
 
 
@@ -87,11 +103,14 @@ def run(options: argparse.Namespace) -> int:
     """
     config, name = _config(options)
     folder = options.out or Path("results") / name
+    config = config.with_sources()
     device, cluster = options.device or "cpu", _cluster(options)
     workers = options.workers or (_MOST_WORKERS if options.address else usable_cores())
-    shortest = check_study(config)
+    asked = check_study(config)
     # Whether a cluster's nodes have the device, they say themselves.
-    require_trainable(shortest, "cpu" if cluster else device)
+    here = "cpu" if cluster else device
+    require_trainable([run for run in asked if not is_own(run.cell)], here)
+    try_apart([run for run in asked if is_own(run.cell)], here)
     with StudyProgress(workers) as progress:
         rows = run_study(
             config,
@@ -100,6 +119,7 @@ def run(options: argparse.Namespace) -> int:
             device=device,
             cluster=cluster,
             durable=options.durable,
+            widen=options.widen,
             progress=progress,
         )
     summary = summarise_any(config, rows)
@@ -125,8 +145,16 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
         message = f"the preset {one_of(preset, PRESETS)}; or name a TOML file"
         raise UsageError(message)
     base = PRESETS[preset]() if preset else StudyConfig()
+    alone = not preset and not file and (options.widen or not settings)
+    kept = _kept(options.out) if alone and options.out else None
+    if kept is not None:
+        _require_named(kept, settings, options)
+        config = StudyConfig.from_words(settings, kept)
+        return kept.widened_by(config), options.out.name
     if file is not None:
         words = _words(file)
+        if "sources" in words:
+            raise ConfigError("sources", f"is no word of a study: it {one_of('sources', _ASKED)}")
         for word in [word for word in words if word in _HOW]:
             value = _checked_how(word, words.pop(word))
             if getattr(options, word) is None:
@@ -136,6 +164,32 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
     if settings and base.note:
         settings["note"] = ""  # what it says of the preset need not hold any more
     return StudyConfig.from_words(settings, base), name
+
+
+def _kept(folder: Path) -> StudyConfig | None:
+    """The study that a folder has the runs of; None where there is none."""
+    if not os.path.isfile(folder / STORE_NAME):  # unlike Path.is_file, takes a long name
+        return None
+    study = read_study(folder, curves=False)
+    return study.config if study.rows else None
+
+
+def _require_named(kept: StudyConfig, settings: Mapping[str, Any], options: Any) -> None:
+    """Refuse to run code that only a study's folder names: whoever made it may be somebody else.
+
+    Raises:
+        UsageError: with the cells.
+    """
+    changed = kept.with_sources().sources != kept.sources
+    unnamed = [c for c in kept.cells if is_own(c) and c not in settings.get("cells", ())]
+    if unnamed and (changed or not options.trust):
+        tied = "its source is not the one that its runs were made with, and " if changed else ""
+        message = (
+            f"the study in {options.out} has the cell {unnamed[0]}, which is not digitspan's: "
+            f"{tied}its code is run only where the call names it; name it with --cells and the "
+            f"study's other options" + ("" if changed else ", or allow it with --trust")
+        )
+        raise UsageError(message)
 
 
 def _words(file: Path) -> dict[str, Any]:
@@ -149,6 +203,9 @@ def _words(file: Path) -> dict[str, Any]:
         message = f"{file} is not TOML ({error}); expected lines such as lengths = [5, 10, 20]"
         raise UsageError(message) from error
 
+
+_ASKED = names_of(StudyConfig, without=("sources",))
+"""Words that say what is run."""
 
 _HOW = ("workers", "device", "runner", "address")
 """Options that say how a study is run, not what is: words of a TOML file too."""

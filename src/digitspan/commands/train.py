@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from digitspan.cells import CELLS
+from digitspan.cells.own import is_own
 from digitspan.commands.interrupts import interruptible_import
 from digitspan.commands.options import (
     add_device,
@@ -25,7 +26,7 @@ from digitspan.commands.options import (
     sigterm_exits,
 )
 from digitspan.commands.progress import Progress
-from digitspan.errors import UsageError
+from digitspan.errors import DigitspanError, UsageError
 from digitspan.files import require_writable_folder
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import check_size
@@ -39,7 +40,7 @@ from digitspan.runs.folder import (
 )
 from digitspan.runs.outcome import ERROR_OF_1997
 from digitspan.runs.recalled import Recalled
-from digitspan.runs.record import CurvePoint, RunRecord
+from digitspan.runs.record import CurvePoint, Finished, RunRecord
 from digitspan.tasks import TASKS
 
 __all__ = ["add_options", "first_symbol_test", "run", "sentence"]
@@ -52,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="CELL",
         help=f"{', '.join(CELLS)}, or a class of your own as module:Class",
     )
-    for name in names_of(RunConfig, without=("cell", "trained")):
+    for name in names_of(RunConfig, without=("cell", "trained", "source")):
         add_setting(parser, RunConfig, name)
         if name == "length":
             add_items(parser)
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     """
     settings = given(options, RunConfig)
     _choose_length(settings, options)
-    config = RunConfig(**settings)
+    config = RunConfig(**settings).with_source()
     check_size(config)
     require_trainable([config], options.device)
     folder = options.out or Path("runs") / config.run_id
@@ -99,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
         for line in filter(None, (sentence(record), first_symbol_test(record), why)):
             print(line)
         print(f"kept in {folder}", file=sys.stderr)
-    return 0
+    return 1 if record.end_state == "error" else 0
 
 
 def _choose_length(settings: dict[str, Any], options: argparse.Namespace) -> None:
@@ -243,6 +244,13 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
         print("interrupted: what was trained is kept; call again to go on", file=sys.stderr)
         status = 130 if isinstance(interrupt, KeyboardInterrupt) else interrupt.code
         raise SystemExit(status) from interrupt
+    except DigitspanError:
+        raise
+    except Exception as error:
+        if not is_own(config.cell):
+            raise  # a fault of ours
+        note = f"{type(error).__name__}: {error}"[:500]
+        finished = Finished(RunRecord.error(config, note), b"")
     seconds = time.monotonic() - start
     write_finished(folder, finished, seconds)
     return finished.record, seconds

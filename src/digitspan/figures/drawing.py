@@ -27,7 +27,7 @@ from digitspan.figures.info import (
     span_by_budget_info,
     steps_to_solve_info,
 )
-from digitspan.figures.palette import STYLE, add_caption, draw_level, save, style_of
+from digitspan.figures.palette import STYLE, add_caption, draw_level, save_all, style_of
 from digitspan.study.retention import Span
 from digitspan.study.summary import Summary
 from digitspan.study.tables import span_text
@@ -42,6 +42,13 @@ __all__ = [
     "plain_ticks",
     "write_study_figures",
 ]
+
+
+_FIGURES = (
+    "map", "accuracy-by-length", "bits-by-length", "steps-to-solve", "span-by-budget",
+    "solving-times", "optimizers",
+)  # fmt: skip
+"""The names of all figures of a study."""
 
 
 def draw_by_length(info: ByLength) -> Figure:
@@ -195,7 +202,7 @@ def write_study_figures(summary: Summary, folder: Path) -> list[str]:
             drawn["solving-times"] = draw_solving_times(times)
         if (curves := optimizers_info(summary)) is not None:
             drawn["optimizers"] = draw_optimizers(curves)
-        return [name for stem, figure in drawn.items() for name in save(figure, folder, stem)]
+        return save_all(drawn, folder, _FIGURES)
 
 
 _LENGTH_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")

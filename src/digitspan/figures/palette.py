@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = [
     "add_caption",
     "draw_level",
     "save",
+    "save_all",
     "style_of",
 ]
 
@@ -74,7 +76,9 @@ def draw_level(ax: Axes, level: float, name: str) -> None:
 def add_caption(figure: Figure, caption: str) -> None:
     """Set a caption below a figure."""
     text = textwrap.fill(caption, int(figure.get_figwidth() * 16))
-    figure.supxlabel(text, fontsize=8, x=0.02, ha="left", color="#333333")
+    # A note may hold a dollar sign, which begins no formula.
+    look: Any = {"fontsize": 8, "ha": "left", "color": "#333333", "parse_math": False}
+    figure.supxlabel(text, x=0.02, **look)
 
 
 def save(figure: Figure, folder: Path, stem: str) -> list[str]:
@@ -93,4 +97,23 @@ def save(figure: Figure, folder: Path, stem: str) -> list[str]:
             figure.savefig(buffer, format=suffix, dpi=150, metadata=metadata)
         names.append(f"{stem}.{suffix}")
         write_whole(folder / names[-1], buffer.getvalue())
+    return names
+
+
+def save_all(figures: Mapping[str, Figure], folder: Path, stems: Iterable[str]) -> list[str]:
+    """Write the figures of a study, and remove those that it has no longer; their files' names.
+
+    Args:
+        figures: by stem.
+        folder: where to.
+        stems: of all figures that there can be: what another study left there is no longer so.
+
+    Raises:
+        DigitspanError: where the disk is full.
+    """
+    names = [name for stem, figure in figures.items() for name in save(figure, folder, stem)]
+    for stem in stems:
+        if stem not in figures:
+            for suffix in ("svg", "png"):
+                (folder / f"{stem}.{suffix}").unlink(missing_ok=True)
     return names

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from digitspan.figures.drawing import panels_of, plain_ticks
-from digitspan.figures.palette import GREY, STYLE, add_caption, draw_level, save, style_of
+from digitspan.figures.palette import GREY, STYLE, add_caption, draw_level, save_all, style_of
 from digitspan.figures.span_info import (
     Capacities,
     RecallCurves,
@@ -37,6 +37,9 @@ __all__ = [
     "draw_spans_by_cell",
     "write_span_figures",
 ]
+
+_FIGURES = ("recall-by-items", "digit-span", "serial-position", "span-by-steps", "capacity")
+"""The names of all figures of a study of digit spans."""
 
 NUMBERS_A_DIGIT = (2, 4, 8, 16, 32)
 """Levels of the capacity's figure: so many numbers of the state for one digit."""
@@ -184,7 +187,7 @@ def write_span_figures(summary: SpanSummary, folder: Path) -> list[str]:
         }
         if (capacities := capacity_info(summary)) is not None:
             drawn["capacity"] = draw_capacity(capacities)
-        return [name for stem, figure in drawn.items() for name in save(figure, folder, stem)]
+        return save_all(drawn, folder, _FIGURES)
 
 
 def _draw_networks(ax: Axes, series: RecallSeries) -> None:

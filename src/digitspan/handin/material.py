@@ -188,7 +188,7 @@ def _check(summary: Summary, folder: Path) -> None:
 
 def _sheet(folder: Path) -> str:
     """The command that makes what is missing."""
-    return f"`digitspan study sheet --out {folder.with_name('sheet')}` makes all that is needed"
+    return f"`digitspan study sheet --out {folder.parent / 'sheet'}` makes all that is needed"
 
 
 def _network(study: Study, duels: tuple[Duel, ...], cell: str) -> SavedRun:

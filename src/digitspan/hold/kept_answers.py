@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from digitspan.errors import UsageError
 from digitspan.files import write_whole
 from digitspan.hold.thresholds import holds
+from digitspan.runs.ranges import is_count
 
 __all__ = ["Answers", "read_kept_answers", "write_kept_answers"]
 
@@ -47,12 +48,25 @@ def read_kept_answers(folder: Path) -> list[Answers]:
     file = folder / _FILE
     try:
         entries = json.loads(file.read_text(encoding="utf-8"))
-        return [Answers(str(key), int(t), int(right), int(n)) for key, t, right, n in entries]
+        return [_answers(*entry) for entry in entries]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError, RecursionError) as error:
         message = f"{file} is not what `digitspan hold` has written ({error}); remove it"
         raise UsageError(message) from error
+
+
+def _answers(key: object, length: Any, right: Any, tested: Any) -> Answers:
+    """One entry of the file.
+
+    Raises:
+        ValueError: where it cannot be what a network answered.
+    """
+    is_right = isinstance(key, str) and is_count(length) and is_count(right) and is_count(tested)
+    if is_right and length >= 2 and right <= tested >= 1:
+        return Answers(str(key), length, right, tested)
+    message = f"no network answered {[key, length, right, tested]!r:.80}"
+    raise ValueError(message)
 
 
 def write_kept_answers(folder: Path, answers: Sequence[Answers]) -> None:

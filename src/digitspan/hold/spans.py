@@ -43,6 +43,10 @@ class Replicates(NamedTuple):
     """Their weights."""
     folder: Path
     """Where their answers are kept."""
+    of_study: bool = False
+    """Whether a study alone was named, and these are one condition of it."""
+    why_not: str = ""
+    """Why their code may not be run, a sentence; empty where it may."""
 
 
 def _require_one_digit(config: RunConfig, name: str) -> None:
@@ -59,18 +63,22 @@ def _require_one_digit(config: RunConfig, name: str) -> None:
         raise UsageError(message)
 
 
-def networks_of(name: str) -> list[Replicates]:
+def networks_of(name: str, *, trust: bool = False) -> list[Replicates]:
     """The networks that a word names.
+
+    Args:
+        name: a run's folder, `STUDY:KEY`, or a study alone.
+        trust: whether the code of a cell of one's own may be run, if it is that of its rows.
 
     Raises:
         UsageError: where there are none.
     """
     if not is_study(Path(name)):
-        run = read_saved_run(name)
+        run = read_saved_run(name, trust=trust)
         _require_one_digit(run.config, name)
         folder = Path(name) if run.study is None else run.study.folder
         return [Replicates((run.config,), {run.config: run.weights}, folder)]
-    study = read_study(Path(name))
+    study = read_study(Path(name), trust=trust)
     conditions: dict[RunConfig, dict[int, list[RunRecord]]] = {}
     weights: dict[RunConfig, bytes] = {}
     for row in study.rows.values():
@@ -87,7 +95,8 @@ def networks_of(name: str) -> list[Replicates]:
             solved = [record.config for record in by_length[length] if record.solved]
             if solved and 2 * len(solved) >= len(by_length[length]):
                 solved.sort(key=lambda config: config.seed)
-                groups.append(Replicates(tuple(solved), weights, study.folder))
+                why_not = study.untrusted(solved[0])
+                groups.append(Replicates(tuple(solved), weights, study.folder, True, why_not))
                 break
     if not groups:
         message = (

@@ -25,6 +25,7 @@ from digitspan.runs.outcome import SOLVED_ACCURACY
 from digitspan.runs.record import RunRecord
 from digitspan.statistics import mann_whitney
 from digitspan.study.ratio import holm
+from digitspan.study.reading import Study
 from digitspan.training.engine import build_network
 from digitspan.training.machine import one_thread
 
@@ -36,6 +37,7 @@ __all__ = [
     "Start",
     "contrasts",
     "group_of",
+    "measure_allowed",
     "measure_start",
 ]
 
@@ -123,6 +125,11 @@ def measure_start(config: RunConfig) -> Start | None:
     sizes = np.abs(trace.states[name])
     saturated = float((sizes > SATURATED).mean()) if sizes.max() <= 1 else None
     return Start(float(np.exp(np.log(norms[:, 0] / norms[:, -1]).mean())), saturated)
+
+
+def measure_allowed(study: Study) -> Callable[[RunConfig], Start | None]:
+    """`measure_start`, but for runs whose code the reader of a study does not let be run."""
+    return lambda config: None if study.untrusted(config) else measure_start(config)
 
 
 def group_of(config: RunConfig) -> Hashable:

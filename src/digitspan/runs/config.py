@@ -9,6 +9,7 @@ import json
 from typing import Any, Self
 
 from digitspan.cells import CELLS, check_cell, check_initialisation
+from digitspan.cells.own import check_source, is_own, source_of
 from digitspan.errors import ConfigError
 from digitspan.runs.settings import check_setting, setting
 from digitspan.tasks import ORDERS, TASKS, check_task
@@ -21,8 +22,21 @@ ENCODINGS = {"one-hot": 10, "scalar": 1}
 OPTIMIZERS = ("rmsprop", "adam", "sgd", "momentum")
 """RMSprop is the sheet's; the others are for Question 1.4 (momentum is SGD with 0.9)."""
 
-_NOT_IN_KEY: dict[str, Any] = {"curriculum": False, "task": "palindrome", "order": ORDERS[0]}
+_NOT_IN_KEY: dict[str, Any] = {
+    "curriculum": False, "task": "palindrome", "order": ORDERS[0], "source": ""
+}  # fmt: skip
 """Settings that are left out of the key at their default: there are rows without them."""
+
+_NAMED_FIRST = ("cell", "length", "learning_rate", "seed")
+"""Settings that stand in every run's name."""
+
+_SHORT = {
+    "hidden_size": "n",
+    "batch_size": "batch",
+    "train_steps": "steps",
+    "max_grad_norm": "clip",
+}
+"""What stands for a setting in the name of a run where it is not at its default."""
 
 TRAINED = ("all", "read-out", "none")
 """What is trained: everything; W_ph and b_p alone (a control); nothing, the best guess is kept."""
@@ -55,6 +69,7 @@ class RunConfig:
     curriculum: bool = setting(False, "begin short; the length grows once it is learned")
     task: str = setting("palindrome", "what is asked (docs/glossary.md)", choices=tuple(TASKS))
     order: str = setting(ORDERS[0], "in which the task recall wants a list", choices=ORDERS)
+    source: str = setting("", "hash of the source of a class of your own; found by itself")
 
     def __post_init__(self) -> None:
         if ":" in str(self.cell) and self.initialisation == "uniform":
@@ -65,6 +80,7 @@ class RunConfig:
             object.__setattr__(self, name, float(getattr(self, name)))
         check_cell(self.cell)
         check_initialisation(self.cell, self.initialisation)
+        check_source(self.cell, self.source)
         check_task(self.task, (self.encoding,), (self.length,))
         check_lists(self.task, self.order, curriculum=self.curriculum)
 
@@ -77,6 +93,16 @@ class RunConfig:
     def measures_span(self) -> bool:
         """Whether its digit span is measured: lists of any length up to L were trained on."""
         return self.curriculum and self.items is not None and self.trained != "none"
+
+    def with_source(self) -> Self:
+        """This run, with the hash of its cell's source as it is now, where it has none yet.
+
+        Raises:
+            UsageError: where the module of a class of one's own is not there.
+        """
+        if self.source or not is_own(self.cell):
+            return self
+        return dataclasses.replace(self, source=source_of(self.cell).digest)
 
     @property
     def input_size(self) -> int:
@@ -102,12 +128,24 @@ class RunConfig:
 
     @property
     def run_id(self) -> str:
-        """A name for people: `lstm-T015-lr0.001-seed2`, `lstm-recall-n128-L06-lr0.001-seed0`."""
+        """A name for people: `lstm-T015-lr0.001-seed2`, `lstm-recall-n128-L06-lr0.001-seed0`.
+
+        What is not at its default follows, so that no two runs have one name.
+        """
         cell, size = self.cell.replace(":", "."), f"T{self.length:03d}"
+        named = set(_NAMED_FIRST)
         if self.items is not None:
             task = f"{self.task}-{self.order}" if self.order != ORDERS[0] else self.task
             size = f"{task}-n{self.hidden_size}-L{self.items:02d}"
-        return f"{cell}-{size}-lr{self.learning_rate:g}-seed{self.seed}"
+            named |= {"task", "order", "hidden_size"}
+        rate = f"{self.learning_rate:g}"
+        rate = rate if float(rate) == self.learning_rate else repr(self.learning_rate)
+        name = f"{cell}-{size}-lr{rate}-seed{self.seed}"
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name not in named and value not in (field.default, "own"):
+                name += f"-{_short(field.name, value)}"
+        return name
 
     @classmethod
     def from_canonical(cls, text: str) -> Self:
@@ -126,3 +164,11 @@ def check_lists(task: str, order: str, *, curriculum: bool) -> None:
     if curriculum and task == "next-digit":
         expected = "must be left out of the task next-digit: where a list ends is known there"
         raise ConfigError("curriculum", f"{expected} only if all are of one length")
+
+
+def _short(name: str, value: Any) -> str:
+    """A setting in the name of a run: `scalar`, `n64`, `curriculum`."""
+    if isinstance(value, str):
+        return {"source": value[:6], "trained": f"trained-{value}"}.get(name, value)
+    number = "" if value is True else f"{value:g}" if isinstance(value, float) else str(value)
+    return _SHORT.get(name, name) + number

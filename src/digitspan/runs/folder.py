@@ -8,6 +8,7 @@ from pathlib import Path
 from digitspan.errors import UsageError
 from digitspan.files import write_whole
 from digitspan.runs.config import RunConfig
+from digitspan.runs.ranges import is_finite
 from digitspan.runs.record import CurvePoint, Finished, RunRecord
 
 __all__ = ["read_config", "read_record", "remove_run", "write_config", "write_finished"]
@@ -66,8 +67,11 @@ def read_record(folder: Path) -> tuple[RunRecord, float] | None:
     """
     try:
         document = dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
-        seconds = float(document.pop("seconds"))
-        return RunRecord.from_json(document), seconds
+        seconds = document.pop("seconds")
+        if not is_finite(seconds) or seconds < 0:
+            message = f"seconds cannot be {seconds!r:.80}"
+            raise ValueError(message)
+        return RunRecord.from_json(document).checked(), float(seconds)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, RecursionError, UsageError) as error:

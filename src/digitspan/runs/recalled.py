@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
+from digitspan.runs.ranges import is_count, is_finite
+
 __all__ = ["Lists", "Recalled", "SpanPoint", "digit_span", "mean_span"]
 
 
@@ -56,6 +58,20 @@ class Lists(NamedTuple):
     def wrong(self) -> int:
         """Wrong answers, over all places."""
         return self.items * self.asked - sum(self.right)
+
+    @property
+    def can_be(self) -> bool:
+        """Whether every value, as it was read from a file, is of its type and in its range."""
+        return (
+            all(map(is_count, (self.items, self.asked, self.whole, self.neighbours, *self.right)))
+            and 1 <= self.items == len(self.right)
+            and max(self.whole, 1, *self.right) <= self.asked
+            and self.neighbours <= self.wrong
+            and is_finite(self.neighbours_by_chance)
+            and 0 <= self.neighbours_by_chance <= self.wrong
+            and is_finite(self.bits)
+            and -1e-6 <= self.bits <= 64 * self.items
+        )
 
 
 class SpanPoint(NamedTuple):
@@ -111,6 +127,31 @@ class Recalled(NamedTuple):
     @property
     def _from_one(self) -> bool:
         return self.lists[0].items == 1 and bool(self.on_the_way)
+
+    def can_be(self, items: int, *, every_length: bool) -> bool:
+        """Whether every value, as it was read from a file, is of its type and in its range.
+
+        Args:
+            items: L of the run.
+            every_length: whether its span was measured, on lists of every length from 1 on.
+        """
+        asked = range(1, len(self.lists) + 1) if every_length else (items,)
+        return (
+            all(found.can_be for found in self.lists)
+            and [found.items for found in self.lists] == list(asked)
+            and 1 <= len(self.lists) <= items
+            and bool(self.on_the_way) == every_length
+            and all(
+                is_count(point.step)
+                and is_count(point.digit_span)
+                and is_finite(point.mean_span)
+                and 0 <= point.mean_span <= items
+                for point in self.on_the_way
+            )
+            and is_count(self.masked_asked)
+            and all(is_count(right) and right <= self.masked_asked for right in self.masked)
+            and (self.state_size is None or is_count(self.state_size))
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""

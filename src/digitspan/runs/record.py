@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
+from digitspan.errors import UsageError, printable
 from digitspan.runs.config import RunConfig
-from digitspan.runs.outcome import ERROR_OF_1997
+from digitspan.runs.outcome import END_STATES, ERROR_OF_1997
+from digitspan.runs.ranges import is_count, is_finite, is_share
 from digitspan.runs.recalled import Recalled
 
 __all__ = ["CurvePoint", "Finished", "RunRecord"]
@@ -120,10 +122,69 @@ class RunRecord:
         values = {**result, "recalled": recalled and Recalled.from_json(recalled)}
         return cls(config=config, curve=curve, **values)
 
+    def checked(self) -> Self:
+        """This record as it was read from a file: refused where a value cannot be, its note shown.
+
+        Raises:
+            UsageError: naming what is of a wrong type or out of its range.
+        """
+        masked_tested = self.masked_tested if is_count(self.masked_tested) else 0
+        holds = {
+            "end_state": self.end_state in END_STATES,
+            "steps": is_count(self.steps),
+            "accuracy": _is_none_or_share(self.accuracy),
+            "accuracy_low": _is_none_or_share(self.accuracy_low),
+            "accuracy_high": _is_none_or_share(self.accuracy_high),
+            "tested": is_count(self.tested),
+            "held_out": is_count(self.held_out),
+            "bits": self.bits is None
+            or (is_finite(self.bits) and -1e-6 <= self.bits <= 64 * (self.config.items or 1)),
+            "masked_tested": self.masked_tested is None or is_count(self.masked_tested),
+            "masked_right": self.masked_right is None
+            or (is_count(self.masked_right) and self.masked_right <= masked_tested),
+            "largest_error": _is_none_or_share(self.largest_error),
+            "loss": self.loss is None or is_finite(self.loss),
+            "clipped_share": _is_none_or_share(self.clipped_share),
+            "curve": all(map(_is_point, self.curve)),
+            "weights_sha256": self.weights_sha256 is None or isinstance(self.weights_sha256, str),
+            "environment": isinstance(self.environment, Mapping)
+            and all(isinstance(value, str) for value in self.environment.values()),
+            "parameters": self.parameters is None or is_count(self.parameters),
+            "note": isinstance(self.note, str),
+            "recalled": self.recalled is None or self._can_be(self.recalled),
+        }
+        for name, is_right in holds.items():
+            if not is_right:
+                message = f"{name} of a run cannot be {getattr(self, name)!r:.80}"
+                raise UsageError(message)
+        environment = {printable(k): printable(v) for k, v in self.environment.items()}
+        return dataclasses.replace(self, note=printable(self.note), environment=environment)
+
+    def _can_be(self, recalled: object) -> bool:
+        """Whether what a network said of lists can be what this run's network said."""
+        items, every_length = self.config.items, self.config.measures_span
+        if items is None or not isinstance(recalled, Recalled):
+            return False
+        return recalled.can_be(items, every_length=every_length)
+
     @classmethod
     def error(cls, config: RunConfig, note: str) -> Self:
         """The record of a run that came to no end, and why."""
-        return cls(config=config, end_state="error", steps=0, note=note)
+        return cls(config=config, end_state="error", steps=0, note=printable(note))
+
+
+def _is_none_or_share(value: object) -> bool:
+    return value is None or is_share(value)
+
+
+def _is_point(point: CurvePoint) -> bool:
+    """Whether a point read from a file can be one; a loss may be infinite, or no number."""
+    return (
+        is_count(point.step)
+        and all(type(loss) in (int, float) for loss in (point.loss, point.validation_loss))
+        and is_share(point.validation_accuracy)
+        and is_count(point.length)
+    )
 
 
 class Finished(NamedTuple):

@@ -41,6 +41,7 @@ __all__ = [
     "conditions_of",
     "left_out",
     "ratio_text",
+    "require_apart",
 ]
 
 
@@ -91,19 +92,7 @@ def conditions_of(
             f"got {budget:,}"
         )
         raise UsageError(message)
-    paths = [study.path.resolve() for study in studies]
-    if twice := [study.path for study in studies if paths.count(study.path.resolve()) > 1]:
-        message = (
-            f"{twice[0]} is named twice, and no condition is compared with itself; name it once"
-        )
-        raise UsageError(message)
-    for study, other in itertools.permutations(studies, 2):
-        if study.rows and study.rows.keys() <= other.rows.keys():
-            message = (
-                f"all runs of {study.path} are in {other.path} too, and no condition is compared "
-                f"with itself; leave one of the two out"
-            )
-            raise UsageError(message)
+    require_apart(studies)
     rows = [(study, row) for study in studies for row in summarise(study.config, study.rows).spans]
     if len(rows) < 2:
         message = (
@@ -123,6 +112,27 @@ def conditions_of(
         )
         raise UsageError(message)
     return found, budget
+
+
+def require_apart(studies: Sequence[Study]) -> None:
+    """Refuse to compare a study with itself.
+
+    Raises:
+        UsageError: where a study is there twice or inside another.
+    """
+    paths = [study.path.resolve() for study in studies]
+    if twice := [study.path for study in studies if paths.count(study.path.resolve()) > 1]:
+        message = (
+            f"{twice[0]} is named twice, and no condition is compared with itself; name it once"
+        )
+        raise UsageError(message)
+    for study, other in itertools.permutations(studies, 2):
+        if study.rows and study.rows.keys() <= other.rows.keys():
+            message = (
+                f"all runs of {study.path} are in {other.path} too, and no condition is compared "
+                f"with itself; leave one of the two out"
+            )
+            raise UsageError(message)
 
 
 def comparison_tables(conditions: Sequence[Compared], budget: int) -> list[Table]:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from digitspan.cells import CELLS, INITIALISATIONS, check_cell, check_initialisation
-from digitspan.errors import ConfigError, one_of
+from digitspan.cells.own import check_source, is_own, source_of
+from digitspan.errors import ConfigError, one_of, printable
 from digitspan.runs.config import ENCODINGS, OPTIMIZERS
 from digitspan.runs.growth import growth_of
 from digitspan.runs.settings import check_setting, setting
@@ -102,6 +103,9 @@ class StudyConfig:
     )
     preset: str = setting("own", "which preset it began as")
     note: str = setting("", "what was cut against the protocol; stands on the figures")
+    sources: tuple[str, ...] = setting(
+        (), "of each cell of your own, its name and the hash of its source; found by itself"
+    )
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -110,6 +114,7 @@ class StudyConfig:
         for cell in self.cells:
             with _of_setting("cells"):
                 check_cell(cell)
+        self._check_texts()
         for name in self.initialisation:
             if name not in (*INITIALISATIONS, USUAL):
                 raise ConfigError("initialisation", one_of(name, INITIALISATIONS))
@@ -139,6 +144,63 @@ class StudyConfig:
             self._check_joint()
         else:
             self._check_grid()
+
+    def _check_texts(self) -> None:
+        """Let no text steer a terminal, and refuse sources that are none."""
+        for name in ("preset", "note"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+        for entry in self.sources:
+            cell, _, source = entry.rpartition(" ")
+            with _of_setting("sources"):
+                check_source(cell, source or "none")
+
+    def source(self, cell: str) -> str:
+        """The hash of the source of a class of one's own, as this study has it; else empty."""
+        return dict(entry.rsplit(" ", 1) for entry in self.sources).get(cell, "")
+
+    def with_sources(self) -> Self:
+        """This study, with the hashes of its cells' sources as they are now.
+
+        Raises:
+            UsageError: where the module of a class of one's own is not there.
+        """
+        own = [cell for cell in self.cells if is_own(cell)]
+        found = tuple(f"{cell} {source_of(cell).digest}" for cell in own)
+        return dataclasses.replace(self, sources=found)
+
+    def differences(self, other: Self) -> list[str]:
+        """What another study asks for differently: `seeds 4, not 2`, one text a setting."""
+        return [
+            f"{field.name.replace('_', '-')} {_typed(mine)}, not {_typed(its)}"
+            for field in dataclasses.fields(self)
+            for mine, its in [(getattr(self, field.name), getattr(other, field.name))]
+            if mine != its and field.name not in _SAID_OF_A_STUDY
+        ]
+
+    def widened_by(self, other: Self) -> Self:
+        """The study that asks for what this one does and another one besides.
+
+        Lists become both together, numbers of runs the larger one, and what this one lacks (a
+        fixed rate, controls, continued runs) is taken from the other.
+
+        Raises:
+            ConfigError: where they differ in what the runs there are were made with.
+        """
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            mine, its = getattr(self, field.name), getattr(other, field.name)
+            if field.name in _SAID_OF_A_STUDY or mine == its:
+                values[field.name] = its
+            elif isinstance(mine, tuple):
+                values[field.name] = (*mine, *its)
+            elif field.name in _GROWING and mine is not None and its is not None:
+                values[field.name] = max(mine, its)
+            elif field.name in _ADDED and not mine:
+                values[field.name] = its
+            else:
+                expected = f"must be {_typed(mine)}, as in the study that is widened"
+                raise ConfigError(field.name, f"{expected}; got {_typed(its)}")
+        return dataclasses.replace(self, **values)
 
     def _choose_design(self) -> None:
         """A grid where one is described, else the joint design; a grid's own defaults."""
@@ -226,6 +288,20 @@ class StudyConfig:
     def canonical(self) -> str:
         """The configuration as JSON."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_canonical(cls, text: str) -> Self:
+        """The configuration that `canonical` came from.
+
+        Raises:
+            TypeError: where the text is JSON of something else.
+            ConfigError: as `from_words`.
+        """
+        words = json.loads(text)
+        if not isinstance(words, dict):
+            message = f"expected the settings of a study; got {text:.80}"
+            raise TypeError(message)
+        return cls.from_words(words)
 
     @classmethod
     def from_words(cls, words: Mapping[str, Any], base: Self | None = None) -> Self:
@@ -392,10 +468,21 @@ _OF_JOINT = {
 }
 """Settings that only the joint design has, with their defaults."""
 
+_SAID_OF_A_STUDY = ("preset", "note", "sources")
+"""Settings that say something of a study, and ask for no runs; of sources it says more itself."""
+
+_GROWING = ("seeds", "runs", "figure_seeds", "fixed_runs")
+"""Numbers of runs: a study with more of them has all the runs that it had."""
+
+_ADDED = ("fixed_rate", "continued_steps", "controls")
+"""Settings without which a study has fewer runs, and the same ones."""
+
 _NUMBERS = ("lengths", "learning_rates", "compared_rates", "hidden_size")
 """Lists that are sorted: the same grid has the same configuration."""
 
-_MAY_BE_EMPTY = ("lengths", "learning_rates", "compared_optimizers", "compared_rates")
+_MAY_BE_EMPTY = (
+    "lengths", "learning_rates", "compared_optimizers", "compared_rates", "sources"
+)  # fmt: skip
 
 
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
@@ -439,3 +526,10 @@ def _of_setting(name: str) -> Iterator[None]:
         yield
     except ConfigError as error:
         raise ConfigError(name, error.problem) from error
+
+
+def _typed(value: object) -> str:
+    """A value as it would be typed; lists with spaces, long ones cut."""
+    if isinstance(value, tuple):
+        return " ".join(map(_typed, value))[:60] or "none"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -12,7 +12,10 @@ from typing import IO
 
 from digitspan.errors import DigitspanError, StoreError
 
-__all__ = ["lock_study"]
+__all__ = ["LOCK_NAME", "lock_study"]
+
+LOCK_NAME = ".lock"
+"""The locked file's name in a study's folder."""
 
 
 def lock_study(folder: Path) -> IO[str]:
@@ -22,7 +25,7 @@ def lock_study(folder: Path) -> IO[str]:
         StoreError: naming the process that holds it.
         DigitspanError: where the disk is full.
     """
-    path = folder / ".lock"
+    path = folder / LOCK_NAME
     try:
         file = path.open("a+", encoding="utf-8")
     except OSError as error:

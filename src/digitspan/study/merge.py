@@ -11,15 +11,16 @@ import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
-from digitspan.errors import StoreError
-from digitspan.files import remove_unfinished, require_writable_folder, write_whole
+from digitspan.cells.own import is_own
+from digitspan.errors import StoreError, UsageError
+from digitspan.files import remove_unfinished, writable_folder, write_whole
 from digitspan.study.config import StudyConfig
 from digitspan.study.reading import Study, read_study
-from digitspan.study.store import Row, Store, weights_path
+from digitspan.study.store import STORE_NAME, Row, Store, weights_path
 
 __all__ = ["merge_stores"]
 
-COVERED = ("cells", "encoding", "initialisation")
+COVERED = ("cells", "encoding", "initialisation", "sources")
 """Settings in which shards may differ: what one covers does not change the runs of another."""
 
 
@@ -33,14 +34,14 @@ def merge_stores(studies: Iterable[Path], folder: Path) -> int:
         folder: of the one; a store that is there takes part like the others. Its rows are counted.
 
     Raises:
-        UsageError: where there is no store.
+        UsageError: where there is no store, or one is named twice.
         StoreError: where one is damaged, or they contradict each other.
     """
     shards = [read_study(study).require_undamaged() for study in studies]
+    _require_different(shards, folder)
     _merged_config(shards)  # refused before anything is written
     _merged_rows(shards)
-    require_writable_folder(folder, "--out")
-    with Store.create(folder) as store:
+    with writable_folder(folder, "--out"), Store.create(folder) as store:
         if store.value("config") is not None:
             shards.insert(0, read_study(folder).require_undamaged())
         config, rows = _merged_config(shards), _merged_rows(shards)
@@ -49,6 +50,26 @@ def merge_stores(studies: Iterable[Path], folder: Path) -> int:
             _copy_weights(shard, folder)
         store.replace_all(rows, config.canonical)
     return len(rows)
+
+
+def _require_different(shards: list[Study], folder: Path) -> None:
+    """Refuse a study that would be merged with itself.
+
+    Raises:
+        UsageError: with the one that is named twice.
+    """
+    seen: dict[Path, Path] = {}
+    for shard in shards:
+        if shard.path.resolve() in seen:
+            message = (
+                f"{seen[shard.path.resolve()]} is named twice, and a study merged with itself is "
+                f"the same study; name each one once"
+            )
+            raise UsageError(message)
+        seen[shard.path.resolve()] = shard.path
+    if list(seen) == [(folder / STORE_NAME).resolve()]:
+        message = f"{shards[0].path} is --out itself; name another study beside it"
+        raise UsageError(message)
 
 
 def _merged_config(shards: list[Study]) -> StudyConfig:
@@ -61,14 +82,29 @@ def _merged_config(shards: list[Study]) -> StudyConfig:
                 message = (
                     f"{first.path} and {shard.path} are of different studies: {name} is "
                     f"{_shown(value)} in one and {_shown(other[name])} in the other; shards may "
-                    f"differ in {', '.join(COVERED)} alone"
+                    f"differ in {', '.join(COVERED[:3])} alone"
                 )
                 raise StoreError(message)
+    _require_one_source(shards)
     covered = {
         name: tuple(dict.fromkeys(itertools.chain.from_iterable(one[name] for one in settings)))
         for name in COVERED
     }
     return StudyConfig.from_words(covered, first.config)
+
+
+def _require_one_source(shards: list[Study]) -> None:
+    """Refuse shards in which a cell of one's own is not the same code."""
+    seen: dict[str, tuple[str, Path]] = {}
+    for shard in shards:
+        for cell in filter(is_own, shard.config.cells):
+            source, path = seen.setdefault(cell, (shard.config.source(cell), shard.path))
+            if shard.config.source(cell) != source:
+                message = (
+                    f"{path} and {shard.path} have runs of {cell} that were made with different "
+                    f"code; run one of them again with the other's, or leave it out"
+                )
+                raise StoreError(message)
 
 
 def _merged_rows(shards: list[Study]) -> dict[str, Row]:

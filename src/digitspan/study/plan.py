@@ -399,4 +399,5 @@ def _run(
         trained=condition.trained,
         curriculum=config.curriculum,
         task=config.task,
+        source=config.source(condition.cell),
     )

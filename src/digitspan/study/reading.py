@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from digitspan.cells.own import is_own, source_of
 from digitspan.errors import StoreError, UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.runs.folder import CONFIG, WEIGHTS, read_config, read_record
@@ -32,6 +32,8 @@ class Study:
     """How many rows were left out, because their hash does not match."""
     settings: str | None
     """The configuration as JSON; None where it is missing or damaged."""
+    trust: bool = False
+    """Whether its reader lets the code of its cells of one's own be run."""
 
     @property
     def folder(self) -> Path:
@@ -51,7 +53,14 @@ class Study:
                 f"run `digitspan study` on it again with the same options"
             )
             raise StoreError(message)
-        return StudyConfig.from_words(json.loads(self.settings))
+        try:
+            return StudyConfig.from_canonical(self.settings)
+        except (ValueError, TypeError, AttributeError, RecursionError, UsageError) as error:
+            message = (
+                f"{self.path} does not say what study it is ({error}); run `digitspan study` on "
+                f"it again with the same options"
+            )
+            raise StoreError(message) from error
 
     def require_undamaged(self) -> Study:
         """This study, unless rows of it are damaged.
@@ -79,12 +88,27 @@ class Study:
         """Whether the study keeps the network of a run."""
         return weights_path(self.folder, record.config.key).is_file()
 
+    def is_current(self, config: RunConfig) -> bool:
+        """Whether a run was made with the source of its cell that the study asks for."""
+        return self.settings is None or config.source == self.config.source(config.cell)
+
+    def untrusted(self, config: RunConfig) -> str:
+        """Why the code of a run's cell may not be run here, a sentence; empty where it may.
+
+        The reader of a study must allow it, and it must be the code that the row was made with:
+        a study may be somebody else's.
+        """
+        return _untrusted(config, trust=self.trust)
+
     def saved_run(self, record: RunRecord) -> SavedRun:
         """A run of the study with its weights.
 
         Raises:
-            UsageError: where it keeps none (runs of the design), or they are damaged.
+            UsageError: where it keeps none (runs of the design), or they are damaged, or the code
+                of its cell may not be run.
         """
+        if why := self.untrusted(record.config):
+            raise UsageError(why)
         weights = self.weights(record)
         if weights is None:
             path = weights_path(self.folder, record.config.key)
@@ -118,8 +142,10 @@ def is_study(path: Path) -> bool:
     return path.is_file() or (path / STORE_NAME).is_file()
 
 
-def read_study(path: Path, *, curves: bool = True) -> Study:
+def read_study(path: Path, *, curves: bool = True, trust: bool = False) -> Study:
     """Read a study, given its folder or the store in it; the curves are most of what there is.
+
+    No code of the study's is run, now or when its runs are looked into, unless `trust` says so.
 
     Raises:
         UsageError: where there is no study.
@@ -127,25 +153,30 @@ def read_study(path: Path, *, curves: bool = True) -> Study:
     """
     with Store.open(path) as store:
         settings, rows = store.value("config"), store.rows(curves=curves)
-        return Study(store.path, rows, store.damaged, settings)
+        return Study(store.path, rows, store.damaged, settings, trust)
 
 
-def read_saved_run(name: str) -> SavedRun:
+def read_saved_run(name: str, *, trust: bool = False) -> SavedRun:
     """The run in a folder, or the run of a study that `STUDY:KEY` names.
 
+    Args:
+        name: what names it.
+        trust: whether the code of a cell of one's own may be run, if it is that of its row.
+
     Raises:
-        UsageError: where there is none, or its weights are missing or damaged.
+        UsageError: where there is none, or its weights are missing or damaged, or its code may not
+            be run.
     """
     folder, _, key = name.rpartition(":")
     if (Path(name) / CONFIG).is_file():
-        return _of_folder(Path(name))
+        return _of_folder(Path(name), trust=trust)
     if not folder or not is_study(Path(folder)):
         message = (
             f"no run at {name[:200]!r}: expected a run's folder with {CONFIG} in it, a study's "
             f"folder, or STUDY:KEY; `digitspan train` and `digitspan study` make them"
         )
         raise UsageError(message)
-    study = read_study(Path(folder))
+    study = read_study(Path(folder), trust=trust)
     if key not in study.rows:
         message = (
             f"no run {key[:80]!r} among the {len(study.rows)} of {folder}; the keys are the first "
@@ -155,9 +186,38 @@ def read_saved_run(name: str) -> SavedRun:
     return study.saved_run(study.rows[key].record)
 
 
-def _of_folder(folder: Path) -> SavedRun:
+def _untrusted(config: RunConfig, *, trust: bool) -> str:
+    """Why the code of a run's cell may not be run, a sentence; empty where it may."""
+    cell = config.cell
+    if not is_own(cell):
+        return ""
+    if not trust:
+        return (
+            f"{cell} is not digitspan's: its code is run only where the call allows it; --trust "
+            f"does, if it is the code that the run was made with"
+        )
+    if not config.source:
+        return (
+            f"the runs of {cell} do not say which code they were made with, as rows of an earlier "
+            f"digitspan do not; run them again"
+        )
+    try:
+        found = source_of(cell).digest
+    except UsageError as error:
+        return str(error)
+    if found != config.source:
+        return (
+            f"the code of {cell} is not the one that its run was made with (its hash is now "
+            f"{found}, and was {config.source}); put the old file back, or run it again"
+        )
+    return ""
+
+
+def _of_folder(folder: Path, *, trust: bool) -> SavedRun:
     """A run that `digitspan train` has kept."""
     finished = read_record(folder) if read_config(folder) else None
+    if finished is not None and (why := _untrusted(finished[0].config, trust=trust)):
+        raise UsageError(why)
     weights = read_weights(folder / WEIGHTS, finished[0]) if finished else None
     if finished is None or weights is None:
         message = (

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import multiprocessing
 import os
 import signal
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from digitspan.errors import DigitspanError, UsageError
-from digitspan.files import remove_unfinished, require_writable_folder
+from digitspan.files import remove_unfinished, writable_folder
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import check_size
+from digitspan.runs.growth import growth_of
 from digitspan.runs.record import RunRecord
 from digitspan.study.config import StudyConfig
 from digitspan.study.crew.cluster import Cluster
@@ -79,7 +79,8 @@ def check_study(config: StudyConfig) -> list[RunConfig]:
     """Refuse a study that is far too large, before anything is written.
 
     Returns:
-        The shortest run of each cell and encoding: what the cell must be able to read.
+        The shortest run of each cell, encoding and width and the longest: what the cell must be
+        able to read.
 
     Raises:
         UsageError: with the size it would take.
@@ -93,8 +94,16 @@ def check_study(config: StudyConfig) -> list[RunConfig]:
             steps = max(config.train_steps, config.continued_steps)
             run = dataclasses.replace(run, length=config.longest, train_steps=steps)
         check_size(run)
-    shortest = {(job.config.cell, job.config.encoding): job.config for job in longest_first}
-    return list(shortest.values())
+    asked = [job.config for job in longest_first]
+    by_size = {(run.cell, run.encoding, run.hidden_size): run for run in asked}
+    shortest = list(by_size.values())
+    if config.design == "span":  # whose runs are of one length, and begin with short lists
+        least = min(growth_of(config.task).shortest, 2 * config.longest_list)
+        longest, shortest = shortest, [dataclasses.replace(run, length=least) for run in shortest]
+    else:
+        top = config.longest if config.design == "joint" else config.lengths[-1]
+        longest = [dataclasses.replace(run, length=top) for run in shortest]
+    return list(dict.fromkeys([*shortest, *longest]))
 
 
 def run_study(
@@ -105,6 +114,7 @@ def run_study(
     device: str = "cpu",
     cluster: str | None = None,
     durable: bool = False,
+    widen: bool = False,
     progress: StudyObserver,
 ) -> dict[str, Row]:
     """Run what is missing of a study, and give all its rows.
@@ -116,24 +126,27 @@ def run_study(
         device: a name for `find_device`.
         cluster: the address of a Ray cluster, "local" to begin one here; None for processes.
         durable: wait for the disk at every row (a power cut then loses nothing).
+        widen: whether the study may ask for more than the one whose runs the folder has.
         progress: is told how it gets on.
 
     Raises:
         UsageError: where the folder or the cluster cannot be used, or the folder's rows are of
-            another budget.
+            another study.
         StoreError: where another process runs the study.
         Interrupted: at SIGINT and SIGTERM.
         DigitspanError: where the disk is full.
     """
+    config = config.with_sources()
     check_study(config)
     options = WorkerOptions(folder=str(folder.absolute()), device=device)
     reached = Cluster(cluster, options, workers) if cluster else None  # before anything is written
-    require_writable_folder(folder, "--out")
     crew: Crew = reached or Pool(options, workers)
-    with Store.create(folder, durable=durable) as store:
+    with writable_folder(folder, "--out"), _opened(folder, durable=durable) as store:
         rows = store.rows()
-        if rows:
-            _require_same_budget(store.value("config"), config, folder)
+        if rows and (before := _config_of(store)):
+            _require_same_budget(before, config, folder)
+            _require_same_study(before, config, folder, widen=widen)
+        _warn_of_other_sources(rows, config, progress)
         store.set_value("config", config.canonical)
         if store.damaged:
             progress.warn(f"{store.damaged} damaged rows were left out; their runs are done again")
@@ -145,22 +158,76 @@ def run_study(
         with _signals(study), crew:
             study.run()
         study.stop_if_interrupted()
+        store.require_in_place()
     return dict(sorted(rows.items()))
 
 
-def _require_same_budget(before: str | None, config: StudyConfig, folder: Path) -> None:
+@contextlib.contextmanager
+def _opened(folder: Path, *, durable: bool) -> Iterator[Store]:
+    """The store to write; a study that is refused before its first row leaves nothing there."""
+    with Store.create(folder, durable=durable) as store:
+        try:
+            yield store
+        except UsageError:
+            store.discard()
+            raise
+
+
+def _config_of(store: Store) -> StudyConfig | None:
+    """What the runs of a store were asked for; None where it does not say."""
+    try:
+        return StudyConfig.from_canonical(store.value("config") or "")
+    except (ValueError, TypeError, AttributeError, RecursionError, UsageError):
+        return None
+
+
+def _require_same_budget(kept: StudyConfig, config: StudyConfig, folder: Path) -> None:
     """Refuse a study whose rows are of another budget.
 
     Raises:
         UsageError: with both budgets.
     """
-    steps = json.loads(before).get("train_steps") if before else None
-    if steps not in (None, config.train_steps):
+    if kept.train_steps != config.train_steps:
         message = (
-            f"a study asked for two budgets: the runs in {folder} have {steps:,} training steps, "
-            f"and {config.train_steps:,} are asked for; choose another --out"
+            f"a study asked for two budgets: the runs in {folder} have {kept.train_steps:,} "
+            f"training steps, and {config.train_steps:,} are asked for; choose another --out"
         )
         raise UsageError(message)
+
+
+def _require_same_study(
+    kept: StudyConfig, config: StudyConfig, folder: Path, *, widen: bool
+) -> None:
+    """Refuse a study whose folder has the runs of another one, unless it asks for those too.
+
+    Raises:
+        UsageError: with what differs.
+    """
+    differing = kept.differences(config)
+    if not differing or (widen and not config.differences(kept.widened_by(config))):
+        return
+    sources = [cell for cell in config.cells if kept.source(cell) != config.source(cell)]
+    changed = f"; the source of {', '.join(sources)} has changed too" if sources else ""
+    message = (
+        f"{folder} holds another study ({'; '.join(differing)}{changed}); call with --out alone "
+        f"to go on with it, with --widen to ask for more runs besides, or choose another --out"
+    )
+    raise UsageError(message)
+
+
+def _warn_of_other_sources(
+    rows: Mapping[str, Row], config: StudyConfig, progress: StudyObserver
+) -> None:
+    """Tell of runs that were made with another source of their cell."""
+    found = [row.record.config for row in rows.values()]
+    for cell in config.cells:
+        source = config.source(cell)
+        others = sum(run.cell == cell and run.source != source for run in found)
+        if source and others:
+            progress.warn(
+                f"the source of {cell} has changed since {others} of these runs were made: they "
+                f"are kept and no longer counted, and its runs are made anew"
+            )
 
 
 class _Study:
@@ -214,7 +281,7 @@ class _Study:
     def _fill(self) -> bool:
         """Hand out runs as long as somebody takes them; whether any are left to wait for."""
         while (self.waiting or self._plan()) and self.crew.room():
-            job = self.waiting.popleft()
+            job = self.crew.choose(self.waiting)
             self.running[job.config.key] = job
             self.attempts[job.config.key] += 1
             self.crew.give(job)

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from digitspan.cells import initialisation_title, title
 from digitspan.errors import UsageError
+from digitspan.study.comparison import require_apart
 from digitspan.study.digit_spans import CellSpan, Difference, compare_cells, summarise_spans
 from digitspan.study.reading import Study
 from digitspan.study.span_tables import cell_document, mean_text
@@ -38,7 +39,8 @@ def cells_of(studies: Sequence[Study]) -> list[Named]:
     """The cells of some studies of digit spans, to be compared.
 
     Raises:
-        UsageError: where there are not two, or one of the studies measures retention spans.
+        UsageError: where there are not two, one of the studies measures retention spans, or is
+            there twice or inside another.
     """
     for study in studies:
         if study.config.design != "span":
@@ -47,6 +49,7 @@ def cells_of(studies: Sequence[Study]) -> list[Named]:
                 f"spans, in items; they are not compared: name studies of one of them"
             )
             raise UsageError(message)
+    require_apart(studies)
     summaries = [summarise_spans(study.config, study.rows) for study in studies]
     found = [(study, cell) for study, one in zip(studies, summaries, strict=True)
              for cell in one.measured]  # fmt: skip

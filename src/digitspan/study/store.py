@@ -13,15 +13,16 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 
 from digitspan import __version__
-from digitspan.errors import DigitspanError, StoreError, UsageError
+from digitspan.errors import DigitspanError, StoreError, UsageError, printable
 from digitspan.runs.config import RunConfig
+from digitspan.runs.ranges import is_count, is_finite
 from digitspan.runs.record import CurvePoint, RunRecord
-from digitspan.study.lock import lock_study
+from digitspan.study.lock import LOCK_NAME, lock_study
 
 __all__ = ["STORE_NAME", "Row", "Store", "Timing", "find_store", "weights_path"]
 
@@ -70,12 +71,20 @@ class Row(NamedTuple):
 class Store:
     """A study's rows. Use `Store.create` to write and `Store.open` to read."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: IO[str] | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        lock: IO[str] | None,
+        made: Sequence[Path] = (),
+    ) -> None:
         self.path = path
         self._connection = connection
         self._lock = lock
+        self._made = made
         self.damaged = 0
         """Rows left out by the last `rows`, because their hash did not match."""
+        self._file = _identity(path)
 
     @classmethod
     def create(cls, folder: Path, *, durable: bool = False) -> Self:
@@ -88,8 +97,10 @@ class Store:
             DigitspanError: where the disk is full.
         """
         path = folder / STORE_NAME
+        made = [file for file in (path, folder / LOCK_NAME) if not os.path.lexists(file)]
         with contextlib.ExitStack() as opened:
             lock = opened.enter_context(lock_study(folder))
+            opened.callback(_remove, made)
             connection = _connect(f"{path.resolve().as_uri()}?mode=rwc", path)
             opened.callback(connection.close)
             with _sentences(path):
@@ -100,7 +111,7 @@ class Store:
                 if not _tables(connection):
                     _make(connection)
             opened.pop_all()
-        return cls(path, connection, lock)
+        return cls(path, connection, lock, made)
 
     @classmethod
     def open(cls, study: Path) -> Self:
@@ -136,12 +147,37 @@ class Store:
                 self._lock.truncate(0)  # nobody is named any more
             self._lock.close()
 
+    def discard(self) -> None:
+        """Close it and leave the folder as it was before `create`; rows are never removed."""
+        made = list(self._made)
+        if self.path in made and self.rows(curves=False):
+            made.remove(self.path)
+        self._connection.close()
+        _remove(made)  # while the lock is ours
+        self.close()
+
+    def require_in_place(self) -> None:
+        """Refuse to go on where the file was moved or removed since it was opened.
+
+        SQLite goes on writing to a file that has no name any more.
+
+        Raises:
+            DigitspanError: with where it was.
+        """
+        if _identity(self.path) != self._file:
+            message = (
+                f"{self.path} was moved or removed while the study ran: what ends from now on "
+                f"cannot be kept; put it back and call again, or call again to begin anew"
+            )
+            raise DigitspanError(message)
+
     def add(self, row: Row) -> None:
         """Keep a finished run; once this returns, killing the process does not lose it.
 
         Raises:
-            DigitspanError: where the disk is full or the file is damaged.
+            DigitspanError: where the disk is full, or the file is damaged, moved or removed.
         """
+        self.require_in_place()
         columns = _columns(row)
         with _sentences(self.path), _transaction(self._connection):
             query = "SELECT * FROM runs WHERE key = ?"
@@ -213,6 +249,22 @@ class Store:
             self.damaged += 1
 
 
+def _remove(files: Sequence[Path]) -> None:
+    """Remove files that are there; a system that does not remove open ones keeps those."""
+    for file in files:
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file a name stands for; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def weights_path(folder: Path, key: str) -> Path:
     """Where a study keeps a run's weights."""
     return folder / "weights" / f"{key}.safetensors"
@@ -267,11 +319,25 @@ def _row(columns: tuple[Any, ...], *, curves: bool) -> Row | None:
         config = RunConfig.from_canonical(config_text)
         result: dict[str, Any] = json.loads(result_text)
         curve = tuple(CurvePoint(*point) for point in json.loads(curve_text)) if curves else ()
-        record = RunRecord.of_result(config, curve, result)
-        timing = Timing(**json.loads(timing_text))
-    except (ValueError, TypeError, KeyError, UsageError):
-        return None  # whole, but what it says is nothing that this version knows
-    return Row(record, timing, role) if config.key == key else None
+        record = RunRecord.of_result(config, curve, result).checked()
+        timing = _checked(Timing(**json.loads(timing_text)))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UsageError):
+        return None  # whole, but what it says is nothing that this version knows, or cannot be
+    return Row(record, timing, printable(role)) if config.key == key else None
+
+
+def _checked(timing: Timing) -> Timing:
+    """A row's timing.
+
+    Raises:
+        ValueError: where a value is of a wrong type or out of its range.
+    """
+    numbers = (timing.seconds, timing.finished)
+    right = all(is_finite(number) and number >= 0 for number in numbers)
+    if not right or not is_count(timing.attempts) or not isinstance(timing.host, str):
+        message = f"no run took {timing!r:.80}"
+        raise ValueError(message)
+    return timing._replace(host=printable(timing.host))
 
 
 def _digest(*columns: str) -> str:

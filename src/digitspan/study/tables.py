@@ -576,5 +576,11 @@ def as_csv(documents: Sequence[Mapping[str, Any]]) -> str:
     if documents:
         writer = csv.DictWriter(text, list(documents[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(documents)
+        writer.writerows({k: _as_text(v) for k, v in entry.items()} for entry in documents)
     return text.getvalue()
+
+
+def _as_text(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula, marked as a text; all else as it is."""
+    is_formula = isinstance(value, str) and value[:1] in tuple("=+-@")
+    return f"'{value}" if is_formula else value

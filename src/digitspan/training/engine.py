@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from digitspan.cells.answers import answers_of_last
 from digitspan.cells.build import build
+from digitspan.cells.own import is_own
+from digitspan.cells.seal import seeded
 from digitspan.errors import UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.tasks import NUM_CLASSES
@@ -32,6 +34,8 @@ __all__ = [
     "TrainerGroup",
     "answer_in_pieces",
     "build_network",
+    "input_dtype",
+    "keep_network",
     "load_network",
     "loss_of",
 ]
@@ -69,28 +73,65 @@ def build_network(config: RunConfig, *, guess: int = 0) -> nn.Module:
         initialisation=config.initialisation,
         length=config.length,
         generator=torch.Generator().manual_seed(seed),
+        source=config.source,
     )
 
 
 def load_network(config: RunConfig, weights: bytes) -> torch.nn.Module:
     """The network of a run with the weights that `Finished.weights` holds."""
     network = build_network(config)
-    network.load_state_dict(safetensors.torch.load(weights))
+    state, kept = network.state_dict(), safetensors.torch.load(weights)
+    for name, value in kept.items():
+        if name in state and state[name].is_complex():
+            kept[name] = torch.view_as_complex(value.contiguous())
+    network.load_state_dict(kept)
     return network.eval()
 
 
+def keep_network(config: RunConfig, network: nn.Module) -> bytes:
+    """The weights of a network as a safetensors file, which `load_network` reads.
+
+    Tied weights are in it once for each name, complex ones as pairs of real numbers (..., 2).
+    """
+    kept = {}
+    for name, value in network.state_dict().items():
+        real = torch.view_as_real(value.resolve_conj()) if value.is_complex() else value
+        kept[name] = real.detach().cpu().clone(memory_format=torch.contiguous_format)
+    return safetensors.torch.save(kept, {"config": config.canonical})
+
+
+def input_dtype(network: nn.Module) -> torch.dtype:
+    """The dtype of the inputs that a network takes, out of those of its parameters.
+
+    That of single precision where any parameter has it; else the first one's, a complex one's real
+    counterpart.
+    """
+    found = [p.dtype for p in network.parameters() if p.is_floating_point() or p.is_complex()]
+    real = [dtype.to_real() if dtype.is_complex else dtype for dtype in found]
+    return torch.float32 if torch.float32 in real or not real else real[0]
+
+
 class Trainer:
-    """One network with its optimiser."""
+    """One network with its optimiser.
+
+    Args:
+        config: of its run.
+        device: where it is trained.
+        dtype: of its parameters; by default single precision, and of a cell of one's own whatever
+            it was built with.
+    """
 
     def __init__(
         self,
         config: RunConfig,
         device: torch.device | str = "cpu",
         *,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
     ) -> None:
         self.config = config
-        self.network = build_network(config).to(device, dtype)
+        self.network = build_network(config).to(device)
+        if dtype is not None or not is_own(config.cell):
+            self.network = self.network.to(dtype or torch.float32)
         if config.trained == "read-out":
             for name, parameter in self.network.named_parameters():
                 parameter.requires_grad_(name in ("W_ph", "b_p"))
@@ -173,10 +214,9 @@ def answer_in_pieces(
         flat = torch.cat([Packed.of(network, form.sizes).flat for network in networks])
         return answer(form, Packed(flat, form.sizes), pieces)
     cells: list[Any] = list(networks)
-    like = next(networks[0].parameters())
     states: list[Any] = []
     for piece in pieces:
-        for x in encode(piece, input_size, like.dtype).unbind(dim=1):
+        for x in encode(piece, input_size, input_dtype(networks[0])).unbind(dim=1):
             states = states or [cell.initial_state(len(x)) for cell in cells]
             states = [cell.step(x, state) for cell, state in zip(cells, states, strict=True)]
     return torch.stack([cell.read_out(state) for cell, state in zip(cells, states, strict=True)])
@@ -266,15 +306,14 @@ class _Autograd:
         self._config, self._network = config, network
         self._trained = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = _torch_optimizer(config, self._trained)
-        self._dtype = next(network.parameters()).dtype
+        self._dtype = input_dtype(network)
 
     def step(self, batches: Sequence[Questions]) -> list[StepResult]:
         """One training step."""
         (questions,) = batches
         self._optimizer.zero_grad(set_to_none=True)
         # Noise in training, dropout say, is decided by the batch: an interruption changes nothing.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(zlib.crc32(questions.inputs.cpu().numpy().tobytes()))
+        with seeded(zlib.crc32(questions.inputs.cpu().numpy().tobytes())):
             logits = self._answers(self._network.train(), questions.inputs, questions.asked)
         loss = loss_of(logits, questions.targets)
         loss.backward()
@@ -299,9 +338,13 @@ class _Autograd:
     def _answers(self, network: nn.Module, digits: Tensor, asked: int | None) -> Tensor:
         inputs = encode(digits, self._config.input_size, self._dtype)
         if asked is None:
-            logits: Tensor = network(inputs)
-            return logits
-        return answers_of_last(network, inputs, asked)
+            return _exact(network(inputs))
+        return _exact(answers_of_last(network, inputs, asked))
+
+
+def _exact(logits: Tensor) -> Tensor:
+    """Logits in single precision at least: half of it cannot tell losses apart."""
+    return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
 
 def _torch_optimizer(config: RunConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:

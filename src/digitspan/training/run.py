@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import math
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from digitspan.cells.answers import state_size
+from digitspan.cells.own import is_own
+from digitspan.cells.seal import sealed
 from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.runs.config import RunConfig
@@ -30,7 +32,14 @@ from digitspan.tasks.palindrome import HELD_OUT_FROM
 from digitspan.tasks.questions import HeldOut, Questions
 from digitspan.tasks.recall import Recall
 from digitspan.tasks.seeds import data_seed
-from digitspan.training.engine import StepResult, Trainer, TrainerGroup, build_network, loss_of
+from digitspan.training.engine import (
+    StepResult,
+    Trainer,
+    TrainerGroup,
+    build_network,
+    keep_network,
+    loss_of,
+)
 from digitspan.training.machine import environment, flushed_denormals, one_thread
 from digitspan.training.recalling import ask_every_length, ask_one_length, span_point
 
@@ -74,9 +83,10 @@ def train(
         on_evaluation: told about every evaluation.
 
     Raises:
-        UsageError: where a cell of one's own cannot be found.
+        UsageError: where a cell of one's own cannot be found, or its source is not the run's.
     """
-    with one_thread(), flushed_denormals():
+    config = config.with_source()
+    with _apart([config]), one_thread(), flushed_denormals():
         try:
             run = _Training(config, torch.device(device), checkpoint)
         except (MemoryError, RuntimeError) as error:
@@ -101,10 +111,17 @@ def train_together(
     if len(configs) > 1 and any(config.curriculum for config in configs):
         message = "networks whose length grows are of different lengths; train them one by one"
         raise UsageError(message)
-    with one_thread(), flushed_denormals():
+    configs = [config.with_source() for config in configs]
+    with _apart(configs), one_thread(), flushed_denormals():
         runs = [_Training(config, torch.device(device), None) for config in configs]
         _go_on(runs, on_evaluation)
         return [run.finish(run.test()) for run in runs]
+
+
+def _apart(configs: Sequence[RunConfig]) -> contextlib.AbstractContextManager[None]:
+    """What a cell of one's own sets while it is trained is set for these runs alone."""
+    own = any(is_own(config.cell) for config in configs)
+    return sealed() if own else contextlib.nullcontext()
 
 
 def _train(run: _Training, on_evaluation: Callable[[CurvePoint], None]) -> Finished:
@@ -344,9 +361,7 @@ class _Training:
             accuracy = test.right / tested
             if not test.exhaustive:
                 low, high = wilson(test.right, tested)
-        state = self.trainer.network.state_dict()
-        network = {name: value.cpu().contiguous() for name, value in state.items()}
-        weights = safetensors.torch.save(network, {"config": config.canonical})
+        weights = keep_network(config, self.trainer.network)
         record = RunRecord(
             config=config,
             end_state=self.end_state,

@@ -13,6 +13,7 @@ import safetensors.numpy
 from pages import kept_run, page_of
 from studies import made_up_record, made_up_rows
 
+from digitspan.cells.own import source_of
 from digitspan.errors import UsageError
 from digitspan.files import sha256
 from digitspan.look.page.choose import choose
@@ -216,16 +217,16 @@ def test_cell_of_ones_own_stands_beside_any_start(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "examples"))
     config = dataclasses.replace(
         STUDY, cells=("rnn", "lstm", "leaky:LeakyRNN"), initialisation=("normal", "uniform")
-    )
+    ).with_sources()
     study = kept_study(tmp_path / "s", lambda c: c.cell == "rnn" or c.length < 10, config)
-    chosen = choose([str(study)])
+    chosen = choose([str(study)], trust=True)
     assert shown(chosen) == [("rnn", 20), ("leaky:LeakyRNN", 20)]
     assert list(chosen.study.curves) == ["rnn", "lstm", "leaky:LeakyRNN"]
     starts = {r.config.initialisation for runs in chosen.study.curves.values() for r in runs}
     assert len(starts) == 2
     assert "own" in starts
     key = next(run.config.key for run in chosen.runs if ":" in run.config.cell)
-    curves = choose([f"{study}:{key}"]).study.curves
+    curves = choose([f"{study}:{key}"], trust=True).study.curves
     assert list(curves) == ["rnn", "lstm", "leaky:LeakyRNN"]
 
 
@@ -235,9 +236,11 @@ def break_weights(folder):
 
 
 def make_other_cell(folder):
+    """Let a run be one of mine:Cell, whose file is in the current folder."""
+    source = source_of("mine:Cell").digest
     for name in ("config.json", "record.json"):
-        text = (folder / name).read_text()
-        (folder / name).write_text(text.replace('"lstm"', '"mine:Cell"'))
+        text = (folder / name).read_text().replace('"lstm"', '"mine:Cell"')
+        (folder / name).write_text(text.replace('"source": ""', f'"source": "{source}"'))
 
 
 REFUSED_FOLDERS = {
@@ -268,16 +271,19 @@ def test_damaged_folder_is_refused(tmp_path, fault):
 
 def test_cell_without_equations_on_the_page_is_refused(tmp_path, monkeypatch):
     folder = kept_folder(tmp_path / "run")
-    make_other_cell(folder)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("raise RuntimeError")  # nothing here imports it
+    make_other_cell(folder)
+    with pytest.raises(UsageError, match="mine:Cell is not digitspan's: its code is run only"):
+        choose([str(folder)])
     with pytest.raises(
         UsageError, match=r"cannot step the cell 'mine:Cell'.* rnn.* to mine.js beside mine.py"
     ):
-        choose([str(folder)])
-    [run] = choose([str(folder)], for_page=False).runs
+        choose([str(folder)], trust=True)
+    [run] = choose([str(folder)], for_page=False, trust=True).runs
     assert run.config.cell == "mine:Cell"
     (tmp_path / "mine.js").write_text("")
-    assert [run.config.cell for run in choose([str(folder)]).runs] == ["mine:Cell"]
+    assert [run.config.cell for run in choose([str(folder)], trust=True).runs] == ["mine:Cell"]
 
 
 WHOLE_AND_STEPPED = """
@@ -299,13 +305,15 @@ def test_figures_of_a_study_leave_out_a_cell_that_cannot_be_stepped(tmp_path, mo
     for module in ("mixed", "gone"):
         (tmp_path / f"{module}.py").write_text(WHOLE_AND_STEPPED)
     cells = ("lstm", "mixed:Whole", "mixed:Stepped", "gone:Stepped")
-    config = StudyConfig(cells=cells, lengths=(5,), seeds=1)
+    config = StudyConfig(cells=cells, lengths=(5,), seeds=1).with_sources()
     study = kept_study(tmp_path / "s", lambda c: c.cell != "lstm", config)
     (tmp_path / "gone.py").unlink()
     monkeypatch.delitem(sys.modules, "gone")
     assert [run.config.cell for run in choose([str(study)]).runs] == ["lstm"]
-    drawn = choose([str(study)], for_page=False).runs
-    assert {run.config.cell for run in drawn} == {"lstm", "mixed:Stepped"}
+    assert {run.config.cell for run in choose([str(study)], for_page=False).runs} == {"lstm"}
+    drawn = choose([str(study)], for_page=False, trust=True)
+    assert {run.config.cell for run in drawn.runs} == {"lstm", "mixed:Stepped"}
+    assert len(drawn.left_out) == 2
 
 
 def test_what_is_no_run_is_refused(tmp_path):

@@ -47,14 +47,17 @@ class Chosen(NamedTuple):
     """The study that they belong to."""
     seeds: tuple[SavedRun, ...] = ()
     """Further runs of the study like those on show, with other seeds."""
+    left_out: tuple[str, ...] = ()
+    """Why cells of the study are left out, a sentence each."""
 
 
-def choose(names: Sequence[str], *, for_page: bool = True) -> Chosen:
+def choose(names: Sequence[str], *, for_page: bool = True, trust: bool = False) -> Chosen:
     """Find the runs that the command line names.
 
     Args:
         names: one or two of: a run's folder, `STUDY:KEY`, or one study alone.
         for_page: whether the page must have the equations of their cells; figures need none.
+        trust: whether the code of cells of one's own may be run, if it is that of their rows.
 
     Raises:
         UsageError: where there are none such.
@@ -63,8 +66,8 @@ def choose(names: Sequence[str], *, for_page: bool = True) -> Chosen:
         message = f"at most two runs can be seen side by side; got {len(names)}; name two of them"
         raise UsageError(message)
     if len(names) == 1 and is_study(Path(names[0])):
-        return _of_study(read_study(Path(names[0])), for_page)
-    runs = tuple(read_saved_run(name) for name in names)
+        return _of_study(read_study(Path(names[0]), trust=trust), for_page)
+    runs = tuple(read_saved_run(name, trust=trust) for name in names)
     for run in runs:
         _check(run.config, for_page=for_page)
     _check_alike([run.config for run in runs])
@@ -116,18 +119,24 @@ def _check_alike(configs: Sequence[RunConfig]) -> None:
         raise UsageError(message)
 
 
-def _can_follow(cell: str, for_page: bool) -> bool:
-    """Whether the page has a cell's equations; for figures it is enough that it can be stepped."""
-    if equations_of(cell) is not None:
-        return True
+def _why_not(study: Study, config: RunConfig, for_page: bool) -> str:
+    """Why a run's cell cannot be followed, a sentence; empty where it can.
+
+    The page must have its equations; for figures it is enough that it can be stepped.
+    """
+    if why := study.untrusted(config):
+        return why
+    if equations_of(config.cell) is not None:
+        return ""
     if for_page:
-        return False
+        return f"the page has no equations of {config.cell} (docs/own-cell.md)"
     from digitspan.cells.build import find  # imports torch, and the module of the cell
 
     try:
-        return hasattr(find(cell), "step")
-    except UsageError:
-        return False
+        can = hasattr(find(config.cell, config.source), "step")
+    except UsageError as error:
+        return str(error)
+    return "" if can else f"{config.cell} has no step(x, state) (docs/own-cell.md)"
 
 
 def _of_study(study: Study, for_page: bool) -> Chosen:
@@ -137,15 +146,17 @@ def _of_study(study: Study, for_page: bool) -> Chosen:
     """
     if study.config.design == "span":
         return _of_spans(study, for_page)
-    kept = [
-        row.record
-        for row in study.rows.values()
-        if _can_show(study, row.record) and _can_follow(row.record.config.cell, for_page)
-    ]
+    shown = [row.record for row in study.rows.values() if _can_show(study, row.record)]
+    own = {(record.config.cell, record.config.source): record.config for record in shown}
+    why_not = {name: _why_not(study, config, for_page) for name, config in own.items()}
+    kept = [r for r in shown if not why_not[r.config.cell, r.config.source]]
+    left_out = tuple(dict.fromkeys(filter(None, why_not.values())))
     if not kept:
+        because = f" ({left_out[0]})" if left_out else ""
         message = (
             f"{study.folder} has no finished run that can be looked into (on palindromes, of "
-            f"{', '.join(known_cells())}, with its weights); `digitspan study` goes on with it"
+            f"{', '.join(known_cells())}, with its weights){because}; `digitspan study` goes on "
+            f"with it"
         )
         raise UsageError(message)
     best = _best(kept)
@@ -164,7 +175,8 @@ def _of_study(study: Study, for_page: bool) -> Chosen:
     others.sort(key=lambda group: abs(group[0].config.length - config.length))
     runs = tuple(study.saved_run(_median(group)) for group in [*first, *others][:MOST_NETWORKS])
     seeds = _seeds(study, runs[: len(first)])
-    return Chosen(runs, len(first), _about(first), _curves(study, runs[0].config, None), seeds)
+    curves = _curves(study, runs[0].config, None)
+    return Chosen(runs, len(first), _about(first), curves, seeds, left_out)
 
 
 def _of_spans(study: Study, for_page: bool) -> Chosen:
@@ -176,13 +188,19 @@ def _of_spans(study: Study, for_page: bool) -> Chosen:
         )
         raise UsageError(message)
     by_width: dict[int, list[CellSpan]] = defaultdict(list)
+    left_out: dict[str, None] = {}
     for cell in summarise_spans(study.config, study.rows).measured:
-        if _shown_of(study, cell) and equations_of(cell.condition.cell) is not None:
-            by_width[cell.hidden_size].append(cell)
+        for record in _shown_of(study, cell):
+            if why_not := _why_not(study, record.config, for_page):
+                left_out[why_not] = None
+            else:
+                by_width[cell.hidden_size].append(cell)
     if not by_width:
+        because = f" ({next(iter(left_out))})" if left_out else ""
         message = (
             f"{study.folder} has no finished network that can be looked into (of "
-            f"{', '.join(known_cells())}, with its weights); `digitspan study` goes on with it"
+            f"{', '.join(known_cells())}, with its weights){because}; `digitspan study` goes on "
+            f"with it"
         )
         raise UsageError(message)
     width = max(by_width, key=lambda n: (min(len(by_width[n]), 2), n))
@@ -197,7 +215,7 @@ def _of_spans(study: Study, for_page: bool) -> Chosen:
         f"the network in the middle of each cell's."
     )
     runs = tuple(study.saved_run(_shown_of(study, cell)[0]) for cell in cells)
-    return Chosen(runs, len(runs), about, None)
+    return Chosen(runs, len(runs), about, None, left_out=tuple(left_out))
 
 
 def _shown_of(study: Study, cell: CellSpan) -> list[RunRecord]:
@@ -368,6 +386,7 @@ def _curves(study: Study, like: RunConfig, rate: float | None) -> StudyCurves:
         if row.record.accuracy is not None
         and row.record.config.trained == "all"
         and row.role in ("figure", "grid")
+        and study.is_current(row.record.config)
         and row.record.config.encoding == like.encoding
         and row.record.config.initialisation in (initialisation, "own")
         and (rate is None or row.record.config.learning_rate == rate)

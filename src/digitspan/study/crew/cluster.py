@@ -11,6 +11,7 @@ import contextlib
 import importlib.metadata
 import json
 import socket
+from collections import deque
 from collections.abc import Iterator
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -84,6 +85,10 @@ class Cluster:
             about = (self.options, self.address, self.most)
             self._process, self._pipe = begin_process(drive, *about)
         return self.status is not None and len(self._given) < AHEAD * self.status.slots
+
+    def choose(self, waiting: deque[Job]) -> Job:
+        """Take the next run from those that wait."""
+        return waiting.popleft()
 
     def give(self, job: Job) -> None:
         """Hand over a run."""

@@ -1,6 +1,7 @@
 """Worker processes of this machine, one run per worker; one that dies is replaced.
 
-At an interrupt the workers keep checkpoints, and the next call goes on from there.
+Each cell of one's own has workers of its own: its module changes no run of another cell. At an
+interrupt the workers keep checkpoints, and the next call goes on from there.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Self
 
+from digitspan.cells.own import is_own
 from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, request, work
 from digitspan.study.plan import Job
 
-__all__ = ["STOP_SECONDS", "Pool", "begin_process", "usable_cores"]
+__all__ = ["STOP_SECONDS", "Pool", "begin_process", "how_it_ended", "usable_cores"]
 
 STOP_SECONDS = 1.2
 """How long workers may take to keep their checkpoints at an interrupt."""
@@ -41,15 +44,7 @@ class Pool:
 
     def __exit__(self, *exception: object) -> None:
         """Leave no process behind."""
-        for worker in self.workers:
-            worker.process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
-        for worker in self.workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-            worker.pipe.close()
+        _end(self.workers)
 
     def kill(self) -> None:
         """End all processes at once."""
@@ -60,13 +55,24 @@ class Pool:
         """Whether another run can be given now."""
         return sum(worker.job is not None for worker in self.workers) < self.size
 
+    def choose(self, waiting: deque[Job]) -> Job:
+        """Take the next run from those that wait, of a cell that an idle worker is for already."""
+        idle = {worker.seal for worker in self.workers if worker.job is None}
+        job = next((job for job in waiting if _seal(job) in idle), waiting[0])
+        waiting.remove(job)
+        return job
+
     def give(self, job: Job) -> None:
-        """Give a run to an idle worker; begin one where there is none."""
-        idle = next((worker for worker in self.workers if worker.job is None), None)
-        if idle is None:
-            idle = _Worker(self.options)
-            self.workers.append(idle)
-        idle.give(job)
+        """Give a run to an idle worker of its cell; begin one where there is none."""
+        idle = [worker for worker in self.workers if worker.job is None]
+        its_own = next((worker for worker in idle if worker.seal == _seal(job)), None)
+        if its_own is None:
+            if len(self.workers) >= self.size:
+                _end(idle[:1])
+                self.workers.remove(idle[0])
+            its_own = _Worker(self.options, _seal(job))
+            self.workers.append(its_own)
+        its_own.give(job)
 
     def wait(self, wake_up: Connection) -> Iterator[tuple[Job, Message]]:
         """What workers said of their runs, once one of them or `wake_up` has said something."""
@@ -100,14 +106,38 @@ class Pool:
         self.workers.remove(worker)
         worker.process.join(5)
         worker.pipe.close()
-        code = worker.process.exitcode or 0
-        return {"died": "worker", "how": f"signal {-code}" if code < 0 else f"exit status {code}"}
+        return {"died": "worker", "how": how_it_ended(worker.process)}
+
+
+def how_it_ended(process: SpawnProcess) -> str:
+    """How a process that has ended did so, in words."""
+    code = process.exitcode or 0
+    return f"signal {-code}" if code < 0 else f"exit status {code}"
+
+
+def _seal(job: Job) -> str:
+    """Whose workers a run goes to: those of its cell, or of all registered cells."""
+    return job.config.cell if is_own(job.config.cell) else ""
+
+
+def _end(workers: Sequence[_Worker]) -> None:
+    """End workers, which may first keep their checkpoints."""
+    for worker in workers:
+        worker.process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for worker in workers:
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        worker.pipe.close()
 
 
 class _Worker:
     """One worker process as the driver sees it."""
 
-    def __init__(self, options: WorkerOptions) -> None:
+    def __init__(self, options: WorkerOptions, seal: str) -> None:
+        self.seal = seal
         self.process, self.pipe = begin_process(work, options)
         self.job: Job | None = None
 

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from digitspan import __version__
+from digitspan.cells.own import is_own
 from digitspan.study.crew.worker import Message, WorkerOptions
 
 __all__ = ["LOCAL", "drive", "gpu_share", "slots"]
@@ -81,8 +82,10 @@ class _Driver:
             device = "cuda" if self.share else "cpu"
         self.expected = {"digitspan": __version__, "Python": platform.python_version()}
         self.given = {"device": device, "folder": os.getcwd(), "trainer": TRAINER}
-        remote = ray.remote(num_cpus=1, num_gpus=self.share, max_retries=0)
-        self.task = remote(make_task()).options(name="digitspan")
+        how = {"num_cpus": 1, "num_gpus": self.share, "max_retries": 0}
+        self.task = ray.remote(**how)(make_task()).options(name="digitspan")
+        # A cell of one's own has a process of its own, which ends with its run.
+        self.own_task = ray.remote(**how, max_calls=1)(make_task()).options(name="digitspan")
         self.keys: dict[Any, str] = {}
 
     def run(self) -> None:
@@ -97,8 +100,8 @@ class _Driver:
                 self.say({"nodes": len(nodes), "slots": free})
             while self.pipe.poll(0 if self.keys else 0.05):
                 asked = json.loads(self.pipe.recv_bytes())
-                key, ref = asked["key"], self.task.remote(self.expected, self.given, asked)
-                self.keys[ref] = key
+                task = self.own_task if is_own(json.loads(asked["config"])["cell"]) else self.task
+                self.keys[task.remote(self.expected, self.given, asked)] = asked["key"]
             if not self.keys:
                 continue
             refs = list(self.keys)

@@ -6,6 +6,7 @@ there are. Only JSON crosses the border, never a pickle.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from digitspan.errors import DigitspanError, UsageError
+from digitspan.errors import DigitspanError, UsageError, printable
 from digitspan.files import write_whole
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import CurvePoint
@@ -69,6 +70,8 @@ def refusal(message: Message) -> DigitspanError:
 
 def work(pipe: Connection, options: WorkerOptions) -> None:
     """Train what comes through the pipe until it closes. In: `request`s; out: messages."""
+    with contextlib.suppress(OSError):
+        os.dup2(2, 1)  # standard output is the driver's
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; it sends SIGTERM
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
@@ -95,7 +98,7 @@ def _train(pipe: Connection, job: dict[str, Any], options: WorkerOptions) -> Mes
     config, folder = RunConfig.from_canonical(job["config"]), Path(options["folder"])
 
     def keep(weights: bytes) -> None:
-        if job["keep"]:
+        if job["keep"] and folder.is_dir():  # removed: the driver says so
             write_whole(weights_path(folder, config.key), weights)
 
     def on_evaluation(point: CurvePoint) -> None:
@@ -128,7 +131,7 @@ def train_run(
         if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
             sys.exit(143)  # told to leave where something swallowed that: no fault of the run's
         traceback.print_exc(file=sys.stderr)
-        return {"failed": f"{type(error).__name__}: {error}"[:500]}
+        return {"failed": printable(f"{type(error).__name__}: {error}")[:500]}
     timing = {"seconds": time.monotonic() - start, "host": socket.gethostname()}
     return {"record": finished.record.to_json(), "timing": timing}
 

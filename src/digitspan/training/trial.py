@@ -1,0 +1,139 @@
+"""Tries a cell of one's own on the run that is asked of it, before the first step is counted.
+
+What is tried is what is trained: the same object on the same device, at the same length and size,
+built, trained for a step, kept and read again. So no run is thrown away after its training.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from digitspan.cells.duties import CLOSE, apart, broken, check_duties, duties_of, if_it_raises
+from digitspan.cells.own import is_outside, source_of
+from digitspan.cells.seal import sealed
+from digitspan.errors import UsageError, printable
+from digitspan.runs.config import RunConfig
+from digitspan.tasks import NUM_CLASSES, TASKS
+from digitspan.training.engine import (
+    Trainer,
+    build_network,
+    input_dtype,
+    keep_network,
+    load_network,
+)
+from digitspan.training.machine import flushed_denormals, one_thread
+
+__all__ = ["try_cell"]
+
+ROWS = 4
+"""Palindromes in the training step that is tried, at most."""
+
+
+def try_cell(config: RunConfig, device: torch.device | str = "cpu") -> None:
+    """Refuse a run of a cell of one's own that could not be trained, or not be kept.
+
+    Args:
+        config: the run.
+        device: where it would be trained.
+
+    Raises:
+        UsageError: where the cell cannot be built, or with the duty of a cell that it breaks.
+    """
+    config = config.with_source()
+    before = set(sys.modules)
+    with sealed(), one_thread(), flushed_denormals():
+        network = _built(config)
+        check_duties(
+            network.to(device),
+            config.cell,
+            input_size=config.input_size,
+            num_classes=NUM_CLASSES,
+            length=config.length,
+            asks_lists=config.items is not None,
+            dtype=input_dtype(network),
+        )
+        with duties_of(config.cell):
+            _starts_alike(config)
+            _is_trained_and_kept(config, torch.device(device))
+            _imports_what_it_names(config, set(sys.modules) - before)
+
+
+def _built(config: RunConfig) -> nn.Module:
+    """The network of a run."""
+    try:
+        return build_network(config)
+    except UsageError:
+        raise
+    except Exception as error:  # whatever the code of somebody else may raise
+        said = printable(f"{type(error).__name__}: {error}")[:300]
+        message = (
+            f"cell {config.cell!r} could not be built ({said}); expected a class that takes "
+            f"input_size, hidden_size and num_classes"
+        )
+        raise UsageError(message) from error
+
+
+def _starts_alike(config: RunConfig) -> None:
+    """Two builds of one run have the same weights."""
+    one, other = build_network(config).state_dict(), build_network(config).state_dict()
+    differing = [name for name in {*one, *other} if not _equal(one.get(name), other.get(name))]
+    if differing:
+        broken(
+            f"begins with other weights when it is built again ({min(differing)}): the run's seed "
+            f"decides what torch, NumPy and Python draw, not a generator of its own"
+        )
+
+
+def _equal(one: Tensor | None, other: Tensor | None) -> bool:
+    """Whether two tensors are the same, bit for bit."""
+    if one is None or other is None or one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    return bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+
+def _is_trained_and_kept(config: RunConfig, device: torch.device) -> None:
+    """A training step, its checkpoint and the weights that are kept work at the run's length."""
+    at = f"at T = {config.length:,}"
+    with if_it_raises(f"cannot be trained {at}"):
+        trainer = Trainer(config, device)
+        dtypes = {name: value.dtype for name, value in trainer.network.state_dict().items()}
+        generator = torch.Generator(device).manual_seed(0)
+        rows = min(config.batch_size, ROWS)
+        task = TASKS[config.task].load(config.order)
+        (questions,) = task.draw_batches(config.length, 1, rows, generator, device)
+        trainer.step(questions)
+        answer = trainer.logits(questions.inputs, questions.asked)
+    for name, value in trainer.network.state_dict().items():
+        if dtypes.get(name, value.dtype) != value.dtype:
+            broken(f"changes the dtype of {name} in training: {dtypes[name]} to {value.dtype}")
+    with if_it_raises("cannot be kept in a checkpoint and go on"):
+        buffer = io.BytesIO()
+        torch.save(trainer.state_dict(), buffer)
+        trainer.load_state_dict(torch.load(io.BytesIO(buffer.getvalue()), weights_only=True))
+    with if_it_raises("cannot be kept and read again"):
+        kept = keep_network(config, trainer.network)
+        again = Trainer(config, device)
+        again.network.load_state_dict(load_network(config, kept).state_dict())
+        if off := apart(again.logits(questions.inputs, questions.asked), answer, CLOSE):
+            broken(
+                f"answers otherwise once it was kept and read again (logits {off:.2g} apart): "
+                f"what is trained must be in its parameters and buffers"
+            )
+
+
+def _imports_what_it_names(config: RunConfig, modules: Iterable[str]) -> None:
+    """Its runs are known by its source: no module of it may have been left out of that."""
+    named = source_of(config.cell).modules
+    for name in sorted(modules):
+        path = getattr(sys.modules[name], "__file__", None)
+        if path and name not in named and not name.startswith("__") and is_outside(Path(path)):
+            broken(
+                f"imports {name} in a way that its source does not show, and its runs are known "
+                f"by its source: import it by its name"
+            )

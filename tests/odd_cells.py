@@ -1,0 +1,194 @@
+"""Cells of one's own, `odd_cells:Class`: parameters, starts and states that are not the usual."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+__all__ = ["KEPT", "REFUSED"]
+
+
+class Plain(nn.Module):
+    """h(t) = tanh(i(x) + h(h(t-1))), the usual one."""
+
+    def __init__(self, input_size: int, hidden_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.n = hidden_size
+        self.i, self.h = nn.Linear(input_size, hidden_size), nn.Linear(hidden_size, hidden_size)
+        self.o = nn.Linear(hidden_size, num_classes)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        h = self.o.weight.new_zeros(len(inputs), self.n)
+        for x in inputs.unbind(dim=1):
+            h = torch.tanh(self.i(x) + self.h(h))
+        return self.o(h)
+
+
+class Rotating(Plain):
+    """Complex parameters, a complex buffer and real ones: cast to reals it would be another."""
+
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        del self.h
+        self.turn = nn.Parameter(torch.polar(torch.ones(self.n), torch.linspace(0.1, 3, self.n)))
+        self.register_buffer("rot", torch.polar(torch.ones(self.n), torch.linspace(0, 1, self.n)))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        h = torch.zeros(len(inputs), self.n, dtype=torch.cfloat)
+        for x in inputs.unbind(dim=1):
+            h = self.rot * self.turn * h + self.i(x)
+        return self.o(h.real + h.imag)
+
+
+class AllComplex(nn.Module):
+    """Every parameter is complex."""
+
+    def __init__(self, input_size: int, hidden_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(input_size, num_classes, dtype=torch.complex128))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return (inputs.sum(dim=1).to(torch.complex128) @ self.w).abs()
+
+
+class Double(Plain):
+    """Double precision throughout."""
+
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.double()
+
+
+class PartlyDouble(Plain):
+    """One parameter needs double precision: 1 - 1e-12 is 1 in single."""
+
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.decay = nn.Parameter(torch.tensor(1 - 1e-12, dtype=torch.float64))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs) * self.decay.float()
+
+
+class Half(Plain):
+    """bfloat16 throughout."""
+
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.bfloat16()
+
+
+class Tied(Plain):
+    """Two layers share a weight."""
+
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.again = nn.Linear(self.n, self.n)
+        self.again.weight = self.h.weight
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs) + self.o(self.again(self.i(inputs[:, 0])))
+
+
+class Sliced(Plain):
+    """A buffer is a view of a parameter."""
+
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.register_buffer("first", self.h.weight.detach()[:2].T)
+
+
+class Whole(Plain):
+    """A parameter of whole numbers, which nothing trains."""
+
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.order = nn.Parameter(torch.arange(self.n), requires_grad=False)
+
+
+class StartsByNumpy(Plain):
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        start = np.linalg.qr(np.random.randn(self.n, self.n))[0]
+        self.h.weight = nn.Parameter(torch.tensor(start, dtype=torch.float32))
+
+
+class StartsByPython(Plain):
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.gain = nn.Parameter(torch.tensor(random.gauss(1, 0.1)))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs) * self.gain
+
+
+class StartsByItself(Plain):
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        noise = np.random.default_rng().standard_normal(self.n)
+        self.shift = nn.Parameter(torch.tensor(noise, dtype=torch.float32))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs) + self.shift.sum()
+
+
+class CountsItsBuilds(Plain):
+    built = 0
+
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        type(self).built += 1
+        self.register_buffer("number", torch.tensor(float(self.built)))
+
+
+class Lazy(Plain):
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.o = nn.LazyLinear(sizes["num_classes"])
+
+
+class ExtraState(Plain):
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"words": ["a"]}
+
+    def set_extra_state(self, state: Any) -> None:
+        pass
+
+
+class ShortSighted(Plain):
+    """Has a weight for each of 12 digits, and no more."""
+
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.place = nn.Parameter(torch.ones(12))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs * self.place[torch.arange(inputs.shape[1])][:, None])
+
+
+class RoundsWhatIsKept(Plain):
+    """Tells other weights than it answers by."""
+
+    def state_dict(self, *where: Any, **named: Any) -> dict[str, Any]:
+        return {name: value.round() for name, value in super().state_dict(**named).items()}
+
+
+KEPT = (
+    Plain, Rotating, AllComplex, Double, PartlyDouble, Half, Tied, Sliced, Whole, StartsByNumpy,
+    StartsByPython,
+)  # fmt: skip
+"""Trained and kept as they are."""
+
+REFUSED = {
+    StartsByItself: r"begins with other weights when it is built again \(shift\)",
+    CountsItsBuilds: r"begins with other weights when it is built again \(number\)",
+    Lazy: "has lazy parameters: give its layers all of their sizes",
+    ExtraState: r"keeps a dict in its state \(_extra_state\), expected tensors alone",
+    ShortSighted: "cannot be trained at T = 40: IndexError",
+    RoundsWhatIsKept: "answers otherwise once it was kept and read again",
+}
+"""Each with the sentence that refuses it before the first step."""

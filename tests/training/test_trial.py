@@ -1,0 +1,62 @@
+"""The cell that is tried is the one that is trained and kept, or it is refused before that."""
+
+import pytest
+import safetensors.torch
+import torch
+from odd_cells import KEPT, REFUSED
+
+from digitspan.errors import UsageError
+from digitspan.runs.config import RunConfig
+from digitspan.training.engine import build_network, load_network
+from digitspan.training.run import train
+from digitspan.training.trial import try_cell
+
+
+def config(cell, **settings):
+    sizes = {"hidden_size": 6, "batch_size": 8, "train_steps": 50, "length": 5}
+    return RunConfig(cell=f"odd_cells:{cell.__name__}", **sizes | settings)
+
+
+@pytest.mark.parametrize("cell", KEPT, ids=lambda cell: cell.__name__)
+def test_odd_cells_are_trained_and_kept_as_they_are(cell):
+    run = config(cell)
+    try_cell(run)
+    finished = train(run)
+    assert finished.record.end_state == "censored"
+    assert len(finished.record.config.source) == 16
+    before = build_network(run).state_dict()
+    after = load_network(finished.record.config, finished.weights).state_dict()
+    assert {n: v.dtype for n, v in before.items()} == {n: v.dtype for n, v in after.items()}
+    moved = {n for n in before if not torch.equal(before[n], after[n])}
+    trained = {n for n, p in build_network(run).named_parameters() if p.requires_grad}
+    assert trained <= moved
+
+
+@pytest.mark.parametrize("cell", REFUSED, ids=lambda cell: cell.__name__)
+def test_what_could_not_be_kept_is_refused_before_the_first_step(cell):
+    with pytest.raises(UsageError, match=REFUSED[cell]) as caught:
+        try_cell(config(cell, length=40))
+    assert str(caught.value).startswith(f"cell 'odd_cells:{cell.__name__}' breaks a duty")
+
+
+def test_a_cell_is_tried_at_its_longest():
+    (short_sighted,) = (cell for cell in REFUSED if cell.__name__ == "ShortSighted")
+    try_cell(config(short_sighted, length=13))
+
+
+@pytest.mark.parametrize("name", ["StartsByNumpy", "StartsByPython"])
+def test_the_seed_decides_the_start_whoever_draws_it(name):
+    (cell,) = (cell for cell in KEPT if cell.__name__ == name)
+    one, again, other = (build_network(config(cell, seed=seed)).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    name = "h.weight" if name == "StartsByNumpy" else "gain"
+    assert not torch.equal(one[name], other[name])
+
+
+def test_tied_weights_are_still_tied_when_they_are_read():
+    (cell,) = (cell for cell in KEPT if cell.__name__ == "Tied")
+    finished = train(config(cell))
+    kept = safetensors.torch.load(finished.weights)
+    assert torch.equal(kept["h.weight"], kept["again.weight"])
+    network = load_network(finished.record.config, finished.weights)
+    assert network.h.weight is network.again.weight
