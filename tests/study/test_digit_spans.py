@@ -12,6 +12,7 @@ from studies import made_up_recall, made_up_span_rows
 
 from digitspan.cli import main
 from digitspan.errors import ConfigError, UsageError
+from digitspan.figures.span_info import recall_by_items_info
 from digitspan.runs.record import RunRecord
 from digitspan.study.config import PRESETS, USUAL, StudyConfig
 from digitspan.study.digit_spans import (
@@ -84,6 +85,24 @@ def test_preset_is_the_measure():
     assert np.diff(np.log10(config.learning_rates)) == pytest.approx([0.5] * 4, abs=0.03)
     starts = {job.condition.cell: job.config.initialisation for job in plan(config, {})}
     assert starts == {"rnn": "orthogonal", "lstm": "forget-bias-1", "gru": "uniform"}
+
+
+def test_demo_is_one_network_each_at_one_rate_on_one_figure(tmp_path):
+    """It tunes nothing and says so; both cells' curves are in one panel, with people's band."""
+    config = PRESETS["demo"]()
+    jobs = plan(config, {})
+    found = [(job.role, job.config.cell, job.config.learning_rate) for job in jobs]
+    assert found == [("span", "rnn", 3e-3), ("span", "lstm", 3e-3)]
+    assert {job.config.initialisation for job in jobs} == {"orthogonal", "forget-bias-1"}
+    rows = made_up_span_rows(config, lambda run: 17 if run.cell == "lstm" else 11)
+    assert next_jobs(config, {key: row.record for key, row in rows.items()}) == []
+    summary = summarise_spans(config, rows)
+    ((name, series),) = (info := recall_by_items_info(summary)).panels
+    assert "tuned:" not in info.caption
+    assert (name, [one.label for one in series]) == ("n = 64", ["RNN, n = 64", "LSTM, n = 64"])
+    said = digit_spans_remarks(summary)
+    assert said[0].startswith("a look, no claim: one network each, at a rate that was not tuned")
+    assert any("1 network a cell: a look, no claim" in line for line in said)
 
 
 def test_first_two_tuning_runs_at_each_rate_then_fresh_networks_at_the_best(rows):

@@ -300,8 +300,9 @@ def _setting(summary: SpanSummary) -> str:
     rates = ", ".join(
         f"{label(summary, cell)}: {cell.rate:g}" for cell in summary.measured if cell.rate
     )
+    tuned = ", tuned" if len(c.learning_rates) > 1 else ""
     note = f" {c.note[0].upper()}{c.note[1:]}." if c.note else ""
     return (
         f"{c.seeds} networks each; start: {starts}; batch {c.batch_size}, {c.optimizer}, "
-        f"{c.train_steps:,} steps, lists growing by an item; rate, tuned: {rates}.{note}"
+        f"{c.train_steps:,} steps, lists growing by an item; rate{tuned}: {rates}.{note}"
     )
