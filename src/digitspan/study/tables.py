@@ -31,7 +31,7 @@ from digitspan.study.summary import (
     interquartile_mean,
     solving_times,
 )
-from digitspan.tasks import CHANCE, TASKS
+from digitspan.tasks import CHANCE
 
 __all__ = [
     "MARKED",
@@ -542,7 +542,7 @@ def _length_document(found: LengthSummary) -> dict[str, Any]:
         "accuracy_mean": float(accuracies.mean()) if tested else None,
         "accuracy_interquartile_mean": interquartile_mean(accuracies) if tested else None,
         "bits_median": float(np.median(bits)) if tested else None,
-        "bits_possible": math.log2(TASKS[found.records[0].config.task].answers),
+        "bits_possible": math.log2(found.records[0].config.asks.answers),
         "steps_to_solve_median": _median_steps(found),
     }
 

@@ -22,7 +22,6 @@ from digitspan.cells.own import is_own
 from digitspan.cells.seal import seeded
 from digitspan.errors import UsageError
 from digitspan.runs.config import RunConfig
-from digitspan.tasks import NUM_CLASSES
 from digitspan.tasks.questions import Questions, encode
 from digitspan.tasks.seeds import seed_of
 from digitspan.training.fused import FusedForm, Packed, Unrolled, answer, differentiate, fused_form
@@ -69,7 +68,7 @@ def build_network(config: RunConfig, *, guess: int = 0) -> nn.Module:
         config.cell,
         input_size=config.input_size,
         hidden_size=config.hidden_size,
-        num_classes=NUM_CLASSES,
+        num_classes=config.num_classes,
         initialisation=config.initialisation,
         length=config.length,
         generator=torch.Generator().manual_seed(seed),
