@@ -1,7 +1,7 @@
 """Trains networks: forward, backward, clipping, the optimiser's update; one, or many at once.
 
-The sheet's two networks are trained by their fast form (`digitspan.training.fused`), every other
-one by plain autograd and torch's own optimisers.
+The sheet's two networks and the GRU are trained by their fast form (`digitspan.training.fused`),
+every other one by plain autograd and torch's own optimisers.
 """
 
 from __future__ import annotations
@@ -167,8 +167,8 @@ class TrainerGroup:
     """Networks of one shape that are trained at once, each exactly as if alone.
 
     Each has its own batches, learning rate, clipping and optimiser state. Every trainer stays
-    whole: it can answer, be saved, or leave; the rest is then a new group. The sheet's two
-    networks become one batch of matrices, others are trained one after another.
+    whole: it can answer, be saved, or leave; the rest is then a new group. Networks with a
+    fast form become one batch of matrices, others are trained one after another.
 
     Raises:
         UsageError: where they differ in more than seed, initialisation and learning rate.
@@ -227,7 +227,7 @@ def loss_of(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 class _Fused:
-    """R of the sheet's networks with their optimiser: row r of every tensor is network r's."""
+    """R networks of a fast form with their optimiser: row r of every tensor is network r's."""
 
     def __init__(
         self, config: RunConfig, form: FusedForm, weights: Packed, optimizer: Optimizer
