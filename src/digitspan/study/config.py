@@ -140,8 +140,9 @@ class StudyConfig:
         with _of_setting("task"):
             check_task(self.task, ("one-hot",), ())
         check_facts(self.task, self.task_facts)
-        check_lists(self.task, self.order, curriculum=self.curriculum)
-        if not is_own_task(self.task) and TASKS[self.task].asks_lists:
+        if is_own_task(self.task):
+            check_lists(self.task, self.order, curriculum=self.curriculum)
+        elif TASKS[self.task].asks_lists:
             expected = (
                 "must be palindrome or first-symbol with this design: `digitspan study span`"
             )
