@@ -6,6 +6,7 @@ BIN = .venv/bin
 
 demo: .venv/installed
 	$(BIN)/digitspan study quick --out results/quick
+	$(BIN)/digitspan study demo --out results/demo
 
 test: .venv/installed
 	$(BIN)/ruff check

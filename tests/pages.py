@@ -2,7 +2,7 @@
 
 import safetensors.torch
 import torch
-from studies import made_up_record
+from studies import made_up_recall, made_up_record
 
 from digitspan.look.page import page_html
 from digitspan.look.page.choose import Chosen
@@ -14,17 +14,25 @@ from digitspan.training.engine import build_network
 __all__ = ["kept_run", "page_of"]
 
 
-def kept_run(cell="lstm", encoding="one-hot", *, hidden_size=12, length=9, seed=0, gain=2.0):
+def kept_run(
+    cell="lstm", encoding="one-hot", *, hidden_size=12, length=9, seed=0, gain=2.0, **settings
+):
     """A network at its start, its weights made larger so that much happens in it."""
     config = RunConfig(
-        cell=cell, encoding=encoding, hidden_size=hidden_size, length=length, seed=seed
+        cell=cell,
+        encoding=encoding,
+        hidden_size=hidden_size,
+        length=length,
+        seed=seed,
+        **settings,
     )
     network = build_network(config)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(gain)
     weights = safetensors.torch.save(network.state_dict(), {"config": config.canonical})
-    return SavedRun(made_up_record(config, solved=False), weights, None)
+    record = made_up_recall(config, 3.5) if config.measures_span else None
+    return SavedRun(record or made_up_record(config, solved=False), weights, None)
 
 
 def page_of(*runs, show=2, study=None, about=""):

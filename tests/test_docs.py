@@ -144,6 +144,12 @@ def test_the_cell_of_ones_own_is_shown_as_the_example_has_it():
         assert block == (ROOT / "examples" / name).read_text(encoding="utf-8"), name
 
 
+def test_the_task_of_ones_own_is_shown_as_the_example_has_it():
+    page = text_of(ROOT / "docs" / "own-task.md")
+    [block] = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert block == (ROOT / "examples" / "majority.py").read_text(encoding="utf-8")
+
+
 def test_words_that_a_docstring_quotes_are_strings_of_the_code():
     """So that a docstring names no key, level or answer that there is not."""
     quoted, strings = {}, set()

@@ -14,6 +14,7 @@ __all__ = [
     "MannWhitney",
     "kaplan_meier",
     "mann_whitney",
+    "median_rank",
     "memory_bits",
     "wilson",
 ]
@@ -152,6 +153,28 @@ def _drawn(doubled: np.ndarray, size: int) -> np.ndarray:
     least = size * (size + 1)
     counts = ways[size, least : least + 2 * size * (len(doubled) - size) + 1]
     return np.asarray(counts / counts.sum())
+
+
+def median_rank(number: int) -> int:
+    """K: the k-th smallest and the k-th largest of so many values enclose their median for sure.
+
+    Whatever their distribution (Thompson 1936): the median is outside of them where fewer than k
+    values are below it, or above it, 2 P(Bin(n, 1/2) < k) <= 1/16. That is 94 % for five values
+    and 95 % or more from six on; 0 where there are fewer.
+
+    >>> [median_rank(number) for number in (4, 5, 9, 20)]
+    [0, 1, 2, 6]
+    """
+    rank, missed = 0, 0.0
+    while True:
+        missed += 2 * math.comb(number, rank) / 2**number
+        if missed > (1 / 16 if number == _FEWEST else 0.05):
+            return rank
+        rank += 1
+
+
+_FEWEST = 5
+"""Values that an interval of their median takes."""
 
 
 def memory_bits(counts: np.ndarray) -> float:

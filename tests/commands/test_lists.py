@@ -1,10 +1,16 @@
 """The command line where whole lists are asked: what it says, and what it refuses."""
 
+import csv
+import io
 import json
+import shutil
+import sqlite3
+from pathlib import Path
 
 import pytest
 
 from digitspan.cli import main
+from digitspan.study.reading import read_study
 
 TINY = ("--hidden-size", "6", "--batch-size", "8", "--train-steps", "50", "--optimizer", "adam")
 
@@ -71,3 +77,29 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(words, sentence, here,
     assert len(said.err.strip().splitlines()) == 1
     assert said.out == ""
     assert list(here.iterdir()) == []
+
+
+def test_digits_as_numbers_say_how_a_silent_step_goes_in(here, capsys):
+    words = ["train", "rnn", "--task", "recall", "--items", "2", "--encoding", "scalar", *TINY]
+    assert main(words) == 0
+    assert "digits go in as numbers, and a silent step as -1" in capsys.readouterr().err
+    assert main([*words[: -len(TINY) - 2], *TINY]) == 0
+    assert "silent step" not in capsys.readouterr().err
+
+
+def test_store_from_before_there_were_tasks_is_of_palindromes(here, capsys):
+    kept = Path(__file__).parents[2] / "docs" / "data" / "quick" / "study.db"
+    shutil.copy(kept, here / "study.db")
+    with sqlite3.connect(kept.as_uri() + "?mode=ro", uri=True) as store:
+        texts = [text for (text,) in store.execute("SELECT config FROM runs")]
+    assert texts
+    assert not any('"task"' in text or '"order"' in text for text in texts)
+    study = read_study(here)
+    assert study.damaged == 0
+    assert (study.config.task, study.config.order) == ("palindrome", "backward")
+    assert {(row.record.config.task, row.record.config.items) for row in study.rows.values()} == {
+        ("palindrome", None)
+    }
+    assert main(["export", str(here)]) == 0
+    first = next(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert (first["task"], first["task_facts"]) == ("palindrome", "")

@@ -1,6 +1,7 @@
 """The figures of digit spans: what they show, as numbers, and that they can be drawn."""
 
 import dataclasses
+import math
 import os
 
 import numpy as np
@@ -91,6 +92,11 @@ def test_capacity_is_against_the_numbers_carried(summary):
     assert lstm.state_sizes.tolist() == [16, 32]  # 2 n
     assert [len(values) for values in lstm.networks] == [3, 3]
     assert rnn.means[0] == summary.cells[0].capacity
+    for cell, bits, bound in zip(summary.cells[2:], lstm.bits_a_number, lstm.bounds, strict=True):
+        assert bits == pytest.approx(cell.capacity.mean / (2 * cell.hidden_size))
+        items = [found.capacity.items for found in cell.recalled]
+        assert bound == pytest.approx(np.mean(items) * math.log2(10))
+        assert cell.capacity.mean <= bound
 
 
 def test_no_capacity_where_no_network_says_what_it_carries(summary):

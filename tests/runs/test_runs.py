@@ -64,12 +64,15 @@ def test_every_setting_is_in_the_key():
         "task": "first-symbol",
         "order": "forward",
     }
-    assert {*other, "source"} == {field.name for field in dataclasses.fields(RunConfig)}
+    names = {field.name for field in dataclasses.fields(RunConfig)}
+    assert {*other, "source", "task_facts"} == names
     of_lists = {"order": {"task": "recall", "length": 6}}
     keys = {config(**{name: value} | of_lists.get(name, {})).key for name, value in other.items()}
     assert len(keys | {config().key}) == len(other) + 1
     sources = {config(cell="a:B", source=source).key for source in ("", "0" * 16, "1" * 16)}
     assert len(sources) == 3
+    facts = ("", f"{'0' * 16} 5 5 0.2", f"{'0' * 16} 5 6 0.2", f"{'1' * 16} 5 5 0.2")
+    assert len({config(task="a:B", task_facts=each).key for each in facts}) == 4
 
 
 configs = st.builds(
@@ -171,6 +174,7 @@ BAD = {
     "curriculum": ("", "yes", None, 1, 0, []),
     "task": ("", "copy", "Palindrome", None, 1, []),
     "order": ("", "backwards", "Forward", None, 1, []),
+    "task_facts": ("x", "0" * 16 + " 5 5 0.2", None, 1, []),
     "cell": ("", "elman", "LSTM", "a:", ":A", None, 1, []),
     "initialisation": ("", "chrono", "own", "xavier", None, 1, []),
     "source": ("x" * 16, "0" * 15, "0" * 17, "0" * 16, None, 1, []),

@@ -12,12 +12,14 @@ from studies import made_up_recall, made_up_span_rows
 
 from digitspan.cli import main
 from digitspan.errors import ConfigError, UsageError
+from digitspan.figures.span_info import recall_by_items_info
 from digitspan.runs.record import RunRecord
 from digitspan.study.config import PRESETS, USUAL, StudyConfig
 from digitspan.study.digit_spans import (
     compare_cells,
     mean_difference,
     mean_of,
+    median_of,
     summarise_spans,
 )
 from digitspan.study.plan import next_jobs, plan
@@ -30,7 +32,7 @@ from digitspan.study.span_tables import (
     label,
 )
 from digitspan.study.store import Row, Store, Timing
-from digitspan.study.tables import errors_text
+from digitspan.study.tables import TWO_SPANS, errors_text
 
 CONFIG = dataclasses.replace(
     PRESETS["span"](),
@@ -83,6 +85,24 @@ def test_preset_is_the_measure():
     assert np.diff(np.log10(config.learning_rates)) == pytest.approx([0.5] * 4, abs=0.03)
     starts = {job.condition.cell: job.config.initialisation for job in plan(config, {})}
     assert starts == {"rnn": "orthogonal", "lstm": "forget-bias-1", "gru": "uniform"}
+
+
+def test_demo_is_one_network_each_at_one_rate_on_one_figure(tmp_path):
+    """It tunes nothing and says so; both cells' curves are in one panel, with people's band."""
+    config = PRESETS["demo"]()
+    jobs = plan(config, {})
+    found = [(job.role, job.config.cell, job.config.learning_rate) for job in jobs]
+    assert found == [("span", "rnn", 3e-3), ("span", "lstm", 3e-3)]
+    assert {job.config.initialisation for job in jobs} == {"orthogonal", "forget-bias-1"}
+    rows = made_up_span_rows(config, lambda run: 17 if run.cell == "lstm" else 11)
+    assert next_jobs(config, {key: row.record for key, row in rows.items()}) == []
+    summary = summarise_spans(config, rows)
+    ((name, series),) = (info := recall_by_items_info(summary)).panels
+    assert "tuned:" not in info.caption
+    assert (name, [one.label for one in series]) == ("n = 64", ["RNN, n = 64", "LSTM, n = 64"])
+    said = digit_spans_remarks(summary)
+    assert said[0].startswith("a look, no claim: one network each, at a rate that was not tuned")
+    assert any("1 network a cell: a look, no claim" in line for line in said)
 
 
 def test_first_two_tuning_runs_at_each_rate_then_fresh_networks_at_the_best(rows):
@@ -282,6 +302,38 @@ def test_two_copies_of_a_cell_differ_in_5_of_100_studies():
     assert np.mean([one.p < 0.05 for one in found]) == np.mean([one.differs for one in found])
 
 
+def test_two_networks_enclose_the_median_whatever_the_law():
+    """Also where one network in ten fails altogether, which the t-interval does not cover."""
+    generator = np.random.default_rng(2)
+    for count, least in ((5, 0.9375), (12, 0.95)):
+        failed = generator.random((4_000, count)) < 0.1
+        drawn = np.where(failed, 1.0, generator.normal(13, 0.8, (4_000, count)))
+        truth = np.median(np.where(generator.random(10**6) < 0.1, 1.0,
+                                   generator.normal(13, 0.8, 10**6)))  # fmt: skip
+        enclosed = [median_of(values) for values in drawn]
+        covers = np.mean([found.low <= truth <= found.high for found in enclosed])
+        assert covers > least - 4 * math.sqrt(0.95 * 0.05 / 4_000)
+        means = [mean_of(values) for values in drawn]
+        assert np.mean([mean.low <= 11.8 <= mean.high for mean in means]) < 0.85
+    assert median_of([5, 6, 7, 8]) == (6.5, None, None)
+
+
+def test_table_says_what_its_interval_covers_and_which_networks_failed(summary, rows):
+    said = digit_spans_remarks(summary)
+    assert any("where none of 5 fails, up to 45 % may do so all the same" in line for line in said)
+    assert said[-1] == TWO_SPANS
+    assert not any("less than half" in line for line in said)
+    key, row = next(
+        (key, row) for key, row in rows.items()
+        if row.role == "span" and row.record.config.cell == "lstm"
+    )  # fmt: skip
+    record = made_up_recall(row.record.config, 2)
+    failing = summarise_spans(CONFIG, {**rows, key: row._replace(record=record)})
+    name = f"LSTM, n = {row.record.config.hidden_size}"
+    expected = f"1 of 5 networks of {name} have less than half of the middle one's mean span"
+    assert any(expected in line for line in digit_spans_remarks(failing))
+
+
 def test_a_single_network_has_no_interval():
     assert mean_of([7]) == (7, None, None, 1)
     assert mean_difference([7], [5, 6]).low is None
@@ -326,6 +378,10 @@ def test_document_has_what_the_tables_have(summary, rows):
     assert [row["digit_span"] for row in document["digit_spans"]] == [
         cell.digit_span.mean for cell in summary.cells
     ]
+    first = document["digit_spans"][2]
+    assert (first["cell"], first["hidden_size"], first["state_size"]) == ("lstm", 8, 16)
+    assert first["bits_a_unit"] == pytest.approx(2 * first["bits_a_number_of_state"])
+    assert first["bits_a_unit"] == pytest.approx(first["capacity"] / 8)
     assert document["people"] == 5
     assert document["mask_control"]["holds"]
     first = document["by_length"][0]
@@ -342,6 +398,8 @@ def test_show_prints_spans_and_draws_figures(folder, capsys):
     said = capsys.readouterr().out
     assert "Digit span, backward, in items; 400 training steps a network" in said
     assert "7.2 [6.2, 8.2]" in said
+    assert "7.0 [6.0, 8.0]" in said  # the median network, and the lowest and the highest
+    assert TWO_SPANS in said
     assert "orthogonal" in said
     assert "people repeat about 5 digits backward" in said
     names = ["recall-by-items", "digit-span", "serial-position", "span-by-steps", "capacity"]
@@ -386,7 +444,9 @@ def test_compare_has_all_pairs(folder, capsys):
     assert len(pairs) == 6
     assert pairs["RNN, n = 8", "LSTM, n = 8"]["difference"] == pytest.approx(-2)
     assert main(["compare", str(folder)]) == 0
-    assert "Difference of mean spans; intervals at 99.17 %" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Difference of mean spans; intervals at 99.17 %" in said
+    assert TWO_SPANS in said
 
 
 @pytest.mark.parametrize(
@@ -395,7 +455,7 @@ def test_compare_has_all_pairs(folder, capsys):
         (["hold", "STUDY"], "was trained to recall whole lists, and the holding span is how long"),
         (["handin", "STUDY", "--surname", "Abc", "--matriculation", "01234567"],
          "is of the task recall, the sheet asks palindromes"),
-        (["look", "STUDY"], "has no finished run that can be looked into"),
+        (["look", "STUDY"], "has no finished network that can be looked into"),
         (["show", "STUDY", "--why"], "--why must be left out"),
         (["compare", "STUDY", "--budget", "100"], "--budget must be left out of digit spans"),
     ],
@@ -468,6 +528,9 @@ def test_study_ends_is_resumed_and_says_the_same(tmp_path, capsys):
     assert main(["export", str(folder)]) == 0
     assert capsys.readouterr().out == before
     kept = {path.stem for path in (folder / "weights").iterdir()}
-    for words in (["hold", f"{folder}:{min(kept)}"], ["look", f"{folder}:{min(kept)}"]):
-        assert main(words) == 2
-        assert "Traceback" not in capsys.readouterr().err
+    assert main(["hold", f"{folder}:{min(kept)}"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    page = folder / "page.html"
+    for one in (folder, f"{folder}:{min(kept)}"):
+        assert main(["look", str(one), "-o", str(page)]) == 0
+        assert "digit span" in page.read_text(encoding="utf-8")

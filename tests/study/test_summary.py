@@ -33,6 +33,7 @@ from digitspan.study.reading import read_study
 from digitspan.study.store import Row, Timing
 from digitspan.study.summary import interquartile_mean, summarise
 from digitspan.study.tables import (
+    TWO_SPANS,
     budgets_table,
     controls_table,
     document,
@@ -81,6 +82,10 @@ def test_missing_runs_are_said():
     summary = summarise(CONFIG, some)
     assert summary.missing == 3
     assert any("3 runs are still missing" in line for line in remarks(summary))
+
+
+def test_table_says_that_there_are_two_spans():
+    assert remarks(summarise(CONFIG, made_up_rows(CONFIG, rule)))[-1] == TWO_SPANS
 
 
 def test_rows_that_the_configuration_does_not_ask_for_are_left_out():

@@ -8,6 +8,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from digitspan.cells.gru import GRU
 from digitspan.cells.sheet import lstm, rnn
 from digitspan.errors import UsageError
 from digitspan.runs.config import OPTIMIZERS, RunConfig
@@ -18,7 +19,7 @@ from digitspan.training.engine import TrainerGroup as Group
 from digitspan.training.fused import Packed, differentiate, fused_form
 from digitspan.training.run import train, train_together
 
-CELLS = {"rnn": rnn, "lstm": lstm}
+CELLS = {"rnn": rnn, "lstm": lstm, "gru": GRU}
 
 SAME = 1e-10
 """Twenty training steps in float64 that differ in the order of sums alone agree to it, relative to

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from digitspan.cells.answers import answers_of_last
+from digitspan.cells.gru import GRU
 from digitspan.cells.sheet import lstm, rnn
 from digitspan.errors import UsageError
 from digitspan.runs.config import RunConfig
@@ -16,7 +17,7 @@ from digitspan.tasks.questions import Questions, encode
 from digitspan.training.engine import Trainer, TrainerGroup, loss_of
 from digitspan.training.fused import Packed, answer, differentiate, fused_form
 
-CELLS = {"rnn": rnn, "lstm": lstm}
+CELLS = {"rnn": rnn, "lstm": lstm, "gru": GRU}
 
 WHOLE = """
 import torch

@@ -123,17 +123,18 @@ _imported: dict[str, str] = {}
 """The hash of its source that each module of one's own had when it was imported here."""
 
 
-def find(cell: str, source: str = "") -> object:
+def find(cell: str, source: str = "", *, kind: str = "cell") -> object:
     """The class that `module:Class` names; its module is found in the current folder too.
 
     Args:
         cell: its name.
         source: the hash that its source must have; empty: whatever it is.
+        kind: what it is called where it is not there.
 
     Raises:
         UsageError: where it is not there, or its source is another.
     """
-    is_now = source_of(cell).digest
+    is_now = source_of(cell, kind=kind).digest
     module = module_of(cell)
     if source and is_now != source:
         message = (
@@ -151,19 +152,19 @@ def find(cell: str, source: str = "") -> object:
     if here not in sys.path:
         sys.path.insert(0, here)
     with sealed():
-        found = _attribute(cell)
+        found = _attribute(cell, kind)
     _imported[module] = is_now
     return found
 
 
-def _attribute(path: str) -> object:
+def _attribute(path: str, kind: str = "cell") -> object:
     """What `module:name` names."""
     module_name, _, attribute = path.partition(":")
     try:
         found: object = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         message = (
-            f"cell {path!r} was not found ({error}); expected module:Class, the module in the "
+            f"{kind} {path!r} was not found ({error}); expected module:Class, the module in the "
             f"current folder or installed"
         )
         raise UsageError(message) from error

@@ -19,13 +19,14 @@ import json
 import site
 import sys
 import sysconfig
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from digitspan.errors import ConfigError, UsageError
+from digitspan.errors import ConfigError, UsageError, printable
 
-__all__ = ["Source", "check_source", "is_outside", "is_own", "module_of", "source_of"]
+__all__ = ["Source", "check_source", "is_outside", "is_own", "module_of", "source_of", "text_of"]
 
 _DIGITS = 16
 """Hex digits of a source's hash."""
@@ -72,11 +73,15 @@ def check_source(cell: str, source: object) -> None:
         raise ConfigError("source", f"{expected}; got {source!r:.80}")
 
 
-def source_of(cell: str) -> Source:
+def source_of(cell: str, *, kind: str = "cell") -> Source:
     """What `module:Class` is made of, as its files are now.
 
     Modules are found in the current folder and where Python finds them. What is imported by a
     computed name, or read from other files, is not seen.
+
+    Args:
+        cell: its name.
+        kind: what it is called where it is not there.
 
     Raises:
         UsageError: where its module is not there.
@@ -87,8 +92,8 @@ def source_of(cell: str) -> Source:
         return _in_memory(cell)
     if _find(name) is None:
         message = (
-            f"cell {cell!r} was not found (No module named {name!r}); expected module:Class, the "
-            f"module in the current folder or installed"
+            f"{kind} {cell!r} was not found (No module named {name!r}); expected module:Class, "
+            f"the module in the current folder or installed"
         )
         raise UsageError(message)
     files: dict[str, str] = {}
@@ -106,6 +111,23 @@ def source_of(cell: str) -> Source:
     content = json.dumps([sorted(files.items()), sorted(packages)])
     digest = hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
     return Source(digest, tuple(files), tuple(sorted(packages)))
+
+
+def text_of(cell: str) -> str:
+    """The text of the module of `module:Class`, or of the class alone where it has no file.
+
+    Raises:
+        UsageError: where it cannot be read.
+    """
+    spec = _find(module_of(cell))
+    try:
+        if spec is not None:
+            return Path(str(spec.origin)).read_text(encoding="utf-8")
+        module, _, attribute = cell.partition(":")
+        return textwrap.dedent(inspect.getsource(getattr(sys.modules[module], attribute)))
+    except (OSError, UnicodeDecodeError, AttributeError, TypeError, KeyError) as error:
+        message = f"the text of {cell} cannot be read ({printable(str(error))[:200]})"
+        raise UsageError(message) from error
 
 
 def _in_memory(cell: str) -> Source:

@@ -10,6 +10,7 @@ from digitspan.commands.options import (
     output_console,
     path,
     print_json,
+    print_sentence,
     whole_number,
 )
 from digitspan.errors import UsageError
@@ -27,6 +28,7 @@ from digitspan.study.span_comparison import (
     differences_document,
     differences_tables,
 )
+from digitspan.study.tables import TWO_SPANS
 
 __all__ = ["add_options", "run"]
 
@@ -76,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
             console.print(table)
         if sentence := left_out(conditions):
             console.print(sentence, highlight=False)
+        print_sentence(console, TWO_SPANS)
     return 0
 
 
@@ -104,3 +107,4 @@ def _compare_digit_spans(studies: list[Study], options: argparse.Namespace) -> N
         console = output_console()
         for table in differences_tables(cells):
             console.print(table)
+        print_sentence(console, TWO_SPANS)

@@ -28,7 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         nargs="+",
         help="one or two of: a run's folder, STUDY:KEY for one run of a study; or a study alone, "
-        "which shows the longest length that one cell learned and the other did not",
+        "which shows the longest length that one cell learned and the other did not, or of digit "
+        "spans the networks of the shortest and the longest",
     )
     parser.add_argument(
         "-o", "--out", type=path, metavar="PAGE", help="write the page here (default: page.html)"

@@ -16,7 +16,6 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from digitspan.cells.own import is_own
 from digitspan.commands.interrupts import interruptible_import
 from digitspan.errors import ConfigError, UsageError
 from digitspan.runs.config import RunConfig
@@ -180,14 +179,14 @@ def require_trainable(configs: Iterable[RunConfig], device: str) -> None:
             that cannot be built or breaks a duty of a cell.
     """
     require_torch()
-    own = [config for config in configs if is_own(config.cell)]
+    own = [config for config in configs if config.is_own]
     if device == "cpu" and not own:
         return
     with interruptible_import("torch"):
         from digitspan.training.machine import find_device
-        from digitspan.training.trial import try_cell
+        from digitspan.training.trial import try_run
     for config in own:
-        try_cell(config, find_device(device))
+        try_run(config, find_device(device))
     find_device(device)
 
 

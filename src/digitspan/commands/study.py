@@ -39,6 +39,7 @@ from digitspan.study.reading import read_study
 from digitspan.study.runner import StudyObserver, check_study, run_study
 from digitspan.study.store import STORE_NAME
 from digitspan.study.tables import duration
+from digitspan.tasks import is_own_task
 
 __all__ = ["add_options", "run"]
 
@@ -55,7 +56,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=path, metavar="FILE", help="the TOML file, as an option instead"
     )
-    for name in names_of(StudyConfig, without=("preset", "note", "sources")):
+    for name in names_of(StudyConfig, without=("preset", "note", "sources", "task_facts")):
         add_setting(parser, StudyConfig, name)
     parser.add_argument(
         "--workers",
@@ -109,8 +110,8 @@ def run(options: argparse.Namespace) -> int:
     asked = check_study(config)
     # Whether a cluster's nodes have the device, they say themselves.
     here = "cpu" if cluster else device
-    require_trainable([run for run in asked if not is_own(run.cell)], here)
-    try_apart([run for run in asked if is_own(run.cell)], here)
+    require_trainable([run for run in asked if not run.is_own], here)
+    try_apart([run for run in asked if run.is_own], here)
     with StudyProgress(workers) as progress:
         rows = run_study(
             config,
@@ -153,8 +154,9 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
         return kept.widened_by(config), options.out.name
     if file is not None:
         words = _words(file)
-        if "sources" in words:
-            raise ConfigError("sources", f"is no word of a study: it {one_of('sources', _ASKED)}")
+        for word in words:
+            if word.replace("-", "_") in ("sources", "task_facts"):
+                raise ConfigError(word, f"is no word of a study: it {one_of(word, _ASKED)}")
         for word in [word for word in words if word in _HOW]:
             value = _checked_how(word, words.pop(word))
             if getattr(options, word) is None:
@@ -180,13 +182,21 @@ def _require_named(kept: StudyConfig, settings: Mapping[str, Any], options: Any)
     Raises:
         UsageError: with the cells.
     """
-    changed = kept.with_sources().sources != kept.sources
-    unnamed = [c for c in kept.cells if is_own(c) and c not in settings.get("cells", ())]
+    is_now = kept.with_sources()
+    changed = (is_now.sources, is_now.task_facts) != (kept.sources, kept.task_facts)
+    unnamed = [
+        ("cell", cell, "--cells")
+        for cell in kept.cells
+        if is_own(cell) and cell not in settings.get("cells", ())
+    ]
+    if is_own_task(kept.task) and "task" not in settings:
+        unnamed.append(("task", kept.task, "--task"))
     if unnamed and (changed or not options.trust):
+        kind, name, option = unnamed[0]
         tied = "its source is not the one that its runs were made with, and " if changed else ""
         message = (
-            f"the study in {options.out} has the cell {unnamed[0]}, which is not digitspan's: "
-            f"{tied}its code is run only where the call names it; name it with --cells and the "
+            f"the study in {options.out} has the {kind} {name}, which is not digitspan's: "
+            f"{tied}its code is run only where the call names it; name it with {option} and the "
             f"study's other options" + ("" if changed else ", or allow it with --trust")
         )
         raise UsageError(message)
@@ -204,7 +214,7 @@ def _words(file: Path) -> dict[str, Any]:
         raise UsageError(message) from error
 
 
-_ASKED = names_of(StudyConfig, without=("sources",))
+_ASKED = names_of(StudyConfig, without=("sources", "task_facts"))
 """Words that say what is run."""
 
 _HOW = ("workers", "device", "runner", "address")

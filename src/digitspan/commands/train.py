@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from digitspan.cells import CELLS
-from digitspan.cells.own import is_own
 from digitspan.commands.interrupts import interruptible_import
 from digitspan.commands.options import (
     add_device,
@@ -41,7 +40,7 @@ from digitspan.runs.folder import (
 from digitspan.runs.outcome import ERROR_OF_1997
 from digitspan.runs.recalled import Recalled
 from digitspan.runs.record import CurvePoint, Finished, RunRecord
-from digitspan.tasks import TASKS
+from digitspan.tasks import TASKS, is_own_task
 
 __all__ = ["add_options", "first_symbol_test", "run", "sentence"]
 
@@ -53,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="CELL",
         help=f"{', '.join(CELLS)}, or a class of your own as module:Class",
     )
-    for name in names_of(RunConfig, without=("cell", "trained", "source")):
+    for name in names_of(RunConfig, without=("cell", "trained", "source", "task_facts")):
         add_setting(parser, RunConfig, name)
         if name == "length":
             add_items(parser)
@@ -110,7 +109,7 @@ def _choose_length(settings: dict[str, Any], options: argparse.Namespace) -> Non
         UsageError: where the length of what is asked is missing, or given in the other words.
     """
     task = settings.get("task", "palindrome")
-    if TASKS[task].asks_lists:
+    if task in TASKS and TASKS[task].asks_lists:
         if "length" in settings:
             message = (
                 f"--length must be left out of the task {task}, which counts items; got "
@@ -123,7 +122,7 @@ def _choose_length(settings: dict[str, Any], options: argparse.Namespace) -> Non
         settings["length"] = 2 * options.items
     elif options.items is not None:
         message = (
-            f"--items must be left out of the task {task}, which asks for one digit; got "
+            f"--items must be left out of the task {task}, which has a length T; got "
             f"{options.items}: give --length T, or add --task recall"
         )
         raise UsageError(message)
@@ -164,6 +163,8 @@ def sentence(record: RunRecord) -> str:
         places = record.recalled.lists[0].right if record.recalled else ()
         by_place = " ".join(f"{100 * right / record.tested:.0f}" for right in places)
         return f"{line}, {percent} of {count} {which} recalled whole; by place, in %: {by_place}"
+    if is_own_task(config.task):
+        return f"{line}, {percent} of {count} sequences drawn for the test right throughout"
     which = "held-out palindromes" if record.held_out else "palindromes, all there are"
     if config.task == "first-symbol":
         which = "sequences drawn for the test"
@@ -247,7 +248,7 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
     except DigitspanError:
         raise
     except Exception as error:
-        if not is_own(config.cell):
+        if not config.is_own:
             raise  # a fault of ours
         note = f"{type(error).__name__}: {error}"[:500]
         finished = Finished(RunRecord.error(config, note), b"")

@@ -20,7 +20,6 @@ from digitspan.study.summary import (
     solving_times,
 )
 from digitspan.study.surface import HIGHEST_RATE
-from digitspan.tasks import TASKS
 
 __all__ = [
     "BudgetSeries",
@@ -177,14 +176,14 @@ def accuracy_by_length_info(summary: Summary) -> ByLength:
     return ByLength(
         _panels(summary, lambda length: 100 * length.accuracies),
         "accuracy (%)",
-        (100 / TASKS[summary.config.task].answers, "chance"),
+        (100 * summary.config.asks.chance, "chance"),
         caption,
     )
 
 
 def bits_by_length_info(summary: Summary) -> ByLength:
     """Memory in bits, I(x_1; prediction), against T."""
-    answers = TASKS[summary.config.task].answers
+    answers = summary.config.asks.answers
     possible = math.log2(answers)
     caption = (
         f"Memory: how much the prediction tells about the first digit, in bits, of log2 {answers} "

@@ -107,8 +107,10 @@ def draw_serial_position(info: SerialPositions) -> Figure:
 
 
 def draw_capacity(info: Capacities) -> Figure:
-    """Draw bits against the size of the state, both logarithmic."""
-    figure, (ax,) = panels_of(1, info.caption)
+    """Draw bits against the size of the state, and bits for each number of it, logarithmic."""
+    figure = Figure(figsize=(7.8, 4.1), layout="constrained")
+    ax, each = figure.subplots(1, 2)
+    add_caption(figure, info.caption)
     sizes = np.concatenate([series.state_sizes for series in info.series])
     ends = np.array([sizes.min() / 1.3, sizes.max() * 1.3])
     bits = np.concatenate([series_bits for one in info.series for series_bits in one.networks])
@@ -121,20 +123,29 @@ def draw_capacity(info: Capacities) -> Figure:
             )  # fmt: skip
         means = [mean.mean for mean in series.means]
         ax.plot(series.state_sizes, means, label=series.label, **style)
+        ax.plot(
+            series.state_sizes, series.bounds, "_", color=style["color"], markersize=11,
+            markeredgewidth=1.4,
+        )  # fmt: skip
+        each.plot(series.state_sizes, series.bits_a_number, label=series.label, **style)
+    bits = np.concatenate([bits, *(series.bounds for series in info.series)])
     low, high = max(bits.min() / 1.5, 0.1), bits.max() * 1.5
     for numbers in NUMBERS_A_DIGIT:
         ax.plot(ends, ends * math.log2(10) / numbers, ":", color=GREY, linewidth=0.9)
-    ax.set_xscale("log")
     ax.set_yscale("log")
-    ax.set_xlim(*ends)
     ax.set_ylim(low, high)
     plain_ticks(ax.yaxis)
-    ax.set_xticks(sorted(set(sizes)))
-    ax.xaxis.set_major_formatter(ScalarFormatter())
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("numbers carried from step to step")
     ax.set_ylabel("capacity (bits)")
     ax.legend(fontsize=8)
+    each.set_ylim(bottom=0)
+    each.set_ylabel("bits for each number carried")
+    for half in (ax, each):
+        half.set_xscale("log")
+        half.set_xlim(*ends)
+        half.set_xticks(sorted(set(sizes)))
+        half.xaxis.set_major_formatter(ScalarFormatter())
+        half.xaxis.set_minor_locator(NullLocator())
+        half.set_xlabel("numbers carried from step to step")
     return figure
 
 

@@ -105,6 +105,14 @@ class CapacitySeries(NamedTuple):
     """Each network's bits at each size, (S,) each."""
     means: tuple[Mean, ...]
     """Their means with intervals, W of them."""
+    bounds: np.ndarray
+    """L log2 10 of the lists that told them, in bits, mean over the networks, shape (W,)."""
+
+    @property
+    def bits_a_number(self) -> np.ndarray:
+        """The mean of the bits for each number of the state, shape (W,)."""
+        bits: np.ndarray = np.array([mean.mean for mean in self.means]) / self.state_sizes
+        return bits
 
 
 class Capacities(NamedTuple):
@@ -199,6 +207,7 @@ def capacity_info(summary: SpanSummary) -> Capacities | None:
                         for cell in known
                     ),
                     tuple(cell.capacity for cell in known),
+                    np.array([cell.capacity_bound for cell in known]),
                 )
             )
     if not series:
@@ -206,9 +215,10 @@ def capacity_info(summary: SpanSummary) -> Capacities | None:
     caption = (
         f"Capacity: the most bits that the answers tell of lists of one length, the sum over "
         f"places of I(digit; answer), against the numbers that a network carries from step to "
-        f"step (n, of an LSTM 2 n). Every dot is a network, lines join the means. Dotted: a "
-        f"digit's {math.log2(10):.2f} bits for every 2, 4, 8, 16 or 32 numbers. "
-        f"{_setting(summary)}"
+        f"step (n, of an LSTM 2 n). Every dot is a network, lines join the means; a bar above "
+        f"them is what there was to tell, L log2 10 of lists of that length. Dotted: a digit's "
+        f"{math.log2(10):.2f} bits for every 2, 4, 8, 16 or 32 numbers. Right: the same for each "
+        f"of these numbers. {_setting(summary)}"
     )
     return Capacities(tuple(series), caption)
 
@@ -290,8 +300,9 @@ def _setting(summary: SpanSummary) -> str:
     rates = ", ".join(
         f"{label(summary, cell)}: {cell.rate:g}" for cell in summary.measured if cell.rate
     )
+    tuned = ", tuned" if len(c.learning_rates) > 1 else ""
     note = f" {c.note[0].upper()}{c.note[1:]}." if c.note else ""
     return (
         f"{c.seeds} networks each; start: {starts}; batch {c.batch_size}, {c.optimizer}, "
-        f"{c.train_steps:,} steps, lists growing by an item; rate, tuned: {rates}.{note}"
+        f"{c.train_steps:,} steps, lists growing by an item; rate{tuned}: {rates}.{note}"
     )

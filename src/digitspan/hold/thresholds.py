@@ -20,6 +20,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from digitspan.statistics import median_rank
+
 __all__ = ["MOST_PALINDROMES", "HoldingSpan", "Threshold", "holding_span", "holds", "threshold"]
 
 MOST_PALINDROMES = 1_000
@@ -108,7 +110,7 @@ def holding_span(thresholds: Iterable[Threshold]) -> HoldingSpan:
     below = sorted(each.below for each in found)
     number = len(found)
     low, high = above[(number - 1) // 2], below[number // 2]
-    rank = _rank(number)
+    rank = median_rank(number)
     lowest = above[rank - 1] if rank else 0.0
     highest = below[number - rank] if rank else math.inf
     if not low and math.isinf(high):
@@ -121,22 +123,3 @@ def holding_span(thresholds: Iterable[Threshold]) -> HoldingSpan:
         bound="<=" if not low else ">=" if math.isinf(high) else "",
         networks=number,
     )
-
-
-def _rank(number: int) -> int:
-    """K: the k-th smallest and the k-th largest of so many values enclose their median for sure.
-
-    The median is outside of them where fewer than k values are below it, or above it:
-    2 P(Bin(n, 1/2) < k) <= 1/16. That is 94 % for five values and 95 % or more from six on; 0
-    where there are fewer.
-    """
-    rank, missed = 0, 0.0
-    while True:
-        missed += 2 * math.comb(number, rank) / 2**number
-        if missed > (1 / 16 if number == _FEWEST else 0.05):
-            return rank
-        rank += 1
-
-
-_FEWEST = 5
-"""Networks that an interval takes."""

@@ -26,6 +26,7 @@ from digitspan.runs.record import RunRecord
 from digitspan.statistics import mann_whitney
 from digitspan.study.ratio import holm
 from digitspan.study.reading import Study
+from digitspan.tasks import is_own_task
 from digitspan.training.engine import build_network
 from digitspan.training.machine import one_thread
 
@@ -111,8 +112,10 @@ class Group(NamedTuple):
 def measure_start(config: RunConfig) -> Start | None:
     """Measure a run's network before training, rebuilt from its configuration and seed.
 
-    None where its cell cannot be looked into, or it is not finite.
+    None where its cell or its task cannot be looked into, or it is not finite.
     """
+    if is_own_task(config.task):
+        return None
     digits, targets = held_out_rows(config, "validation", NUM_PALINDROMES)
     try:
         trace = trace_batch(build_network(config), digits, targets, input_size=config.input_size)

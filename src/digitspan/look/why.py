@@ -55,13 +55,14 @@ def _course(record: RunRecord) -> str:
             f"{ended}: it had learned and lost it again, {100 * best.validation_accuracy:.0f} % "
             f"at step {best.step:,} and {100 * end.validation_accuracy:.0f} % at the end."
         )
-    guessing = f"(guessing is {-math.log(chance):.2f})"
+    loss = record.config.guessing_loss
+    guessing = "" if loss is None else f" (guessing is {loss:.2f})"
     fifth = record.curve[-max(1, len(record.curve) // 5) - 1 :][0]
     if fifth is end:
-        return f"{ended}, its validation loss at {end.validation_loss:.2f} nats {guessing}."
+        return f"{ended}, its validation loss at {end.validation_loss:.2f} nats{guessing}."
     return (
         f"{ended}: over the last fifth its validation loss went from {fifth.validation_loss:.2f} "
-        f"to {end.validation_loss:.2f} nats {guessing}."
+        f"to {end.validation_loss:.2f} nats{guessing}."
     )
 
 
@@ -96,7 +97,7 @@ def _told(record: RunRecord, contrast: Contrast) -> str:
     """A contrast in words, with its direction."""
     median, other = contrast.unsolved_median, contrast.solved_median
     own, higher = contrast.values[record.config.key], median > other
-    guessing = -math.log(record.config.chance)
+    guessing = record.config.guessing_loss or math.inf
     words = {
         "ratio": (
             "gradients explode" if higher and median > EXPLODED

@@ -8,7 +8,6 @@ from digitspan.cells import CELLS
 from digitspan.errors import UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.runs.growth import growth_of
-from digitspan.tasks import NUM_CLASSES
 
 __all__ = ["check_size", "cost"]
 
@@ -42,7 +41,7 @@ def check_size(config: RunConfig) -> None:
     gates = CELLS[config.cell].gates if config.cell in CELLS else 1
     n, d, steps_in = config.hidden_size, config.input_size, config.length - 1
     long = f"T = {config.length:,}" if config.items is None else f"{config.items:,} items"
-    weights = gates * n * (n + d + 1) + NUM_CLASSES * (n + 1)
+    weights = gates * n * (n + d + 1) + config.num_classes * (n + 1)
     activations = config.batch_size * steps_in * (d + 2 * gates * n)
     memory = 4 * (4 * weights + activations)
     available = _physical_memory()

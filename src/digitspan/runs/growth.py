@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from digitspan.tasks import TASKS
+from digitspan.tasks import TASKS, is_own_task
 
 __all__ = ["Growth", "growth_of"]
 
@@ -51,4 +51,4 @@ _LISTS = Growth(4, 0.15, 10, 0.4, by_items=True)
 
 def growth_of(task: str) -> Growth:
     """The rule of a task."""
-    return _LISTS if TASKS[task].asks_lists else _DIGITS
+    return _LISTS if not is_own_task(task) and TASKS[task].asks_lists else _DIGITS

@@ -11,11 +11,20 @@ from typing import Any, Self
 from digitspan.cells import CELLS, INITIALISATIONS, check_cell, check_initialisation
 from digitspan.cells.own import check_source, is_own, source_of
 from digitspan.errors import ConfigError, one_of, printable
-from digitspan.runs.config import ENCODINGS, OPTIMIZERS
+from digitspan.runs.config import ENCODINGS, OPTIMIZERS, TASK_HELP, check_lists
 from digitspan.runs.growth import growth_of
+from digitspan.runs.own_task import facts_of
 from digitspan.runs.settings import check_setting, setting
 from digitspan.study.design import ladder
-from digitspan.tasks import ORDERS, TASKS, check_task
+from digitspan.tasks import (
+    ORDERS,
+    TASKS,
+    Task,
+    check_facts,
+    check_task,
+    is_own_task,
+    task_of,
+)
 
 __all__ = [
     "DESIGNS",
@@ -94,7 +103,7 @@ class StudyConfig:
     )
     compared_rates: tuple[float, ...] = setting((), "learning rates for them", above=0)
     curriculum: bool = setting(False, "begin short; the length grows once it is learned")
-    task: str = setting("palindrome", "what is asked (docs/glossary.md)", choices=tuple(TASKS))
+    task: str = setting("palindrome", TASK_HELP)
     order: str = setting(ORDERS[0], "in which the task recall wants a list", choices=ORDERS)
     items: int | None = setting(
         None,
@@ -110,6 +119,7 @@ class StudyConfig:
     sources: tuple[str, ...] = setting(
         (), "of each cell of your own, its name and the hash of its source; found by itself"
     )
+    task_facts: str = setting("", "what a task of your own says of itself; found by itself")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -134,7 +144,12 @@ class StudyConfig:
         if self.train_steps < SHORTEST_BUDGET:
             expected = f"must be at least {SHORTEST_BUDGET}, the two evaluations that solve a run"
             raise ConfigError("train_steps", f"{expected}; got {self.train_steps}")
-        if TASKS[self.task].asks_lists:
+        with _of_setting("task"):
+            check_task(self.task, ("one-hot",), ())
+        check_facts(self.task, self.task_facts)
+        if is_own_task(self.task):
+            check_lists(self.task, self.order, curriculum=self.curriculum)
+        elif TASKS[self.task].asks_lists:
             expected = (
                 "must be palindrome or first-symbol with this design: `digitspan study span`"
             )
@@ -165,15 +180,22 @@ class StudyConfig:
         """The hash of the source of a class of one's own, as this study has it; else empty."""
         return dict(entry.rsplit(" ", 1) for entry in self.sources).get(cell, "")
 
+    @property
+    def asks(self) -> Task:
+        """What is known of its task."""
+        return task_of(self.task, self.task_facts)
+
     def with_sources(self) -> Self:
-        """This study, with the hashes of its cells' sources as they are now.
+        """This study, with what is known now of cells and a task of one's own.
 
         Raises:
-            UsageError: where the module of a class of one's own is not there.
+            UsageError: where the module of a class of one's own is not there, or a task does not
+                say what it asks.
         """
         own = [cell for cell in self.cells if is_own(cell)]
         found = tuple(f"{cell} {source_of(cell).digest}" for cell in own)
-        return dataclasses.replace(self, sources=found)
+        facts = facts_of(self.task) if is_own_task(self.task) else ""
+        return dataclasses.replace(self, sources=found, task_facts=facts)
 
     def differences(self, other: Self) -> list[str]:
         """What another study asks for differently: `seeds 4, not 2`, one text a setting."""
@@ -445,12 +467,28 @@ def span() -> StudyConfig:
     )
 
 
+def demo() -> StudyConfig:
+    """The digit spans of one RNN and one LSTM, at one rate: 75 seconds of a core each at most."""
+    return dataclasses.replace(
+        span(),
+        preset="demo",
+        cells=("rnn", "lstm"),
+        hidden_size=64,
+        seeds=1,
+        learning_rates=(3e-3,),
+        train_steps=15_000,
+        note="a look, no claim: one network each, at a rate that was not tuned here",
+    )
+
+
 SHEET_ORDER = ("lstm", "rnn")
 """The cells of `sheet` by their spans at the best rates, the longer first.
 
 `quick` says where its own order differs; a test holds this one to the runs in docs/data/sheet."""
 
-PRESETS = {"quick": quick, "sheet": sheet, "full": full, "span": span, "records": records}
+PRESETS = {
+    "quick": quick, "sheet": sheet, "full": full, "span": span, "demo": demo, "records": records
+}  # fmt: skip
 
 _SPAN_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 """Five half-decades, tried for digit spans."""
@@ -475,7 +513,7 @@ _OF_JOINT = {
 }
 """Settings that only the joint design has, with their defaults."""
 
-_SAID_OF_A_STUDY = ("preset", "note", "sources")
+_SAID_OF_A_STUDY = ("preset", "note", "sources", "task_facts")
 """Settings that say something of a study, and ask for no runs; of sources it says more itself."""
 
 _GROWING = ("seeds", "runs", "figure_seeds", "fixed_runs")

@@ -12,6 +12,7 @@ import numpy as np
 
 from digitspan.runs.recalled import Lists, Recalled
 from digitspan.runs.record import RunRecord
+from digitspan.statistics import MAX_BITS, median_rank
 from digitspan.study.config import StudyConfig
 from digitspan.study.plan import Condition, plan
 from digitspan.study.ratio import holm
@@ -24,10 +25,12 @@ __all__ = [
     "CellSpan",
     "Difference",
     "Mean",
+    "Median",
     "SpanSummary",
     "compare_cells",
     "mean_difference",
     "mean_of",
+    "median_of",
     "summarise_any",
     "summarise_spans",
 ]
@@ -52,6 +55,17 @@ class Mean(NamedTuple):
     """Upper end of it."""
     networks: int
     """How many."""
+
+
+class Median(NamedTuple):
+    """The network in the middle, with an interval that covers it whatever the distribution."""
+
+    median: float
+    """Over the networks."""
+    low: float | None
+    """Lower end, one of the networks: 94 % of five, 95 % or more from six on; None of fewer."""
+    high: float | None
+    """Upper end of it."""
 
 
 class CellSpan(NamedTuple):
@@ -89,9 +103,26 @@ class CellSpan(NamedTuple):
         return mean_of([found.mean_span or 0 for found in self.recalled])
 
     @property
+    def median_span(self) -> Median:
+        """The mean span of the network in the middle, in items."""
+        return median_of([found.mean_span or 0 for found in self.recalled])
+
+    @property
+    def failed(self) -> int:
+        """Networks whose mean span is less than half of the middle one's."""
+        half = self.median_span.median / 2
+        return sum((found.mean_span or 0) < half for found in self.recalled)
+
+    @property
     def capacity(self) -> Mean:
         """The most bits told of lists of one length."""
         return mean_of([found.capacity.bits for found in self.recalled])
+
+    @property
+    def capacity_bound(self) -> float:
+        """L log2 10 of the lists that told the most bits, in bits, mean over the networks."""
+        read = [found.capacity.items * MAX_BITS for found in self.recalled]
+        return float(np.mean(read)) if read else math.nan
 
     @property
     def state_size(self) -> int | None:
@@ -225,6 +256,9 @@ def mean_of(values: Sequence[float], *, level: float = 0.95) -> Mean:
 
     m -+ t_{n-1} s / sqrt(n)
 
+    Of cells of which some networks fail altogether it covers less often than it says; no interval
+    of five networks that have not failed can know of those (docs/protocol.md, section 11).
+
     Args:
         values: one a network; nan where there is none.
         level: of the interval.
@@ -240,6 +274,19 @@ def mean_of(values: Sequence[float], *, level: float = 0.95) -> Mean:
         return Mean(mean, None, None, 1)
     half = _t_quantile(level, count - 1) * float(np.std(values, ddof=1)) / math.sqrt(count)
     return Mean(mean, mean - half, mean + half, count)
+
+
+def median_of(values: Sequence[float]) -> Median:
+    """The median of one value a network, and the two networks that enclose it.
+
+    >>> median_of([4, 6, 5, 30, 0])
+    Median(median=5.0, low=0.0, high=30.0)
+    """
+    if len(values) == 0:
+        return Median(math.nan, None, None)
+    ordered, rank = sorted(map(float, values)), median_rank(len(values))
+    low, high = (ordered[rank - 1], ordered[-rank]) if rank else (None, None)
+    return Median(float(np.median(ordered)), low, high)
 
 
 def mean_difference(

@@ -400,4 +400,5 @@ def _run(
         curriculum=config.curriculum,
         task=config.task,
         source=config.source(condition.cell),
+        task_facts=config.task_facts,
     )

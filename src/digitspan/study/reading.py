@@ -16,6 +16,7 @@ from digitspan.runs.record import RunRecord
 from digitspan.runs.weights import read_weights
 from digitspan.study.config import StudyConfig
 from digitspan.study.store import STORE_NAME, Row, Store, weights_path
+from digitspan.tasks import is_own_task
 
 __all__ = ["SavedRun", "Study", "is_study", "read_saved_run", "read_study"]
 
@@ -89,8 +90,11 @@ class Study:
         return weights_path(self.folder, record.config.key).is_file()
 
     def is_current(self, config: RunConfig) -> bool:
-        """Whether a run was made with the source of its cell that the study asks for."""
-        return self.settings is None or config.source == self.config.source(config.cell)
+        """Whether a run was made with the source of its cell and task that the study asks for."""
+        if self.settings is None:
+            return True
+        facts = self.config.task_facts
+        return (config.source, config.task_facts) == (self.config.source(config.cell), facts)
 
     def untrusted(self, config: RunConfig) -> str:
         """Why the code of a run's cell may not be run here, a sentence; empty where it may.
@@ -187,28 +191,36 @@ def read_saved_run(name: str, *, trust: bool = False) -> SavedRun:
 
 
 def _untrusted(config: RunConfig, *, trust: bool) -> str:
-    """Why the code of a run's cell may not be run, a sentence; empty where it may."""
-    cell = config.cell
-    if not is_own(cell):
-        return ""
+    """Why the code of a run's cell or task may not be run, a sentence; empty where it may."""
+    if is_own_task(config.task):
+        source = config.task_facts.partition(" ")[0]
+        if why := _untrusted_code(config.task, source, trust=trust, kind="task"):
+            return why
+    if is_own(config.cell):
+        return _untrusted_code(config.cell, config.source, trust=trust, kind="cell")
+    return ""
+
+
+def _untrusted_code(cell: str, source: str, *, trust: bool, kind: str) -> str:
+    """Why the code of `module:Class` may not be run, a sentence; empty where it may."""
     if not trust:
         return (
             f"{cell} is not digitspan's: its code is run only where the call allows it; --trust "
             f"does, if it is the code that the run was made with"
         )
-    if not config.source:
+    if not source:
         return (
             f"the runs of {cell} do not say which code they were made with, as rows of an earlier "
             f"digitspan do not; run them again"
         )
     try:
-        found = source_of(cell).digest
+        found = source_of(cell, kind=kind).digest
     except UsageError as error:
         return str(error)
-    if found != config.source:
+    if found != source:
         return (
             f"the code of {cell} is not the one that its run was made with (its hash is now "
-            f"{found}, and was {config.source}); put the old file back, or run it again"
+            f"{found}, and was {source}); put the old file back, or run it again"
         )
     return ""
 

@@ -220,6 +220,12 @@ def _warn_of_other_sources(
 ) -> None:
     """Tell of runs that were made with another source of their cell."""
     found = [row.record.config for row in rows.values()]
+    facts = config.task_facts
+    if others := sum(run.task == config.task and run.task_facts != facts for run in found):
+        progress.warn(
+            f"the source of {config.task} has changed since {others} of these runs were made: "
+            f"they are kept and no longer counted, and its runs are made anew"
+        )
     for cell in config.cells:
         source = config.source(cell)
         others = sum(run.cell == cell and run.source != source for run in found)

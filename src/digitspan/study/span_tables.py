@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -17,10 +16,12 @@ from digitspan.study.digit_spans import (
     PEOPLE,
     CellSpan,
     Mean,
+    Median,
     SpanSummary,
 )
 from digitspan.study.store import Row
 from digitspan.study.tables import (
+    TWO_SPANS,
     add_columns,
     add_names,
     as_csv,
@@ -38,6 +39,7 @@ __all__ = [
     "digit_spans_remarks",
     "label",
     "mean_text",
+    "median_text",
     "places_shown",
 ]
 
@@ -58,12 +60,12 @@ def _spans(summary: SpanSummary) -> Table:
     starts = not any(heading == "start" for _, heading in _differing(summary))
     add_columns(table, *(["start"] if starts else []), fold=True)
     add_columns(table, "rate", justify="right", fold=True)
-    add_columns(table, "digit span [95 %]", "mean span [95 %]", justify="right")
-    numbers = ("mean span below", "above the rate", "networks", "parameters", "time")
+    spans = ("digit span [95 %]", "mean span [95 %]", "median [94 %]")
+    add_columns(table, *spans, justify="right")
+    numbers = ("mean span below", "above the rate", "networks", "time")
     add_columns(table, *numbers, justify="right", fold=True)
     for cell in summary.measured:
         below, above = (("-" if span is None else f"{span:.1f}") for span in cell.neighbours)
-        parameters = "-" if cell.parameters is None else f"{cell.parameters:,}"
         at_least = ">= " if cell.is_open else ""
         table.add_row(
             *_names(summary, cell),
@@ -71,10 +73,10 @@ def _spans(summary: SpanSummary) -> Table:
             f"{cell.rate:g}",
             at_least + mean_text(cell.digit_span),
             at_least + mean_text(cell.mean_span),
+            median_text(cell.median_span),
             below,
             above,
             str(len(cell.recalled)),
-            parameters,
             duration(cell.seconds),
         )
     return table
@@ -110,9 +112,8 @@ def _capacity(summary: SpanSummary) -> Table:
     table = Table(title="Capacity: the most bits told of lists of one length, of L log2 10 read")
     _add_names(table, summary)
     add_columns(table, "bits [95 %]", justify="right")
-    add_columns(
-        table, "at L", "read", "state", "bits a number of state", justify="right", fold=True
-    )
+    numbers = ("at L", "of, L log2 10", "parameters", "state", "bits a unit", "a number of state")
+    add_columns(table, *numbers, justify="right", fold=True)
     for cell in summary.measured:
         lengths = [found.capacity.items for found in cell.recalled]
         items = sorted(lengths)[len(lengths) // 2]
@@ -121,8 +122,10 @@ def _capacity(summary: SpanSummary) -> Table:
             *_names(summary, cell),
             mean_text(cell.capacity),
             str(items),
-            f"{items * math.log2(10):.1f}",
+            f"{cell.capacity_bound:.1f}",
+            "-" if cell.parameters is None else f"{cell.parameters:,}",
             "-" if size is None else f"{size:,}",
+            f"{cell.capacity.mean / cell.hidden_size:.3f}",
             "-" if not size else f"{cell.capacity.mean / size:.3f}",
         )
     return table
@@ -140,6 +143,19 @@ def digit_spans_remarks(summary: SpanSummary) -> list[str]:
             f"{few} network{'s' * (few > 1)} a cell: a look, no claim; from {FEW_NETWORKS} on the "
             f"interval is one to go by"
         )
+    if few >= FEW_NETWORKS:
+        lines.append(
+            f"mean span [95 %]: Student's t, which covers where networks differ by luck; where "
+            f"none of {few} fails, up to {100 * (1 - 0.05 ** (1 / few)):.0f} % may do so all the "
+            f"same. The median network's mean span is covered in 94 % or more in any case"
+        )
+    for cell in summary.measured:
+        if cell.failed:
+            lines.append(
+                f"{cell.failed} of {len(cell.recalled)} networks of {label(summary, cell)} have "
+                f"less than half of the middle one's mean span: the interval of the mean says "
+                f"little there, look at the dots"
+            )
     for cell in summary.measured:
         rates = list(cell.tried)
         if len(rates) > 1 and cell.rate in (rates[0], rates[-1]):
@@ -166,7 +182,7 @@ def digit_spans_remarks(summary: SpanSummary) -> list[str]:
         lines.append("where digits go in as numbers, a silent step goes in as -1")
     if summary.mask is not None:
         lines.append(mask_remark(summary.mask, "a place's digit"))
-    return lines
+    return [*lines, TWO_SPANS]
 
 
 def digit_spans_document(summary: SpanSummary, rows: Mapping[str, Row]) -> dict[str, Any]:
@@ -209,6 +225,13 @@ def mean_text(mean: Mean) -> str:
     if mean.low is None or mean.high is None:
         return f"{mean.mean:.1f}"
     return f"{mean.mean:.1f} [{mean.low:.1f}, {mean.high:.1f}]"
+
+
+def median_text(median: Median) -> str:
+    """The median with the two networks that enclose it; without these of fewer than five."""
+    if median.low is None or median.high is None:
+        return f"{median.median:.1f}"
+    return f"{median.median:.1f} [{median.low:.1f}, {median.high:.1f}]"
 
 
 def label(summary: SpanSummary, cell: CellSpan) -> str:
@@ -288,13 +311,21 @@ def cell_document(cell: CellSpan) -> dict[str, Any]:
     for name in ("digit_span", "mean_span", "capacity"):
         mean: Mean = getattr(cell, name)
         values |= {name: mean.mean, f"{name}_low": mean.low, f"{name}_high": mean.high}
+    median, low, high = cell.median_span
+    values |= {"median_span": median, "median_span_low": low, "median_span_high": high}
     return values | {
         "networks": len(cell.recalled),
+        "failed": cell.failed,
         "open": cell.is_open,
         "mean_span_rate_below": below,
         "mean_span_rate_above": above,
         "parameters": cell.parameters,
         "state_size": cell.state_size,
+        "capacity_bound": cell.capacity_bound,
+        "bits_a_unit": cell.capacity.mean / cell.hidden_size,
+        "bits_a_number_of_state": (
+            cell.capacity.mean / cell.state_size if cell.state_size else None
+        ),
         "seconds": round(cell.seconds, 1),
     }
 

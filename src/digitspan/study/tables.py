@@ -31,7 +31,7 @@ from digitspan.study.summary import (
     interquartile_mean,
     solving_times,
 )
-from digitspan.tasks import CHANCE, TASKS
+from digitspan.tasks import CHANCE
 
 __all__ = [
     "MARKED",
@@ -309,6 +309,13 @@ def errors_text(summary: Summary | SpanSummary) -> str:
     )
 
 
+TWO_SPANS = (
+    "two spans, two names: the digit span counts the items of a list that come back whole; the "
+    "retention span, S50, is the steps T over which one digit is kept"
+)
+"""Stands below every table of either."""
+
+
 def remarks(summary: Summary) -> list[str]:
     """Sentences that belong below the tables."""
     lines = [summary.config.note] if summary.config.note else []
@@ -339,7 +346,7 @@ def remarks(summary: Summary) -> list[str]:
         )
     if summary.mask is not None:
         lines.append(mask_remark(summary.mask, "x_1"))
-    return lines
+    return [*lines, TWO_SPANS]
 
 
 def mask_remark(mask: MaskControl, replaced: str) -> str:
@@ -537,7 +544,7 @@ def _length_document(found: LengthSummary) -> dict[str, Any]:
         "accuracy_mean": float(accuracies.mean()) if tested else None,
         "accuracy_interquartile_mean": interquartile_mean(accuracies) if tested else None,
         "bits_median": float(np.median(bits)) if tested else None,
-        "bits_possible": math.log2(TASKS[found.records[0].config.task].answers),
+        "bits_possible": math.log2(found.records[0].config.asks.answers),
         "steps_to_solve_median": _median_steps(found),
     }
 

@@ -1,7 +1,7 @@
 """Trains networks: forward, backward, clipping, the optimiser's update; one, or many at once.
 
-The sheet's two networks are trained by their fast form (`digitspan.training.fused`), every other
-one by plain autograd and torch's own optimisers.
+The sheet's two networks and the GRU are trained by their fast form (`digitspan.training.fused`),
+every other one by plain autograd and torch's own optimisers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from digitspan.cells.own import is_own
 from digitspan.cells.seal import seeded
 from digitspan.errors import UsageError
 from digitspan.runs.config import RunConfig
-from digitspan.tasks import NUM_CLASSES
 from digitspan.tasks.questions import Questions, encode
 from digitspan.tasks.seeds import seed_of
 from digitspan.training.fused import FusedForm, Packed, Unrolled, answer, differentiate, fused_form
@@ -69,7 +68,7 @@ def build_network(config: RunConfig, *, guess: int = 0) -> nn.Module:
         config.cell,
         input_size=config.input_size,
         hidden_size=config.hidden_size,
-        num_classes=NUM_CLASSES,
+        num_classes=config.num_classes,
         initialisation=config.initialisation,
         length=config.length,
         generator=torch.Generator().manual_seed(seed),
@@ -168,8 +167,8 @@ class TrainerGroup:
     """Networks of one shape that are trained at once, each exactly as if alone.
 
     Each has its own batches, learning rate, clipping and optimiser state. Every trainer stays
-    whole: it can answer, be saved, or leave; the rest is then a new group. The sheet's two
-    networks become one batch of matrices, others are trained one after another.
+    whole: it can answer, be saved, or leave; the rest is then a new group. Networks with a
+    fast form become one batch of matrices, others are trained one after another.
 
     Raises:
         UsageError: where they differ in more than seed, initialisation and learning rate.
@@ -228,7 +227,7 @@ def loss_of(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 class _Fused:
-    """R of the sheet's networks with their optimiser: row r of every tensor is network r's."""
+    """R networks of a fast form with their optimiser: row r of every tensor is network r's."""
 
     def __init__(
         self, config: RunConfig, form: FusedForm, weights: Packed, optimizer: Optimizer

@@ -1,7 +1,7 @@
-"""The sheet's two networks in their fast form: R at a time, their gradients derived by hand.
+"""The sheet's two networks and the GRU in their fast form: R at a time, gradients by hand.
 
-The readable form is `digitspan.part1`, the derivation `digitspan.look.bptt`; this one is tested
-equal to both. What makes it fast:
+The readable form is `digitspan.part1` and `digitspan.cells.gru`, the derivation of the sheet's two
+`digitspan.look.bptt`; this one is tested equal to them. What makes it fast:
 
 * Feature-major: a state is (N, B), not (B, N), so that each gate is one contiguous block of rows.
 * One product per step: the state, the encoded digit and a 1 stand in one matrix X(t) = [h; x; 1],
@@ -22,6 +22,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from digitspan.cells.gru import GRU
 from digitspan.part1.lstm import LSTM
 from digitspan.part1.vanilla_rnn import VanillaRNN
 from digitspan.tasks import SILENT
@@ -42,7 +43,8 @@ class Sizes(NamedTuple):
     """The shape of a network, and with it the places of its parameters in one row of numbers."""
 
     gates: str
-    """One letter for each block of rows of W: "h" for the RNN, "gifo" for the LSTM."""
+    """One letter for each block of rows of W: "h" for the RNN, "gifo" for the LSTM, "rzh" for the
+    GRU."""
     hidden_size: int
     """n."""
     input_size: int
@@ -261,6 +263,62 @@ class UnrolledLSTM(Unrolled):
                 self._step_back(W_h_T, d_a, d_read, t, out=d_h)
 
 
+class UnrolledGRU(Unrolled):
+    """The gates' blocks of rows in the order r, z, h; r acts behind the recurrent product.
+
+    With q(t) = W_hh h(t-1), the candidate is g(t) = tanh(W_hx x(t) + b_h + r(t) q(t)), and
+    h(t) = g(t) + z(t) (h(t-1) - g(t)). So of the block h the columns of the state and the others
+    are two products, and get two gradients.
+    """
+
+    def __init__(self, sizes: Sizes, shape: tuple[int, ...], like: Tensor) -> None:
+        super().__init__(sizes, shape, like)
+        networks, batch_size, steps = shape
+        n = sizes.hidden_size
+        gates = like.new_empty(steps + 1, networks, 3 * n, batch_size)  # the first: workspace
+        self.a = gates[0]  # pre-activations, or their gradients
+        self.r = gates[:, :, :n].unbind()
+        self.z = gates[:, :, n : 2 * n].unbind()
+        self.rz = gates[:, :, : 2 * n].unbind()
+        self.g = gates[:, :, 2 * n :].unbind()
+        self.q = like.new_zeros(steps + 1, networks, n, batch_size).unbind()  # q(1) stays 0
+
+    def forward(self, W: Tensor, *, fresh: bool) -> None:
+        """See `Unrolled`."""
+        n = self.sizes.hidden_size
+        for t in range(1, len(self.h)):
+            columns = self._columns(t, fresh=fresh)
+            torch.bmm(W[:, : 2 * n, columns], self.X[t - 1][:, columns], out=self.rz[0])
+            torch.sigmoid(self.rz[0], out=self.rz[t])
+            torch.bmm(W[:, 2 * n :, n:], self.X[t - 1][:, n:], out=self.g[0])
+            if t > 1 or not fresh:
+                torch.bmm(W[:, 2 * n :, :n], self.h[t - 1], out=self.q[t])
+                self.g[0].addcmul_(self.r[t], self.q[t])
+            _tanh(self.g[0], out=self.g[t])
+            torch.lerp(self.g[t], self.h[t - 1], self.z[t], out=self.h[t])
+
+    def backward(self, W: Tensor, d_read: Sequence[Tensor], d_W: Tensor) -> None:
+        """See `Unrolled`."""
+        n = self.sizes.hidden_size
+        W_h_T = W[:, :, :n].mT
+        d_h = d_read[-1].contiguous()
+        d_a, d_r, d_z, d_rz, d_g = self.a, self.r[0], self.z[0], self.rz[0], self.g[0]
+        kept = torch.empty_like(d_h)
+        for t in range(len(self.h) - 1, 0, -1):
+            torch.mul(d_h, self.z[t], out=kept)  # what goes on to h(t-1) by itself
+            torch.sub(self.h[t - 1], self.g[t], out=d_z).mul_(d_h)
+            torch.sub(d_h, kept, out=d_g)
+            _through_tanh(d_g, self.g[t], out=d_g)
+            torch.mul(d_g, self.q[t], out=d_r)
+            _through_sigmoid(d_rz, self.rz[t], out=d_rz)
+            d_W[:, :, n:].baddbmm_(d_a, self.X[t - 1][:, n:].mT)
+            if t > 1:
+                d_g.mul_(self.r[t])  # dL/dq(t)
+                d_W[:, :, :n].baddbmm_(d_a, self.h[t - 1].mT)
+                self._step_back(W_h_T, d_a, d_read, t, out=d_h)
+                d_h.add_(kept)
+
+
 class FusedForm(NamedTuple):
     """How networks of one class and shape are trained fast."""
 
@@ -275,7 +333,7 @@ class FusedForm(NamedTuple):
 
 
 def fused_form(network: nn.Module) -> FusedForm | None:
-    """The fast form of a network; None for all but the sheet's own two classes."""
+    """The fast form of a network; None for all but the sheet's own two classes and the GRU."""
     if type(network) not in _FORMS:
         return None
     gates, unrolled = _FORMS[type(network)]
@@ -377,4 +435,5 @@ def _through_sigmoid(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
 _FORMS: dict[type[nn.Module], tuple[str, type[Unrolled]]] = {
     VanillaRNN: ("h", UnrolledRNN),
     LSTM: ("gifo", UnrolledLSTM),
+    GRU: ("rzh", UnrolledGRU),
 }

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from digitspan.cells.answers import state_size
-from digitspan.cells.own import is_own
 from digitspan.cells.seal import sealed
 from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
@@ -27,7 +26,7 @@ from digitspan.runs.outcome import SOLVED_ACCURACY
 from digitspan.runs.recalled import Recalled, SpanPoint
 from digitspan.runs.record import CurvePoint, Finished, RunRecord
 from digitspan.statistics import memory_bits, wilson
-from digitspan.tasks import LISTS_HELD_OUT_FROM, NUM_CLASSES, TASKS
+from digitspan.tasks import LISTS_HELD_OUT_FROM, NUM_CLASSES, is_own_task
 from digitspan.tasks.palindrome import HELD_OUT_FROM
 from digitspan.tasks.questions import HeldOut, Questions
 from digitspan.tasks.recall import Recall
@@ -41,6 +40,7 @@ from digitspan.training.engine import (
     loss_of,
 )
 from digitspan.training.machine import environment, flushed_denormals, one_thread
+from digitspan.training.own_task import task_of_run
 from digitspan.training.recalling import ask_every_length, ask_one_length, span_point
 
 __all__ = ["train", "train_together"]
@@ -120,7 +120,7 @@ def train_together(
 
 def _apart(configs: Sequence[RunConfig]) -> contextlib.AbstractContextManager[None]:
     """What a cell of one's own sets while it is trained is set for these runs alone."""
-    own = any(is_own(config.cell) for config in configs)
+    own = any(config.is_own for config in configs)
     return sealed() if own else contextlib.nullcontext()
 
 
@@ -183,7 +183,7 @@ class _Training:
         self.trainer = Trainer(config, device)
         self.generator = torch.Generator(device)
         self.generator.manual_seed(data_seed(config.length, config.seed))
-        self.task = TASKS[config.task].load(config.order)
+        self.task = task_of_run(config)
         self.grows = config.curriculum and config.trained != "none"
         self.growth = growth_of(config.task)
         self.length = min(self.growth.shortest, config.length) if self.grows else config.length
@@ -313,8 +313,10 @@ class _Training:
             return self.test_lists()
         test = self.asked("test")
         targets = test.questions.targets
+        if is_own_task(self.config.task):
+            return self.test_own_task(test)
         logits = self.trainer.logits(test.questions.inputs)
-        counts = _confusion(targets, logits.argmax(dim=1))
+        counts = _confusion(targets, logits.argmax(dim=1), NUM_CLASSES)
         masked = self.masked_right(test) if self.config.task == "palindrome" else (None, None)
         largest = _largest_error(logits, targets) if self.config.task == "first-symbol" else None
         return _Tested(
@@ -325,6 +327,25 @@ class _Training:
             masked_right=masked[0],
             masked_tested=masked[1],
             largest_error=largest,
+        )
+
+    def test_own_task(self, test: HeldOut) -> _Tested:
+        """Ask the test sequences of a task of one's own; memory is the mean over the answers."""
+        questions, classes = test.questions, self.config.num_classes
+        targets = questions.targets.reshape(len(questions.targets), -1)  # (M, A)
+        logits = self.trainer.logits(questions.inputs, questions.asked)
+        said = logits.argmax(dim=-1).reshape(targets.shape)
+        told = [
+            memory_bits(_confusion(asked, answered, classes))
+            for asked, answered in zip(targets.T, said.T, strict=True)
+        ]
+        return _Tested(
+            right=int((said == targets).all(dim=1).sum()),
+            tested=len(targets),
+            exhaustive=test.exhaustive,
+            bits=sum(told) / len(told),
+            masked_right=None,
+            masked_tested=None,
         )
 
     def test_lists(self) -> _Tested:
@@ -355,7 +376,7 @@ class _Training:
         long_enough = config.length >= HELD_OUT_FROM
         if config.items is not None:
             long_enough = config.items >= LISTS_HELD_OUT_FROM
-        apart = TASKS[config.task].keeps_apart and long_enough
+        apart = config.asks.keeps_apart and long_enough
         accuracy = low = high = None
         if test is not None and tested:
             accuracy = test.right / tested
@@ -500,9 +521,9 @@ def _largest_error(logits: Tensor, targets: Tensor) -> float | None:
     return largest if math.isfinite(largest) else None
 
 
-def _confusion(targets: Tensor, predicted: Tensor) -> np.ndarray:
+def _confusion(targets: Tensor, predicted: Tensor, classes: int) -> np.ndarray:
     """How often each digit (rows) was answered by each class (columns), shape (K, K)."""
-    counts = np.zeros((NUM_CLASSES, NUM_CLASSES), dtype=np.int64)
+    counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (targets.cpu().numpy(), predicted.cpu().numpy()), 1)
     return counts
 

@@ -15,11 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from digitspan.cells.duties import CLOSE, apart, broken, check_duties, duties_of, if_it_raises
-from digitspan.cells.own import is_outside, source_of
+from digitspan.cells.own import is_outside, is_own, source_of
 from digitspan.cells.seal import sealed
 from digitspan.errors import UsageError, printable
 from digitspan.runs.config import RunConfig
-from digitspan.tasks import NUM_CLASSES, TASKS
 from digitspan.training.engine import (
     Trainer,
     build_network,
@@ -28,11 +27,23 @@ from digitspan.training.engine import (
     load_network,
 )
 from digitspan.training.machine import flushed_denormals, one_thread
+from digitspan.training.own_task import asks_several_answers, task_of_run, try_task
 
-__all__ = ["try_cell"]
+__all__ = ["try_cell", "try_run"]
 
 ROWS = 4
 """Palindromes in the training step that is tried, at most."""
+
+
+def try_run(config: RunConfig, device: torch.device | str = "cpu") -> None:
+    """Refuse a run whose task or cell of one's own could not be drawn, trained, or kept.
+
+    Raises:
+        UsageError: with what is wrong about it.
+    """
+    try_task(config)
+    if is_own(config.cell):
+        try_cell(config, device)
 
 
 def try_cell(config: RunConfig, device: torch.device | str = "cpu") -> None:
@@ -46,6 +57,7 @@ def try_cell(config: RunConfig, device: torch.device | str = "cpu") -> None:
         UsageError: where the cell cannot be built, or with the duty of a cell that it breaks.
     """
     config = config.with_source()
+    asks_several = asks_several_answers(config)
     before = set(sys.modules)
     with sealed(), one_thread(), flushed_denormals():
         network = _built(config)
@@ -53,9 +65,9 @@ def try_cell(config: RunConfig, device: torch.device | str = "cpu") -> None:
             network.to(device),
             config.cell,
             input_size=config.input_size,
-            num_classes=NUM_CLASSES,
+            num_classes=config.num_classes,
             length=config.length,
-            asks_lists=config.items is not None,
+            asks_lists=asks_several,
             dtype=input_dtype(network),
         )
         with duties_of(config.cell):
@@ -105,7 +117,7 @@ def _is_trained_and_kept(config: RunConfig, device: torch.device) -> None:
         dtypes = {name: value.dtype for name, value in trainer.network.state_dict().items()}
         generator = torch.Generator(device).manual_seed(0)
         rows = min(config.batch_size, ROWS)
-        task = TASKS[config.task].load(config.order)
+        task = task_of_run(config)
         (questions,) = task.draw_batches(config.length, 1, rows, generator, device)
         trainer.step(questions)
         answer = trainer.logits(questions.inputs, questions.asked)

@@ -18,7 +18,7 @@ __all__ = ["equations_of", "known_cells", "page_html"]
 
 _HERE = Path(__file__).parent
 
-_FIRST = ("tape", "network", "palindrome", "words", "draw", "chart", "panel")
+_FIRST = ("tape", "network", "palindrome", "recall", "words", "draw", "chart", "panel")
 _PANELS = ("answer", "gradient", "memory", "states", "gates", "study", "numbers")
 _LAST = ("bar", "verdict", "app")
 

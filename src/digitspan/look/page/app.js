@@ -12,9 +12,14 @@ class App {
     this.slots = data.show.map((/** @type {number} */ index, /** @type {number} */ k) =>
       newSlot(this.networks[index], k),
     );
-    /** @type {number[]} */
+    /** @type {Asks} */
+    this.asks = data.asks;
+    /** @type {number[]} the digits typed */
+    this.list = [];
+    /** @type {number[]} what is read of them, a symbol a step */
     this.digits = [];
     this.step = 0;
+    this.place = 0; // whose digit is changed: of a palindrome always the first
     this.other = 0;
     this.sort = "first";
     this.relative = false;
@@ -23,6 +28,7 @@ class App {
     this.asked = new Map();
     this.bar = new Bar(document.getElementById("bar"), this);
     document.getElementById("about").textContent = data.about;
+    if (this.asks) document.getElementById("lead").textContent = data.lead;
     document.title = `${this.slots.map((slot) => slot.network.title).join(" and ")} · Look inside a network · digitspan`;
     this.build();
     this.begin(Math.max(...this.slots.map((slot) => slot.network.length)));
@@ -50,7 +56,7 @@ class App {
       Object.create(panel),
     );
     const sections = this.panels.map((panel) => {
-      const section = frame(panel);
+      const section = frame(panel, this);
       panel.build(section, this);
       return section;
     });
@@ -60,7 +66,7 @@ class App {
 
   /** Read a line that was typed. @param {string} text */
   read(text) {
-    const { digits, problem } = readDigits(text);
+    const { digits, problem } = readDigits(text, this.asks ? MOST_ITEMS : MOST_DIGITS);
     if (digits === null) this.bar.refuse(problem);
     else this.take(digits, false);
   }
@@ -74,52 +80,73 @@ class App {
   /** Ask about these digits. @param {number[]} digits @param {boolean} isExample */
   take(digits, isExample) {
     const atEnd = this.step === this.digits.length - 1 || this.digits.length === 0;
-    this.digits = digits;
+    this.list = digits;
+    this.digits = question(this.asks, digits).digits;
     this.isExample = isExample;
-    this.step = atEnd ? digits.length - 1 : Math.min(this.step, digits.length - 1);
-    if (this.other === digits[0] || this.other === (digits[0] + 5) % 10)
-      this.other = (digits[0] + 5) % 10;
-    this.change({});
+    const last = this.digits.length - 1;
+    this.step = atEnd ? last : Math.min(this.step, last);
+    const place = Math.min(this.place, digits.length - 1);
+    if (this.other === digits[place]) this.changePlace(place);
+    else this.change({ place });
+  }
+
+  /** Change the digit of another place of the list. @param {number} place from 0 on */
+  changePlace(place) {
+    this.change({ place, other: (this.list[place] + 5) % 10 });
   }
 
   /**
-   * Ask first about a held-out palindrome that each network answers as it mostly does.
-   * @param {number} trained a length T that a network was trained at
+   * Ask first about a held-out palindrome, or list, that each network answers as it mostly does.
+   * @param {number} trained a length T, or items L, that a network was trained at
    */
   begin(trained) {
-    const length = Math.min(MOST_DIGITS + 1, trained);
+    const length = Math.min(this.mostAsked, trained);
     const examples = this.data.examples[length] ?? [];
     const typical = examples.findIndex((/** @type {string} */ text) =>
       this.slots.every(({ network }) => {
-        const trace = follow(network, [...text].map(Number), asTrained(), false);
-        return (trace.predictions.at(-1) === trace.target) === network.accuracy >= 0.5;
+        const { digits, targets } = question(this.asks, [...text].map(Number));
+        const { predictions } = follow(network, digits, asTrained(), false, targets);
+        const right = targets.every((target, t) => target < 0 || predictions[t] === target);
+        const share = this.asks ? (network.shares[length - 1] ?? 0) : network.accuracy;
+        return right === share >= 0.5;
       }),
     );
     this.asked.set(length, Math.max(0, typical));
     this.another(length);
   }
 
-  /** Ask about another palindrome. @param {number} length T */
+  /** The longest palindrome, or list, that can be asked about. */
+  get mostAsked() {
+    return this.asks ? MOST_ITEMS : MOST_DIGITS + 1;
+  }
+
+  /** Ask about another palindrome, or list. @param {number} length T, or items L */
   another(length) {
-    const most = MOST_DIGITS + 1;
-    if (!Number.isInteger(length) || length < 2 || length > most) {
-      const problem = `The length T must be a whole number from 2 to ${most}; T − 1 digits are read.`;
-      return this.bar.refuse(problem);
+    const most = this.mostAsked;
+    const least = this.asks ? 1 : 2;
+    if (!Number.isInteger(length) || length < least || length > most) {
+      const range = `must be a whole number from ${least} to ${most}`;
+      return this.bar.refuse(
+        this.asks
+          ? `The length L ${range}; so many digits are read.`
+          : `The length T ${range}; T − 1 digits are read.`,
+      );
     }
     const examples = this.data.examples[length];
     const count = this.asked.get(length) ?? 0;
     this.asked.set(length, count + 1);
     if (examples) this.write([...examples[count % examples.length]].map(Number), true);
-    else this.write(drawPalindrome(length));
+    else this.write(this.asks ? drawList(length) : drawPalindrome(length));
   }
 
   /** Take up changes that the networks feel, and draw. @param {Partial<App>} changes */
   change(changes) {
     Object.assign(this, changes);
-    const changed = [this.other, ...this.digits.slice(1)];
+    const asked = question(this.asks, this.list);
+    const changed = question(this.asks, this.list.with(this.place, this.other));
     for (const slot of this.slots) {
-      slot.trace = follow(slot.network, this.digits, slot.whatIf);
-      slot.changed = follow(slot.network, changed, slot.whatIf, false);
+      slot.trace = follow(slot.network, asked.digits, slot.whatIf, true, asked.targets);
+      slot.changed = follow(slot.network, changed.digits, slot.whatIf, false, changed.targets);
       slot.distances = distances(slot.trace, slot.changed);
       if (slot.unit < 0) slot.unit = sortedUnits(slot, "first")[0];
     }
@@ -207,9 +234,10 @@ const app = new App(JSON.parse(document.getElementById("data").textContent));
 
 // For the console, and for whoever checks the numbers.
 const traceOf = (index, text, { clamp = {}, cut = [] } = {}) => {
-  const { digits, problem } = readDigits(text);
-  if (digits === null) throw new Error(problem);
-  return follow(app.networks[index], digits, { clamp, cut: new Set(cut) });
+  const typed = readDigits(text, app.asks ? MOST_ITEMS : MOST_DIGITS);
+  if (typed.digits === null) throw new Error(typed.problem);
+  const { digits, targets } = question(app.asks, typed.digits);
+  return follow(app.networks[index], digits, { clamp, cut: new Set(cut) }, true, targets);
 };
 Object.assign(globalThis, {
   digitspan: {

@@ -18,13 +18,13 @@ class Bar {
     this.length = make("input", {
       id: "length",
       type: "number",
-      min: 2,
-      max: MOST_DIGITS + 1,
+      min: app.asks ? 1 : 2,
+      max: app.mostAsked,
       step: 1,
       onchange: ask,
     });
     const another = button({ id: "another", onclick: ask }, "another");
-    const drop = { id: "drop", onclick: () => app.write(app.digits.slice(0, -1)) };
+    const drop = { id: "drop", onclick: () => app.write(app.list.slice(0, -1)) };
     this.drop = button(drop, "take the last away");
     this.step = make("input", {
       id: "step",
@@ -42,9 +42,9 @@ class Bar {
       make(
         "div",
         { class: "row" },
-        make("label", { for: "digits" }, "Digits read"),
+        make("label", { for: "digits" }, app.asks ? "The list" : "Digits read"),
         make("span", { class: "line" }, this.line, this.ask),
-        make("span", { class: "length" }, make("label", { for: "length" }, "T ="), this.length),
+        make("span", { class: "length" }, make("label", { for: "length" }, app.asks ? "L =" : "T ="), this.length),
         another,
         this.drop,
       ),
@@ -65,20 +65,24 @@ class Bar {
   /** Show what the line holds now. */
   draw() {
     const { app } = this;
-    const { digits, step } = app;
+    const { asks, digits, list, step } = app;
     this.line.removeAttribute("aria-invalid");
     this.message.className = "";
     this.message.textContent =
-      describeDigits(digits) + (app.isExample ? " It was kept out of training." : "");
-    this.drop.hidden = beginsPalindrome(digits) || !isPalindrome(digits);
-    if (document.activeElement !== this.length) this.length.value = String(digits.length + 1);
+      (asks ? describeList(asks, list) : describeDigits(list)) +
+      (app.isExample ? " It was kept out of training." : "");
+    this.drop.hidden = asks !== null || beginsPalindrome(list) || !isPalindrome(list);
+    if (document.activeElement !== this.length)
+      this.length.value = String(asks ? list.length : list.length + 1);
     this.step.max = String(digits.length);
     this.step.value = String(step + 1);
     const place = `${step + 1} of ${digits.length}`;
-    this.step.setAttribute("aria-valuetext", `after digit ${place}, a ${digits[step]}`);
+    const read = digits[step] === SILENT ? "silent" : `a ${digits[step]}`;
+    const what = asks ? "after step" : "after digit";
+    this.step.setAttribute("aria-valuetext", `${what} ${place}, ${read}`);
     this.stepText.textContent = place;
     this.play.textContent = app.playing ? "stop" : "play";
-    this.pills.replaceChildren(...app.slots.map(pill));
+    this.pills.replaceChildren(...app.slots.map((slot) => pill(slot, asks)));
     this.chips.replaceChildren(...this.changes());
     this.chips.hidden = this.chips.children.length === 0;
   }
@@ -105,8 +109,16 @@ class Bar {
   }
 }
 
-/** A network's answer in three words. @param {Slot} slot */
-function pill({ letter, title, trace }) {
+/** A network's answer in three words. @param {Slot} slot @param {Asks} asks */
+function pill({ letter, title, trace }, asks) {
+  if (asks) {
+    const places = saidOfPlaces(asks, trace);
+    const right = places.filter((place) => place.right).length;
+    const whole = right === places.length;
+    const look = { class: `pill ${letter} ${whole ? "right" : "wrong"}` };
+    const count = make("b", {}, `${right} of ${places.length}`);
+    return make("span", look, `${title}: `, count, whole ? " ✓ whole" : " ✗ not whole");
+  }
   const said = trace.predictions.at(-1);
   const right = said === trace.target;
   const look = { class: `pill ${letter} ${right ? "right" : "wrong"}` };

@@ -14,8 +14,10 @@ from digitspan.errors import UsageError
 from digitspan.look.page import equations_of, known_cells
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
+from digitspan.study.digit_spans import CellSpan, summarise_spans
 from digitspan.study.reading import SavedRun, Study, is_study, read_saved_run, read_study
 from digitspan.study.store import weights_path
+from digitspan.tasks import TASKS
 
 __all__ = ["Chosen", "StudyCurves", "choose"]
 
@@ -68,6 +70,9 @@ def choose(names: Sequence[str], *, for_page: bool = True, trust: bool = False) 
     runs = tuple(read_saved_run(name, trust=trust) for name in names)
     for run in runs:
         _check(run.config, for_page=for_page)
+    _check_alike([run.config for run in runs])
+    if runs[0].config.items is not None:
+        return Chosen(runs, len(runs), "", None)
     for run in runs:
         if run.study is not None:
             rate = run.config.learning_rate if run.study.config.design == "grid" else None
@@ -77,9 +82,17 @@ def choose(names: Sequence[str], *, for_page: bool = True, trust: bool = False) 
 
 
 def _check(config: RunConfig, *, for_page: bool) -> None:
-    """Refuse a network that was not trained on palindromes, or that the page cannot step."""
-    if config.task != "palindrome":
-        message = f"the page shows palindromes; {config.run_id} is of the task {config.task}"
+    """Refuse a network of a task that cannot be shown, or that the page cannot step."""
+    if config.items is not None and not for_page:
+        message = (
+            f"--figures draws networks of palindromes, and {config.run_id} is of the task "
+            f"{config.task}; `digitspan look` without --figures makes its page"
+        )
+        raise UsageError(message)
+    if config.task != "palindrome" and config.items is None:
+        message = (
+            f"the page shows palindromes and lists; {config.run_id} is of the task {config.task}"
+        )
         raise UsageError(message)
     if for_page and equations_of(config.cell) is None:
         module = config.cell.partition(":")[0].rpartition(".")[2]
@@ -87,6 +100,21 @@ def _check(config: RunConfig, *, for_page: bool) -> None:
             f"the page cannot step the cell {config.cell!r}: it has the equations of "
             f"{', '.join(known_cells())} in JavaScript; write those of your own to {module}.js "
             f"beside {module}.py (docs/own-cell.md), or draw it with `look --figures FOLDER`"
+        )
+        raise UsageError(message)
+
+
+def _check_alike(configs: Sequence[RunConfig]) -> None:
+    """Refuse networks side by side that are not asked the same."""
+    asked = {(config.task, config.order): config.run_id for config in configs}
+    if len(asked) > 1:
+        kinds = " and ".join(
+            f"{name} (task {task}{f', {order}' if TASKS[task].asks_lists else ''})"
+            for (task, order), name in asked.items()
+        )
+        message = (
+            f"two networks are seen side by side only where both are asked the same; got {kinds}: "
+            f"make a page of each"
         )
         raise UsageError(message)
 
@@ -112,7 +140,12 @@ def _why_not(study: Study, config: RunConfig, for_page: bool) -> str:
 
 
 def _of_study(study: Study, for_page: bool) -> Chosen:
-    """The longest length that one of two cells learned and the other did not; else both."""
+    """The longest length that one of two cells learned and the other did not; else both.
+
+    Of digit spans, the cells of the widest networks with the shortest and the longest one.
+    """
+    if study.config.design == "span":
+        return _of_spans(study, for_page)
     shown = [row.record for row in study.rows.values() if _can_show(study, row.record)]
     own = {(record.config.cell, record.config.source): record.config for record in shown}
     why_not = {name: _why_not(study, config, for_page) for name, config in own.items()}
@@ -144,6 +177,56 @@ def _of_study(study: Study, for_page: bool) -> Chosen:
     seeds = _seeds(study, runs[: len(first)])
     curves = _curves(study, runs[0].config, None)
     return Chosen(runs, len(first), _about(first), curves, seeds, left_out)
+
+
+def _of_spans(study: Study, for_page: bool) -> Chosen:
+    """The two cells of one width with the shortest and the longest digit span, or the one."""
+    if not for_page:
+        message = (
+            f"--figures draws networks of palindromes, and {study.folder} measures digit spans; "
+            f"`digitspan look` without --figures makes its page"
+        )
+        raise UsageError(message)
+    by_width: dict[int, list[CellSpan]] = defaultdict(list)
+    left_out: dict[str, None] = {}
+    for cell in summarise_spans(study.config, study.rows).measured:
+        for record in _shown_of(study, cell):
+            if why_not := _why_not(study, record.config, for_page):
+                left_out[why_not] = None
+            else:
+                by_width[cell.hidden_size].append(cell)
+    if not by_width:
+        because = f" ({next(iter(left_out))})" if left_out else ""
+        message = (
+            f"{study.folder} has no finished network that can be looked into (of "
+            f"{', '.join(known_cells())}, with its weights){because}; `digitspan study` goes on "
+            f"with it"
+        )
+        raise UsageError(message)
+    width = max(by_width, key=lambda n: (min(len(by_width[n]), 2), n))
+    cells = sorted(by_width[width], key=lambda cell: cell.mean_span.mean)
+    cells = cells if len(cells) < 2 else [cells[0], cells[-1]]
+    spans = " and ".join(
+        f"{title(cell.condition.cell)} {cell.digit_span.mean:.1f}" for cell in cells
+    )
+    which = "the shortest and the longest" if len(cells) > 1 else "the cell's"
+    about = (
+        f"{which} digit span at n = {width}, {study.config.order}, in items: {spans}; shown is "
+        f"the network in the middle of each cell's."
+    )
+    runs = tuple(study.saved_run(_shown_of(study, cell)[0]) for cell in cells)
+    return Chosen(runs, len(runs), about, None, left_out=tuple(left_out))
+
+
+def _shown_of(study: Study, cell: CellSpan) -> list[RunRecord]:
+    """The network with the median mean span, where its weights are kept; else none."""
+    kept = [
+        record
+        for record in cell.records
+        if record.recalled is not None and study.has_weights(record)
+    ]
+    kept.sort(key=lambda record: (record.recalled and record.recalled.mean_span) or 0.0)
+    return kept[(len(kept) - 1) // 2 :][:1]
 
 
 def _can_show(study: Study, record: RunRecord) -> bool:

@@ -13,16 +13,21 @@ import safetensors.numpy
 from digitspan.cells import title
 from digitspan.look.page.choose import Chosen, StudyCurves
 from digitspan.look.probe import trace
+from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
 from digitspan.study.reading import SavedRun
-from digitspan.tasks import CHANCE
+from digitspan.tasks import CHANCE, LISTS_HELD_OUT_FROM, SILENT, TASKS
 from digitspan.tasks.palindrome import HELD_OUT_FROM, held_out
+from digitspan.tasks.recall import held_out_lists
 from digitspan.training.engine import load_network
 
 __all__ = ["document"]
 
 NUM_EXAMPLES = 40
 """Held-out palindromes on the page for each length: the first, then one each "another"."""
+
+NUM_LISTS = 12
+"""Held-out lists on the page for each length that was asked."""
 
 MOST_DIGITS = 200
 """The longest line that the page reads (palindrome.js says the same)."""
@@ -40,11 +45,15 @@ def document(chosen: Chosen, why: Callable[[SavedRun], str]) -> dict[str, Any]:
     """
     runs = chosen.runs
     place = {run.config.key: index for index, run in enumerate(runs)}
+    first, lists = runs[0].config, runs[0].config.items is not None
+    examples = {str(t): _examples(t) for t in sorted({run.config.length for run in runs})}
     return {
-        "networks": [_network(run, why(run)) for run in runs],
+        "networks": [_network(run, "" if lists else why(run)) for run in runs],
         "show": list(range(chosen.show)),
         "about": chosen.about[:1].upper() + chosen.about[1:],
-        "examples": {str(t): _examples(t) for t in sorted({run.config.length for run in runs})},
+        "asks": {"silent": _is_silent(first), "order": first.order} if lists else None,
+        "lead": _lead(first) if lists else "",
+        "examples": _lists(runs) if lists else examples,
         "study": None if chosen.study is None else _study(chosen.study, place),
     }
 
@@ -58,10 +67,11 @@ def _network(run: SavedRun, why: str) -> dict[str, Any]:
         "cell": config.cell,
         "inputSize": config.input_size,
         "hiddenSize": config.hidden_size,
-        "length": config.length,
+        "length": config.length if config.items is None else _asked_first(run),
         "solved": run.record.solved,
         "accuracy": run.record.accuracy or 0.0,
-        "summary": _summary(run),
+        "shares": _shares(run),
+        "summary": _summary(run) if config.items is None else _summary_of_lists(run),
         "why": why,
         "asked": _asked(run) if ":" in config.cell else None,
         "weights": {
@@ -107,6 +117,72 @@ def _examples(length: int) -> list[str]:
         for digit in _FIRST_DIGITS
     ]
     return ["".join(map(str, inputs[row])) for row in rows]
+
+
+def _is_silent(config: RunConfig) -> bool:
+    """Whether a list is said in silent steps; else it is read backwards while it is said."""
+    return TASKS[config.task].symbols > SILENT
+
+
+def _lead(config: RunConfig) -> str:
+    """What the networks are asked, for the head of the page."""
+    if not _is_silent(config):
+        return (
+            "A palindrome is read to its end, and at every step of its second half the network is "
+            "asked for the next digit: it must hold the whole first half."
+        )
+    how = "backwards, the last digit first" if config.order == "backward" else "in its order"
+    return (
+        f"A list of digits is read. Then come as many silent steps, in which the network says it "
+        f"again {how}, one digit a step: it must hold the whole list."
+    )
+
+
+def _asked_first(run: SavedRun) -> int:
+    """Items of the lists that the page begins with: its digit span, or what it was trained on."""
+    recalled = run.record.recalled
+    span = recalled.digit_span if recalled is not None else None
+    return max(span, 1) if span is not None else run.config.length // 2
+
+
+def _shares(run: SavedRun) -> list[float]:
+    """P(L) for L = 1, 2, ... of lists; 0 where none were asked."""
+    recalled = run.record.recalled
+    if recalled is None:
+        return []
+    shares = {found.items: found.share for found in recalled.lists}
+    return [shares.get(items, 0.0) for items in range(1, max(shares) + 1)]
+
+
+def _summary_of_lists(run: SavedRun) -> str:
+    """How a run on lists ended, in a line."""
+    config, record, recalled = run.config, run.record, run.record.recalled
+    what = f"{config.encoding} digits, {config.hidden_size} units, {record.steps:,} steps"
+    if recalled is None:
+        return f"Trained on lists, {what}."
+    if recalled.digit_span is not None:
+        return (
+            f"Trained on growing lists, {what}: digit span {recalled.digit_span} items, mean span "
+            f"{recalled.mean_span:.1f} items."
+        )
+    (lists,) = recalled.lists
+    return (
+        f"Trained on lists of L = {lists.items}, {what}: {100 * lists.share:.1f} % of "
+        f"{lists.asked:,} lists come back whole."
+    )
+
+
+def _lists(runs: Sequence[SavedRun]) -> dict[str, list[str]]:
+    """Held-out lists of every length that was asked, by L."""
+    longest = max(max(len(_shares(run)), _asked_first(run)) for run in runs)
+    lengths = range(LISTS_HELD_OUT_FROM, min(longest, MOST_DIGITS // 2) + 1)
+    return {
+        str(items): [
+            "".join(map(str, digits))
+            for digits in held_out_lists(items, "test")[0][:NUM_LISTS].tolist()
+        ]
+        for items in lengths
+    }
 
 
 def _study(study: StudyCurves, place: dict[str, int]) -> dict[str, Any]:

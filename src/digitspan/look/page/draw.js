@@ -88,8 +88,8 @@ function timeLabels(digits, axis, top, step) {
   const places = shown.map((t) => axis.middle(t).toFixed(1)).join(" ");
   const write = (x, y, look, text) =>
     labels.append(draw("text", { x, y: top + y, class: look }, String(text)));
-  write(places, 16, "digit", shown.map((t) => digits[t]).join(""));
-  write(axis.middle(step), 16, "digit now", digits[step]);
+  write(places, 16, "digit", shown.map((t) => sayDigit(digits[t])).join(""));
+  write(axis.middle(step), 16, "digit now", sayDigit(digits[step]));
   for (let t = 0; t < digits.length; t = t === 0 ? axis.every - 1 || 1 : t + axis.every)
     write(axis.middle(t), 31, "step", t + 1);
   write(GUTTER - 8, 16, "name", "digit");

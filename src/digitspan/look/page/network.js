@@ -17,9 +17,10 @@
  * @property {string} cell
  * @property {number} inputSize d: 10 for one-hot digits, 1 for digits as numbers
  * @property {number} hiddenSize n
- * @property {number} length T, the length it was trained at
+ * @property {number} length T, the length it was trained at; of lists, the items asked about first
  * @property {boolean} solved
  * @property {number} accuracy share of test palindromes answered right, in [0, 1]
+ * @property {number[]} shares of lists of 1, 2, ... items recalled whole, in [0, 1]
  * @property {string} summary how its training ended, in a sentence
  * @property {string} why why it was not solved, in a sentence, where it was not
  * @property {{digits: number[], probabilities: number[][]} | null} asked of a cell of one's own:
@@ -32,14 +33,15 @@
  * @property {Set<number>} cut units of whose state nothing reaches the next step
  *
  * @typedef {object} Trace
- * @property {number[]} digits
- * @property {number} target the first digit: a palindrome ends with it
+ * @property {number[]} digits what is read, a symbol a step
+ * @property {number[]} targets what is asked after each step; -1 where nothing is
+ * @property {number} target what is asked after the last: a palindrome ends as it began
  * @property {Record<string, Float64Array[]>} states by name, one vector a step
  * @property {Record<string, Float64Array[]>} gates by name, one vector a step
  * @property {Float64Array[]} probabilities after each step
  * @property {number[]} predictions the most probable digit after each step; -1 for a network
  *   that diverged
- * @property {number} loss the cross-entropy after the last step, equation (3)
+ * @property {number} loss the cross-entropy, the mean over the answers asked for, equation (3)
  * @property {Record<string, Float64Array>} gradientNorms ||dL/ds(t)|| for each state s
  */
 
@@ -73,9 +75,16 @@ const asTrained = () => ({ clamp: {}, cut: new Set() });
  * @param {number[]} digits one or more
  * @param {WhatIf} [whatIf]
  * @param {boolean} [withGradient]
+ * @param {number[]} [targets] what is asked after each step; by default the first digit at the end
  * @returns {Trace}
  */
-function follow(network, digits, whatIf = asTrained(), withGradient = true) {
+function follow(
+  network,
+  digits,
+  whatIf = asTrained(),
+  withGradient = true,
+  targets = askedAtEnd(digits),
+) {
   const cell = CELLS[network.cell];
   const tape = new Tape(withGradient);
   const gates = Object.fromEntries(Object.keys(cell.gates).map((name) => [name, []]));
@@ -104,14 +113,17 @@ function follow(network, digits, whatIf = asTrained(), withGradient = true) {
     steps.push(state);
     logits.push((cell.readOut ?? readHidden)(network.weights, state, operations));
   }
-  const target = digits[0];
-  const loss = tape.crossEntropy(logits.at(-1), target);
+  const losses = targets.flatMap((target, t) =>
+    target === NOT_ASKED ? [] : [tape.crossEntropy(logits[t], target)],
+  );
+  const loss = tape.scale(1 / losses.length, tape.plus(...losses));
   if (withGradient) tape.backward(loss);
 
   const probabilities = logits.map((p) => softmax(p.value));
   return {
     digits,
-    target,
+    targets,
+    target: targets.at(-1),
     states: Object.fromEntries(names.map((name) => [name, steps.map((at) => at[name].value)])),
     gates,
     probabilities,
@@ -156,9 +168,9 @@ function distances(one, other) {
   });
 }
 
-/** A digit as the network reads it. @param {number} digit @param {number} inputSize */
+/** A symbol as the network reads it. @param {number} digit @param {number} inputSize */
 const encode = (digit, inputSize) =>
-  inputSize === 1 ? [digit] : Array.from({ length: inputSize }, (_, k) => (k === digit ? 1 : 0));
+  inputSize === 1 ? [digit === SILENT ? -1 : digit] : Array.from({ length: inputSize }, (_, k) => (k === digit ? 1 : 0));
 
 /** @param {ArrayLike<number>} values */
 const norm = (values) =>

@@ -2,12 +2,16 @@
 
 const MOST_DIGITS = 200;
 
+/** In place of a digit, where none is asked. */
+const NOT_ASKED = -1;
+
 /**
  * The digits of a line, or the sentence that says why there are none.
  * @param {string} text
+ * @param {number} most digits
  * @returns {{digits: number[], problem: ""} | {digits: null, problem: string}}
  */
-function readDigits(text) {
+function readDigits(text, most) {
   const refuse = (/** @type {string} */ problem) => ({ digits: null, problem });
   const line = text.replace(/[\s_]/g, "");
   if (line === "")
@@ -18,14 +22,18 @@ function readDigits(text) {
     return refuse(
       `Only the digits 0 to 9 can be read, and there is “${other}”; take it out and go on.`,
     );
-  if (line.length > MOST_DIGITS) {
+  if (line.length > most) {
     const got = line.length.toLocaleString("en");
     return refuse(
-      `At most ${MOST_DIGITS} digits can be read here, and these are ${got}; shorten the line.`,
+      `At most ${most} digits can be read here, and these are ${got}; shorten the line.`,
     );
   }
   return { digits: characters.map(Number), problem: "" };
 }
+
+/** What is asked after each step of a palindrome's digits: its first, after the last one. */
+const askedAtEnd = (/** @type {number[]} */ digits) =>
+  digits.map((_, t) => (t === digits.length - 1 ? digits[0] : NOT_ASKED));
 
 /**
  * Whether these are the first T - 1 digits of a palindrome: then the T-th must be the first.

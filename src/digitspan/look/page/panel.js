@@ -6,6 +6,7 @@
  * @property {string} title
  * @property {string} question of the exercise sheet
  * @property {string} text what to look for
+ * @property {{title?: string, text: string}} recall the same where lists are asked
  * @property {(app: App) => boolean} [needs] whether the page has what it shows; always, by default
  * @property {(section: HTMLElement, app: App) => void} build once, and when a network is loaded
  * @property {(app: App) => void} draw at every change
@@ -25,14 +26,20 @@
 /** @type {any[]} */
 const PANELS = [];
 
-/** A panel's section with its title, its question and its text. @param {Panel} panel */
-function frame(panel) {
-  const question = panel.question ? [make("span", { class: "question" }, panel.question)] : [];
+/**
+ * A panel's section with its title, its question and its text.
+ * @param {Panel} panel
+ * @param {App} app
+ */
+function frame(panel, { asks }) {
+  const { title, text } = asks ? { title: panel.title, ...panel.recall } : panel;
+  const ofSheet = panel.question && !asks; // the sheet asks of palindromes
+  const question = ofSheet ? [make("span", { class: "question" }, panel.question)] : [];
   return make(
     "section",
     { class: "panel", id: panel.id, "aria-labelledby": `${panel.id}-title` },
-    make("div", { class: "head" }, make("h2", { id: `${panel.id}-title` }, panel.title), ...question),
-    make("p", { class: "look" }, panel.text),
+    make("div", { class: "head" }, make("h2", { id: `${panel.id}-title` }, title), ...question),
+    make("p", { class: "look" }, text),
   );
 }
 

@@ -9,6 +9,7 @@ function buildVerdicts(app) {
     for (let digit = 0; digit < 10; digit++)
       bars.append(make("span", {}, make("i"), make("em", {}, String(digit))));
     const after = make("p", { class: "after" });
+    const places = make("ol", { class: "places", hidden: !app.asks });
     const { network } = slot;
     const card = make(
       "article",
@@ -16,6 +17,7 @@ function buildVerdicts(app) {
       make("h2", {}, swatch(slot), slot.title),
       make("div", { class: "answer" }, said, sentence),
       make("div", { class: "distribution" }, bars, after),
+      places,
       make("p", { class: "facts" }, network.summary, " ", make("code", {}, network.name)),
     );
     const remark = (title, text) =>
@@ -25,7 +27,7 @@ function buildVerdicts(app) {
       remark("Do not trust this page. ", text);
     }
     if (network.why) remark("Why it was not solved. ", network.why);
-    return { card, said, sentence, bars, after };
+    return { card, said, sentence, bars, after, places };
   });
   const look = { class: `columns columns-${app.slots.length}`, id: "verdicts" };
   return { element: make("div", look, ...cards.map(({ card }) => card)), cards };
@@ -37,17 +39,26 @@ function buildVerdicts(app) {
  */
 function drawVerdicts({ cards }, app) {
   app.slots.forEach(({ trace }, k) => {
-    const { said, sentence, bars, after, card } = cards[k];
+    const { said, sentence, bars, after, card, places } = cards[k];
+    const { asks } = app;
+    const found = asks ? saidOfPlaces(asks, trace) : [];
     const answer = trace.predictions.at(-1);
-    const right = answer === trace.target;
+    const right = asks ? found.every((place) => place.right) : answer === trace.target;
     card.classList.toggle("right", right);
     card.classList.toggle("wrong", !right);
-    said.textContent = sayDigit(answer);
-    sentence.textContent = describeAnswer(trace);
+    said.textContent = asks
+      ? `${found.filter((place) => place.right).length}/${found.length}`
+      : sayDigit(answer);
+    said.classList.toggle("share", asks !== null);
+    sentence.textContent = asks ? describeSaid(asks, trace) : describeAnswer(trace);
+    const names = ["place", "read", "said"].map((name) => make("small", {}, name));
+    const boxes = found.map((place) => placeBox(place, app));
+    places.replaceChildren(make("li", { class: "names", "aria-hidden": "true" }, ...names), ...boxes);
     const row = trace.probabilities[app.step];
+    const target = asks ? trace.targets[app.step] : trace.target;
     [...bars.children].forEach((bar, digit) => {
       bar.firstChild.style.height = `${Math.max(2, 100 * row[digit])}%`;
-      bar.classList.toggle("target", digit === trace.target);
+      bar.classList.toggle("target", digit === target);
     });
     const first = trace.predictions[app.step];
     const step = app.step + 1;
@@ -55,4 +66,20 @@ function drawVerdicts({ cards }, app) {
     const all = Array.from(row, (p, digit) => `${digit} ${percent(p)}`);
     bars.setAttribute("aria-label", `After step ${step}: ${all.join(", ")}`);
   });
+}
+
+/**
+ * A place of the list: the digit read, and below it the one said, framed where it is right.
+ * Pressing it takes the step in hand in which it is said.
+ */
+function placeBox({ place, step, digit, said, right }, app) {
+  const look = {
+    class: `place ${right ? "right" : "wrong"}`,
+    "aria-pressed": step === app.step,
+    "aria-label": `Place ${place + 1}: ${digit} was read, ${sayDigit(said)} is said, ${right ? "right" : "wrong"}`,
+    onclick: () => app.pick(step),
+  };
+  const name = make("small", {}, `x${subscript(place + 1)}`);
+  const box = button(look, name, make("span", {}, digit), make("b", {}, sayDigit(said)));
+  return make("li", {}, box);
 }

@@ -27,8 +27,11 @@ function percent(share) {
   return `${(100 * share).toFixed((share > 0.99 && share < 1) || share < 0.0995 ? 1 : 0)} %`;
 }
 
-/** A prediction; that of a network that diverged is none. @param {number} digit */
-const sayDigit = (digit) => (digit < 0 ? "–" : String(digit));
+/**
+ * A digit read or said: a silent step is a dot, and a network that diverged says none.
+ * @param {number} digit
+ */
+const sayDigit = (digit) => (digit < 0 ? "–" : digit === SILENT ? "·" : String(digit));
 
 /** What the digits are. @param {number[]} digits */
 function describeDigits(digits) {

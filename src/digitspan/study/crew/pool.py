@@ -20,7 +20,6 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Self
 
-from digitspan.cells.own import is_own
 from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, request, work
 from digitspan.study.plan import Job
 
@@ -117,7 +116,8 @@ def how_it_ended(process: SpawnProcess) -> str:
 
 def _seal(job: Job) -> str:
     """Whose workers a run goes to: those of its cell, or of all registered cells."""
-    return job.config.cell if is_own(job.config.cell) else ""
+    config = job.config
+    return f"{config.cell} {config.task}" if config.is_own else ""
 
 
 def _end(workers: Sequence[_Worker]) -> None:

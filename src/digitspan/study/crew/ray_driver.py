@@ -100,7 +100,9 @@ class _Driver:
                 self.say({"nodes": len(nodes), "slots": free})
             while self.pipe.poll(0 if self.keys else 0.05):
                 asked = json.loads(self.pipe.recv_bytes())
-                task = self.own_task if is_own(json.loads(asked["config"])["cell"]) else self.task
+                config = json.loads(asked["config"])
+                own = is_own(config["cell"]) or is_own(config.get("task", ""))
+                task = self.own_task if own else self.task
                 self.keys[task.remote(self.expected, self.given, asked)] = asked["key"]
             if not self.keys:
                 continue

@@ -56,12 +56,12 @@ def _try(pipe: Connection, texts: Sequence[str], device: str) -> None:
         os.dup2(2, 1)  # standard output is the study's
     sys.dont_write_bytecode = True  # a call that is refused leaves nothing behind
     from digitspan.training.machine import find_device
-    from digitspan.training.trial import try_cell
+    from digitspan.training.trial import try_run
 
     message: dict[str, object] = {}
     try:
         for text in texts:
-            try_cell(RunConfig.from_canonical(text), find_device(device))
+            try_run(RunConfig.from_canonical(text), find_device(device))
     except UsageError as error:
         message = {"refused": str(error), "exit_status": error.exit_status}
     except Exception as error:  # whatever the code of somebody else may raise

@@ -10,6 +10,14 @@ PANELS.push({
     write, of either sign. A cell that remembers keeps f near 1 and i near 0 for some of its units,
     between the first digit and the last. Thick: the mean over all units; the band holds eight in
     ten of them; dashed: the unit you follow. Hold a gate at 0 or 1 and look at the answer.`,
+  recall: {
+    text: `σ lies between 0 and 1: a tap. In an LSTM the forget gate f says how much of c stays, the
+      input gate i how much of the candidate g comes in, the output gate o how much of c is seen
+      in h; in a GRU one update gate z does for both f and i. A network that holds a list must
+      change its gates where the silent steps begin: from writing to saying. Thick: the mean over
+      all units; the band holds eight in ten of them; dashed: the unit you follow. Hold a gate at
+      0 or 1 and look which places are lost.`,
+  },
 
   build(section, app) {
     const gatesOf = (slot) => Object.entries(CELLS[slot.network.cell].gates);

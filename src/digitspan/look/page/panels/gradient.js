@@ -9,6 +9,12 @@ PANELS.push({
     vanishes; rising, it explodes. Where it is a millionth, training hardly hears of the digit
     that was read there. That is the first one's fate, and the first one is what the task asks
     for.`,
+  recall: {
+    text: `The loss is the mean over the answers of the second half, so every one of them sends its
+      own gradient back, and what reaches step t is their sum. The axis is logarithmic: a straight
+      line is an exponential. In the first half no answer is asked for; whatever is learned about
+      the digit read at step t has come through all the steps to its right.`,
+  },
 
   build(section, app) {
     const relative = make("input", {

@@ -5,16 +5,18 @@ PANELS.push({
   title: "In numbers",
   question: "",
   text: "What the pictures show, step by step.",
+  recall: { text: "What the pictures show, step by step; – where nothing is asked." },
 
   build(section, app) {
     this.body = make("tbody");
     const heads = app.slots.flatMap((slot) => [
       `${slot.title} says`,
-      "probability of the first digit",
+      `probability of the ${app.asks ? "right" : "first"} digit`,
       "‖∂L/∂h(t)‖",
-      "distance after another first digit",
+      `distance after another ${app.asks ? "" : "first "}digit`,
     ]);
-    const columns = ["step", "digit", ...heads].map((text) => make("th", { scope: "col" }, text));
+    const asked = app.asks ? ["asked"] : [];
+    const columns = ["step", "digit", ...asked, ...heads].map((text) => make("th", { scope: "col" }, text));
     const caption = make("caption", { class: "hidden" }, "Every step in numbers");
     const head = make("thead", {}, make("tr", {}, ...columns));
     const attributes = { class: "scroll", tabindex: 0, role: "region" };
@@ -28,14 +30,18 @@ PANELS.push({
   draw(app) {
     if (!this.details.open) return; // thousands of cells, and nobody looks
     const rows = app.digits.map((digit, t) => {
+      const asked = app.slots[0].trace.targets[t];
+      const isSaid = !app.asks || asked !== NOT_ASKED;
+      const right = app.asks ? asked : app.slots[0].trace.target;
       const cells = app.slots.flatMap((slot) => [
-        sayDigit(slot.trace.predictions[t]),
-        slot.trace.probabilities[t][slot.trace.target].toFixed(4),
+        isSaid ? sayDigit(slot.trace.predictions[t]) : "–",
+        isSaid ? slot.trace.probabilities[t][right].toFixed(4) : "–",
         scientific(slot.trace.gradientNorms.hidden[t]),
         scientific(slot.distances[t]),
       ]);
       const step = make("th", { scope: "row" }, String(t + 1));
-      return make("tr", {}, step, ...[digit, ...cells].map((text) => make("td", {}, String(text))));
+      const read = [sayDigit(digit), ...(app.asks ? [sayDigit(asked)] : [])];
+      return make("tr", {}, step, ...[...read, ...cells].map((text) => make("td", {}, String(text))));
     });
     this.body.replaceChildren(...rows);
   },

@@ -17,11 +17,19 @@ PANELS.push({
     the first digit, the units that still tell it at the end are on top. Press on a row to follow
     that unit, and cut its recurrence to see whether the answer needs it: nothing of its state
     then reaches the next step.`,
+  recall: {
+    text: `One row a unit, one column a step, the list on the left and the silent steps on the
+      right. Sorted by what is left at the end of the digit that is changed in the panel above.
+      Press on a row to follow that unit, and cut its recurrence to see which places need it:
+      nothing of its state then reaches the next step.`,
+  },
 
   build(section, app) {
     const sort = make("select", { id: "sort", onchange: () => app.show({ sort: sort.value }) });
     for (const [name, text] of Object.entries(ORDERS))
-      sort.append(make("option", { value: name }, text));
+      sort.append(
+        make("option", { value: name }, app.asks ? text.replace("first", "changed") : text),
+      );
     section.append(controlLine(make("label", { for: "sort" }, "Sort the units by"), " ", sort));
     this.parts = sideBySide(section, app.slots, (slot, k) => buildUnits(app, slot, k));
   },
@@ -160,7 +168,7 @@ function writeMapLabels(ink, app, axis) {
     const isNow = t === app.step;
     if (axis.column < 8 && !isNow && t !== 0) return;
     const look = { bold: isNow, shade: isNow ? "ink" : "muted" };
-    writeText(ink, digit, axis.middle(t), MAP_HEIGHT + 15, look);
+    writeText(ink, sayDigit(digit), axis.middle(t), MAP_HEIGHT + 15, look);
   });
 }
 

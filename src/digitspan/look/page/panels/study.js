@@ -6,6 +6,7 @@ PANELS.push({
   question: "Questions 1.3 and 1.6",
   text: `Every mark is one training run of the study; lines join the medians; the dashed line is
     guessing. Press a ringed mark, or one of the buttons, to look into that network.`,
+  recall: { text: "" }, // pages of lists have no such study
   needs: (app) => app.data.study !== null,
 
   build(section, app) {
