@@ -209,8 +209,8 @@ def describe(error: BaseException) -> dict[str, Any]:
     file, line = last_place(frames)
     if isinstance(error, SyntaxError) and error.filename:
         file, line = error.filename, error.lineno or 0
-    # Where the hand-in lies here says nothing to its author.
-    message = " ".join(str(error).replace(f"{Path.cwd()}/", "").split())[:300]
+    # Where the hand-in lies here says nothing to its author; a text may be of any length.
+    message = " ".join(str(error)[:3000].replace(f"{Path.cwd()}/", "").split())[:300]
     return {
         "type": type(error).__name__[:60],
         "message": message,
