@@ -239,8 +239,7 @@ class _Replay:
             remote, digits = placed.remote, placed.remote.digits()
             values = self.values(placed, point.large)
             if point.plan.hidden > 12:
-                called = remote.habits(values[None], digits).get("called", [])
-                self.remote.called |= {name for name in called if isinstance(name, str)}
+                self.remote.called |= remote.operations(values[None], digits)
             raw = remote.ask(values[None], digits, fresh=True, grad=point.grad)
         except ChildRefused as error:
             return self.stop(point, error)
