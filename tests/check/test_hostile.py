@@ -7,11 +7,11 @@ import time
 
 import pytest
 from check.hostile import ANSWERS, ESCAPES, FLOODS, FORGERIES, LOOPS, MARKER, tries
+from check.reader import read_sources
 
 from digitspan.check.course_rules import Rules
 from digitspan.check.hand_in import Children, check_class
 from digitspan.check.reading.hand_ins import HandIn, written_out
-from digitspan.check.reading.source import read_sources
 from digitspan.check.sandbox.isolation import LEVELS, Limits, best_level
 from digitspan.check.sandbox.process import MOST_STOLEN
 
