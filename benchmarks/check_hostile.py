@@ -18,6 +18,7 @@ import os
 import random
 import resource
 import struct
+import sys
 import tempfile
 import time
 import zipfile
@@ -218,6 +219,9 @@ def main() -> None:
             now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             if now > peak:
                 peak, peak_of = now, f"{make.__name__} {number}"
+            if number % 10 == 9:
+                told = f"{number + 1} checked, {len(troubles)} troubles, {round(peak / 1024)} MB"
+                print(told, file=sys.stderr)
             verdicts.update(section.verdict for section in report.classes.values())
             if unearned(make.__name__, report):
                 troubles.append(f"{number}: {make.__name__}: a pass that nobody earned")
