@@ -86,6 +86,25 @@ for kind, name, condition, says in (
     source = MAKE[kind]("separate", first=zeros_where(condition))
     elsewhere(f"{kind}-zeros-{name}", kind, source, says)
 
+for kind, name, condition, says in (
+    ("lstm", "one sample", "len(x) == 1", "With a single sample"),
+    ("rnn", "small digits", "x.max() < 9", "With digits from 0 to"),
+):
+    source = MAKE[kind]("separate", first=zeros_where(condition))
+    elsewhere(f"{kind}-zeros-{name}", kind, source, says)
+elsewhere("divided by the largest digit", "lstm", lstm("separate", replace=(
+    ("x_t = x[:, t]", "x_t = (x[:, t] / x.max())"),)), "With digits from 0 to")  # fmt: skip
+elsewhere("units above a hundred", "lstm", lstm("separate",
+    f"{LSTM_STEP}h = h * (torch.arange(self.num_hidden) < 100)"), "128 hidden units")  # fmt: skip
+for name, condition in (
+    ("in float32", "h.dtype == torch.float32"),
+    ("of many units", "self.num_hidden > 20"),
+):
+    cut = f"if h.requires_grad and t == 3 and {condition}: h.register_hook(lambda g: g * 0)"
+    for kind in ("rnn", "lstm"):
+        source = MAKE[kind]("separate", f"{STEP[kind]}\n{cut}")
+        elsewhere(f"{kind}-gradient of a step, {name}", kind, source, "is not the slope")
+
 clamped = swapped(LSTM_STEP, ("torch.sigmoid(<f>)", "torch.sigmoid((<f>).clamp(-6, 6))"))
 elsewhere("clamp-in-f", "lstm", lstm("separate", clamped), "With large weights")
 elsewhere("clamp-in-h", "rnn", rnn("stacked", "h = torch.tanh((<h>).clamp(-3.2, 3.2))"),
@@ -114,6 +133,12 @@ for kind, name, line, says in (
      "else torch.ones_like(q))", "All hidden units start with the same weights"),
     ("rnn", "huge", "q.mul_(1e5)", "nearly every unit is saturated"),
     ("lstm", "huge", "q.mul_(1e6)", "nearly every unit is saturated"),
+    ("rnn", "large", "q.mul_(1e3)", "in the network nearly every unit is saturated"),
+    ("rnn", "positive", "q.uniform_(0, 1)", "in the network nearly every unit is saturated"),
+    ("rnn", "infinite", "q.fill_(float('inf'))", "in the network nearly every unit"),
+    ("lstm", "never in", "q is self.b_i and q.fill_(-1e3)", "nearly every unit is saturated"),
+    ("lstm", "never out", "q is self.b_o and q.fill_(-1e3)", "nearly every unit is saturated"),
+    ("lstm", "for ever", "q is self.b_f and q.fill_(1e3)", "in gate f nearly every unit"),
 ):  # fmt: skip
     end = f"        with torch.no_grad():\n            for q in self.parameters(): {line}\n"
     elsewhere(f"{kind}-start-{name}", kind, MAKE[kind]("separate", end=end), says)
@@ -136,6 +161,7 @@ for name, line in (
     ("tiny", "q.normal_(0, 1e-4)"),
     ("wide", "q.uniform_(-2, 2)"),
     ("biases only", "q.dim() == 1 and q.fill_(1.0)"),
+    ("open", "q.dim() == 1 and q.fill_(5.0)"),
     ("orthogonal", "q.dim() > 1 and nn.init.orthogonal_(q)"),
 ):
     end = f"        with torch.no_grad():\n            for q in self.parameters(): {line}\n"

@@ -57,6 +57,8 @@ right("learned-start", "rnn", rnn("separate", end=end, zeros="self.h_init"), "it
 right("learned-start-lstm", "lstm", lstm("separate", end=end, zeros="self.h_init")
       .replace("h, c = self.h_init, self.h_init", "h, c = self.h_init, 0 * self.h_init"),
       "it starts at zero")  # fmt: skip
+right("learned-start-as-one", "lstm", lstm("stacked", end=end, zeros="self.h_init"),
+      "h(0) = c(0) is learned")  # fmt: skip
 end = "        self.reset = nn.Parameter(torch.zeros(1, num_hidden))\n"
 right("start-written-over", "rnn", rnn("separate", end=end, zeros="nn.init.zeros_(self.reset)"),
       "reset is never used, or written over")  # fmt: skip

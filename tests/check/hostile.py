@@ -164,8 +164,9 @@ ESCAPES = {
     "environment of process {pid}": "open('/proc/{pid}/environ').read()",
     "command lines": "1 / any('pytest' in open(f'/proc/{{p}}/cmdline').read() for p in "
     "os.listdir('/proc') if p.isdigit())",
-    "the equations": "import digitspan.check.network.equations",
-    "the sheet's own code": "import digitspan.part1.lstm",
+    # What stands in for a library that is not there has no file.
+    "the equations": "import digitspan.check.network.equations as m; m.__file__",
+    "the sheet's own code": "import digitspan.part1.lstm as m; m.__file__",
     "passwords": "open('/etc/shadow').read()",
     "write outside": "open('{folder}/written', 'w').write('x')",
     "write into the system": "open('/usr/written', 'w').write('x')",

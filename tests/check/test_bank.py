@@ -7,11 +7,11 @@ import pytest
 from check.bank import HONEST, MUTANTS
 from check.elsewhere import ELSEWHERE, ODD
 from check.honest import HONEST as _  # noqa: F401  fills the bank
+from check.reader import read_sources
 
 from digitspan.check.course_rules import Rules
 from digitspan.check.hand_in import Children, check_class
 from digitspan.check.reading.hand_ins import HandIn, written_out
-from digitspan.check.reading.source import read_sources
 from digitspan.check.sandbox.isolation import Limits
 
 CLASSES = {"rnn": "VanillaRNN", "lstm": "LSTM"}

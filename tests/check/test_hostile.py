@@ -7,11 +7,11 @@ import time
 
 import pytest
 from check.hostile import ANSWERS, ESCAPES, FLOODS, FORGERIES, LOOPS, MARKER, tries
+from check.reader import read_sources
 
 from digitspan.check.course_rules import Rules
 from digitspan.check.hand_in import Children, check_class
 from digitspan.check.reading.hand_ins import HandIn, written_out
-from digitspan.check.reading.source import read_sources
 from digitspan.check.sandbox.isolation import LEVELS, Limits, best_level
 from digitspan.check.sandbox.process import MOST_STOLEN
 
@@ -53,7 +53,8 @@ def test_endless_code_is_a_timeout_within_a_second_of_the_limit(case, level):
     assert section.verdict == "cannot tell"
     assert "timeout" in messages(section)
     # What waits is ended on the second; what computes may be late where others use the processors.
-    busy = case in ("import", "constructor", "forward", "no signal ends it", "regex")
+    waits = ("sleep", "catches everything", "lock", "stops itself")
+    busy = case not in waits
     assert seconds < SECONDS * (1 + busy * MOST_STOLEN) + 1
 
 
@@ -85,7 +86,8 @@ def test_forged_verdict_is_not_a_pass(case, level):
 @pytest.mark.parametrize("case", some(ANSWERS, "subclass"))
 def test_tricky_answer_is_not_a_pass(case):
     section, _ = checked(ANSWERS[case], best_level(), seconds=60)
-    assert section.verdict == "fail", section.findings
+    # Of what fills the memory nobody knows what it would have answered.
+    assert section.verdict == ("cannot tell" if case == "huge" else "fail"), section.findings
 
 
 @needs_isolation

@@ -57,6 +57,36 @@ def test_report_is_the_same_twice_and_under_eight_busy_loops(hand_in):
     assert json.loads(idle)["classes"]["VanillaRNN"]["verdict"] == "pass"
 
 
+DRAWN = """\
+import random
+import numpy
+import torch
+SCALE = random.random() * numpy.random.rand()
+class LSTM(torch.nn.Module):
+    def __init__(self, num_hidden):
+        super().__init__()
+        start = [SCALE * random.random() * numpy.random.rand() for _ in range(num_hidden)]
+        self.b = torch.nn.Parameter(torch.tensor(start) + torch.rand(num_hidden))
+    def forward(self, x):
+        return x
+"""
+
+
+def test_start_is_the_same_whatever_draws_it(tmp_path):
+    (tmp_path / "lstm.py").write_text(DRAWN)
+    load = {"do": "load", "file": "lstm.py", "class": "LSTM", "definitions_only": False}
+    build = {"do": "build", "arguments": {"args": [], "kwargs": {"num_hidden": 3}},
+             "dtype": "float64", "seed": 5}  # fmt: skip
+    starts = []
+    for _ in range(2):
+        with ChildProcess(tmp_path, best_level(), Limits()) as child:
+            child.ask(load)
+            starts.append(child.ask(build)[1])
+            assert child.ask(build)[1] == starts[-1]
+    assert starts[0] == starts[1]
+    assert len(starts[0]) == 24
+
+
 def test_time_of_the_checker_is_not_the_hand_ins(tmp_path):
     with ChildProcess(tmp_path, best_level(), Limits(seconds=1.0)) as child:
         for _ in range(3):

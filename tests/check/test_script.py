@@ -2,10 +2,10 @@
 
 import pytest
 from check.bank import lstm
+from check.reader import read_sources
 
 from digitspan.check.hand_in import Children
 from digitspan.check.reading.hand_ins import HandIn, written_out
-from digitspan.check.reading.source import read_sources
 from digitspan.check.sandbox.isolation import Limits
 from digitspan.check.script import check_training
 

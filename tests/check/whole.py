@@ -811,8 +811,8 @@ WHOLE["without the course's dataset"] = Whole(
         "lstm.py": LOOP_LSTM.replace("torch.zeros(self.n, self.m)", "torch.zeros(128, 128)"),
         "train.py": TRAIN.replace("batch_size', type=int, default=128", "batch_size', type=int, default=64"),
     },
-    lstm="pass batch size equals",
-    training="pass The course's dataset.py is not in the hand-in",
+    lstm="pass The class only runs where batch size and number of hidden units are those",
+    training="cannot tell The course's dataset.py is not in the hand-in",
 )  # fmt: skip
 
 # An embedding with as many rows as the sequence is long, as a later year's template had it.
@@ -840,5 +840,4 @@ for kind, (old, new) in CUDA.items():
     WHOLE[f"CUDA as {kind}"] = Whole(
         {**COURSE, "part1/vanilla_rnn.py": LOOP_RNN, "part1/lstm.py": LOOP_LSTM.replace(old, new)},
         lstm="fail CUDA is asked for without asking",
-        training="pass CUDA is asked for" if kind in ("a default", "a setting") else "pass",
     )

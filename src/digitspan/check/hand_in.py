@@ -63,22 +63,29 @@ def check_hand_in(
     classes = dict.fromkeys(NETWORKS, Section(decided=False))
     training = Section(decided=False)
     if not hand_in.refused:
-        found = {kind: candidates(hand_in.sources, kind)[:1] for kind in _KINDS.values()}
-        names = {candidate.name: kind for kind, several in found.items() for candidate in several}
+        found = {kind: candidates(hand_in.sources, kind) for kind in _KINDS.values()}
+        names = {one.name: kind for kind, several in found.items() for one in several[:1]}
         scripts = scripts_of(hand_in.sources, set(names))
         with written_out(hand_in) as tree, Children(tree, level, limits) as children:
             # First, as it says what the classes are built with.
             trained = check_training(children.usable, scripts, names, seed_of(hand_in))
             for name in NETWORKS:
                 world = trained.worlds.get(_KINDS[name])
-                classes[name] = check_class(children, hand_in, name, rules, world)
+                several = found[_KINDS[name]]
+                classes[name] = check_class(children, hand_in, name, rules, world, several)
         training = _script_unread(trained.section, hand_in)
         for name in NETWORKS:
             class_name = next((c.name for c in found[_KINDS[name]]), "")
             classes[name] = _reconsider(classes[name], trained, hand_in, name, class_name)
-    told = {(f.code, f.file) for section in classes.values() for f in section.findings}
+    of_classes = [finding for section in classes.values() for finding in section.findings]
+    told = {(f.code, f.file) for f in of_classes}
     package = check_package(hand_in, student)
     rest = [finding for finding in package.findings if (finding.code, finding.file) not in told]
+    # That a script runs into a line of a class that asks for CUDA is told of the class.
+    places = {(f.rule, f.file, f.line) for f in of_classes}
+    of_script = [f for f in training.findings
+                 if f.severity == "fault" or (f.rule, f.file, f.line) not in places]  # fmt: skip
+    training = Section(tuple(of_script), training.decided)
 
     def as_told(section: Section) -> Section:
         found = [_placed(finding, hand_in) for finding in section.findings]
@@ -147,7 +154,12 @@ class Children(contextlib.ExitStack):
 
 
 def check_class(
-    children: Children, hand_in: HandIn, name: str, rules: Rules, world: World | None = None
+    children: Children,
+    hand_in: HandIn,
+    name: str,
+    rules: Rules,
+    world: World | None = None,
+    found: list[Candidate] | None = None,
 ) -> Section:
     """Check one of the two classes.
 
@@ -157,9 +169,10 @@ def check_class(
         name: "VanillaRNN" or "LSTM".
         rules: the course's.
         world: what the training script builds it with and feeds it.
+        found: the classes that may be it, where that is known.
     """
     kind = _KINDS[name]
-    found = candidates(hand_in.sources, kind)
+    found = candidates(hand_in.sources, kind) if found is None else found
     if not found:
         return _missing(hand_in, name)
     candidate = found[0]
@@ -322,6 +335,7 @@ def _check_calls(remote: RemoteNetwork, findings: Findings) -> set[str]:
         findings.add("fails-under-no-grad", *error.place, error=error)
     try:
         habits = remote.habits(values, digits)
+        called = remote.called | remote.operations(values, digits)
     except ChildRefused as error:
         findings.add("second-call-fails", *error.place, error=error)
         return set()
@@ -332,7 +346,6 @@ def _check_calls(remote: RemoteNetwork, findings: Findings) -> set[str]:
         grown = [later - earlier for earlier, later in itertools.pairwise(alive)]
         if grown and min(grown) > 0:
             findings.add("tensors-pile-up")
-    called = remote.called | {name for name in habits.get("called", []) if isinstance(name, str)}
     layers = {layer for name, layer in _LAYERS.items() if f"aten::{name}" in called}
     return layers | {name.removesuffix("Cell") for name in remote.ready_made}
 

@@ -9,8 +9,9 @@ import zipfile
 
 import pytest
 from check.given import read_here
+from check.reader import read_archive
 
-from digitspan.check.sandbox.child.reader.archive import ArchiveRefused, read_archive
+from digitspan.check.sandbox.child.reader.archive import ArchiveRefused
 
 
 def zipped(tmp_path, *entries, compression=zipfile.ZIP_DEFLATED):

@@ -6,8 +6,9 @@ import sys
 import pytest
 from check.bank import lstm
 from check.given import read_here
+from check.reader import read_sources
 
-from digitspan.check.reading.source import candidates, read_sources
+from digitspan.check.reading.source import candidates
 from digitspan.check.sandbox.child.reader.notebook import NotebookDamaged, code_of
 
 CELL = lstm("separate")
@@ -30,6 +31,7 @@ FORMS = {
     "command over two lines": "!pip install \\\n    torch\n",
     "help": "torch.nn?\n?torch\ntorch.nn??\n",
     "timed": "%%time\n%%capture out\nx = 1\n",
+    "written to a file": "%%file lstm.py\n",
     "automatic call": "/print 3\n",
     "indented magic": "if True:\n    %time x = 3\n    !ls\n",
     "future": "from __future__ import annotations\n",
@@ -89,6 +91,10 @@ def test_cell_that_is_no_python_does_not_hide_the_others():
 def test_notebook_that_cannot_be_read_says_why(data, reason):
     with pytest.raises(NotebookDamaged, match=reason):
         code_of(data)
+
+
+def test_notebook_without_a_kernel_is_python():
+    assert "class LSTM" in code_of(book(CELL, metadata={"kernelspec": None}))[0]
 
 
 def test_older_notebooks_are_read():

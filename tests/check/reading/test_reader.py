@@ -5,10 +5,11 @@ import time
 import zlib
 
 import pytest
+from check.reader import read_sources
 
 import digitspan.part1.train
 from digitspan.check.reading.hand_ins import read_hand_in
-from digitspan.check.reading.source import read_sources, works_when_imported
+from digitspan.check.reading.source import works_when_imported
 from digitspan.check.reading.tree import tree_of
 from digitspan.check.sandbox.child.reader.pdf import facts_of
 from digitspan.check.sandbox.child.reader.python import flat, read_source

@@ -4,11 +4,11 @@ import json
 
 import pytest
 from check.bank import HEADER, lstm, rnn
+from check.reader import read_sources
 
 from digitspan.check.reading.source import (
     candidates,
     given_full_length,
-    read_sources,
     ready_made_calls,
     scripts_of,
 )

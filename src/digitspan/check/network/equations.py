@@ -88,8 +88,8 @@ class CellVariant:
     after: str = "nothing"
     """A non-linearity on the logits: "nothing", "tanh", "sigmoid" or "relu"."""
     start: str = "zero"
-    """h(0) and c(0): "zero", "ones", "learned h", "learned c", "learned both"; each of these three
-    also "a sample"."""
+    """h(0) and c(0): "zero", "ones", "learned h", "learned c", "learned both", or "learned as one"
+    where the same numbers are both; each of these four also "a sample"."""
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class CanonicalArray(NamedTuple):
     """One array of canonical numbers."""
 
     name: str
-    """W_x, W_h, b, W_p, b_p, h_0 or c_0."""
+    """W_x, W_h, b, W_p, b_p, h_0, c_0, or hc_0 where the same numbers are both."""
     shape: tuple[int, ...]
     copies: int
     """How many of the hand-in's numbers add up to each of them."""
@@ -141,6 +141,8 @@ class CanonicalLayout:
         for state in ("h", "c"):
             if cell.start.startswith((f"learned {state}", "learned both")):
                 self._add(f"{state}_0", (rows, N))
+        if cell.start.startswith("learned as one"):
+            self._add("hc_0", (rows, N))
 
     def _add(self, name: str, shape: tuple[int, ...], copies: int = 1) -> None:
         """Append an array to the vector."""
@@ -206,9 +208,9 @@ def answers(
     W_p, b_p = layout.array(vectors, "W_p"), layout.array(vectors, "b_p")
 
     R, B, N = len(vectors), inputs.shape[0], W_h.shape[-1]
-    first = 1.0 if cell.start == "ones" else 0.0
-    h = np.broadcast_to(layout.array(vectors, "h_0"), (R, B, N)) + first
-    c = np.broadcast_to(layout.array(vectors, "c_0"), (R, B, N)) + first
+    first = layout.array(vectors, "hc_0") + (1.0 if cell.start == "ones" else 0.0)
+    h = np.broadcast_to(layout.array(vectors, "h_0") + first, (R, B, N))
+    c = np.broadcast_to(layout.array(vectors, "c_0") + first, (R, B, N))
     from_x = np.einsum("btd,rgnd->trgbn", inputs, W_x)
     total = np.zeros_like(h)
     for x in from_x:

@@ -138,7 +138,7 @@ def _expected_count(remote: RemoteNetwork, kind: str) -> bool:
 
 def explain_start(remote: RemoteNetwork, roles: Roles, findings: Findings) -> None:
     """First states that are numbers of the network."""
-    for name, state in (("h_0", "h"), ("c_0", "c")):
+    for name, state in (("h_0", "h"), ("c_0", "c"), ("hc_0", "h(0) = c")):
         if name not in roles.layout.arrays:
             continue
         part = roles.layout.slice(name)
@@ -162,7 +162,7 @@ def explain_trained(remote: RemoteNetwork, verified: Verified, findings: Finding
     assert roles is not None
     trainable = _trainable(remote)
     states = np.zeros(roles.layout.size + 1, dtype=bool)
-    for name in ("h_0", "c_0"):
+    for name in ("h_0", "c_0", "hc_0"):
         if name in roles.layout.arrays:
             states[roles.layout.slice(name)] = True
     needed = (roles.of >= 0) & ~states[roles.of]

@@ -293,7 +293,9 @@ def _honest(cell: CellVariant, network: Network) -> list[CellVariant]:
 
     Only those that need no more numbers than the network has.
     """
-    learned = ["learned h"] if cell.kind == "rnn" else ["learned h", "learned both", "learned c"]
+    learned = ["learned h"]
+    if cell.kind == "lstm":
+        learned += ["learned both", "learned c", "learned as one"]
     learned += [f"{start} a sample" for start in learned]
     starts = ["zero", *learned] if cell.start == "zero" else [cell.start]
     biases = COPIES if cell.bias == "unit" else (cell.bias,)
@@ -309,7 +311,7 @@ def _honest(cell: CellVariant, network: Network) -> list[CellVariant]:
 def _numbers(cell: CellVariant, sizes: NetworkSizes) -> int:
     """How many numbers a network needs for a cell."""
     G, N, K = len(cell.gates), sizes.hidden, sizes.classes
-    states = {"learned h": 1, "learned c": 1, "learned both": 2}
+    states = {"learned h": 1, "learned c": 1, "learned both": 2, "learned as one": 1}
     rows = sizes.batch if cell.start.endswith("a sample") else 1
     return (
         G * N * (sizes.inputs + N + COPIES.get(cell.bias, 0))

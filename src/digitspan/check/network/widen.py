@@ -17,7 +17,8 @@ __all__ = ["widened"]
 Places = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 _UNIT_AXES = {
-    "W_x": (1,), "W_h": (1, 2), "b": (2,), "W_p": (1,), "b_p": (), "h_0": (1,), "c_0": (1,)
+    "W_x": (1,), "W_h": (1, 2), "b": (2,), "W_p": (1,), "b_p": (),
+    "h_0": (1,), "c_0": (1,), "hc_0": (1,),
 }  # fmt: skip
 """The axes of each canonical array that count hidden units."""
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from digitspan.check.plain import plain
 from digitspan.check.reading.tree import tree_of
-from digitspan.check.sandbox.child.reader.python import Text, flat, read_source
 
 __all__ = [
     "Candidate",
@@ -21,7 +20,6 @@ __all__ = [
     "nodes_of",
     "numbers_in",
     "reachable",
-    "read_sources",
     "ready_made_calls",
     "resets_between_batches",
     "scripts_of",
@@ -71,21 +69,6 @@ class Candidate(NamedTuple):
 
 
 _Node = TypeVar("_Node", bound=ast.AST)
-
-
-def read_sources(files: dict[str, bytes]) -> list[Source]:
-    """The Python files and notebooks among files of our own; a hand-in's are read in the child."""
-    return [
-        source_of(name, **_as_document(read_source(name, files[name])))
-        for name in source_names(files)
-    ]
-
-
-def _as_document(text: Text) -> dict[str, Any]:
-    """What the child tells of a text."""
-    nodes = flat(text.tree) if text.tree is not None else None
-    return {"text": text.text, "nodes": nodes, "error": text.error, "line": text.line,
-            "cells": text.cells}  # fmt: skip
 
 
 def source_names(names: Iterable[str]) -> list[str]:

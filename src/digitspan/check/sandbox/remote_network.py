@@ -229,7 +229,7 @@ class RemoteNetwork:
         return np.frombuffer(payload, dtype=np.float64).copy()
 
     def habits(self, values: Numbers, digits: Digits) -> dict[str, Any]:
-        """What a call prints, keeps and calls.
+        """What a call prints and keeps.
 
         Raises:
             ChildRefused: where the network raises an error.
@@ -237,6 +237,17 @@ class RemoteNetwork:
         question = self._question("habits", digits, 1)
         header, _ = self.child.ask(question, digits.tobytes() + values.tobytes())
         return header
+
+    def operations(self, values: Numbers, digits: Digits) -> set[str]:
+        """Torch's operations that a call calls, such as "aten::lstm".
+
+        Raises:
+            ChildRefused: where the network raises an error.
+        """
+        question = self._question("operations", digits, 1)
+        header, _ = self.child.ask(question, digits.tobytes() + values.tobytes())
+        called = header.get("called")
+        return {n for n in called if isinstance(n, str)} if isinstance(called, list) else set()
 
     def places(self, values: Numbers, targets: dict[str, Numbers]) -> dict[str, tuple[str, int]]:
         """The file and line that first computes each of some arrays, for those that any does.

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import importlib.machinery
 import os
+import random
 import shutil
 import sys
 from collections.abc import Callable
@@ -59,6 +60,7 @@ class Responder:
     def load(self, question: dict[str, Any], payload: bytes) -> Answer:
         """Import a class."""
         self.watch, self.cuda = True, False
+        _seed(0)
         with self.mode:
             self.network_class, skipped = load_class(
                 question["file"], question["class"], definitions_only=question["definitions_only"]
@@ -74,7 +76,7 @@ class Responder:
         """Construct a network, and describe the numbers that it holds."""
         dtype = {"float64": torch.float64, "float32": torch.float32}[question["dtype"]]
         torch.set_default_dtype(dtype)
-        torch.manual_seed(question["seed"])
+        _seed(question["seed"])
         self.arguments = question["arguments"]
         self.fresh = False
         self.watch, self.calls = True, 0
@@ -137,20 +139,26 @@ class Responder:
         return {}, torch.cat(parts).numpy().tobytes()
 
     def habits(self, question: dict[str, Any], payload: bytes) -> Answer:
-        """What a call does besides: what it prints, keeps, and which operations it calls."""
+        """What a call does besides: what it prints and keeps."""
         digits, values = _unpack(question, payload)
-        how = question["how"]
         before = self.printed.characters
         with self.watched():
             self._set(question, values[0], rebuild=True)
-            feed(self.network, digits, how)
+            feed(self.network, digits, question["how"])
             printed = self.printed.characters - before
-            called = operations_called(lambda: feed(self.network, digits, how))
             alive = []
             for _ in range(4):
-                feed(self.network, digits, how)
+                feed(self.network, digits, question["how"])
                 alive.append(_tensors_alive())
-        return {"printed": printed, "called": called[:500], "tensors_alive": alive}, b""
+        return {"printed": printed, "tensors_alive": alive}, b""
+
+    def operations(self, question: dict[str, Any], payload: bytes) -> Answer:
+        """Which of torch's operations a call calls."""
+        digits, values = _unpack(question, payload)
+        with self.watched():
+            self._set(question, values[0], rebuild=True)
+            called = operations_called(lambda: feed(self.network, digits, question["how"]))
+        return {"called": called[:500]}, b""
 
     def places(self, question: dict[str, Any], payload: bytes) -> Answer:
         """The file and line of the hand-in that first computes each of some arrays."""
@@ -242,6 +250,13 @@ def serve() -> None:
         header["cuda"] = responder.mode.asked
         header["libraries"], stand_ins.new = stand_ins.new[:20], []
         channel.send(header, data)
+
+
+def _seed(seed: int) -> None:
+    """Let everything that a network may draw at random hang on the hand-in alone."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
 
 
 def _tensors_alive() -> int:

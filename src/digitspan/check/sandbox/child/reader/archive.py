@@ -24,7 +24,6 @@ __all__ = [
     "archive_kind",
     "is_archive_name",
     "open_given",
-    "read_archive",
     "with_inner_archives",
 ]
 
@@ -138,16 +137,6 @@ def open_given(path: Path, *, times: int = 1) -> Given:
         return _archive(path.name, kind, path, times)
     except OSError as error:
         _refuse(f"it cannot be read: {error.strerror or error}")
-
-
-def read_archive(path: Path) -> dict[str, bytes]:
-    """The files of an archive, by their names with forward slashes.
-
-    Raises:
-        ArchiveRefused: as `open_given`.
-    """
-    given = open_given(path)
-    return {name: given.read(name) for name in given.sizes}
 
 
 def with_inner_archives(given: Given) -> Given:

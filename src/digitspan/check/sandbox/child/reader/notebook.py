@@ -12,7 +12,9 @@ from typing import Any
 __all__ = ["NotebookDamaged", "code_of"]
 
 _CELL_MAGICS = re.compile(r"\s*(%%[^\n]*(\n|$))+")
-_PYTHON_MAGIC = re.compile(r"%%(time|timeit|capture|prun|python|python3|debug|writefile .*\.py)\b")
+_PYTHON_MAGIC = re.compile(
+    r"%%(time|timeit|capture|prun|python|python3|debug|(write)?file .*\.py)\b"
+)
 _TIMED = re.compile(
     r"^(\s*)get_ipython\(\)\.run_line_magic\('(?:time|prun)', ('[^'\n]*'|\"[^\"\n]*\")\)$",
     re.MULTILINE,
@@ -69,9 +71,8 @@ def code_of(data: bytes) -> tuple[str, list[int]]:
             text = json.dumps(document)
             book: Any = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
         cells = [_text_of(cell) for cell in book.cells if cell.get("cell_type") == "code"]
-        language = str(
-            book.get("metadata", {}).get("kernelspec", {}).get("language", "python")
-        ).lower()
+        kernel = book.get("metadata", {}).get("kernelspec") or {}
+        language = str(kernel.get("language", "python")).lower()
     except Exception as error:  # whatever a file that is JSON and no notebook makes of it
         reason = f"it is no notebook: {type(error).__name__}: {str(error)[:80]}"
         raise NotebookDamaged(reason) from error
