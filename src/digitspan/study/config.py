@@ -404,7 +404,7 @@ def sheet() -> StudyConfig:
         preset="sheet",
         encoding=("scalar",),
         train_steps=2_000,
-        runs=84,
+        runs=68,
         figure_seeds=5,
         fixed_rate=1e-3,
         continued_steps=10_000,
