@@ -96,3 +96,49 @@ class OtherDiary(Diary):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return super().forward(inputs) * 2
+
+
+class LastLayer(nn.Module):
+    """A GRU with a linear read-out of every step, of which the last is given."""
+
+    def __init__(self, input_size: int, hidden_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.recurrent = nn.GRU(input_size, hidden_size, batch_first=True)
+        self.out = nn.Linear(hidden_size, num_classes)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.out(self.recurrent(inputs)[0])[:, -1]
+
+
+class ScaledLast(LastLayer):
+    """What its last layer gives is not yet the logits: which parameters read out is not shown."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return 2 * super().forward(inputs)
+
+
+class TiedStep(LastLayer):
+    """Can be stepped; its read-out shares a matrix with its step, and has a bias of its own."""
+
+    def __init__(self, input_size: int, hidden_size: int, num_classes: int) -> None:
+        super().__init__(input_size, hidden_size, num_classes)
+        self.recurrent = nn.GRUCell(input_size, hidden_size)
+        self.start = nn.Parameter(torch.zeros(hidden_size))
+
+    def initial_state(self, batch_size: int) -> dict[str, tuple[Tensor, ...]]:
+        return {"h": (self.start.expand(batch_size, -1),)}
+
+    def step(
+        self, x: Tensor, state: dict[str, tuple[Tensor, ...]]
+    ) -> dict[str, tuple[Tensor, ...]]:
+        (h,) = state["h"]
+        return {"h": (self.recurrent(x + h @ self.out.weight.T, h),)}
+
+    def read_out(self, state: dict[str, tuple[Tensor, ...]]) -> Tensor:
+        return self.out(state["h"][0])
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        state = self.initial_state(len(inputs))
+        for x in inputs.unbind(dim=1):
+            state = self.step(x, state)
+        return self.read_out(state)

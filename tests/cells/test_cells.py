@@ -231,6 +231,20 @@ def test_initialisation_that_does_not_fit_the_cell_lists_those_that_do(
         check_initialisation(cell, initialisation)
 
 
+@pytest.mark.parametrize(
+    ("cell", "among", "expected"),
+    [
+        ("one:Cell", ("one:Cell", "two:Other"), "Cell"),
+        ("one:Cell", ("one:Cell", "two:Cell"), "one:Cell"),
+        ("two:Cell", ("one:Cell", "two:Cell"), "two:Cell"),
+        ("mine:LSTM", ("lstm", "mine:LSTM"), "mine:LSTM"),
+        ("lstm", ("lstm", "mine:LSTM"), "LSTM"),
+    ],
+)
+def test_two_classes_of_one_name_have_two_titles(cell, among, expected):
+    assert title(cell, among) == expected
+
+
 def test_titles_are_what_a_reader_expects():
     titles = {cell: title(cell) for cell in (*CELLS, "mymodule:MyCell")}
     expected = {

@@ -300,3 +300,83 @@ def test_nothing_of_a_figure_is_cut_off(written):
         pixels = np.asarray(Image.open(path).convert("L"))
         assert pixels[:, -4:].min() > 200, path.name  # the right edge is empty
         assert pixels[-2:, :].min() > 200, path.name
+
+
+OWN = ("one:Cell", "two:Cell", "two:Other")
+"""Cells of one's own; two classes have one name."""
+
+
+def grid_of(cells, initialisation, **settings):
+    config = StudyConfig(
+        cells=cells, initialisation=initialisation, lengths=(5, 10), seeds=1, **settings
+    )
+    return summarise(config, made_up_rows(config, lambda run: run.length == 5))
+
+
+@pytest.mark.parametrize(
+    ("cells", "initialisation", "panels"),
+    [
+        (
+            ("rnn", "one:Cell"), ("uniform",),
+            {"one-hot, uniform, rate 0.001": ["RNN", "Cell, own start"]},
+        ),
+        (
+            ("one:Cell", "rnn", "lstm"), ("usual",),
+            {"one-hot, rate 0.001": ["Cell, own start", "RNN, orthogonal", "LSTM, forget-bias-1"]},
+        ),
+        (
+            ("rnn", "one:Cell"), ("uniform", "identity"),
+            {
+                "one-hot, uniform, rate 0.001": ["RNN", "Cell, own start"],
+                "one-hot, identity, rate 0.001": ["RNN", "Cell, own start"],
+            },
+        ),
+        (OWN, ("uniform",), {"one-hot, own, rate 0.001": ["one:Cell", "two:Cell", "Other"]}),
+    ],
+)  # fmt: skip
+def test_cells_of_ones_own_stand_beside_the_others(cells, initialisation, panels):
+    summary = grid_of(cells, initialisation)
+    info = info_of.accuracy_by_length_info(summary)
+    assert {p.title: [s.label for s in p.series] for p in info.panels} == panels
+    for panel in info.panels:
+        assert len({series.place for series in panel.series}) == len(panel.series)
+    for name, series in info_of.span_by_budget_info(summary).panels:
+        assert [one.label for one in series] == [
+            f"{label}, rate 0.001" for label in panels[f"{name}, rate 0.001"]
+        ]
+
+
+def test_one_panel_a_rate_and_encoding():
+    summary = grid_of(
+        ("rnn", "one:Cell"), ("uniform",),
+        learning_rates=(0.001, 0.01), encoding=("one-hot", "scalar"),
+    )  # fmt: skip
+    info = info_of.accuracy_by_length_info(summary)
+    assert [panel.title for panel in info.panels] == [
+        f"{encoding}, uniform, rate {rate}"
+        for encoding in ("one-hot", "scalar")
+        for rate in ("0.001", "0.01")
+    ]
+    assert all(len(panel.series) == 2 for panel in info.panels)
+
+
+@pytest.mark.parametrize("budgets", [False, True])
+def test_legend_of_twenty_cells_is_on_the_canvas_and_on_nothing_else(budgets):
+    own = [f"my_own_module:ARecurrentNetwork{number}" for number in range(18)]
+    summary = grid_of(("rnn", "lstm", *own), ("uniform",))
+    if budgets:
+        figure = drawing.draw_span_by_budget(info_of.span_by_budget_info(summary))
+    else:
+        figure = drawing.draw_by_length(info_of.accuracy_by_length_info(summary))
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box, canvas = legend.get_window_extent(), figure.bbox
+    assert canvas.x0 <= box.x0 < box.x1 <= canvas.x1
+    assert canvas.y0 <= box.y0 < box.y1 <= canvas.y1
+    assert len(legend.get_texts()) == 20 + (not budgets)
+    caption = figure._supxlabel.get_window_extent()
+    assert caption.y1 <= box.y0 or caption.x1 <= box.x0
+    assert caption.y0 >= 0
+    (ax,) = figure.axes
+    assert ax.get_tightbbox().x1 <= box.x0
+    assert ax.get_position().height * figure.get_figheight() > 1.5  # inches: it is no stripe

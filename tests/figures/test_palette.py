@@ -1,6 +1,7 @@
 """One palette: what is drawn outside figures/ has its colours, too."""
 
 import ast
+import itertools
 import os
 import re
 from importlib.resources import files
@@ -10,7 +11,16 @@ import pytest
 from matplotlib.figure import Figure
 
 from digitspan.errors import UsageError
-from digitspan.figures.palette import COLOURS, GREY, GRID, MARKERS, STYLE, add_caption, save
+from digitspan.figures.palette import (
+    COLOURS,
+    GREY,
+    GRID,
+    MARKERS,
+    STYLE,
+    add_caption,
+    save,
+    style_of,
+)
 
 PACKAGE = files("digitspan")
 HEX = re.compile(r"#[0-9a-f]{6}\b")
@@ -92,3 +102,18 @@ def test_what_is_no_ordinary_file_is_not_replaced(tmp_path, kind):
     with pytest.raises(UsageError, match=r"cannot write .*cost.svg: it is (a folder|no ordinary)"):
         save(Figure(), tmp_path, "cost")
     assert path.lstat() == before
+
+
+def test_twenty_cells_are_told_apart_in_grey_too():
+    """Any two differ in two of colour, marker and line; marker and line are left in grey."""
+    styles = [style_of(place) for place in range(20)]
+
+    def marker(style):
+        return style["marker"], style["markerfacecolor"] == "white"
+
+    for one, other in itertools.combinations(styles, 2):
+        same_colour = one["color"] == other["color"]
+        same_marker = marker(one) == marker(other)
+        same_line = one["linestyle"] == other["linestyle"]
+        assert same_colour + same_marker + same_line <= 1, (one, other)
+        assert not (same_marker and same_line)

@@ -306,6 +306,17 @@ def test_controls_are_run_at_three_lengths():
     assert not [job for job in plan(quick(), {}) if job.role == "control"]
 
 
+def test_cells_of_ones_own_have_the_same_controls():
+    config = dataclasses.replace(sheet(), cells=("lstm", "mine:Cell"), encoding=("one-hot",))
+    found = [job.config for job in plan(config, {}) if job.role == "control"]
+    asked = {
+        cell: [(c.trained, c.length, c.seed) for c in found if c.cell == cell]
+        for cell in config.cells
+    }
+    assert asked["lstm"] == asked["mine:Cell"]
+    assert asked["lstm"]
+
+
 def test_optimisers_are_compared_with_the_studys_own_at_the_shortest_length():
     jobs = [job for job in plan(sheet(), {}) if job.role == "optimizer"]
     assert {job.config.length for job in jobs} == {5}

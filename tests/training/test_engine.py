@@ -18,6 +18,7 @@ from digitspan.training.engine import Trainer, answer_in_pieces, build_network, 
 from digitspan.training.engine import TrainerGroup as Group
 from digitspan.training.fused import Packed, differentiate, fused_form
 from digitspan.training.run import train, train_together
+from digitspan.training.trial import try_cell
 
 CELLS = {"rnn": rnn, "lstm": lstm, "gru": GRU}
 
@@ -183,6 +184,46 @@ def test_read_out_control_trains_the_read_out_alone(cell):
     for name, before in start.named_parameters():
         same = torch.equal(before, trainer.network.get_parameter(name))
         assert same == (name not in ("W_ph", "b_p")), name
+
+
+@pytest.mark.parametrize(
+    ("cell", "trained"),
+    [
+        ("own_cells:LastLayer", {"out.weight", "out.bias"}),
+        ("own_cells:TiedStep", {"out.bias"}),  # its matrix is the step's too
+    ],
+)
+def test_read_out_control_of_a_cell_of_ones_own_trains_what_the_state_does_not_use(cell, trained):
+    config = RunConfig(cell=cell, trained="read-out", **SMALL)
+    trainer, start = Trainer(config), build_network(config)
+    for questions in batches_of(config, 3):
+        trainer.step(questions)
+    moved = {
+        name
+        for name, before in start.named_parameters()
+        if not torch.equal(before, trainer.network.get_parameter(name))
+    }
+    assert moved == trained
+
+
+def test_read_out_control_is_refused_where_no_read_out_shows():
+    config = RunConfig(cell="own_cells:ScaledLast", trained="read-out", **SMALL)
+    with pytest.raises(UsageError, match="does not show which of its parameters are the read-out"):
+        try_cell(config)
+    try_cell(dataclasses.replace(config, trained="all"))
+    try_cell(dataclasses.replace(config, trained="none"))
+
+
+def test_guessing_control_draws_networks_of_ones_own():
+    config = RunConfig(
+        cell="own_cells:LastLayer", trained="none", length=5, hidden_size=6, batch_size=8,
+        train_steps=200,
+    )  # fmt: skip
+    finished = train(config)
+    assert finished.record.end_state == "censored"
+    accuracies = [point.validation_accuracy for point in finished.record.curve]
+    assert accuracies == sorted(accuracies)
+    assert finished.record.loss > 1
 
 
 def neighbours(cell):

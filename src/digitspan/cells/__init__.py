@@ -6,6 +6,7 @@ registry and nothing else; a cell of one's own is named `module:Class` instead.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from digitspan.errors import ConfigError, one_of
@@ -91,9 +92,18 @@ def check_initialisation(cell: str, initialisation: str) -> None:
         raise ConfigError("initialisation", f"for {cell} {one_of(initialisation, fitting)}")
 
 
-def title(cell: str) -> str:
-    """The cell's name in tables and figures: "LSTM", or the class of `module:Class`."""
-    return CELLS[cell].title if cell in CELLS else cell.partition(":")[2]
+def title(cell: str, among: Iterable[str] = ()) -> str:
+    """The cell's name in tables and figures: "LSTM", or the class of `module:Class`.
+
+    Args:
+        cell: its name.
+        among: the cells that it stands beside: a class is named with its module where one of them
+            has the same title.
+    """
+    if cell in CELLS:
+        return CELLS[cell].title
+    own = cell.partition(":")[2]
+    return cell if any(title(other) == own for other in among if other != cell) else own
 
 
 def initialisation_title(initialisation: str) -> str:

@@ -27,12 +27,21 @@ from digitspan.figures.info import (
     span_by_budget_info,
     steps_to_solve_info,
 )
-from digitspan.figures.palette import STYLE, add_caption, draw_level, save_all, style_of
+from digitspan.figures.palette import (
+    CAPTION_LINE,
+    STYLE,
+    add_caption,
+    caption_lines,
+    draw_level,
+    save_all,
+    style_of,
+)
 from digitspan.study.retention import Span
 from digitspan.study.summary import Summary
 from digitspan.study.tables import span_text
 
 __all__ = [
+    "add_legend",
     "draw_by_length",
     "draw_map",
     "draw_optimizers",
@@ -212,8 +221,15 @@ _LENGTH_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 """By length: with the shades from dark to light they tell eight of them apart."""
 
 
+_PANEL = (3.4, 3.1)
+"""Width and height of a panel, in inches."""
+
+_BESIDE = 0.35
+"""Room beside the panels, as a share of a panel's width."""
+
+
 def panels_of(
-    panels: int, caption: str, panel: tuple[float, float] = (3.4, 3.1)
+    panels: int, caption: str, panel: tuple[float, float] = _PANEL
 ) -> tuple[Figure, list[Axes]]:
     """A figure of some panels side by side, at most three a row, its caption below.
 
@@ -224,8 +240,9 @@ def panels_of(
     """
     columns = min(panels, 3)
     rows = -(-panels // columns)
-    width = panel[0] * columns + 0.35 * panel[0]
-    figure = Figure(figsize=(width, panel[1] * rows + 1.0), layout="constrained")
+    width = panel[0] * columns + _BESIDE * panel[0]
+    below = max(1.0, CAPTION_LINE * len(caption_lines(caption, width)))
+    figure = Figure(figsize=(width, panel[1] * rows + below), layout="constrained")
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten().tolist()
     for ax in axes[panels:]:
         ax.set_visible(False)
@@ -235,8 +252,9 @@ def panels_of(
 
 def _spread(length: int, index: int, of: int, count: int) -> np.ndarray:
     """Places for the dots of one cell at one length, side by side around ln T, shape (count,)."""
-    centre = 0.05 * (index - (of - 1) / 2)
-    within = np.linspace(-0.015, 0.015, count) if count > 1 else np.zeros(count)
+    apart = min(0.05, 0.25 / of)  # the lengths of a ladder are ln 1.3 apart
+    centre = apart * (index - (of - 1) / 2)
+    within = 0.3 * apart * np.linspace(-1, 1, count) if count > 1 else np.zeros(count)
     places: np.ndarray = length * np.exp(centre + within)
     return places
 
@@ -280,18 +298,32 @@ def plain_ticks(axis: Any) -> None:
     axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
 
 
-def _finish(axes: list[Axes], quantity: str) -> None:
-    """The vertical label and the legend."""
-    axes[0].set_ylabel(quantity)
+_LEGEND_LINE, _LEGEND_LETTER, _LEGEND_MARK = 0.17, 0.062, 0.6
+"""Inches that a legend of 8 points takes: a line of it, a letter, what stands before the words."""
+
+
+def add_legend(figure: Figure, axes: Iterable[Axes]) -> None:
+    """One legend for all panels, at their right; the figure grows by what has no room in it."""
     handles: dict[str, Any] = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    # Beside the first row: inside, it would lie on runs.
-    corner = axes[min(len(axes), 3) - 1]
-    corner.legend(
-        handles.values(), handles.keys(), fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.02)
-    )
+    width, height = figure.get_size_inches()
+    needed = _LEGEND_MARK + _LEGEND_LETTER * max(map(len, handles), default=0)
+    lines = figure.get_supxlabel().count("\n") + 1  # of the caption, which is below the legend
+    tall = _LEGEND_LINE * (len(handles) + 2) + CAPTION_LINE * lines
+    room = _BESIDE * _PANEL[0]
+    figure.set_size_inches(width + max(0.0, needed - room - 0.4), max(height, tall))
+    # Inside of a panel it would lie on runs.
+    figure.legend(handles.values(), handles.keys(), fontsize=8, loc="outside right upper")
+
+
+def _finish(axes: list[Axes], quantity: str) -> None:
+    """The vertical label and the legend."""
+    axes[0].set_ylabel(quantity)
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
+    add_legend(figure, axes)
 
 
 def _mark_unsolved(ax: Axes, series: Series, budget: float) -> None:

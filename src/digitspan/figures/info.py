@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from digitspan.cells import initialisation_title, title
+from digitspan.cells.own import is_own
+from digitspan.study.config import fitting_initialisations
 from digitspan.study.plan import TUNED, Condition, as_run
 from digitspan.study.retention import Span, posterior_within
 from digitspan.study.summary import (
@@ -54,7 +56,7 @@ class Series(NamedTuple):
     label: str
     """The cell's name."""
     place: int
-    """The cell\'s place in the study: decides its colour, marker and line."""
+    """The cell's place in the study: decides its colour, marker and line."""
     lengths: tuple[int, ...]
     """T, L of them."""
     values: tuple[np.ndarray, ...]
@@ -262,20 +264,22 @@ def map_info(summary: Summary) -> Map | None:
 
 def span_by_budget_info(summary: Summary) -> SpanByBudget:
     """S50 within quarters of the budget, from the same runs."""
-    groups: dict[str, list[BudgetSeries]] = defaultdict(list)
-    for row in summary.spans:
-        c = row.condition
-        label = f"{title(c.cell)}, {'best rate' if c.rate == TUNED else f'rate {c.rate}'}"
-        place = summary.config.cells.index(c.cell)
-        group = groups[f"{c.encoding}, {initialisation_title(c.initialisation)}"]
-        variant = sum(one.place == place for one in group)
-        group.append(BudgetSeries(label, place, variant, row.budgets))
+    panels = []
+    for name, rows in _side_by_side(summary, summary.spans, lambda condition: ""):
+        group: list[BudgetSeries] = []
+        for label, row in rows:
+            c = row.condition
+            place = summary.config.cells.index(c.cell)
+            variant = sum(one.place == place for one in group)
+            rate = "best rate" if c.rate == TUNED else f"rate {c.rate}"
+            group.append(BudgetSeries(f"{label}, {rate}", place, variant, row.budgets))
+        panels.append((name, tuple(group)))
     caption = (
         "S50 within fewer training steps, from the times at which the same runs were solved, with "
         "95 % intervals (arrow: the lengths that were run do not reach that end). "
         f"{_setting(summary)}"
     )
-    return SpanByBudget(tuple((name, tuple(some)) for name, some in groups.items()), caption)
+    return SpanByBudget(tuple(panels), caption)
 
 
 def solving_times_info(summary: Summary) -> SolvingTimes | None:
@@ -339,7 +343,7 @@ def optimizers_info(summary: Summary) -> Curves | None:
     several = len({encoding for _, encoding in chosen}) > 1
     panels = tuple(
         (
-            title(cell) + (f", {encoding}" if several else ""),
+            title(cell, summary.config.cells) + (f", {encoding}" if several else ""),
             tuple((f"{c.optimizer}, rate {c.rate}", _loss_curves(found)) for c, found in best),
         )
         for (cell, encoding), best in chosen.items()
@@ -355,24 +359,58 @@ def optimizers_info(summary: Summary) -> Curves | None:
     return Curves(panels, caption)
 
 
-def _by_condition(summary: Summary) -> list[tuple[str, list[ConditionSummary]]]:
-    """The conditions that have runs by length, those that differ in the cell alone together."""
-    groups: dict[str, list[ConditionSummary]] = defaultdict(list)
-    for row in summary.spans:
-        if row.lengths:
-            c = row.condition
-            rate = "best rates" if c.rate == TUNED else f"rate {c.rate}"
-            groups[f"{c.encoding}, {initialisation_title(c.initialisation)}, {rate}"].append(row)
-    return list(groups.items())
+def _side_by_side(
+    summary: Summary,
+    rows: Iterable[ConditionSummary],
+    rate_of: Callable[[Condition], str],
+) -> list[tuple[str, list[tuple[str, ConditionSummary]]]]:
+    """Conditions that differ in the cell alone together: a panel's title, its labels and rows.
+
+    A cell of one's own, which has but its own start, stands beside the others under every start of
+    theirs; and where each cell of the study has one start, they all stand in one panel.
+    """
+    cells, starts = summary.config.cells, summary.config.initialisation
+    one_each = all(len(fitting_initialisations(cell, starts)) == 1 for cell in cells)
+    groups: dict[tuple[str, str, str], list[ConditionSummary]] = defaultdict(list)
+    # Those of one's own last: the panels that they go to are there then.
+    for row in sorted(rows, key=lambda row: is_own(row.condition.cell)):
+        c = row.condition
+        key = (c.encoding, "" if one_each else c.initialisation, rate_of(c))
+        beside = [known for known in groups if known[::2] == key[::2]]
+        for place in beside if is_own(c.cell) and beside else [key]:
+            groups[place].append(row)
+    panels = []
+    for (encoding, _, rate), some in groups.items():
+        some.sort(key=lambda row: cells.index(row.condition.cell))
+        found = {row.condition.initialisation for row in some} - {"own"} or {"own"}
+        alike = initialisation_title(*found) if len(found) == 1 else ""
+        labels = [
+            _start_label(title(row.condition.cell, cells), row.condition.initialisation, alike)
+            for row in some
+        ]
+        name = ", ".join(filter(None, (encoding, alike, rate)))
+        panels.append((name, list(zip(labels, some, strict=True))))
+    return panels
+
+
+def _start_label(name: str, start: str, alike: str) -> str:
+    """A cell's name, with its start where that is not the one of the panel."""
+    words = "own start" if start == "own" else initialisation_title(start)
+    return name if alike in (start, words) else f"{name}, {words}"
+
+
+def _rate_words(condition: Condition) -> str:
+    """The rule of a condition's rate: `best rates`, `rate 0.001`."""
+    return "best rates" if condition.rate == TUNED else f"rate {condition.rate}"
 
 
 def _label(summary: Summary, row: ConditionSummary) -> str:
     """The cell, and what tells its condition from the others of the study."""
     c, conditions = row.condition, summary.conditions
-    words = [title(c.cell)]
+    words = [title(c.cell, summary.config.cells)]
     values = {**c._asdict(), "initialisation": initialisation_title(c.initialisation)}
     for name in ("encoding", "initialisation", "optimizer"):
-        if len({getattr(known, name) for known in conditions}) > 1:
+        if len({getattr(known, name) for known in conditions} - {"own"}) > 1:
             words.append(values[name])
     if c.rate != TUNED:
         words.append(f"rate {c.rate}")
@@ -384,14 +422,15 @@ def _panels(
 ) -> tuple[Panel, ...]:
     """Panels of a quantity that every run has."""
     panels = []
-    for name, rows in _by_condition(summary):
+    shown = [row for row in summary.spans if row.lengths]
+    for name, rows in _side_by_side(summary, shown, _rate_words):
         series = []
-        for row in rows:
+        for label, row in rows:
             values = tuple(values_of(length) for length in row.lengths)
             medians = [np.median(some) if len(some) else np.nan for some in values]
             series.append(
                 Series(
-                    title(row.condition.cell),
+                    label,
                     summary.config.cells.index(row.condition.cell),
                     tuple(length.length for length in row.lengths),
                     values,
@@ -440,15 +479,16 @@ def _how(summary: Summary, *, beside: bool = True) -> str:
 def _rates(summary: Summary) -> str:
     """The rate of every cell and length: `RNN 0.001 at T = 5 to 18, 0.00046 at 26; LSTM ...`.
 
+    Where all have the same, that is said once.
+
     A fixed rate beside a joint design is in its condition's name.
     """
     joint = summary.config.design == "joint"
     rows = [row for row in summary.spans if row.lengths]
-    return "; ".join(
-        f"{_label(summary, row)} {rates_by_length(row)}"
-        for row in rows
-        if row.condition.rate == TUNED or not joint
-    )
+    shown = [row for row in rows if row.condition.rate == TUNED or not joint]
+    if len(found := {rates_by_length(row) for row in shown}) == 1:
+        return found.pop()
+    return "; ".join(f"{_label(summary, row)} {rates_by_length(row)}" for row in shown)
 
 
 def rates_by_length(row: ConditionSummary) -> str:

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from digitspan.files import write_whole
 
 __all__ = [
+    "CAPTION_LINE",
     "COLOURS",
     "GREY",
     "GRID",
@@ -26,17 +27,20 @@ __all__ = [
     "MARKERS",
     "STYLE",
     "add_caption",
+    "caption_lines",
     "draw_level",
     "save",
     "save_all",
     "style_of",
 ]
 
-COLOURS = ("#c1440e", "#0b4f8a", "#2e7d32", "#6a1b9a", "#8a6d00", "#00838f")
-"""By a cell's place: vermilion, blue, green, violet, ochre, teal."""
+COLOURS = ("#c1440e", "#0b4f8a", "#2e7d32", "#6a1b9a", "#8a6d00", "#00838f", "#d81b7a")
+"""By a cell's place: vermilion, blue, green, violet, ochre, teal, pink."""
 
-MARKERS = ("o", "s", "^", "D", "v", "P")
-LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
+LINES = ("-", "--", "-.", ":", (0, (9, 2)), (0, (3, 1, 1, 1, 1, 1)))
+"""Seven, ten and six: of twenty cells any two differ in two of colour, marker and line. The
+markers of the second ten are open."""
 
 GREY = "#777777"
 """What is only there to compare with."""
@@ -59,8 +63,10 @@ STYLE: Any = {
 
 def style_of(place: int) -> dict[str, Any]:
     """Colour, marker and line of the cell at one place: the latter two tell it in grey."""
+    colour = COLOURS[place % len(COLOURS)]
     return {
-        "color": COLOURS[place % len(COLOURS)],
+        "markerfacecolor": "white" if place // len(MARKERS) % 2 else colour,
+        "color": colour,
         "marker": MARKERS[place % len(MARKERS)],
         "linestyle": LINES[place % len(LINES)],
         "linewidth": 1.6,
@@ -73,9 +79,18 @@ def draw_level(ax: Axes, level: float, name: str) -> None:
     ax.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1, label=name)
 
 
+CAPTION_LINE = 0.135
+"""Inches that a line of a caption takes."""
+
+
+def caption_lines(caption: str, width: float) -> list[str]:
+    """A caption as the lines of a figure that is so many inches wide."""
+    return textwrap.wrap(caption, int(width * 16))
+
+
 def add_caption(figure: Figure, caption: str) -> None:
     """Set a caption below a figure."""
-    text = textwrap.fill(caption, int(figure.get_figwidth() * 16))
+    text = "\n".join(caption_lines(caption, figure.get_figwidth()))
     # A note may hold a dollar sign, which begins no formula.
     look: Any = {"fontsize": 8, "ha": "left", "color": "#333333", "parse_math": False}
     figure.supxlabel(text, x=0.02, **look)

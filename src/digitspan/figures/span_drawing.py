@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
-from digitspan.figures.drawing import panels_of, plain_ticks
+from digitspan.figures.drawing import add_legend, panels_of, plain_ticks
 from digitspan.figures.palette import GREY, STYLE, add_caption, draw_level, save_all, style_of
 from digitspan.figures.span_info import (
     Capacities,
@@ -57,7 +57,7 @@ def draw_recall_by_items(info: RecallCurves) -> Figure:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_xlabel("items in the list, L")
         ax.set_title(name, fontsize=9)
-        ax.legend(fontsize=7)
+    add_legend(figure, axes)
     axes[0].set_ylabel("share of lists recalled whole")
     return figure
 
@@ -136,7 +136,6 @@ def draw_capacity(info: Capacities) -> Figure:
     ax.set_ylim(low, high)
     plain_ticks(ax.yaxis)
     ax.set_ylabel("capacity (bits)")
-    ax.legend(fontsize=8)
     each.set_ylim(bottom=0)
     each.set_ylabel("bits for each number carried")
     for half in (ax, each):
@@ -146,6 +145,7 @@ def draw_capacity(info: Capacities) -> Figure:
         half.xaxis.set_major_formatter(ScalarFormatter())
         half.xaxis.set_minor_locator(NullLocator())
         half.set_xlabel("numbers carried from step to step")
+    add_legend(figure, [ax])
     return figure
 
 
@@ -160,7 +160,7 @@ def draw_span_by_steps(info: SpanGrowth) -> Figure:
         ax.set_ylim(bottom=0)
         ax.set_xlabel("training steps")
         ax.set_title(name, fontsize=9)
-        ax.legend(fontsize=7)
+    add_legend(figure, axes)
     axes[0].set_ylabel("mean span (items)")
     return figure
 

@@ -199,7 +199,7 @@ def capacity_info(summary: SpanSummary) -> Capacities | None:
         if known:
             series.append(
                 CapacitySeries(
-                    title(name),
+                    title(name, summary.config.cells),
                     _place(summary, known[0]),
                     np.array([cell.state_size for cell in known], dtype=float),
                     tuple(
@@ -293,7 +293,8 @@ def _setting(summary: SpanSummary) -> str:
     c = summary.config
     starts = ", ".join(
         dict.fromkeys(
-            f"{title(cell.condition.cell)} {initialisation_title(cell.condition.initialisation)}"
+            f"{title(cell.condition.cell, c.cells)} "
+            f"{initialisation_title(cell.condition.initialisation)}"
             for cell in summary.cells
         )
     )

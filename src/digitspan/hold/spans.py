@@ -176,7 +176,8 @@ def holding_table(answers: Sequence[tuple[Replicates, Sequence[Answers]]]) -> Ta
         title="Holding: trained networks asked at lengths far beyond their training"
         + (f" ({shared})" if shared else "")
     )
-    cells = [title(group.configs[0].cell) for group, _ in answers]
+    asked = {group.configs[0].cell for group, _ in answers}
+    cells = [title(group.configs[0].cell, asked) for group, _ in answers]
     differing = [name for name in columns if name not in alike]
     add_names(table, "cell", cells)
     add_columns(table, *differing, fold=True)

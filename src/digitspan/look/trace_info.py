@@ -134,8 +134,8 @@ def gradient_flow_info(
         trained = [load_network(*run) for run in found]
         at = ", ".join(str(t) for t in sorted({c.length for c, _ in found}))
         for networks, label in (
-            (untrained, f"{title(cell)}, untrained"),
-            (trained, f"{title(cell)}, trained at T = {at}"),
+            (untrained, f"{title(cell, by_cell)}, untrained"),
+            (trained, f"{title(cell, by_cell)}, trained at T = {at}"),
         ):
             norms = np.stack([_norms(network, length, config) for network in networks])
             series.append(FlowSeries(label, cell, networks is trained, norms))
@@ -181,6 +181,7 @@ def memory_info(runs: Sequence[Run]) -> Memory:
         runs: trained networks.
     """
     series = []
+    cells = {config.cell for config, _ in runs}
     for config, weights in runs:
         generator = torch.Generator().manual_seed(seed_of("read-out"))
         fitted = draw_training(config.length, NUM_FITTED, generator)
@@ -193,7 +194,7 @@ def memory_info(runs: Sequence[Run]) -> Memory:
                 _bits(states[t], fitted.targets, test_states[name][t], targets)
                 for t in range(config.length - 1)
             ]
-            label = f"{title(config.cell)}, T = {config.length}, {name} state"
+            label = f"{title(config.cell, cells)}, T = {config.length}, {name} state"
             series.append(MemorySeries(label, config.cell, name, np.array(bits)))
     caption = (
         "How much a linear read-out finds of the first digit in the state after each step, in "

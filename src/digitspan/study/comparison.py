@@ -251,11 +251,12 @@ def _parameters(records: Sequence[RunRecord]) -> int | None:
 
 def _names(rows: Sequence[tuple[Study, ConditionSummary]], *, several: bool) -> list[str]:
     """A name for each condition: its cell, and what tells it from the others."""
+    cells = {row.condition.cell for _, row in rows}
 
     def described(study: Study, row: ConditionSummary) -> Mapping[str, str]:
         condition, config = row.condition, study.config
         return {
-            "cell": title(condition.cell),
+            "cell": title(condition.cell, cells),
             "encoding": condition.encoding,
             "initialisation": condition.initialisation,
             "optimizer": condition.optimizer,

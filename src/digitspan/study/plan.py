@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from digitspan.cells import CELLS
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import cost
 from digitspan.runs.record import RunRecord
@@ -366,7 +365,6 @@ def _controls(config: StudyConfig, base: Condition) -> list[Job]:
     return [
         Job(_run(config, condition, length, rate, ROLES["control"] + number), condition, "control")
         for trained in ("read-out", "none")
-        if base.cell in CELLS
         for condition in [base._replace(rate=f"{rate:g}", trained=trained)]
         for length in config.control_lengths
         for number in range(CONTROL_SEEDS)

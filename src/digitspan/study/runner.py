@@ -79,8 +79,8 @@ def check_study(config: StudyConfig) -> list[RunConfig]:
     """Refuse a study that is far too large, before anything is written.
 
     Returns:
-        The shortest run of each cell, encoding and width and the longest: what the cell must be
-        able to read.
+        The shortest run of each cell, encoding and width and the longest, which the cell must be
+        able to read; and of each cell a control that trains its read-out alone.
 
     Raises:
         UsageError: with the size it would take.
@@ -95,7 +95,9 @@ def check_study(config: StudyConfig) -> list[RunConfig]:
             run = dataclasses.replace(run, length=config.longest, train_steps=steps)
         check_size(run)
     asked = [job.config for job in longest_first]
-    by_size = {(run.cell, run.encoding, run.hidden_size): run for run in asked}
+    by_size = {
+        (run.cell, run.encoding, run.hidden_size): run for run in asked if run.trained == "all"
+    }
     shortest = list(by_size.values())
     if config.design == "span":  # whose runs are of one length, and begin with short lists
         least = min(growth_of(config.task).shortest, 2 * config.longest_list)
@@ -103,7 +105,8 @@ def check_study(config: StudyConfig) -> list[RunConfig]:
     else:
         top = config.longest if config.design == "joint" else config.lengths[-1]
         longest = [dataclasses.replace(run, length=top) for run in shortest]
-    return list(dict.fromkeys([*shortest, *longest]))
+    controls = {run.cell: run for run in asked if run.trained == "read-out"}
+    return list(dict.fromkeys([*shortest, *longest, *controls.values()]))
 
 
 def run_study(

@@ -59,9 +59,10 @@ def cells_of(studies: Sequence[Study]) -> list[Named]:
             f"{', '.join(str(study.path) for study in studies)}; expected two or more"
         )
         raise UsageError(message)
+    cells = {cell.condition.cell for _, cell in found}
     words = [
         {
-            "cell": title(cell.condition.cell),
+            "cell": title(cell.condition.cell, cells),
             "n": f"n = {cell.hidden_size}",
             "order": study.config.order,
             "encoding": cell.condition.encoding,

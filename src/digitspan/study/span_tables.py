@@ -249,7 +249,7 @@ def places_shown(cell: CellSpan) -> list[int]:
 
 def _add_names(table: Table, summary: SpanSummary) -> None:
     """Add the columns that name a study's cells."""
-    add_names(table, "cell", [title(cell.condition.cell) for cell in summary.cells])
+    add_names(table, "cell", [_names(summary, cell)[0] for cell in summary.cells])
     add_columns(table, "n", justify="right")
     add_columns(table, *(heading for _, heading in _differing(summary)), fold=True)
 
@@ -260,7 +260,8 @@ def _names(summary: SpanSummary, cell: CellSpan) -> list[str]:
     start = initialisation_title(condition.initialisation)
     values = condition._asdict() | {"initialisation": start}
     others = [str(values[name]) for name, _ in _differing(summary)]
-    return [title(condition.cell), str(cell.hidden_size), *others]
+    name = title(condition.cell, summary.config.cells)
+    return [name, str(cell.hidden_size), *others]
 
 
 def _differing(summary: SpanSummary) -> list[tuple[str, str]]:

@@ -80,7 +80,7 @@ def spans_table(summary: Summary) -> Table:
     for row in summary.spans:
         guaranteed = "not det." if row.guaranteed is None else f"{row.guaranteed:g}"
         table.add_row(
-            title(row.condition.cell),
+            _name(summary, row.condition),
             *_differing(summary, row.condition),
             rate_text(row),
             span_text(row.span),
@@ -100,7 +100,7 @@ def budgets_table(summary: Summary) -> Table:
     add_columns(table, "S50 [95 %]", justify="right")
     add_columns(table, "solved", justify="right", fold=True)
     for row in summary.spans:
-        names = (title(row.condition.cell), *_differing(summary, row.condition))
+        names = (_name(summary, row.condition), *_differing(summary, row.condition))
         for index, span in enumerate(row.budgets):
             table.add_row(
                 *(names if index == 0 else [""] * len(names)),
@@ -112,9 +112,14 @@ def budgets_table(summary: Summary) -> Table:
     return table
 
 
+def _name(summary: Summary, condition: Condition) -> str:
+    """The cell of a condition, as it is told from the others of the study."""
+    return title(condition.cell, summary.config.cells)
+
+
 def _add_conditions(table: Table, summary: Summary) -> None:
     """Add the columns that name a study's conditions."""
-    add_names(table, "cell", [title(condition.cell) for condition in summary.conditions])
+    add_names(table, "cell", [_name(summary, condition) for condition in summary.conditions])
     add_columns(table, *_differing(summary), fold=True)
 
 
@@ -209,7 +214,7 @@ def lengths_table(summary: Summary) -> Table:
     numbers = ("T", "rate", "solved", "accuracy", "bits", "steps")
     add_columns(table, *numbers, justify="right", fold=True)
     for row in summary.spans:
-        names = (title(row.condition.cell), *_differing(summary, row.condition))
+        names = (_name(summary, row.condition), *_differing(summary, row.condition))
         for index, length in enumerate(row.lengths):
             table.add_row(
                 *(names if index == 0 else [""] * len(names)),
@@ -233,7 +238,7 @@ def records_table(summary: Summary, holds: Sequence[str] = ()) -> Table:
     share = f"{100 * CLIMBED:.0f} %"
     steps = f"{summary.config.train_steps:,}"
     table = Table(title=f"Records: the longest T that {share} of the seeds solve in {steps} steps")
-    add_names(table, "cell", [title(condition.cell) for condition in summary.conditions])
+    add_names(table, "cell", [_name(summary, condition) for condition in summary.conditions])
     add_columns(table, "start", "rate", fold=True)
     numbers = ("longest T", "solved", "steps", "next T", "solved there", "grown to", "time")
     add_columns(table, *numbers, *(["holds"] if holds else []), justify="right", fold=True)
@@ -241,7 +246,7 @@ def records_table(summary: Summary, holds: Sequence[str] = ()) -> Table:
         far = [found for found in row.lengths if found.solved >= CLIMBED * len(found.records)]
         after = [found for found in row.lengths if found not in far]
         table.add_row(
-            title(row.condition.cell),
+            _name(summary, row.condition),
             initialisation_title(row.condition.initialisation),
             row.condition.rate,
             f"{far[-1].length:,}" if far else "none",
@@ -260,12 +265,12 @@ def optimizers_table(summary: Summary) -> Table:
     """Question 1.4: optimisers at the shortest length."""
     length = summary.optimizers[0][1].length
     table = Table(title=f"Optimisers at T = {length} (Question 1.4)")
-    add_names(table, "cell", [title(condition.cell) for condition, _ in summary.optimizers])
+    add_names(table, "cell", [_name(summary, condition) for condition, _ in summary.optimizers])
     add_columns(table, "encoding", "optimiser", fold=True)
     add_columns(table, "rate", "solved", "accuracy", "steps", justify="right", fold=True)
     for condition, found in summary.optimizers:
         table.add_row(
-            title(condition.cell),
+            _name(summary, condition),
             condition.encoding,
             condition.optimizer,
             condition.rate,
@@ -279,14 +284,14 @@ def optimizers_table(summary: Summary) -> Table:
 def controls_table(summary: Summary) -> Table:
     """The controls: networks that must not need memory, or must not have it."""
     table = Table(title="Controls: recurrent weights frozen, and weights guessed at random")
-    add_names(table, "cell", [title(control.condition.cell) for control in summary.controls])
+    add_names(table, "cell", [_name(summary, control.condition) for control in summary.controls])
     add_columns(table, "encoding", "trained", fold=True)
     numbers = ("T", "solved", "median accuracy", "median bits")
     add_columns(table, *numbers, justify="right", fold=True)
     for control in summary.controls:
         for length in control.lengths:
             table.add_row(
-                title(control.condition.cell),
+                _name(summary, control.condition),
                 control.condition.encoding,
                 {"none": "nothing (guessed)"}.get(control.condition.trained, "read-out only"),
                 str(length.length),

@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from digitspan.cells.answers import answers_of_last
+from digitspan.cells.answers import answers_of_last, read_out_of
 from digitspan.cells.build import build
 from digitspan.cells.own import is_own
 from digitspan.cells.seal import seeded
@@ -118,6 +118,9 @@ class Trainer:
         device: where it is trained.
         dtype: of its parameters; by default single precision, and of a cell of one's own whatever
             it was built with.
+
+    Raises:
+        UsageError: where the read-out alone is trained, and the cell does not show which it is.
     """
 
     def __init__(
@@ -132,8 +135,9 @@ class Trainer:
         if dtype is not None or not is_own(config.cell):
             self.network = self.network.to(dtype or torch.float32)
         if config.trained == "read-out":
+            trained = _read_out_names(config, self.network)
             for name, parameter in self.network.named_parameters():
-                parameter.requires_grad_(name in ("W_ph", "b_p"))
+                parameter.requires_grad_(name in trained)
         form = fused_form(self.network)
         self.method: _Fused | _Autograd = (
             _Fused.begin(config, self.network, form) if form else _Autograd(config, self.network)
@@ -161,6 +165,27 @@ class Trainer:
         """Go on from what `state_dict` gave."""
         self.network.load_state_dict(state["network"])
         self.method.load_optimizer_state(state["optimizer"])
+
+
+def _read_out_names(config: RunConfig, network: nn.Module) -> list[str]:
+    """The parameters of the read-out, by name.
+
+    Raises:
+        UsageError: where a cell of one's own does not show which they are.
+    """
+    if not is_own(config.cell):
+        return ["W_ph", "b_p"]
+    device = next(network.parameters()).device
+    digits = torch.zeros(2, 3, dtype=torch.int64, device=device)
+    names = read_out_of(network, encode(digits, config.input_size, input_dtype(network)))
+    if not names:
+        message = (
+            f"cell {config.cell!r} does not show which of its parameters are the read-out, which "
+            f"the control trains alone; expected read_out(state) beside step, or a last layer "
+            f"whose output the logits are; leave the controls out, or add one of these"
+        )
+        raise UsageError(message)
+    return names
 
 
 class TrainerGroup:

@@ -70,6 +70,8 @@ def try_cell(config: RunConfig, device: torch.device | str = "cpu") -> None:
             asks_lists=asks_several,
             dtype=input_dtype(network),
         )
+        if config.trained == "read-out":
+            Trainer(config, device)  # which says so where there is none to be trained
         with duties_of(config.cell):
             _starts_alike(config)
             _is_trained_and_kept(config, torch.device(device))

@@ -324,17 +324,18 @@ _WHICH = "shown is the median run"
 def _about(groups: Sequence[Seeds]) -> str:
     """Why these networks are shown."""
     length = groups[0][0].config.length
+    cells = [group[0].config.cell for group in groups]
     counts = ", ".join(
-        f"{title(group[0].config.cell)} in {sum(r.solved for r in group)} of {len(group)} runs"
-        for group in groups
+        f"{title(cell, cells)} in {sum(r.solved for r in group)} of {len(group)} runs"
+        for cell, group in zip(cells, groups, strict=True)
     )
     rates = " and ".join(f"{group[0].config.learning_rate:g}" for group in groups)
     if len(groups) == 1:
         return f"T = {length}, solved by the {counts}, at learning rate {rates}; {_WHICH}."
     solved = [_median(group).solved for group in groups]
     if solved[0] != solved[1]:
-        cells = [title(group[0].config.cell) for group in groups]
-        one, other = cells if solved[0] else reversed(cells)
+        names = [title(cell, cells) for cell in cells]
+        one, other = names if solved[0] else reversed(names)
         which = (
             f"T = {length} is the longest length with networks of both that the {one} learned "
             f"(half of its runs, or more, were solved) and the {other} did not"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,8 +47,9 @@ def document(chosen: Chosen, why: Callable[[SavedRun], str]) -> dict[str, Any]:
     place = {run.config.key: index for index, run in enumerate(runs)}
     first, lists = runs[0].config, runs[0].config.items is not None
     examples = {str(t): _examples(t) for t in sorted({run.config.length for run in runs})}
+    cells = {run.config.cell for run in runs} | set(chosen.study.curves if chosen.study else ())
     return {
-        "networks": [_network(run, "" if lists else why(run)) for run in runs],
+        "networks": [_network(run, "" if lists else why(run), cells) for run in runs],
         "show": list(range(chosen.show)),
         "about": chosen.about[:1].upper() + chosen.about[1:],
         "asks": {"silent": _is_silent(first), "order": first.order} if lists else None,
@@ -58,12 +59,12 @@ def document(chosen: Chosen, why: Callable[[SavedRun], str]) -> dict[str, Any]:
     }
 
 
-def _network(run: SavedRun, why: str) -> dict[str, Any]:
+def _network(run: SavedRun, why: str, cells: Collection[str]) -> dict[str, Any]:
     """One network; its weights as little-endian float32 in base64."""
     config = run.config
     return {
         "name": config.run_id,
-        "title": title(config.cell),
+        "title": title(config.cell, cells),
         "cell": config.cell,
         "inputSize": config.input_size,
         "hiddenSize": config.hidden_size,
@@ -190,11 +191,14 @@ def _study(study: StudyCurves, place: dict[str, int]) -> dict[str, Any]:
     return {
         "caption": study.caption,
         "chance": CHANCE,
-        "series": [_series(cell, runs, place) for cell, runs in study.curves.items()],
+        "series": [
+            {"title": title(cell, study.curves)} | _series(runs, place)
+            for cell, runs in study.curves.items()
+        ],
     }
 
 
-def _series(cell: str, records: Sequence[RunRecord], place: dict[str, int]) -> dict[str, Any]:
+def _series(records: Sequence[RunRecord], place: dict[str, int]) -> dict[str, Any]:
     """One cell's medians and runs."""
     accuracies: dict[int, list[float | None]] = defaultdict(list)
     runs = []
@@ -206,4 +210,4 @@ def _series(cell: str, records: Sequence[RunRecord], place: dict[str, int]) -> d
         {"length": length, "accuracy": float(np.median(some))}  # type: ignore[arg-type]
         for length, some in accuracies.items()
     ]
-    return {"title": title(cell), "medians": medians, "runs": runs}
+    return {"medians": medians, "runs": runs}
