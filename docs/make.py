@@ -6,7 +6,7 @@
 
 docs/cli.md is made as a whole. Elsewhere a document marks what is made, in a line or as a block:
 
-    <!-- solved sheet rnn 0.001 20 -->3 of 10<!-- end -->
+    <!-- solved_from sheet rnn 0.001 20 -->3 of 10<!-- end -->
 
 The mark's first word is a function of `MAKERS`, the others are its arguments. A line of a sentence
 must not begin with a mark: Markdown would end the paragraph there.
@@ -38,7 +38,7 @@ from digitspan.study.plan import as_run
 from digitspan.study.ratio import Ratio, compare_all
 from digitspan.study.reading import Study, read_study
 from digitspan.study.retention import measure_span
-from digitspan.study.summary import ConditionSummary, LengthSummary, Summary, summarise
+from digitspan.study.summary import ConditionSummary, Summary, summarise
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "digitspan"
@@ -152,12 +152,6 @@ def condition(name: str, cell: str, rate: str) -> ConditionSummary:
     return row
 
 
-def at_length(name: str, cell: str, rate: str, length: str) -> LengthSummary:
-    """What a condition did at one length."""
-    [found] = [f for f in condition(name, cell, rate).lengths if f.length == int(length)]
-    return found
-
-
 def span(name: str, cell: str, rate: str) -> str:
     """S50 with its interval, `18.8 [16.6, 21.0]`, without the star."""
     return tables.span_text(condition(name, cell, rate).span).rstrip(" *")
@@ -240,10 +234,16 @@ def condition_name(name: str, cell: str, rate: str) -> str:
     return compared(name)[place].name
 
 
-def solved(name: str, cell: str, rate: str, length: str) -> str:
-    """How many runs were solved at a length, `3 of 10`."""
-    found = at_length(name, cell, rate, length)
-    return f"{found.solved} of {len(found.records)}"
+def solved_by_length(name: str, cell: str, rate: str, shortest: str) -> str:
+    """How many figure runs were solved from a length on, `4 of 5 at T = 45 (rate 0.022), ...`."""
+    found = [f for f in condition(name, cell, rate).lengths if f.length >= int(shortest)]
+    told = ", ".join(
+        f"{f.solved} of {len(f.records)} at T = {f.length} (rate {f.learning_rate:g})"
+        for f in found
+    )
+    indent = "  "  # stands in a list
+    lines = textwrap.fill(told, WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return f"\n{lines}\n{indent}"
 
 
 def solved_from(name: str, cell: str, rate: str, length: str) -> str:
@@ -408,7 +408,8 @@ MAKERS = {
     f.__name__: f
     for f in (
         tree, files, span, span_of_all, span_within, headline, best_rate, ratio, verdict,
-        solved, solved_from, runs, core_minutes, table, pairs, remarks, simulation, misses,
+        solved_by_length, solved_from, runs, core_minutes, table, pairs, remarks, simulation,
+        misses,
     )
 }  # fmt: skip
 
