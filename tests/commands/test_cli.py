@@ -835,7 +835,8 @@ def test_random_call_is_done_or_refused(times, here, capsys, monkeypatch):
             pytest.fail("an absurd study was let through")
         return {}
 
-    monkeypatch.setattr("digitspan.commands.options._require_cell", lambda config: None)
+    monkeypatch.setattr("digitspan.training.trial.try_cell", lambda config, device: None)
+    monkeypatch.setattr(study_command, "try_apart", lambda configs, device: None)
     monkeypatch.setattr(train_command, "_train", no_training)
     monkeypatch.setattr(study_command, "run_study", no_study)
     monkeypatch.setattr("digitspan.figures.write_study_figures", lambda summary, folder: [])

@@ -56,11 +56,11 @@ def run(options: argparse.Namespace) -> int:
         message = "--figures writes no page: it cannot be given with --out or --open; call twice"
         raise UsageError(message)
     require_torch()
-    from digitspan.cells.seal import sealed
-
     for_page = options.figures is None
+    chosen = choose(options.runs, for_page=for_page, trust=options.trust)
+    from digitspan.cells.seal import sealed  # imports torch, which a refusal does not wait for
+
     with sealed():  # what the code of a cell prints, or sets, stays with it
-        chosen = choose(options.runs, for_page=for_page, trust=options.trust)
         document = _document(chosen) if for_page else {}
         drawn = [] if for_page else _figures(chosen, options.figures)
     for why in chosen.left_out:

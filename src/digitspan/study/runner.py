@@ -140,8 +140,8 @@ def run_study(
     check_study(config)
     options = WorkerOptions(folder=str(folder.absolute()), device=device)
     reached = Cluster(cluster, options, workers) if cluster else None  # before anything is written
-    crew: Crew = reached or Pool(options, workers)
     with writable_folder(folder, "--out"), _opened(folder, durable=durable) as store:
+        crew: Crew = reached or Pool(options, workers)
         rows = store.rows()
         if rows and (before := _config_of(store)):
             _require_same_budget(before, config, folder)
