@@ -304,6 +304,7 @@ def _setting(summary: SpanSummary) -> str:
     tuned = ", tuned" if len(c.learning_rates) > 1 else ""
     note = f" {c.note[0].upper()}{c.note[1:]}." if c.note else ""
     return (
-        f"{c.seeds} networks each; start: {starts}; batch {c.batch_size}, {c.optimizer}, "
-        f"{c.train_steps:,} steps, lists growing by an item; rate{tuned}: {rates}.{note}"
+        f"{c.seeds} network{'s' * (c.seeds != 1)} each; start: {starts}; batch {c.batch_size}, "
+        f"{c.optimizer}, {c.train_steps:,} steps, lists growing by an item; rate{tuned}: "
+        f"{rates}.{note}"
     )
