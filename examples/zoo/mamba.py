@@ -1,6 +1,7 @@
 """Mamba: selective state spaces, in residual blocks, of the package mambapy.
 
-Mamba: Linear-Time Sequence Modeling with Selective State Spaces, Gu and Dao 2023, arXiv 2312.00752.
+Mamba: Linear-Time Sequence Modeling with Selective State Spaces, Gu and Dao 2023,
+arXiv 2312.00752.
 """
 
 from typing import NamedTuple

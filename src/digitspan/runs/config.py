@@ -39,8 +39,8 @@ _SHORT = {
 """What stands for a setting in the name of a run where it is not at its default."""
 
 TRAINED = ("all", "read-out", "none")
-"""What is trained: everything; the read-out alone, W_ph and b_p, or what a cell of one's own has in
-their place (a control); nothing, the best guess is kept."""
+"""What is trained: everything; the read-out alone (a control: W_ph and b_p, of a cell of one's own
+what reads out its state); nothing, the best guess is kept."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
