@@ -60,7 +60,7 @@ class Layers(Stepped):
 
 
 class LRULayer(nn.Module):
-    """s(t) = lambda s(t-1) + gamma B x(t), y(t) = Re(C s(t)) + D x(t); always |lambda| < 1."""
+    """s(t) = lambda s(t-1) + gamma B x(t), y(t) = Re(C s(t)) + D x(t), |lambda| < 1 by form."""
 
     def __init__(self, size: int, low: float = 0.9, high: float = 0.999) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How a network of any kind is asked for its answers, and which parameters read them out."""
+"""How a network of any kind is asked for answers, and which of its parameters read them out."""
 
 from __future__ import annotations
 

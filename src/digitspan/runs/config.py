@@ -6,24 +6,40 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 from typing import Any, Self
 
 from digitspan.cells import CELLS, check_cell, check_initialisation
 from digitspan.cells.own import check_source, is_own, source_of
 from digitspan.errors import ConfigError
+from digitspan.runs.own_task import facts_of
 from digitspan.runs.settings import check_setting, setting
-from digitspan.tasks import ORDERS, TASKS, check_task
+from digitspan.tasks import (
+    NUM_CLASSES,
+    ORDERS,
+    TASKS,
+    Task,
+    check_facts,
+    check_task,
+    is_own_task,
+    task_of,
+)
 
 __all__ = ["ENCODINGS", "OPTIMIZERS", "TRAINED", "RunConfig", "check_lists"]
 
 ENCODINGS = {"one-hot": 10, "scalar": 1}
 """How a digit is fed in, and the input size d it takes."""
 
+TASK_HELP = (
+    f"what is asked (docs/glossary.md): {', '.join(TASKS)}, or a class of your own, module:Class"
+)
+"""Of the setting `task`."""
+
 OPTIMIZERS = ("rmsprop", "adam", "sgd", "momentum")
 """RMSprop is the sheet's; the others are for Question 1.4 (momentum is SGD with 0.9)."""
 
 _NOT_IN_KEY: dict[str, Any] = {
-    "curriculum": False, "task": "palindrome", "order": ORDERS[0], "source": ""
+    "curriculum": False, "task": "palindrome", "order": ORDERS[0], "source": "", "task_facts": ""
 }  # fmt: skip
 """Settings that are left out of the key at their default: there are rows without them."""
 
@@ -39,8 +55,8 @@ _SHORT = {
 """What stands for a setting in the name of a run where it is not at its default."""
 
 TRAINED = ("all", "read-out", "none")
-"""What is trained: everything; the read-out alone (a control: W_ph and b_p, of a cell of one's own
-what reads out its state); nothing, the best guess is kept."""
+"""What is trained: everything; the read-out alone, W_ph and b_p or what a cell of one's own has
+in their place (a control); nothing, the best guess is kept."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,9 +84,10 @@ class RunConfig:
     max_grad_norm: float = setting(10.0, "clip the gradients to this norm", above=0)
     trained: str = setting("all", "which parameters are trained (controls)", choices=TRAINED)
     curriculum: bool = setting(False, "begin short; the length grows once it is learned")
-    task: str = setting("palindrome", "what is asked (docs/glossary.md)", choices=tuple(TASKS))
+    task: str = setting("palindrome", TASK_HELP)
     order: str = setting(ORDERS[0], "in which the task recall wants a list", choices=ORDERS)
     source: str = setting("", "hash of the source of a class of your own; found by itself")
+    task_facts: str = setting("", "what a task of your own says of itself; found by itself")
 
     def __post_init__(self) -> None:
         if ":" in str(self.cell) and self.initialisation == "uniform":
@@ -83,12 +100,28 @@ class RunConfig:
         check_initialisation(self.cell, self.initialisation)
         check_source(self.cell, self.source)
         check_task(self.task, (self.encoding,), (self.length,))
+        check_facts(self.task, self.task_facts)
         check_lists(self.task, self.order, curriculum=self.curriculum)
 
     @property
     def items(self) -> int | None:
         """L, where lists are asked: T is twice as much; None where one digit is."""
-        return self.length // 2 if TASKS[self.task].asks_lists else None
+        asks_lists = not is_own_task(self.task) and TASKS[self.task].asks_lists
+        return self.length // 2 if asks_lists else None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether code of one's own is run for it: of its cell or of its task."""
+        return is_own(self.cell) or is_own_task(self.task)
+
+    @property
+    def asks(self) -> Task:
+        """What is known of its task.
+
+        Raises:
+            ConfigError: where that is one's own and was not read yet (`with_source`).
+        """
+        return task_of(self.task, self.task_facts)
 
     @property
     def measures_span(self) -> bool:
@@ -96,24 +129,38 @@ class RunConfig:
         return self.curriculum and self.items is not None and self.trained != "none"
 
     def with_source(self) -> Self:
-        """This run, with the hash of its cell's source as it is now, where it has none yet.
+        """This run, with what is known now of a cell and a task of one's own, where it lacks it.
 
         Raises:
-            UsageError: where the module of a class of one's own is not there.
+            UsageError: where the module of a class of one's own is not there, or a task does not
+                say what it asks.
         """
-        if self.source or not is_own(self.cell):
-            return self
-        return dataclasses.replace(self, source=source_of(self.cell).digest)
+        run = self
+        if is_own(self.cell) and not self.source:
+            run = dataclasses.replace(run, source=source_of(self.cell).digest)
+        if is_own_task(self.task) and not self.task_facts:
+            run = dataclasses.replace(run, task_facts=facts_of(self.task))
+        return run
 
     @property
     def input_size(self) -> int:
         """d: the number of symbols, 10 for digits; 1 for digits as numbers."""
-        return 1 if self.encoding == "scalar" else TASKS[self.task].symbols
+        return 1 if self.encoding == "scalar" else self.asks.symbols
+
+    @property
+    def num_classes(self) -> int:
+        """K: ten digits, or the answers of a task of one's own."""
+        return self.asks.answers if is_own_task(self.task) else NUM_CLASSES
 
     @property
     def chance(self) -> float:
         """How often guessing is right, in [0, 1]: of lists, how often it is right throughout."""
-        return (1 / TASKS[self.task].answers) ** (self.items or 1)
+        return float(self.asks.chance ** (self.items or 1))
+
+    @property
+    def guessing_loss(self) -> float | None:
+        """The loss of guessing, in nats; None of a task of one's own, which does not say it."""
+        return None if is_own_task(self.task) else -math.log(self.chance)
 
     @functools.cached_property
     def canonical(self) -> str:
@@ -162,6 +209,9 @@ def check_lists(task: str, order: str, *, curriculum: bool) -> None:
     """
     if order != ORDERS[0] and task != "recall":
         raise ConfigError("order", f"must be left out of the task {task}; got {order}")
+    if curriculum and is_own_task(task):
+        expected = "must be left out of a task of one's own, whose lengths do not grow"
+        raise ConfigError("curriculum", f"{expected}; got true")
     if curriculum and task == "next-digit":
         expected = "must be left out of the task next-digit: where a list ends is known there"
         raise ConfigError("curriculum", f"{expected} only if all are of one length")
@@ -170,6 +220,7 @@ def check_lists(task: str, order: str, *, curriculum: bool) -> None:
 def _short(name: str, value: Any) -> str:
     """A setting in the name of a run: `scalar`, `n64`, `curriculum`."""
     if isinstance(value, str):
-        return {"source": value[:6], "trained": f"trained-{value}"}.get(name, value)
+        shorter = {"source": value[:6], "task_facts": value[:6], "trained": f"trained-{value}"}
+        return shorter.get(name, value.replace(":", "."))
     number = "" if value is True else f"{value:g}" if isinstance(value, float) else str(value)
     return _SHORT.get(name, name) + number
