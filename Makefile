@@ -19,7 +19,7 @@ torture: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[check,report,test]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[check,report,test,zoo]"
 	touch $@
 
 bench: .venv/installed
