@@ -18,7 +18,7 @@ class MinGRU(GatedNetwork[HiddenState]):
 
     with h(0) = 0 and * element by element; z has the opposite sense of the GRU's. Source: Were
     RNNs All We Needed?, Feng and others 2024, arXiv 2410.01201, where a scan computes all steps
-    at once. Deviation: here it is stepped like every other cell, to the same values; and this is one
+    at once. Deviation: here it is stepped like every other cell, to the same values; and it is one
     bare layer, where the authors stack residual ones (examples/zoo/mingru.py).
     """
 
