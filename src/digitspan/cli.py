@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import difflib
 import importlib
@@ -70,6 +71,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"digitspan: cannot go on:{where} {error.strerror or error}", file=sys.stderr)
         _drop_output()
         return 1
+    finally:
+        # Registered last, it comes before all that the code of a cell has left for the end.
+        atexit.unregister(_end_output)
+        atexit.register(_end_output)
+
+
+def _end_output() -> None:
+    """Let what is printed as Python ends go to standard error: the output is complete."""
+    _drop_output()
+    with contextlib.suppress(OSError):
+        os.dup2(2, 1)
 
 
 def command_parser(name: str) -> argparse.ArgumentParser:

@@ -97,6 +97,45 @@ def test_the_code_of_a_study_is_run_where_the_call_allows_it_alone(theirs, capsy
         assert "imported" in err
 
 
+CHATTY = """
+import atexit, logging, os, sys, torch
+here = logging.getLogger("chatty")
+here.addHandler(logging.StreamHandler(sys.stdout))
+atexit.register(print, "said at the end")
+os.write(1, b"said without Python\\n")
+class Cell(torch.nn.Module):
+    def __init__(self, input_size, hidden_size, num_classes):
+        super().__init__()
+        self.out = torch.nn.Linear(input_size, num_classes)
+    def forward(self, x):
+        here.warning("said by a logger")
+        sys.__stdout__.write("said past the redirection\\n")
+        return self.out(x[:, -1])
+"""
+"""A module that prints in every way that there is."""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "chatty:Cell", "--length", "5", "--train-steps", "50"),
+        (
+            "study", "--cells", "chatty:Cell", "--lengths", "5", "--seeds", "1", "--train-steps",
+            "100", "--out", "s", "--workers", "1",
+        ),
+    ],
+    ids=["train", "study"],
+)  # fmt: skip
+def test_json_is_json_whatever_a_module_prints(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "chatty.py").write_text(CHATTY)
+    status, out, err = called(*words, "--hidden-size", "4", "--batch-size", "4", "--json")
+    assert status == 0, err
+    assert isinstance(json.loads(out), dict)
+    for said in ("at the end", "without Python", "by a logger", "past the redirection"):
+        assert f"said {said}" in err
+
+
 def test_reasons_are_told_without_the_code_of_a_study(theirs, capsys):
     """Enough runs of a kind that networks would be built, to be measured before training."""
     config = StudyConfig(

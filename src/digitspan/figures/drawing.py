@@ -80,7 +80,7 @@ def draw_by_length(info: ByLength) -> Figure:
         _length_axis(ax, [t for series in panel.series for t in series.lengths], panel.title)
     if info.quantity.startswith("accuracy"):
         axes[0].set_ylim(0, 103)
-    _finish(axes, info.quantity)
+    _finish(figure, axes, info.quantity)
     return figure
 
 
@@ -137,7 +137,7 @@ def draw_span_by_budget(info: SpanByBudget) -> Figure:
         plain_ticks(ax.yaxis)
         ax.set_title(name, fontsize=9)
         ax.set_xlabel("budget (training steps)")
-    _finish(axes, "S50 (digits)")
+    _finish(figure, axes, "S50 (digits)")
     return figure
 
 
@@ -318,11 +318,9 @@ def add_legend(figure: Figure, axes: Iterable[Axes]) -> None:
     figure.legend(handles.values(), handles.keys(), fontsize=8, loc="outside right upper")
 
 
-def _finish(axes: list[Axes], quantity: str) -> None:
+def _finish(figure: Figure, axes: list[Axes], quantity: str) -> None:
     """The vertical label and the legend."""
     axes[0].set_ylabel(quantity)
-    figure = axes[0].get_figure(root=True)
-    assert figure is not None
     add_legend(figure, axes)
 
 
