@@ -165,7 +165,7 @@ def test_merged_shards_of_a_joint_study_equal_it_and_keep_what_runs_are_for(tmp_
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("lengths", (5, 8)), ("seeds", 5), ("train_steps", 99)]
+    ("setting", "value"), [("lengths", (5, 8)), ("seeds", 5), ("train_steps", 199)]
 )
 def test_stores_of_different_studies_are_refused(setting, value, shards, tmp_path):
     config = dataclasses.replace(BOTH, cells=("lstm",), **{setting: value})

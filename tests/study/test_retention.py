@@ -57,7 +57,8 @@ def test_rows_in_any_order_give_the_same_span():
 
 def test_nothing_solved_is_a_bound_from_above():
     span = measure_span(real_runs("rnn"), 500)
-    assert (span.s50, span.low, span.high, span.bound) == (7, None, 7, "<=")
+    assert (span.s50, span.low, span.bound) == (7, None, "<=")
+    assert 7 < span.high < 20
     assert span.solved == 0
     assert not span.marked
 
@@ -76,8 +77,54 @@ def test_a_run_at_a_hopeless_rate_closes_no_end(hopeless):
     span = measure_span(runs, 1_000)
     more = measure_span([*runs, Run(160, hopeless, "censored", 1_000)], 1_000)
     assert span.high is None
-    assert (more.high, more.longest) == (None, 40)
-    assert more.s50 <= 40
+    assert more.high is None
+    assert more.s50 <= more.longest <= 40
+
+
+@pytest.mark.parametrize("length", [20, 80, 160])
+def test_one_unsolved_run_closes_no_end(length):
+    span = measure_span(grid({length: 0}, 1), 1_000, rate=1e-2)
+    assert (span.low, span.high, span.bound) == (None, None, "<=")
+    many = measure_span(grid({length: 0}, 12), 1_000, rate=1e-2)
+    assert (many.s50, many.high) == (length, length)
+
+
+def test_a_rate_that_was_not_run_is_not_used():
+    """Slow rates alone: that a faster one would do better is not known from them."""
+    rates = (1e-5, 2.2e-5, 4.6e-5)
+    runs = [
+        run
+        for rate in rates
+        for run in grid({5: 5 * (rate == rates[-1]), 10: 0, 20: 0, 40: 0}, 5, rate=rate)
+    ]
+    span = measure_span(runs, 1_000)
+    assert rates[0] <= span.rate_low <= span.rate <= span.rate_high <= rates[-1]
+    assert 5 <= span.s50 < 10
+    assert span.high <= 10
+
+
+@pytest.mark.parametrize(
+    ("solved", "low", "high"),
+    [
+        ({5_000: 10, 20_000: 0}, 5_000, 20_000),
+        ({500: 10, 2_000: 0}, 500, 2_000),
+        ({10: 10, 100: 10, 1_000: 10, 3_000: 0}, 1_000, 3_000),
+    ],
+)
+def test_the_prior_reaches_as_far_as_the_runs(solved, low, high):
+    span = measure_span(grid(solved, 10), 1_000, rate=1e-2)
+    assert low < span.low < span.high < high
+
+
+def test_no_bound_contradicts_the_runs_at_it():
+    """None of five at the longest length: the span is not at least that."""
+    span = measure_span(grid({5: 5, 6: 0}, 5), 1_000, rate=1e-2)
+    assert (span.low, span.high, span.bound) == (None, None, "")
+
+
+def test_a_hole_at_the_shortest_length_is_a_bound_from_above():
+    span = measure_span(grid({5: 0, 10: 10, 20: 10}, 10), 1_000, rate=1e-2)
+    assert (span.s50, span.low, span.high, span.bound, span.hole) == (5, None, 5, "<=", 5)
 
 
 def test_a_run_near_the_best_rate_closes_an_end():

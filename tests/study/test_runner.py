@@ -282,8 +282,8 @@ def test_study_asked_for_two_budgets_is_refused_and_left_alone(tmp_path, monkeyp
     monkeypatch.setattr(pool, "work", quick_worker.work)
     config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, train_steps=100)
     rows = run_study(config, tmp_path, workers=1, progress=Told())
-    other = dataclasses.replace(config, train_steps=100)
-    match = r"^a study asked for two budgets: the runs in .* have 50 training steps, and 100 are"
+    other = dataclasses.replace(config, train_steps=200)
+    match = r"^a study asked for two budgets: the runs in .* have 100 training steps, and 200 are"
     with pytest.raises(UsageError, match=match) as caught:
         run_study(other, tmp_path, workers=1, progress=Told())
     assert "\n" not in str(caught.value)

@@ -38,7 +38,7 @@ def quick(tmp_path, *words):
 
 def test_a_folder_knows_its_study(tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "work", quick_worker.work)
-    config = StudyConfig(cells=("gru",), lengths=(5, 6), seeds=2, train_steps=50)
+    config = StudyConfig(cells=("gru",), lengths=(5, 6), seeds=2, train_steps=100)
     rows = run_study(config, tmp_path, workers=1, progress=Told())
     others = {
         "cells": ("rnn",),
@@ -115,7 +115,7 @@ def test_a_store_that_is_gone_is_noticed(tmp_path, monkeypatch, how):
     monkeypatch.setattr(pool, "work", quick_worker.work)
     folder = tmp_path / "study"
     for seeds in (1, 3):  # noticed at the next row, and after the last one too
-        config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=seeds, train_steps=50)
+        config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=seeds, train_steps=100)
         with pytest.raises(DigitspanError, match=r"study.db was moved or removed while") as caught:
             run_study(config, folder, workers=1, progress=Thief())
         assert caught.value.exit_status == 1
@@ -128,7 +128,7 @@ def test_runs_of_an_edited_cell_are_told_and_made_anew(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "study"
     (tmp_path / "edited.py").write_text("class Cell: pass")
-    config = StudyConfig(cells=("edited:Cell", "rnn"), lengths=(5,), seeds=2, train_steps=50)
+    config = StudyConfig(cells=("edited:Cell", "rnn"), lengths=(5,), seeds=2, train_steps=100)
     before, told = run_study(config, folder, workers=1, progress=Told()), Told()
     assert run_study(config, folder, workers=1, progress=told) == before
     (tmp_path / "edited.py").write_text("class Cell: 'edited'")
@@ -146,7 +146,7 @@ def test_runs_of_an_edited_cell_are_told_and_made_anew(tmp_path, monkeypatch):
 
 
 SPAN = dataclasses.replace(
-    PRESETS["span"](), cells=("gru",), hidden_size=(8,), seeds=1, items=4, train_steps=50,
+    PRESETS["span"](), cells=("gru",), hidden_size=(8,), seeds=1, items=4, train_steps=100,
     learning_rates=(1e-3, 1e-2),
 )  # fmt: skip
 """A study of digit spans."""
@@ -207,7 +207,7 @@ def test_a_folder_knows_its_study_of_digit_spans(tmp_path, monkeypatch):
                 dataclasses.replace(SPAN, **said), tmp_path, workers=1, widen=True, progress=Told()
             )
     with pytest.raises(UsageError, match=r"holds another study \(.*design span, not grid"):
-        run_study(StudyConfig(seeds=1, train_steps=50), tmp_path, workers=1, progress=Told())
+        run_study(StudyConfig(seeds=1, train_steps=100), tmp_path, workers=1, progress=Told())
     with Store.open(tmp_path) as store:
         assert (store.rows(), store.value("config")) == (rows, SPAN.canonical)
     more = run_study(widest, tmp_path, workers=1, widen=True, progress=Told())

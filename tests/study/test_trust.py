@@ -55,7 +55,7 @@ def theirs(tmp_path, monkeypatch):
     (tmp_path / "theirs.py").write_text(CELL)
     (tmp_path / "theirs.js").write_text('CELLS["theirs:Cell"] = {}; // their script\n')
     config = StudyConfig(
-        cells=("theirs:Cell", "rnn"), lengths=(5,), seeds=1, hidden_size=4, train_steps=50
+        cells=("theirs:Cell", "rnn"), lengths=(5,), seeds=1, hidden_size=4, train_steps=100
     ).with_sources()
     with Store.create(tmp_path) as store:
         store.set_value("config", config.canonical)
@@ -139,7 +139,7 @@ def test_json_is_json_whatever_a_module_prints(words, tmp_path, monkeypatch):
 def test_reasons_are_told_without_the_code_of_a_study(theirs, capsys):
     """Enough runs of a kind that networks would be built, to be measured before training."""
     config = StudyConfig(
-        cells=("theirs:Cell",), lengths=(5,), seeds=10, hidden_size=4, train_steps=50
+        cells=("theirs:Cell",), lengths=(5,), seeds=10, hidden_size=4, train_steps=100
     ).with_sources()
     rows = made_up_rows(config, lambda run: run.seed < 5)
     with Store.create(theirs) as store:
@@ -220,7 +220,7 @@ def rewritten(folder, column, change):
 
 @pytest.fixture(scope="module")
 def rows_of_two():
-    config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, hidden_size=4, train_steps=50)
+    config = StudyConfig(cells=("rnn",), lengths=(5,), seeds=2, hidden_size=4, train_steps=100)
     return config, made_up_rows(config, lambda run: True)
 
 
@@ -246,7 +246,7 @@ def test_a_row_that_cannot_be_is_damaged(two, name, value):
 def spans(tmp_path):
     """A study of digit spans with two networks."""
     config = dataclasses.replace(
-        PRESETS["span"](), cells=("rnn",), hidden_size=(4,), seeds=2, train_steps=50, items=2,
+        PRESETS["span"](), cells=("rnn",), hidden_size=(4,), seeds=2, train_steps=100, items=2,
         learning_rates=(0.1,),
     )  # fmt: skip
     with Store.create(tmp_path) as store:

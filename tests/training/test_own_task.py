@@ -263,7 +263,7 @@ def test_study_asks_for_it_and_runs_nothing_that_only_its_folder_names(here, cap
     assert job.config.task_facts == config.task_facts == facts_of(task)
 
     words = ["study", "--task", task, "--cells", "rnn", "--lengths", "4", "--seeds", "1",
-             "--train-steps", "50", "--hidden-size", "4", "--batch-size", "4", "--out", "kept",
+             "--train-steps", "100", "--hidden-size", "4", "--batch-size", "4", "--out", "kept",
              "--workers", "1"]  # fmt: skip
     assert main(words) == 0
     row = next(iter(read_study(Path("kept")).rows.values())).record

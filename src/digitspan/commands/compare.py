@@ -21,6 +21,7 @@ from digitspan.study.comparison import (
     conditions_of,
     left_out,
 )
+from digitspan.study.plan import next_jobs
 from digitspan.study.reading import Study, read_study
 from digitspan.study.span_comparison import (
     cells_of,
@@ -83,13 +84,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _say_left_out(studies: list[Study]) -> None:
-    """Say which rows of the studies the comparison does without."""
+    """Say which rows of the studies the comparison does without, and which are to come."""
     for study in studies:
         if study.damaged:
             print(f"{study.path}: {study.damaged} damaged rows were left out", file=sys.stderr)
         failed = sum(row.record.end_state == "error" for row in study.rows.values())
         if failed:
             print(f"{study.path}: {failed} runs ended in an error, left out", file=sys.stderr)
+        records = {key: row.record for key, row in study.rows.items()}
+        if missing := len(next_jobs(study.config, records)):
+            message = f"{missing} runs or more are still missing: the spans are not final"
+            print(f"{study.path}: {message}", file=sys.stderr)
 
 
 def _compare_digit_spans(studies: list[Study], options: argparse.Namespace) -> None:

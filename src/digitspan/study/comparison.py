@@ -272,4 +272,10 @@ def _names(rows: Sequence[tuple[Study, ConditionSummary]], *, several: bool) -> 
     # The folder only where nothing else tells two conditions apart.
     short = [name for name in told if name != "study"]
     distinct = len({tuple(w[name] for name in short) for w in words}) == len(words)
-    return [", ".join(w[name] for name in (short if distinct else told)) for w in words]
+    names = [", ".join(w[name] for name in (short if distinct else told)) for w in words]
+    if len(set(names)) == len(names):
+        return names
+    return [  # two stores in one folder, or what no word here tells apart
+        f"{name}, {number}: {study.path.name}"
+        for number, (name, (study, _)) in enumerate(zip(names, rows, strict=True), 1)
+    ]

@@ -516,7 +516,7 @@ _OF_JOINT = {
 _SAID_OF_A_STUDY = ("preset", "note", "sources", "task_facts")
 """Settings that say something of a study, and ask for no runs; of sources it says more itself."""
 
-_GROWING = ("seeds", "runs", "figure_seeds", "fixed_runs")
+_GROWING = ("seeds", "figure_seeds")
 """Numbers of runs: a study with more of them has all the runs that it had."""
 
 _ADDED = ("fixed_rate", "continued_steps", "controls")

@@ -24,6 +24,8 @@ import numpy as np
 from digitspan.errors import UsageError
 from digitspan.statistics import wilson
 from digitspan.study.surface import (
+    HIGHEST_RATE,
+    LOWEST_RATE,
     Belief,
     Cells,
     Run,
@@ -169,7 +171,10 @@ def posterior_within(
             f"ask for a smaller budget"
         )
         raise UsageError(message)
-    return cells, sample_surface(cells, draws=draws, fixed_rate=rate is not None)
+    # A rate that was not run is not used: the best one is looked for between those that were.
+    lowest, highest = (max(LOWEST_RATE, cells.rate.min()), min(HIGHEST_RATE, cells.rate.max()))
+    rates = (float(lowest), float(highest)) if rate is None and lowest < highest else None
+    return cells, sample_surface(cells, draws=draws, fixed_rate=rates is None, rates=rates)
 
 
 def measure_span(
@@ -202,8 +207,8 @@ def measure_span(
         s50=_length(middle),
         low=None,
         high=None,
-        bound="<=" if atoms[_ATOMS // 2] < middle else ">=" if atoms[_ATOMS // 2] > middle else "",
-        **_rates(belief, middle, rate, known=known),
+        bound=_bound(cells, float(atoms[_ATOMS // 2]), (shortest, longest)),
+        **_rates(cells, belief, middle, rate),
         lapse=float(belief.mean(belief.lapse)) if known else None,
         width=float(belief.quantiles(belief.width, [0.5])[0]) if known else None,
         misfit_p=_misfit_p(cells, belief),
@@ -218,15 +223,27 @@ def measure_span(
     return span._replace(low=low, high=high)
 
 
+def _bound(cells: Cells, median: float, ends: tuple[int, int]) -> str:
+    """Which bound the median is: beyond an end whose own runs do not contradict it, else none."""
+    if math.isfinite(median):
+        return ""
+    here = cells.length == ends[median > 0]
+    mostly = 2 * cells.solved[here].sum() >= cells.runs[here].sum()
+    if median > 0:
+        return ">=" if mostly else ""
+    return "" if mostly else "<="
+
+
 def _rates(
-    belief: Belief, log_length: float, rate: float | None, *, known: bool
+    cells: Cells, belief: Belief, log_length: float, rate: float | None
 ) -> dict[str, float | None]:
-    """The best rate at a length with its 95 % interval, or the fixed one."""
+    """The best rate at a length, among those run, with its 95 % interval; or the fixed one."""
     names = ("rate_low", "rate", "rate_high")
-    if rate is not None or not known:
+    if rate is not None or not cells.solved.any():
         return dict.fromkeys(names, rate)
     log_rates = best_log_rate(belief.draws, np.array([log_length]))[:, 0]
-    rates = np.exp(belief.quantiles(log_rates, [0.025, 0.5, 0.975])).tolist()
+    rates = np.exp(belief.quantiles(log_rates, [0.025, 0.5, 0.975]))
+    rates = np.clip(rates, cells.rate.min(), cells.rate.max()).tolist()
     return dict(zip(names, rates, strict=True))
 
 
@@ -240,11 +257,11 @@ def _near_best_rate(cells: Cells, belief: Belief) -> np.ndarray:
 def _lengths_at_best_rate(cells: Cells, belief: Belief) -> tuple[int, int]:
     """The shortest and the longest length run at about the best rate.
 
-    A run at a hopeless rate says nothing about how long a memory its length allows. Where no run
-    is near the best rate, the posterior is the prior: the lengths run, at whatever rates.
+    A run at a hopeless rate says nothing about how long a memory its length allows. Where nothing
+    is solved, or no run is near the best rate, that is not known: the lengths run, at any rate.
     """
     near = _near_best_rate(cells, belief)
-    lengths = cells.length[near] if near.any() else cells.length
+    lengths = cells.length[near] if near.any() and cells.solved.any() else cells.length
     return int(lengths[0]), int(lengths[-1])
 
 
@@ -282,7 +299,7 @@ def _atoms(
     atoms = np.where(atoms < shortest, -np.inf, np.where(atoms > longest, np.inf, atoms))
     # What is not known from any run is the prior's alone: no number is made of that.
     if not cells.solved.any():
-        atoms[:] = -np.inf
+        atoms[: _ATOMS // 2 + 1] = -np.inf
     elif np.array_equal(cells.solved, cells.runs):
         atoms[_ATOMS // 2 :] = np.inf
     return atoms
@@ -291,7 +308,7 @@ def _atoms(
 def _cut(atoms: np.ndarray, hole: _Hole) -> np.ndarray:
     """Values of ln S50 that are not above a hole: those that were lie evenly before it."""
     if not hole.before:
-        lower: np.ndarray = np.minimum(atoms, math.log(hole.first))
+        lower: np.ndarray = np.minimum(atoms, math.log(hole.first) - 1e-9)
         return lower
     bottom, top = math.log(hole.before), math.log(hole.first)
     below = atoms[atoms <= bottom]

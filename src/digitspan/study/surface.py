@@ -49,6 +49,9 @@ __all__ = [
 LOWEST_RATE, HIGHEST_RATE = 1e-5, 1.0
 """The best rate is looked for between these."""
 
+USUAL_LENGTHS = (5, 160)
+"""The prior of S50 is that of lengths between these, unless runs were made beyond them."""
+
 
 class Run(NamedTuple):
     """What became of one run."""
@@ -341,10 +344,14 @@ class _Posterior:
     At one fixed rate there is no best one to find: of the surface its fall with T is left.
     """
 
-    def __init__(self, cells: Cells, *, fixed_rate: bool, uneven: bool) -> None:
+    def __init__(
+        self, cells: Cells, *, fixed_rate: bool, uneven: bool, rates: tuple[float, float] | None
+    ) -> None:
         columns = _OF_FIXED_RATE if fixed_rate else range(len(PRIOR))
         self.active = np.array([column for column in columns if uneven or column != _TAU])
-        self.mean, self.deviation = _MEAN[self.active], _DEVIATION[self.active]
+        self.log_rates = _LOG_RATES if rates is None else (math.log(rates[0]), math.log(rates[1]))
+        mean, deviation = _prior_over(cells, self.log_rates)
+        self.mean, self.deviation = mean[self.active], deviation[self.active]
         self.all = np.zeros(len(PRIOR))
         self.all[_K] = -40.0  # c = 0: rates do not matter
         rate = np.log(cells.rate).mean() if len(cells.rate) else _MEAN[_ZETA]
@@ -363,7 +370,7 @@ class _Posterior:
         standard = (active - self.mean) / self.deviation
         log_prior: np.ndarray = -0.5 * np.sum(standard**2, axis=1)
         zeta = self.expanded(active)[:, _ZETA]
-        log_prior[(zeta < _LOG_RATES[0]) | (zeta > _LOG_RATES[1])] = -np.inf
+        log_prior[(zeta < self.log_rates[0]) | (zeta > self.log_rates[1])] = -np.inf
         return log_prior
 
     def log_likelihood(self, active: np.ndarray) -> np.ndarray:
@@ -371,6 +378,24 @@ class _Posterior:
         if self.likelihood is None:
             return np.zeros(len(active))
         return self.likelihood(self.expanded(active))
+
+
+def _prior_over(cells: Cells, log_rates: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Means and deviations of the prior, which reaches as far as the runs do.
+
+    As `PRIOR` has it while lengths lie within 5 to 160; beyond that S50 is no less likely there.
+    """
+    mean, deviation = _MEAN.copy(), _DEVIATION.copy()
+    usual = math.log(USUAL_LENGTHS[1] / USUAL_LENGTHS[0])
+    low = min((USUAL_LENGTHS[0], *cells.length))
+    high = max((USUAL_LENGTHS[1], *cells.length))
+    if (low, high) != USUAL_LENGTHS:
+        mean[0] = (math.log(low) + math.log(high)) / 2
+        deviation[0] *= math.log(high / low) / usual
+    if log_rates != _LOG_RATES:
+        mean[_ZETA] = min(max(mean[_ZETA], log_rates[0]), log_rates[1])
+        deviation[_ZETA] = min(deviation[_ZETA], max(log_rates[1] - log_rates[0], 0.5))
+    return mean, deviation
 
 
 class _Proposal(NamedTuple):
@@ -407,6 +432,7 @@ def sample_surface(
     *,
     fixed_rate: bool = False,
     uneven: bool = True,
+    rates: tuple[float, float] | None = None,
     draws: int = 3_000,
     seed: int = 0,
 ) -> Belief:
@@ -416,11 +442,12 @@ def sample_surface(
         cells: counted runs, of which there may be none.
         fixed_rate: all were made at one rate: only the fall of P with T is asked for.
         uneven: lengths may have effects of their own; three times as fast without.
+        rates: the best rate at S50 lies within these; by default within [1e-5, 1].
         draws: how many to make at least.
         seed: of the random numbers.
     """
     generator = np.random.default_rng(seed)
-    posterior = _Posterior(cells, fixed_rate=fixed_rate, uneven=uneven)
+    posterior = _Posterior(cells, fixed_rate=fixed_rate, uneven=uneven, rates=rates)
     size = len(posterior.active)
     proposal = _tempered(posterior, _standard(generator, min(_SCOUTS, draws // 2), size))
     proposals, batches, targets = [], [], []

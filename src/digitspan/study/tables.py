@@ -196,6 +196,8 @@ def span_text(span: Span) -> str:
     flag = " *" if span.marked else ""
     low = "open" if span.low is None else _digits(span.low)
     high = "open" if span.high is None else _digits(span.high)
+    if span.low is None and span.high is None and not span.bound:
+        return f"- [open, open]{flag}"  # all of it would be the prior's
     bound = f"{span.bound} " if span.bound else ""
     if (span.bound, low) == (">=", "open") or (span.bound, high) == ("<=", _digits(span.s50)):
         return f"{bound}{_digits(span.s50)}{flag}"
