@@ -155,7 +155,9 @@ def test_panels_of_the_sheet_are_told_for_lists(open_page):
     page.locator("#numbers summary").click()
     head = page.locator("#numbers th[scope=col]").all_inner_texts()
     assert head[:4] == ["step", "digit", "asked", "LSTM says"]
-    first = page.locator("#numbers tbody tr").first.locator("td").all_inner_texts()
+    rows = page.locator("#numbers tbody tr")
+    rows.first.locator("td").first.wait_for()  # the table is filled when it is opened
+    first = rows.first.locator("td").all_inner_texts()
     assert first[1:4] == ["–", "–", "–"]  # nothing is asked while the list is read
 
 
