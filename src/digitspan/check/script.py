@@ -31,8 +31,12 @@ class Trained(NamedTuple):
     """What each is built with and fed."""
 
     def losses_of(self, kind: str) -> set[str]:
-        """What the loss was given of a network, of any where no run trains this one."""
-        return self.losses.get(kind) or set().union(*self.losses.values())
+        """What the loss was given of a network; nothing where no run trains it."""
+        return self.losses.get(kind, set())
+
+    def losses_of_others(self, kind: str) -> set[str]:
+        """What it was given of the other network."""
+        return set().union(*(given for of, given in self.losses.items() if of != kind))
 
 
 _LISTS = ("slopes", "held", "moved", "losses")
@@ -45,6 +49,8 @@ class _Run(NamedTuple):
     options: list[str]
     guessed: bool = False
     """The script says nowhere that it takes these."""
+    switched: bool = False
+    """With a switch that may choose the other network, or do something else."""
 
 
 def check_training(
@@ -73,9 +79,16 @@ def check_training(
         first = script is scripts[0]
         stepped = whole = False
         for number, run in enumerate(_runs(script)):
+            if run.switched and all(map(trained.losses_of, classes.values())):
+                break
             child = usable()
-            trace = _trace(child, script, run, classes, seed, findings) if child else {}
+            told = Findings(script.name) if run.switched else findings
+            trace = _trace(child, script, run, classes, seed, told) if child else {}
             networks = _networks(trace)
+            if run.switched:
+                if not any(_is_news(network, trained) for network in networks):
+                    continue
+                findings.found += [f for f in told.found if f not in findings.found]
             if number and not networks and (run.guessed or stepped):
                 continue  # a network that is not chosen in this way
             if not first and not networks:
@@ -179,6 +192,12 @@ def _check_moves(
         )
     elif not moved:
         findings.add("weights-never-move", *place, name=name)
+
+
+def _is_news(network: dict[str, Any], trained: Trained) -> bool:
+    """Whether no run before has built a network, or none has trained it and this one does."""
+    kind = network["kind"]
+    return kind not in trained.losses or bool(network["losses"] and not trained.losses_of(kind))
 
 
 def _world(network: dict[str, Any]) -> World:
@@ -307,9 +326,13 @@ def _events(trace: dict[str, Any]) -> list[_Event]:
 
 
 def _runs(script: Source) -> list[_Run]:
-    """How to call a script, on the CPU: for each network where its command line chooses one."""
+    """How to call a script, on the CPU: for each network where its command line chooses one.
+
+    The last runs are those with a switch the other way, of which any may choose the network.
+    """
     options: list[str] = []
     places: list[str] = []
+    switches: dict[str, list[str]] = {}
     model: tuple[list[str], dict[str | None, ast.expr]] | None = None
     for node in nodes_of(script.tree, ast.Call):
         names = [word.value for word in node.args if isinstance(word, ast.Constant)]
@@ -327,13 +350,37 @@ def _runs(script: Source) -> list[_Run]:
             places.append(_option_value(name, words))
         elif required:
             options += [name, _option_value(name, words)]
-    if model is None:
-        return [_Run([*options, *places])]
-    option, words = model
-    values = _networks_to_choose(script, words)
-    return [_Run([*options, *option, value, *places], guessed) for value, guessed in values] or [
-        _Run([*options, *places])
+        elif name.startswith("-") and (other := _other_way(name, words)):
+            switches[name] = other
+    option, words = model or ([], {})
+    values = _networks_to_choose(script, words) if model else []
+    runs = [_Run([*options, *option, value, *places], guessed) for value, guessed in values]
+    likely = sorted(switches, key=lambda name: not _RNN_OR_LSTM.search(name))[:_MOST_SWITCHES]
+    return (runs or [_Run([*options, *places])]) + [
+        _Run([*options, *switches[name], *places], switched=True) for name in likely
     ]
+
+
+_MOST_SWITCHES = 4
+
+
+def _other_way(name: str, words: dict[str | None, ast.expr]) -> list[str]:
+    """The words that turn a boolean option the other way; none where it is no boolean one."""
+    action = ast.unparse(words["action"]) if "action" in words else ""
+    node = words.get("default")
+    default = node.value if isinstance(node, ast.Constant) else None
+    if re.search("store_(true|false)", action):
+        return [name]
+    if action.endswith("BooleanOptionalAction"):
+        return [f"--no-{name.lstrip('-')}" if default else name]
+    of_type = ast.unparse(words["type"]) if "type" in words else ""
+    if of_type == "bool":  # bool("False") is True; only nothing is False
+        return [name, "" if default else "True"]
+    if isinstance(default, bool):
+        return [name, str(not default)]
+    if of_type == "int" and default in (0, 1) and _RNN_OR_LSTM.search(name):
+        return [name, "0" if default else "1"]
+    return []
 
 
 _RNN_OR_LSTM = re.compile(r"rnn|lstm", re.IGNORECASE)
