@@ -68,7 +68,9 @@ def check_hand_in(
         scripts = scripts_of(hand_in.sources, set(names))
         with written_out(hand_in) as tree, Children(tree, level, limits) as children:
             # First, as it says what the classes are built with.
-            trained = check_training(children.usable, scripts, names, seed_of(hand_in))
+            trained = check_training(
+                children.usable, scripts, names, seed_of(hand_in), hand_in.sources
+            )
             for name in NETWORKS:
                 world = trained.worlds.get(_KINDS[name])
                 several = found[_KINDS[name]]
