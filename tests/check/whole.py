@@ -657,6 +657,16 @@ for kind, script, verdict in (
         lstm=verdict,
     )  # fmt: skip
 
+# Double precision throughout: the states by the classes, weights and digits by the script.
+WHOLE["double precision"] = Whole(
+    {
+        **COURSE,
+        "part1/vanilla_rnn.py": LOOP_RNN.replace("batch_size, device=", "batch_size, dtype=torch.double, device="),
+        "part1/lstm.py": LOOP_LSTM.replace("torch.zeros(self.n, self.m)", "torch.zeros(self.n, self.m).double()"),
+        "part1/train.py": TRAIN.replace("device).to(device)", "device).double()").replace("batch_inputs.to(device)", "batch_inputs.double()"),
+    },
+)  # fmt: skip
+
 # A base class in another file, config object, states given as a pair, gates in a dict of lists.
 BASE = """\
 import torch
