@@ -70,6 +70,8 @@ def taken(*paths, who=None):
         (["rnn/vanilla.py", "lstm/net.py", "Adler-1000001.pdf"], ["."]),
         (["part1/lstm.py", "utils/x.py", "mylib/y.py"], ["."]),
         (["lstm.py", "Adler-1000001.pdf", "Adler-1000001.zip"], ["."]),
+        (["part1/lstm.py", "Adler-1000001.pdf", "lstm_20_128_acc.png"], ["."]),
+        (["part1/lstm.py", "Adler-1000001.pdf", "hidden_20_128_acc.png"], ["."]),
         (["notebook.ipynb"], ["."]),
         (["a/part1/lstm.py", "b/lstm.py", "c/deep/part1/lstm.py"], ["a", "b", "c"]),
         (["a.zip", "b.zip", "c/part1/x.py"], ["a.zip", "b.zip", "c"]),
@@ -193,6 +195,38 @@ def test_roster_says_who_is_missing(tmp_path):
         assert [student.surname for student in found.missing] == ["O'Brien"]
         assert [item.name.rpartition("/")[2] for item in found.left_out] == ["unknown.zip"]
         assert "1 of the roster missing" in found.lines()[0]
+
+
+LEE = [
+    Student("Lee", "1000001"),
+    Student("Leeman", "1000002"),
+    Student("He", "1000003"),
+    Student("Li", ""),
+    Student("van der Berg", "1000005"),
+    Student("Berg", "1000006"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "surname"),
+    [
+        ("Lee.zip", "Lee"),
+        ("sheet_1/Leeman/part1/lstm.py", "Leeman"),
+        ("Sheet 1/x.zip", None),
+        ("Schlimmer.zip", None),
+        ("LiMing_hw.zip", "Li"),
+        ("He-9999999.zip", None),
+        ("x_1000003.zip", "He"),
+        ("VanDerBerg_1.zip", "van der Berg"),
+        ("berg_12345_678901_hw.zip", "Berg"),
+        ("Lee_Berg.zip", None),
+        ("sheet-20261128/He/lstm.py", "He"),
+    ],
+)
+def test_roster_compares_whole_words_and_numbers(tmp_path, name, surname):
+    work = intake._Work("limited", Who(None, tuple(LEE)), tmp_path)
+    found = work._on_roster(name)
+    assert (found.surname if found else None) == surname
 
 
 @pytest.mark.parametrize(

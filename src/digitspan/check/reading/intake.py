@@ -128,6 +128,11 @@ class _Node:
         return not self.folder and self.name.lower().endswith(_CODE)
 
     @property
+    def work(self) -> bool:
+        """Whether it is something that is handed in, not a plot or a log."""
+        return self.code or self.pdf or self.archive
+
+    @property
     def pdf(self) -> bool:
         """Whether it is a PDF."""
         return not self.folder and self.name.lower().endswith(".pdf")
@@ -142,7 +147,7 @@ class _Node:
 
     def holds_work(self) -> bool:
         """Whether there is Python, a notebook, a PDF or an archive anywhere in it."""
-        return any(node.code or node.pdf or node.archive for node in self.files())
+        return any(node.work for node in self.files())
 
 
 def read_pattern(text: str) -> re.Pattern[str]:
@@ -256,7 +261,7 @@ class _Work:
         """Take in a folder: one hand-in, or many."""
         if self.who.pattern is not None or self.who.roster:
             self._by_course(node, root, shown)
-        elif any(_PLATFORM.match(part.name) for part in node.parts if not part.folder):
+        elif any(_platform(part.name) for part in node.parts if part.work and not part.folder):
             self._by_platform(node, root, shown)
         elif not _is_many(_inmost(node)):
             self._one(node, root, shown)
@@ -318,7 +323,7 @@ class _Work:
 
     def _folder(self, part: _Node, root: Path, name: str, student: Student | None) -> None:
         """Take in a student's folder: what is in it, or the one archive that is in it."""
-        work = [node for node in part.files() if node.code or node.pdf or node.archive]
+        work = [node for node in part.files() if node.work]
         if len(work) == 1 and work[0].archive:
             only = work[0]
             inside = only.place.removeprefix(f"{part.place}/")
@@ -380,7 +385,7 @@ class _Work:
         """Take in a flat folder of a learning platform: its files begin with a student's name."""
         groups: dict[str, list[tuple[_Node, str]]] = {}
         for part in node.parts:
-            found = None if part.folder else _PLATFORM.match(part.name)
+            found = None if part.folder else _platform(part.name)
             if found is None:
                 self._part(part, node, root, shown)
                 continue
@@ -433,15 +438,30 @@ class _Work:
         return (student, place.partition("/")[2] or place) if student is not None else None
 
     def _on_roster(self, text: str) -> Student | None:
-        """The student of the roster whose number stands in a text, or else whose surname does."""
+        """The student of the roster whose number stands in a path, or else whose surname does.
+
+        The surname stands there as whole words, the longest counts, and no other number of a
+        student's form with it.
+        """
         numbers = {number.lstrip("0") for number in numbers_of(text)}
-        words = {folded(word) for word in re.split(r"[^\w'’]|_|\d", text)} | {folded(text)}
-        for student in self.who.roster:
-            if student.number and re.sub(r"\D", "", student.number).lstrip("0") in numbers:
+        digits = {s: re.sub(r"\D", "", s.number).lstrip("0") for s in self.who.roster}
+        for student, own in digits.items():
+            if own and own in numbers:
                 return student
-        named = [s for s in self.who.roster
-                 if folded(s.surname) in words or folded(s.surname) in folded(text)]  # fmt: skip
-        return named[0] if len(named) == 1 else None
+        lengths = {len(own) for own in digits.values() if own}
+        for part in text.split("/"):
+            named = student_of(part, strict=False)
+            other = re.sub(r"\D", "", named.number).lstrip("0") if named else ""
+            words = _runs_of_words(part)
+            known = [(folded(s.surname), s) for s, own in digits.items()
+                     if not (own and len(other) in lengths)]  # fmt: skip
+            found = [pair for pair in known if pair[0] in words]
+            longest = max((name for name, _ in found), key=len, default="")
+            # "van der Berg" is no Berg; where two names stand there, a person has to say.
+            found = [pair for pair in found if pair[0] == longest or pair[0] not in longest]
+            if found:
+                return found[0][1] if len(found) == 1 else None
+        return None
 
     def _group(
         self,
@@ -518,7 +538,7 @@ def _key(student: Student) -> str:
 
 def _counts(node: _Node) -> bool:
     """Whether something can be a hand-in or a part of one."""
-    return node.code or node.pdf or node.archive or (node.folder and node.holds_work())
+    return node.work or (node.folder and node.holds_work())
 
 
 def _is_whole(node: _Node) -> bool:
@@ -540,7 +560,7 @@ def _is_part(name: str) -> bool:
 
 def _student(name: str) -> Student | None:
     """The student that a name is of without doubt: a number stands in it, or a platform's mark."""
-    found = _PLATFORM.match(name)
+    found = _platform(name)
     if found is not None:
         inner = student_of(name[found.end() :]) if found.end() < len(name) else None
         key = next((value for value in found.groupdict().values() if value), "")
@@ -551,6 +571,18 @@ def _student(name: str) -> Student | None:
     numbers = numbers_of(name)
     words = re.findall(r"[^\W\d_]+", name.rsplit(".", 1)[0] if "." in name else name)
     return Student(numbers[0], numbers[0]) if numbers and not words else None
+
+
+def _platform(name: str) -> re.Match[str] | None:
+    """How a learning platform's name begins; a plot such as lstm_20_128_loss.png is none."""
+    found = _PLATFORM.match(name)
+    return None if found and found["canvas"] and _is_part(found["canvas"]) else found
+
+
+def _runs_of_words(name: str) -> set[str]:
+    """The words of a name, and up to four in a row as one: "VanDerBerg" has "derberg"."""
+    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
+    return {folded("".join(words[i:j])) for i in range(len(words)) for j in range(i + 1, i + 5)}
 
 
 def _surname(key: str) -> str:
