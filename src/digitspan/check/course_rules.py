@@ -77,7 +77,10 @@ RULES = {
 """Every rule, with what it asks for."""
 
 _STATES = ("on", "remark", "off")
-_LAYERS = ("Linear", "LazyLinear", "Embedding", "EmbeddingBag", "RNN", "LSTM", "GRU", "RNNBase")
+_LAYERS = ("Linear", "LazyLinear", "Bilinear", "Embedding", "EmbeddingBag", "RNN", "LSTM", "GRU",
+           "RNNBase", "Transformer", "MultiheadAttention",
+           "NonDynamicallyQuantizableLinear")  # fmt: skip
+"""What `digitspan check` calls the layers of torch that it tells of."""
 _TABLES = ("rules", "allow", "points", "costs")
 
 
