@@ -140,20 +140,23 @@ def open_given(path: Path, *, times: int = 1) -> Given:
 
 
 def with_inner_archives(given: Given) -> Given:
-    """What was given together with what lies in archives inside it, where there is no code else.
+    """What was given together with what lies in archives inside it.
+
+    Beside Python that defines a network's forward they stay closed, and are named: they may hold
+    old versions of it.
 
     Raises:
         ArchiveRefused: as `open_given`, and for a further archive in one inside an archive.
     """
-    if any(name.endswith((".py", ".ipynb")) for name in given.sizes):
-        return given
     names = [name for name in given.sizes if is_archive_name(name) and "__MACOSX" not in name]
+    beside = any(b"def forward" in given.read(name) for name in given.sizes
+                 if names and name.endswith((".py", ".ipynb")))  # fmt: skip
     sizes, opened, unopened = dict(given.sizes), list(given.opened), dict(given.unopened)
     contents: dict[str, bytes] = {}
     for name in names[:_MOST_INNER]:
         data = given.read(name)
         kind = archive_kind(name, data[:300])
-        if kind not in _OPENED:
+        if beside or kind not in _OPENED:
             unopened[name] = kind
             continue
         try:
@@ -168,6 +171,7 @@ def with_inner_archives(given: Given) -> Given:
             sizes[f"{folder}/{part}"] = len(contents[f"{folder}/{part}"])
             _check_totals(len(sizes), sum(sizes.values()), 1)
         opened.append(name)
+    unopened |= {name: archive_kind(name, given.read(name)[:300]) for name in names[_MOST_INNER:]}
 
     def read(name: str) -> bytes:
         return contents[name] if name in contents else given.read(name)
