@@ -2,9 +2,11 @@
 
 import io
 import re
+import shutil
 import tarfile
 import unicodedata
 import zipfile
+from pathlib import Path
 
 import pytest
 from check.course_folder import make_course
@@ -259,7 +261,30 @@ def test_links_are_not_followed(tmp_path):
     made(tmp_path / "secret", "lstm.py")
     folder = made(tmp_path / "all", "a/lstm.py", "b/lstm.py")
     (folder / "c").symlink_to(tmp_path / "secret")
-    assert taken(folder) == (["a", "b"], [])
+    assert taken(folder) == (["a", "b"], ["c"])
+
+
+def test_hidden_names_and_links_are_named_and_what_systems_leave_is_not(tmp_path):
+    made(tmp_path, "Adler-1000001/lstm.py", "Brandt-1000002.zip", ".Conrad-1000003.zip")
+    made(tmp_path, ".Dorn-1000004/lstm.py", ".DS_Store", ".git/x.py", "._Adler-1000001.zip")
+    (tmp_path / "Engel-1000005.zip").symlink_to(tmp_path / "Brandt-1000002.zip")
+    hand_ins = ["Adler-1000001", "Brandt-1000002.zip"]
+    left = [".Conrad-1000003.zip", ".Dorn-1000004", "Engel-1000005.zip"]
+    assert taken(tmp_path) == (hand_ins, left)
+    who = Who(None, (Student("Adler", "1000001"), Student("Brandt", "1000002")))
+    hand_ins, named = taken(tmp_path, who=who)
+    assert sorted(hand_ins) == ["Adler-1000001", "Brandt-1000002.zip"]
+    assert sorted(named) == left
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_empty_folder_in_the_archive_of_a_course_is_a_row(tmp_path, kind):
+    folder = made(tmp_path / "all", "Adler-1000001/lstm.py", "Brandt-1000002/lstm.py")
+    (folder / "Conrad-1000003").mkdir()
+    path = Path(shutil.make_archive(str(tmp_path / "course"), kind, folder))
+    hand_ins, left = taken(path)
+    names = [name.rpartition("/")[2] for name in hand_ins]
+    assert (names, left) == (["Adler-1000001", "Brandt-1000002", "Conrad-1000003"], [])
 
 
 @pytest.mark.parametrize("name", ["Müller", "O\u2019Brien", "van der Berg", "İlçe"])
