@@ -599,7 +599,7 @@ def _platform(name: str) -> re.Match[str] | None:
 
 
 def _runs_of_words(name: str) -> set[str]:
-    """The words of a name, and up to four in a row as one: "VanDerBerg" has "derberg"."""
+    """The words of a name, and up to four in a row as one."""
     words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
     return {folded("".join(words[i:j])) for i in range(len(words)) for j in range(i + 1, i + 5)}
 
