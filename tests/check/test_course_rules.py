@@ -37,6 +37,13 @@ def test_layers_are_allowed(tmp_path):
         ('[rules]\nready-maid = "off"\n', "did you mean ready-made"),
         ('[rules]\nclip = "no"\n', "must be one of on, remark, off"),
         ('[allow]\nready-made = "Linear"\n', "must be ready-made ="),
+        ("rules = 3\n", r"\[rules\] in --rules must be a table"),
+        ('[[rules]]\nclip = "off"\n', r"\[rules\] in --rules must be a table"),
+        ("points = 3\n", r"\[points\] in --rules must be a table"),
+        ('[rules]\nclip = ["off"]\n', "must be one of on, remark, off"),
+        ('[allow]\nreadymade = ["Linear"]\n', "must be ready-made ="),
+        ('[allow]\nready-made = ["Liner"]\n', "did you mean Linear"),
+        ('[allow]\nready-made = [["Linear"]]\n', "must be one of Linear"),
     ],
 )
 def test_wrong_rules_are_refused_in_a_sentence(tmp_path, text, reason):

@@ -1,13 +1,16 @@
 """What a training script does, in which order, is traced while it runs a few steps."""
 
+import ast
+
 import pytest
 from check.bank import lstm
 from check.reader import read_sources
 
 from digitspan.check.hand_in import Children
 from digitspan.check.reading.hand_ins import HandIn, written_out
+from digitspan.check.reading.source import Source
 from digitspan.check.sandbox.isolation import Limits
-from digitspan.check.script import check_training
+from digitspan.check.script import _runs, check_training
 
 SCRIPT = """\
 import argparse
@@ -48,6 +51,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", type=str, default="cuda:0")
     train(parser.parse_args())
+"""
+ENGINE = """\
+def update(optimizer, loss):
+    optimizer.zero_grad()
+    loss.backward()
 """
 CLIP = "        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=10)\n"
 STEP = "        optimizer.step()\n"
@@ -97,6 +105,17 @@ FINE = {
     "as it is": [],
     "zero_grad after step": [(ZERO, ""), (STEP, STEP + ZERO)],
     "model.zero_grad": [("optimizer.zero_grad", "model.zero_grad")],
+    "gradients set to None": [
+        (ZERO, "        for p in model.parameters():\n            p.grad = None\n")],
+    "gradients by hand": [(ZERO, ""), (CLIP, ""), (BACKWARD, """\
+        grads = torch.autograd.grad(loss, list(model.parameters()))
+        norm = sum(g.pow(2).sum() for g in grads).sqrt()
+        for p, g in zip(model.parameters(), grads):
+            p.grad = g * min(1.0, 10.0 / norm.item())
+""")],
+    "the loop in another module": [
+        (ZERO, ""), (BACKWARD, "        update(optimizer, loss)\n"),
+        ("import LSTM\n", "import LSTM\nfrom engine import update\n")],
     "clip by value": [("clip_grad_norm_(model.parameters(), max_norm=10)",
                        "clip_grad_value_(model.parameters(), 10)")],
 }  # fmt: skip
@@ -120,7 +139,7 @@ CASES = {
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The check of one script; one child for all of them."""
-    files = {"lstm.py": lstm("separate").encode()}
+    files = {"lstm.py": lstm("separate").encode(), "engine.py": ENGINE.encode()}
     for number, pairs in enumerate(CASES.values()):
         files[f"train_{number}.py"] = changed(pairs).encode()
     hand_in = HandIn(tmp_path_factory.getbasetemp(), False, files, read_sources(files), "")
@@ -130,7 +149,9 @@ def trained(tmp_path_factory):
         def check(name):
             number = list(CASES).index(name)
             script = scripts[f"train_{number}.py"]
-            return check_training(children.usable, [script], {"LSTM": "lstm"}, seed=1)
+            return check_training(
+                children.usable, [script], {"LSTM": "lstm"}, seed=1, sources=hand_in.sources
+            )
 
         yield check
 
@@ -157,6 +178,24 @@ def test_right_script_passes(trained, name):
     assert result.section.verdict == "pass", result.section.findings
     assert {finding.code for finding in result.section.findings} <= {"library-not-here"}
     assert result.losses == {"lstm": {"logits"}}
+
+
+@pytest.mark.parametrize(
+    ("option", "other"),
+    [
+        ('"--lstm", action="store_true"', ["--lstm"]),
+        ('"--lstm", type=bool, default=False', ["--lstm", "True"]),
+        ('"--lstm", type=bool, default=True', ["--lstm", ""]),
+        ('"--lstm", type=str2bool, default=True', ["--lstm", "False"]),
+        ('"--use_lstm", type=int, default=0', ["--use_lstm", "1"]),
+        ('"--rnn", action=argparse.BooleanOptionalAction, default=True', ["--no-rnn"]),
+        ('"--steps", type=int, default=0', None),
+    ],
+)
+def test_boolean_option_is_tried_both_ways(option, other):
+    tree = ast.parse(f"parser.add_argument({option})")
+    script = Source("train.py", "train.py", "", tree, "", 0)
+    assert [run.options for run in _runs(script)] == [[], other][: 1 + (other is not None)]
 
 
 def test_clip_in_the_wrong_place_is_told_with_its_line(trained):

@@ -139,6 +139,14 @@ def test_points_that_will_not_do_are_refused(tmp_path, text, reason):
         read_rules(tmp_path / "rules.toml")
 
 
+def test_every_hand_in_has_a_page_of_its_own(tmp_path):
+    names = ["A-1", "A-1 (2)", "A-1", "a-1"]
+    write_pages([report(name) for name in names], NO_RULES, tmp_path)
+    pages = {path.name: path.read_text().splitlines()[0] for path in tmp_path.iterdir()}
+    assert len(pages) == len(names)
+    assert pages["A-1 (2).md"] == "# A-1 (2)"
+
+
 def test_page_has_each_fault_with_its_place_and_is_called_after_the_student(tmp_path):
     faulty = report("O'Brien-7", lstm=["candidate-unused"])
     write_pages([faulty, report("../x\x1b"), report("O'Brien-7")], NO_RULES, tmp_path / "pages")

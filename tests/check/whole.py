@@ -635,6 +635,38 @@ WHOLE["softmax inside and in the loss"] = Whole(
     "fail softmax again",
 )
 
+# softmax in the network that the script's own run does not train: by a switch, by a constant.
+SOFT_LSTM = LOOP_LSTM.replace(
+    "(self.W_ph @ self.h + self.b_p).permute(1, 0)",
+    "torch.softmax((self.W_ph @ self.h + self.b_p).permute(1, 0), dim=1)",
+)
+assert SOFT_LSTM != LOOP_LSTM
+CHOICE = "VanillaRNN if config.model_type == 'RNN' else LSTM"
+SWITCH = TRAIN.replace(CHOICE, "LSTM if config.lstm else VanillaRNN").replace(
+    "'--model_type', type=str, default=\"RNN\")", "'--lstm', action='store_true')").replace(
+    "    assert config.model_type in ('RNN', 'LSTM')\n", "")  # fmt: skip
+CONSTANT = SWITCH.replace("if config.lstm", "if MODEL == 'LSTM'").replace(
+    "def train(", "MODEL = 'RNN'\n\n\ndef train(")  # fmt: skip
+for kind, script, verdict in (
+    ("a switch", SWITCH, "fail softmax again"),
+    ("a constant", CONSTANT, "cannot tell in no run did the training script"),
+):
+    WHOLE[f"softmax in the network behind {kind}"] = Whole(
+        {**COURSE, "part1/train.py": script, "part1/vanilla_rnn.py": LOOP_RNN,
+         "part1/lstm.py": SOFT_LSTM},
+        lstm=verdict,
+    )  # fmt: skip
+
+# Double precision throughout: the states by the classes, weights and digits by the script.
+WHOLE["double precision"] = Whole(
+    {
+        **COURSE,
+        "part1/vanilla_rnn.py": LOOP_RNN.replace("batch_size, device=", "batch_size, dtype=torch.double, device="),
+        "part1/lstm.py": LOOP_LSTM.replace("torch.zeros(self.n, self.m)", "torch.zeros(self.n, self.m).double()"),
+        "part1/train.py": TRAIN.replace("device).to(device)", "device).double()").replace("batch_inputs.to(device)", "batch_inputs.double()"),
+    },
+)  # fmt: skip
+
 # A base class in another file, config object, states given as a pair, gates in a dict of lists.
 BASE = """\
 import torch

@@ -77,6 +77,10 @@ RULES = {
 """Every rule, with what it asks for."""
 
 _STATES = ("on", "remark", "off")
+_LAYERS = ("Linear", "LazyLinear", "Bilinear", "Embedding", "EmbeddingBag", "RNN", "LSTM", "GRU",
+           "RNNBase", "Transformer", "MultiheadAttention",
+           "NonDynamicallyQuantizableLinear")  # fmt: skip
+"""What `digitspan check` calls the layers of torch that it tells of."""
 _TABLES = ("rules", "allow", "points", "costs")
 
 
@@ -121,6 +125,12 @@ def read_rules(path: Path | None) -> Rules:
         if table not in _TABLES:
             message = f"the table in --rules {one_of(table, _TABLES)}"
             raise UsageError(message)
+        if not isinstance(document[table], dict):
+            message = (
+                f"[{table}] in --rules must be a table, such as [{table}] and a line below it; "
+                f"got {str(document[table])[:80]!r}"
+            )
+            raise UsageError(message)
     states = document.get("rules", {})
     for rule, state in states.items():
         if rule not in RULES:
@@ -130,10 +140,16 @@ def read_rules(path: Path | None) -> Rules:
             message = f"the rule {rule!r} in --rules {one_of(state, _STATES)}"
             raise UsageError(message)
     allow = document.get("allow", {})
-    layers = allow.get("ready-made", []) if isinstance(allow, dict) else None
-    if not isinstance(layers, list) or not all(isinstance(layer, str) for layer in layers):
-        message = '[allow] in --rules must be ready-made = ["Linear", ...]'
+    layers = allow.get("ready-made", [])
+    if allow.keys() - {"ready-made"} or not isinstance(layers, list):
+        message = (
+            f'[allow] in --rules must be ready-made = ["Linear", ...]; got {str(allow)[:80]!r}'
+        )
         raise UsageError(message)
+    for layer in layers:
+        if layer not in _LAYERS:
+            message = f"the layer in [allow] of --rules {one_of(layer, _LAYERS)}"
+            raise UsageError(message)
     points = _numbers(document, "points", (*NETWORKS, "training", "package"))
     costs = _numbers(document, "costs", sorted(RULES))
     if costs and not points:
@@ -151,9 +167,6 @@ def _numbers(
         UsageError: for another name, or what is no such number.
     """
     entries = document.get(table, {})
-    if not isinstance(entries, dict):
-        message = f"[{table}] in --rules must be a table, such as [{table}] and a line below it"
-        raise UsageError(message)
     for name, value in entries.items():
         if name not in names:
             message = f"the name in [{table}] of --rules {one_of(name, names)}"

@@ -68,7 +68,9 @@ def check_hand_in(
         scripts = scripts_of(hand_in.sources, set(names))
         with written_out(hand_in) as tree, Children(tree, level, limits) as children:
             # First, as it says what the classes are built with.
-            trained = check_training(children.usable, scripts, names, seed_of(hand_in))
+            trained = check_training(
+                children.usable, scripts, names, seed_of(hand_in), hand_in.sources
+            )
             for name in NETWORKS:
                 world = trained.worlds.get(_KINDS[name])
                 several = found[_KINDS[name]]
@@ -417,11 +419,16 @@ def _reconsider(
             findings.replace(*replaced, reset=reset)
             # What grows is the history of a state that is never reset here.
             findings.found = [f for f in findings.found if f.code != "tensors-pile-up"]
-    losses = trained.losses_of(_KINDS[name])
+    kind, decided = _KINDS[name], section.decided
+    losses, others = trained.losses_of(kind), trained.losses_of_others(kind)
     if losses and "probabilities" not in losses:
         # The script takes the logarithm itself, or another loss: nothing is applied twice.
         findings.replace("softmax-in-forward", "softmax-undone-by-the-script")
-    return findings.section(decided=section.decided)
+    elif not losses and others and "probabilities" not in others:
+        # So it does with the other network's, which may be logits: of this one nobody knows.
+        decided = decided and not findings.has("softmax-in-forward")
+        findings.replace("softmax-in-forward", "softmax-perhaps-undone", name=name)
+    return findings.section(decided=decided)
 
 
 def _parameters(header: dict[str, Any], name: str) -> list[list[Any]]:

@@ -38,8 +38,10 @@ def check_package(hand_in: HandIn, student: Student | None = None) -> Section:
         if facts.opened and any(s.name.startswith(_ENDING.sub("", facts.opened[0]))
                                 for s in hand_in.sources):  # fmt: skip
             findings.add("zip-in-the-zip", facts.opened[0])
+    beside = not facts.opened and any("def forward" in source.text for source in hand_in.sources)
     for name, kind in facts.unopened.items():
-        findings.add("archive-not-opened", name, kind=kind)
+        code = "archive-left-closed" if beside else "archive-not-opened"
+        findings.add(code, name, kind=kind)
     if not hand_in.files:
         findings.add("nothing-handed-in")
     elif not hand_in.sources:

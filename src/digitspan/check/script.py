@@ -5,10 +5,17 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from digitspan.check.findings import Findings, Section
-from digitspan.check.reading.source import Source, line_at, method_called, nodes_of
+from digitspan.check.reading.source import (
+    Source,
+    line_at,
+    method_called,
+    modules_imported,
+    nodes_of,
+)
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
 from digitspan.check.sandbox.signatures import World, role_of
 
@@ -31,8 +38,12 @@ class Trained(NamedTuple):
     """What each is built with and fed."""
 
     def losses_of(self, kind: str) -> set[str]:
-        """What the loss was given of a network, of any where no run trains this one."""
-        return self.losses.get(kind) or set().union(*self.losses.values())
+        """What the loss was given of a network; nothing where no run trains it."""
+        return self.losses.get(kind, set())
+
+    def losses_of_others(self, kind: str) -> set[str]:
+        """What it was given of the other network."""
+        return set().union(*(given for of, given in self.losses.items() if of != kind))
 
 
 _LISTS = ("slopes", "held", "moved", "losses")
@@ -45,6 +56,8 @@ class _Run(NamedTuple):
     options: list[str]
     guessed: bool = False
     """The script says nowhere that it takes these."""
+    switched: bool = False
+    """With a switch that may choose the other network, or do something else."""
 
 
 def check_training(
@@ -52,6 +65,7 @@ def check_training(
     scripts: list[Source],
     classes: dict[str, str],
     seed: int,
+    sources: list[Source] | None = None,
 ) -> Trained:
     """Run each training script for a few steps, for each network, and judge what it did.
 
@@ -60,22 +74,31 @@ def check_training(
         scripts: the scripts, the likeliest first.
         classes: the names of the networks' classes, with what each is, "rnn" or "lstm".
         seed: of what the scripts draw at random.
+        sources: all of the hand-in, among which a script's own modules are.
     """
     findings = Findings(scripts[0].name if scripts else "")
+    sources = sources or []
     trained = Trained(Section(), {}, {})
     if not scripts:
         findings.add("script-missing")
     decided = bool(scripts)
     for script in scripts[:_MOST_SCRIPTS]:
         findings.file = script.name
-        if not _check_source(script, findings):
+        if not _check_source(script, sources, findings):
             continue
         first = script is scripts[0]
         stepped = whole = False
         for number, run in enumerate(_runs(script)):
+            if run.switched and all(map(trained.losses_of, classes.values())):
+                break
             child = usable()
-            trace = _trace(child, script, run, classes, seed, findings) if child else {}
+            told = Findings(script.name) if run.switched else findings
+            trace = _trace(child, script, run, classes, seed, told) if child else {}
             networks = _networks(trace)
+            if run.switched:
+                if not any(_is_news(network, trained) for network in networks):
+                    continue
+                findings.found += [f for f in told.found if f not in findings.found]
             if number and not networks and (run.guessed or stepped):
                 continue  # a network that is not chosen in this way
             if not first and not networks:
@@ -88,7 +111,7 @@ def check_training(
     return trained._replace(section=findings.section(decided=decided or findings.faults() > 0))
 
 
-def _check_source(script: Source, findings: Findings) -> bool:
+def _check_source(script: Source, sources: list[Source], findings: Findings) -> bool:
     """What is wrong before it runs; returns whether it can be run."""
     place = script.name, script.line
     if script.tree is None:
@@ -96,7 +119,10 @@ def _check_source(script: Source, findings: Findings) -> bool:
         return False
     if script.error:
         findings.add("script-wrong-encoding", *place, path=script.name, error=script.error)
-    if not any(method_called(call) == "backward" for call in nodes_of(script.tree, ast.Call)):
+    modules = modules_imported(script.tree)
+    files = [source for source in sources if PurePosixPath(source.path).stem in modules]
+    calls = [call for file in (script, *files) for call in nodes_of(file.tree, ast.Call)]
+    if not any(method_called(call) in ("backward", "grad") for call in calls):
         findings.add("script-not-filled-in")
         return False
     return True
@@ -181,13 +207,21 @@ def _check_moves(
         findings.add("weights-never-move", *place, name=name)
 
 
+def _is_news(network: dict[str, Any], trained: Trained) -> bool:
+    """Whether no run before has built a network, or none has trained it and this one does."""
+    kind = network["kind"]
+    return kind not in trained.losses or bool(network["losses"] and not trained.losses_of(kind))
+
+
 def _world(network: dict[str, Any]) -> World:
     """What a script builds a network with, and feeds it."""
     arguments, fed = network.get("arguments"), network.get("fed")
     return World(
         arguments if isinstance(arguments, dict) else {},
         tuple(size for size in fed if isinstance(size, int)) if isinstance(fed, list) else (),
-        "float64" if network.get("default_dtype") == "float64" else "float32",
+        "float64"
+        if "float64" in (network.get("default_dtype"), network.get("dtype"))
+        else "float32",
     )
 
 
@@ -230,11 +264,13 @@ def _check_order(events: list[_Event], findings: Findings) -> None:
         findings.add("step-without-backward")
         return
     backward = cycle[backwards[-1]]
-    if not zeros:
+    if not zeros and cycle[backwards[0]].details.get("clean") is not True:
         findings.add("zero-grad-missing", step.file, step.line)
-    elif zeros[-1] > backwards[-1]:
+    elif zeros and zeros[-1] > backwards[-1]:
         late = cycle[zeros[-1]]
         findings.add("zero-grad-too-late", late.file, late.line)
+    if not clips and backward.details.get("by_hand") is True:
+        return  # so may the clipping be
     if not clips:
         findings.add("gradients-not-clipped")
     elif clips[-1] < backwards[-1]:
@@ -307,9 +343,13 @@ def _events(trace: dict[str, Any]) -> list[_Event]:
 
 
 def _runs(script: Source) -> list[_Run]:
-    """How to call a script, on the CPU: for each network where its command line chooses one."""
+    """How to call a script, on the CPU: for each network where its command line chooses one.
+
+    The last runs are those with a switch the other way, of which any may choose the network.
+    """
     options: list[str] = []
     places: list[str] = []
+    switches: dict[str, list[str]] = {}
     model: tuple[list[str], dict[str | None, ast.expr]] | None = None
     for node in nodes_of(script.tree, ast.Call):
         names = [word.value for word in node.args if isinstance(word, ast.Constant)]
@@ -327,13 +367,37 @@ def _runs(script: Source) -> list[_Run]:
             places.append(_option_value(name, words))
         elif required:
             options += [name, _option_value(name, words)]
-    if model is None:
-        return [_Run([*options, *places])]
-    option, words = model
-    values = _networks_to_choose(script, words)
-    return [_Run([*options, *option, value, *places], guessed) for value, guessed in values] or [
-        _Run([*options, *places])
+        elif name.startswith("-") and (other := _other_way(name, words)):
+            switches[name] = other
+    option, words = model or ([], {})
+    values = _networks_to_choose(script, words) if model else []
+    runs = [_Run([*options, *option, value, *places], guessed) for value, guessed in values]
+    likely = sorted(switches, key=lambda name: not _RNN_OR_LSTM.search(name))[:_MOST_SWITCHES]
+    return (runs or [_Run([*options, *places])]) + [
+        _Run([*options, *switches[name], *places], switched=True) for name in likely
     ]
+
+
+_MOST_SWITCHES = 4
+
+
+def _other_way(name: str, words: dict[str | None, ast.expr]) -> list[str]:
+    """The words that turn a boolean option the other way; none where it is no boolean one."""
+    action = ast.unparse(words["action"]) if "action" in words else ""
+    node = words.get("default")
+    default = node.value if isinstance(node, ast.Constant) else None
+    if re.search("store_(true|false)", action):
+        return [name]
+    if action.endswith("BooleanOptionalAction"):
+        return [f"--no-{name.lstrip('-')}" if default else name]
+    of_type = ast.unparse(words["type"]) if "type" in words else ""
+    if of_type == "bool":  # bool("False") is True; only nothing is False
+        return [name, "" if default else "True"]
+    if isinstance(default, bool):
+        return [name, str(not default)]
+    if of_type == "int" and default in (0, 1) and _RNN_OR_LSTM.search(name):
+        return [name, "0" if default else "1"]
+    return []
 
 
 _RNN_OR_LSTM = re.compile(r"rnn|lstm", re.IGNORECASE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections import Counter
@@ -93,12 +94,12 @@ def page_of(report: Report, rules: Rules) -> str:
 
 def write_pages(reports: list[Report], rules: Rules, folder: Path) -> None:
     """Write a page for each hand-in into a folder, called after its student."""
-    taken: Counter[str] = Counter()
+    taken: set[str] = set()
     for report in reports:
-        name = _file_name(report.student or _base(report.hand_in))
-        taken[name.casefold()] += 1
-        count = taken[name.casefold()]
-        name += f" ({count})" if count > 1 else ""
+        base = _file_name(report.student or _base(report.hand_in))
+        names = itertools.chain([base], (f"{base} ({n})" for n in itertools.count(2)))
+        name = next(name for name in names if name.casefold() not in taken)
+        taken.add(name.casefold())
         write_whole(folder / f"{name}.md", page_of(report, rules).encode())
 
 

@@ -11,6 +11,7 @@ import pytest
 from check.given import read_here
 from check.reader import read_archive
 
+from digitspan.check.package import check_package
 from digitspan.check.sandbox.child.reader.archive import ArchiveRefused
 
 
@@ -285,6 +286,20 @@ def test_code_in_a_zip_in_the_zip_is_read(tmp_path):
     inner = zip_of(("part1/lstm.py", "x = 1"))
     hand_in = read_here(zipped(tmp_path, ("a/code.zip", inner), ("report.pdf", "x")))
     assert [source.name for source in hand_in.sources] == ["a/code/part1/lstm.py"]
+
+
+def test_archive_beside_python_is_opened_unless_the_networks_are_there(tmp_path):
+    inner = zip_of(("lstm.py", "class LSTM:\n  def forward(self, x): return x"))
+    hand_in = read_here(zipped(tmp_path, ("part1.zip", inner), ("dataset.py", "x = 1")))
+    assert "part1/lstm.py" in hand_in.files
+    assert hand_in.facts.unopened == {}
+    forward = "class LSTM:\n  def forward(self, x): return x + 1"
+    files = ("lstm.py", forward), ("old.zip", inner), ("b.rar", b"Rar!\x1a\x07")
+    hand_in = read_here(zipped(tmp_path, *files))
+    assert [source.name for source in hand_in.sources] == ["lstm.py"]
+    assert hand_in.facts.unopened == {"old.zip": "ZIP", "b.rar": "RAR"}
+    told = check_package(hand_in).findings
+    assert [f.severity for f in told if f.code == "archive-left-closed"] == ["remark", "remark"]
 
 
 @pytest.mark.parametrize(

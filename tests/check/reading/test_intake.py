@@ -2,9 +2,11 @@
 
 import io
 import re
+import shutil
 import tarfile
 import unicodedata
 import zipfile
+from pathlib import Path
 
 import pytest
 from check.course_folder import make_course
@@ -70,6 +72,8 @@ def taken(*paths, who=None):
         (["rnn/vanilla.py", "lstm/net.py", "Adler-1000001.pdf"], ["."]),
         (["part1/lstm.py", "utils/x.py", "mylib/y.py"], ["."]),
         (["lstm.py", "Adler-1000001.pdf", "Adler-1000001.zip"], ["."]),
+        (["part1/lstm.py", "Adler-1000001.pdf", "lstm_20_128_acc.png"], ["."]),
+        (["part1/lstm.py", "Adler-1000001.pdf", "hidden_20_128_acc.png"], ["."]),
         (["notebook.ipynb"], ["."]),
         (["a/part1/lstm.py", "b/lstm.py", "c/deep/part1/lstm.py"], ["a", "b", "c"]),
         (["a.zip", "b.zip", "c/part1/x.py"], ["a.zip", "b.zip", "c"]),
@@ -195,6 +199,38 @@ def test_roster_says_who_is_missing(tmp_path):
         assert "1 of the roster missing" in found.lines()[0]
 
 
+LEE = [
+    Student("Lee", "1000001"),
+    Student("Leeman", "1000002"),
+    Student("He", "1000003"),
+    Student("Li", ""),
+    Student("van der Berg", "1000005"),
+    Student("Berg", "1000006"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "surname"),
+    [
+        ("Lee.zip", "Lee"),
+        ("sheet_1/Leeman/part1/lstm.py", "Leeman"),
+        ("Sheet 1/x.zip", None),
+        ("Schlimmer.zip", None),
+        ("LiMing_hw.zip", "Li"),
+        ("He-9999999.zip", None),
+        ("x_1000003.zip", "He"),
+        ("VanDerBerg_1.zip", "van der Berg"),
+        ("berg_12345_678901_hw.zip", "Berg"),
+        ("Lee_Berg.zip", None),
+        ("sheet-20261128/He/lstm.py", "He"),
+    ],
+)
+def test_roster_compares_whole_words_and_numbers(tmp_path, name, surname):
+    work = intake._Work("limited", Who(None, tuple(LEE)), tmp_path)
+    found = work._on_roster(name)
+    assert (found.surname if found else None) == surname
+
+
 @pytest.mark.parametrize(
     ("text", "reason"), [("(", "must be a regular expression"), ("x", r"must have a group")]
 )
@@ -225,7 +261,30 @@ def test_links_are_not_followed(tmp_path):
     made(tmp_path / "secret", "lstm.py")
     folder = made(tmp_path / "all", "a/lstm.py", "b/lstm.py")
     (folder / "c").symlink_to(tmp_path / "secret")
-    assert taken(folder) == (["a", "b"], [])
+    assert taken(folder) == (["a", "b"], ["c"])
+
+
+def test_hidden_names_and_links_are_named_and_what_systems_leave_is_not(tmp_path):
+    made(tmp_path, "Adler-1000001/lstm.py", "Brandt-1000002.zip", ".Conrad-1000003.zip")
+    made(tmp_path, ".Dorn-1000004/lstm.py", ".DS_Store", ".git/x.py", "._Adler-1000001.zip")
+    (tmp_path / "Engel-1000005.zip").symlink_to(tmp_path / "Brandt-1000002.zip")
+    hand_ins = ["Adler-1000001", "Brandt-1000002.zip"]
+    left = [".Conrad-1000003.zip", ".Dorn-1000004", "Engel-1000005.zip"]
+    assert taken(tmp_path) == (hand_ins, left)
+    who = Who(None, (Student("Adler", "1000001"), Student("Brandt", "1000002")))
+    hand_ins, named = taken(tmp_path, who=who)
+    assert sorted(hand_ins) == ["Adler-1000001", "Brandt-1000002.zip"]
+    assert sorted(named) == left
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_empty_folder_in_the_archive_of_a_course_is_a_row(tmp_path, kind):
+    folder = made(tmp_path / "all", "Adler-1000001/lstm.py", "Brandt-1000002/lstm.py")
+    (folder / "Conrad-1000003").mkdir()
+    path = Path(shutil.make_archive(str(tmp_path / "course"), kind, folder))
+    hand_ins, left = taken(path)
+    names = [name.rpartition("/")[2] for name in hand_ins]
+    assert (names, left) == (["Adler-1000001", "Brandt-1000002", "Conrad-1000003"], [])
 
 
 @pytest.mark.parametrize("name", ["Müller", "O\u2019Brien", "van der Berg", "İlçe"])

@@ -167,7 +167,9 @@ class _Replay:
         if free_width:
             where = f"With {wide} hidden units"
             points.append(_Point(where, change(plan, hidden=wide), dtype, sizes=True))
-        if dtype == "float64":
+        trained_in = self.remote.world.dtype if self.remote.world else "float32"
+        precision = "double" if trained_in == "float64" else "single"
+        if dtype == "float64" and trained_in == "float32":
             single = "In single precision (float32), in which it is trained,"
             points.insert(0, _Point(single, plan, "float32"))
         if free_batch:
@@ -187,8 +189,8 @@ class _Replay:
             )
             mode = "" if training else ", after eval() and under torch.no_grad()"
             where = (f"With {sizes.steps} digits, {sizes.hidden} hidden units and {sizes.batch} "
-                     f"samples in single precision{mode},")  # fmt: skip
-            points.append(_Point(where, sizes, "float32", training, grad, sizes=True))
+                     f"samples in {precision} precision{mode},")  # fmt: skip
+            points.append(_Point(where, sizes, trained_in, training, grad, sizes=True))
         return points
 
     def world(self) -> _Point:
@@ -197,8 +199,9 @@ class _Replay:
         home = None if world is None else _plan_of(world, self.remote)
         if world is None or home is None:
             home = dataclasses.replace(plan, hidden=128, batch=128, steps=10)
-            where = "With 128 hidden units, 128 samples and 10 digits in single precision"
-            return _Point(where, home, "float32", sizes=True)
+            dtype = world.dtype if world else "float32"
+            where = f"With 128 hidden units, 128 samples and 10 digits in {dtype}"
+            return _Point(where, home, dtype, sizes=True)
         where = (f"As the training script builds and feeds it ({home.hidden} hidden units, "
                  f"{home.batch} samples, {home.steps} digits, {world.dtype})")  # fmt: skip
         arguments = {"args": [], "kwargs": world.arguments}

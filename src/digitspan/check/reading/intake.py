@@ -12,7 +12,7 @@ import re
 import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from digitspan.check.plain import plain
@@ -32,7 +32,12 @@ __all__ = ["Entry", "Intake", "LeftOut", "Who", "read_pattern", "read_roster", "
 
 _NO_KIND = "it is neither an archive nor a folder, Python, a notebook or a PDF"
 _MOST_FILES = 200_000
-_SYSTEM = re.compile(r"\..*|__MACOSX|__pycache__|Thumbs\.db|desktop\.ini|Icon\r?", re.IGNORECASE)
+_SYSTEM = re.compile(
+    r"\.(_.*|DS_Store|git.*|hg.*|svn|venv|env|idea|vscode|vs|ipynb_checkpoints|\w*_?cache(__)?"
+    r"|Trash.*|Spotlight.*|fseventsd|TemporaryItems|directory|keep|python-version|~lock.*)"
+    r"|__MACOSX|__pycache__|Thumbs\.db|desktop\.ini|Icon\r?",
+    re.IGNORECASE,
+)
 _CODE = (".py", ".ipynb")
 _SHEET_FILE = re.compile(r"rnn|lstm", re.IGNORECASE)
 
@@ -104,11 +109,15 @@ class Who(NamedTuple):
 class _Node:
     """A file or folder of what was given, by its name alone."""
 
-    def __init__(self, name: str, place: str, *, folder: bool) -> None:
+    def __init__(self, name: str, place: str, *, folder: bool, link: bool = False) -> None:
         self.name = unicodedata.normalize("NFC", name)
+        self.aside = "a link, which is not followed" if link else ""
+        """Why it is named alone, and nothing in it looked at; empty where that is not so."""
+        if name.startswith("."):
+            self.aside = "its name begins with a dot, as those of hidden files do"
         self.place = place
         """Its path, relative to the root."""
-        self.folder = folder
+        self.folder = folder and not self.aside
         self.inside: dict[str, _Node] = {}
 
     @property
@@ -120,29 +129,34 @@ class _Node:
     @property
     def archive(self) -> bool:
         """Whether it is an archive, of a kind that is opened or not."""
-        return not self.folder and is_archive_name(self.name)
+        return not self.folder and not self.aside and is_archive_name(self.name)
 
     @property
     def code(self) -> bool:
         """Whether it is Python or a notebook."""
-        return not self.folder and self.name.lower().endswith(_CODE)
+        return not self.folder and not self.aside and self.name.lower().endswith(_CODE)
+
+    @property
+    def work(self) -> bool:
+        """Whether it is something that is handed in, not a plot or a log."""
+        return self.code or self.pdf or self.archive
 
     @property
     def pdf(self) -> bool:
         """Whether it is a PDF."""
-        return not self.folder and self.name.lower().endswith(".pdf")
+        return not self.folder and not self.aside and self.name.lower().endswith(".pdf")
 
     def files(self) -> Iterator[_Node]:
         """All files in it."""
         for node in self.parts:
             if node.folder:
                 yield from node.files()
-            else:
+            elif not node.aside:
                 yield node
 
     def holds_work(self) -> bool:
         """Whether there is Python, a notebook, a PDF or an archive anywhere in it."""
-        return any(node.code or node.pdf or node.archive for node in self.files())
+        return any(node.work for node in self.files())
 
 
 def read_pattern(text: str) -> re.Pattern[str]:
@@ -256,7 +270,7 @@ class _Work:
         """Take in a folder: one hand-in, or many."""
         if self.who.pattern is not None or self.who.roster:
             self._by_course(node, root, shown)
-        elif any(_PLATFORM.match(part.name) for part in node.parts if not part.folder):
+        elif any(_platform(part.name) for part in node.parts if part.work and not part.folder):
             self._by_platform(node, root, shown)
         elif not _is_many(_inmost(node)):
             self._one(node, root, shown)
@@ -284,7 +298,9 @@ class _Work:
         """Take in one entry of a course's folder."""
         name, path = f"{shown}/{part.name}", root / part.place
         student = _student(part.name)
-        if part.folder and _is_part(part.name) and part.holds_work():
+        if part.aside:
+            self.left_out.append(LeftOut(name, part.aside))
+        elif part.folder and _is_part(part.name) and part.holds_work():
             reason = "it is called like a part of a hand-in, not after a student"
             self.left_out.append(LeftOut(name, reason))
         elif part.folder and not part.parts:
@@ -308,7 +324,7 @@ class _Work:
     def _loose(self, part: _Node, beside: _Node, root: Path, name: str, student: Student) -> None:
         """Take in the loose files of a student, with the first of them, unless with an archive."""
         same = [node for node in beside.parts
-                if not node.folder and _student(node.name) == student]  # fmt: skip
+                if not (node.folder or node.aside) and _student(node.name) == student]  # fmt: skip
         if any(node.archive for node in same) or part is not same[0]:
             return
         path = root / part.place
@@ -318,7 +334,7 @@ class _Work:
 
     def _folder(self, part: _Node, root: Path, name: str, student: Student | None) -> None:
         """Take in a student's folder: what is in it, or the one archive that is in it."""
-        work = [node for node in part.files() if node.code or node.pdf or node.archive]
+        work = [node for node in part.files() if node.work]
         if len(work) == 1 and work[0].archive:
             only = work[0]
             inside = only.place.removeprefix(f"{part.place}/")
@@ -332,7 +348,7 @@ class _Work:
         """Take in an archive, with the files of the same student that lie beside it."""
         loose = [node for node in beside.parts
                  if student is not None and not node.folder and not node.archive
-                 and _student(node.name) == student]  # fmt: skip
+                 and not node.aside and _student(node.name) == student]  # fmt: skip
         if not loose:
             self._archive(part, root / part.place, name, student)
             return
@@ -359,13 +375,18 @@ class _Work:
             try:
                 with ChildProcess(copy, self.level, READING, READER) as child:
                     question = {"do": "open", "only": path.name, "course": True}
-                    _, data = child.ask(question)
+                    header, data = child.ask(question)
                     names = [name for name, _, _ in file_list(data)]
                     node = _node_from(names)
+                    empty = _empty_folders(header.get("folders"), names)
+                    for name in empty:
+                        _put(node, name.split("/"), folder=True)
                     by_course = self.who.pattern is not None or bool(self.who.roster)
                     known = by_course and any(map(self._of_course, names))
                     if not known and not _is_many(_inmost(node)):
                         return False
+                    for name in empty:
+                        (folder / name).mkdir(parents=True, exist_ok=True)
                     for place, name in enumerate(names):
                         _, content = child.ask({"do": "content", "file": place})
                         target = folder / name
@@ -380,7 +401,7 @@ class _Work:
         """Take in a flat folder of a learning platform: its files begin with a student's name."""
         groups: dict[str, list[tuple[_Node, str]]] = {}
         for part in node.parts:
-            found = None if part.folder else _PLATFORM.match(part.name)
+            found = None if part.folder or part.aside else _platform(part.name)
             if found is None:
                 self._part(part, node, root, shown)
                 continue
@@ -415,6 +436,9 @@ class _Work:
         for student, files in groups.items():
             self._group(str(student), files, everything, root, shown, student)
         option = "--pattern" if self.who.pattern is not None else "--roster"
+        for part in node.parts:
+            if part.aside:
+                self._part(part, node, root, shown)
         for name in nobodys:
             self.left_out.append(LeftOut(f"{shown}/{name}", f"{option} finds no student in it"))
 
@@ -433,15 +457,30 @@ class _Work:
         return (student, place.partition("/")[2] or place) if student is not None else None
 
     def _on_roster(self, text: str) -> Student | None:
-        """The student of the roster whose number stands in a text, or else whose surname does."""
+        """The student of the roster whose number stands in a path, or else whose surname does.
+
+        The surname stands there as whole words, the longest counts, and no other number of a
+        student's form with it.
+        """
         numbers = {number.lstrip("0") for number in numbers_of(text)}
-        words = {folded(word) for word in re.split(r"[^\w'’]|_|\d", text)} | {folded(text)}
-        for student in self.who.roster:
-            if student.number and re.sub(r"\D", "", student.number).lstrip("0") in numbers:
+        digits = {s: re.sub(r"\D", "", s.number).lstrip("0") for s in self.who.roster}
+        for student, own in digits.items():
+            if own and own in numbers:
                 return student
-        named = [s for s in self.who.roster
-                 if folded(s.surname) in words or folded(s.surname) in folded(text)]  # fmt: skip
-        return named[0] if len(named) == 1 else None
+        lengths = {len(own) for own in digits.values() if own}
+        for part in text.split("/"):
+            named = student_of(part, strict=False)
+            other = re.sub(r"\D", "", named.number).lstrip("0") if named else ""
+            words = _runs_of_words(part)
+            known = [(folded(s.surname), s) for s, own in digits.items()
+                     if not (own and len(other) in lengths)]  # fmt: skip
+            found = [pair for pair in known if pair[0] in words]
+            longest = max((name for name, _ in found), key=len, default="")
+            # "van der Berg" is no Berg; where two names stand there, a person has to say.
+            found = [pair for pair in found if pair[0] == longest or pair[0] not in longest]
+            if found:
+                return found[0][1] if len(found) == 1 else None
+        return None
 
     def _group(
         self,
@@ -518,7 +557,7 @@ def _key(student: Student) -> str:
 
 def _counts(node: _Node) -> bool:
     """Whether something can be a hand-in or a part of one."""
-    return node.code or node.pdf or node.archive or (node.folder and node.holds_work())
+    return node.work or (node.folder and node.holds_work())
 
 
 def _is_whole(node: _Node) -> bool:
@@ -540,7 +579,7 @@ def _is_part(name: str) -> bool:
 
 def _student(name: str) -> Student | None:
     """The student that a name is of without doubt: a number stands in it, or a platform's mark."""
-    found = _PLATFORM.match(name)
+    found = _platform(name)
     if found is not None:
         inner = student_of(name[found.end() :]) if found.end() < len(name) else None
         key = next((value for value in found.groupdict().values() if value), "")
@@ -551,6 +590,18 @@ def _student(name: str) -> Student | None:
     numbers = numbers_of(name)
     words = re.findall(r"[^\W\d_]+", name.rsplit(".", 1)[0] if "." in name else name)
     return Student(numbers[0], numbers[0]) if numbers and not words else None
+
+
+def _platform(name: str) -> re.Match[str] | None:
+    """How a learning platform's name begins; a plot such as lstm_20_128_loss.png is none."""
+    found = _PLATFORM.match(name)
+    return None if found and found["canvas"] and _is_part(found["canvas"]) else found
+
+
+def _runs_of_words(name: str) -> set[str]:
+    """The words of a name, and up to four in a row as one."""
+    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
+    return {folded("".join(words[i:j])) for i in range(len(words)) for j in range(i + 1, i + 5)}
 
 
 def _surname(key: str) -> str:
@@ -576,14 +627,14 @@ def _node_of(folder: Path) -> _Node:
         node = nodes[Path(where)]
         for name in (*folders, *names):
             path = Path(where, name)
-            if path.is_symlink():
-                continue
             count += 1
             if count > _MOST_FILES:
                 message = f"PATH must hold at most {_MOST_FILES:,} files; got {str(folder)!r}"
                 raise UsageError(message)
             place = path.relative_to(folder).as_posix()
-            nodes[path] = node.inside[name] = _Node(name, place, folder=name in folders)
+            nodes[path] = node.inside[name] = _Node(
+                name, place, folder=name in folders, link=path.is_symlink()
+            )
     return root
 
 
@@ -591,12 +642,26 @@ def _node_from(names: list[str]) -> _Node:
     """A folder out of the names of its files."""
     root = _Node("", "", folder=True)
     for name in names:
-        node = root
-        words = name.split("/")
-        for depth, word in enumerate(words):
-            inner = _Node(word, "/".join(words[: depth + 1]), folder=depth + 1 < len(words))
-            node = node.inside.setdefault(word, inner)
+        _put(root, name.split("/"), folder=False)
     return root
+
+
+def _put(node: _Node, words: list[str], *, folder: bool) -> None:
+    """Put a file or an empty folder below a node, with the folders that it lies in."""
+    for depth, word in enumerate(words):
+        place = "/".join(words[: depth + 1])
+        inner = _Node(word, place, folder=folder or depth + 1 < len(words))
+        node = node.inside.setdefault(word, inner)
+
+
+def _empty_folders(listed: object, names: list[str]) -> list[str]:
+    """The folders with nothing in them out of what the child tells."""
+    folders = [f for f in listed if isinstance(f, str)] if isinstance(listed, list) else []
+    paths = [PurePosixPath(folder) for folder in folders]
+    held = {str(parent) for name in names for parent in (*PurePosixPath(name).parents, name)}
+    return [str(path) for path in paths
+            if path.parts and not path.is_absolute() and ".." not in path.parts
+            and str(path) not in held]  # fmt: skip
 
 
 def _base(path: Path) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "given_full_length",
     "line_at",
     "method_called",
+    "modules_imported",
     "nodes_of",
     "numbers_in",
     "reachable",
@@ -120,7 +121,7 @@ def candidates(sources: list[Source], kind: str) -> list[Candidate]:
     """The classes that may be the "rnn" or the "lstm" of a hand-in, the likeliest first."""
     found = []
     scripts = scripts_of(sources, set())
-    used = {name for script in scripts for name in _modules_imported(script.tree)}
+    used = {name for script in scripts for name in modules_imported(script.tree)}
     for source in sources:
         # Of two versions the one that is trained counts.
         imported = 1.5 * (source.name.rsplit("/", 1)[-1].removesuffix(".py") in used)
@@ -426,7 +427,7 @@ def _imported_names(tree: ast.Module | None) -> dict[str, str]:
     return names
 
 
-def _modules_imported(tree: ast.Module | None) -> set[str]:
+def modules_imported(tree: ast.Module | None) -> set[str]:
     """The last names of the modules that a file imports, or imports from."""
     names: set[str] = set()
     for node in nodes_of(tree, ast.stmt):

@@ -67,7 +67,7 @@ class WatchedNetwork:
         self.fed: list[int] = []
         """The shape of what it was fed first."""
         self.dtype = ""
-        """The type of number that it was fed first."""
+        """The type of number of its weights when it was fed first."""
         self.losses: set[str] = set()
         """What the loss was given of it: "logits", "probabilities", ..."""
         self.slopes: set[str] = set()
@@ -83,7 +83,8 @@ class WatchedNetwork:
         """Note what it is fed."""
         if not self.fed and inputs and isinstance(inputs[0], torch.Tensor):
             self.fed = list(inputs[0].shape)
-            self.dtype = str(inputs[0].dtype).removeprefix("torch.")
+            dtypes = {parameter.dtype for parameter in network.parameters()}
+            self.dtype = ", ".join(sorted(str(d).removeprefix("torch.") for d in dtypes))
 
     def remember(self, held: set[int]) -> None:
         """Keep the parameters as they are before a step of an optimiser that holds some."""
@@ -155,19 +156,26 @@ class ScriptTrace:
 
     def backward(self, original: Any, loss: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """Tensor.backward, noted, and whether it fails where it has been before."""
-        self.note("backward")
-        steps, todo = set(), [loss.grad_fn]
-        while todo:
-            step = todo.pop()
-            # An AccumulateGrad belongs to a parameter, and is gone through every time.
-            if step is not None and step not in steps and not hasattr(step, "variable"):
-                steps.add(step)
-                todo += [next_step for next_step, _ in step.next_functions]
+        graph = _graph_of(loss)
+        # An AccumulateGrad belongs to a parameter, and is gone through every time.
+        steps = {step for step in graph if not hasattr(step, "variable")}
+        leaves = [step.variable for step in graph if hasattr(step, "variable")]
+        self.note(
+            "backward", clean=all(leaf.grad is None or not leaf.grad.any() for leaf in leaves)
+        )
         self.again = bool(steps & self.gone_back)
         result = original(loss, *args, **kwargs)
         self.again = False
         self.gone_back |= steps
         return result
+
+    def grad(self, original: Any, outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """torch.autograd.grad; of weights, which a script then puts into .grad by hand, noted."""
+        listed = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+        held = {id(p) for watched in self.networks for p in watched.network.parameters()}
+        if any(id(tensor) in held for tensor in listed):
+            self.note("backward", clean=True, by_hand=True)
+        return original(outputs, listed, *args, **kwargs)
 
     def loss(self, original: Any, input: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """A loss, noted, and whether what it is given is logits."""
@@ -181,13 +189,7 @@ class ScriptTrace:
         """The networks whose parameters a result was computed from."""
         if not self.networks or not isinstance(result, torch.Tensor):
             return []
-        steps, todo, leaves = set(), [result.grad_fn], set()
-        while todo:
-            step = todo.pop()
-            if step is not None and step not in steps:
-                steps.add(step)
-                leaves.add(id(getattr(step, "variable", None)))
-                todo += [next_step for next_step, _ in step.next_functions]
+        leaves = {id(getattr(step, "variable", None)) for step in _graph_of(result)}
         return [
             watched
             for watched in self.networks
@@ -312,6 +314,7 @@ def _instrument(trace: ScriptTrace) -> list[Callable[[], None]]:
     for name in ("cross_entropy", "nll_loss"):
         replace(torch.nn.functional, name, trace.loss)
     replace(torch.Tensor, "backward", trace.backward)
+    replace(torch.autograd, "grad", trace.grad)
     replace(torch.utils.data.DataLoader, "__init__", _without_workers)
     replace(torch.optim.Optimizer, "__init__", trace.optimizer)
     replace(torch.nn.Module, "__init__", trace.constructed)
@@ -337,6 +340,17 @@ def _arguments_of(module: Any, frame: types.FrameType | None) -> dict[str, Any]:
                 found |= {str(k): plain(v) for k, v in (more or {}).items()}
         frame = frame.f_back
     return found
+
+
+def _graph_of(result: torch.Tensor) -> set[Any]:
+    """The steps of computing that a result comes from, as autograd keeps them."""
+    steps, todo = set(), [result.grad_fn]
+    while todo:
+        step = todo.pop()
+        if step is not None and step not in steps:
+            steps.add(step)
+            todo += [next_step for next_step, _ in step.next_functions]
+    return steps
 
 
 def _kind_of_answer(answer: Any) -> str:

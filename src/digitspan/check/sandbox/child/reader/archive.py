@@ -84,6 +84,8 @@ class Given(NamedTuple):
     """Archives inside that were opened."""
     unopened: dict[str, str]
     """Archives inside that were not, to why."""
+    folders: tuple[str, ...] = ()
+    """The folders that an archive lists, in NFC; of a folder none."""
 
 
 def is_archive_name(name: str) -> bool:
@@ -140,20 +142,23 @@ def open_given(path: Path, *, times: int = 1) -> Given:
 
 
 def with_inner_archives(given: Given) -> Given:
-    """What was given together with what lies in archives inside it, where there is no code else.
+    """What was given together with what lies in archives inside it.
+
+    Beside Python that defines a network's forward they stay closed, and are named: they may hold
+    old versions of it.
 
     Raises:
         ArchiveRefused: as `open_given`, and for a further archive in one inside an archive.
     """
-    if any(name.endswith((".py", ".ipynb")) for name in given.sizes):
-        return given
     names = [name for name in given.sizes if is_archive_name(name) and "__MACOSX" not in name]
+    beside = any(b"def forward" in given.read(name) for name in given.sizes
+                 if names and name.endswith((".py", ".ipynb")))  # fmt: skip
     sizes, opened, unopened = dict(given.sizes), list(given.opened), dict(given.unopened)
     contents: dict[str, bytes] = {}
     for name in names[:_MOST_INNER]:
         data = given.read(name)
         kind = archive_kind(name, data[:300])
-        if kind not in _OPENED:
+        if beside or kind not in _OPENED:
             unopened[name] = kind
             continue
         try:
@@ -168,6 +173,7 @@ def with_inner_archives(given: Given) -> Given:
             sizes[f"{folder}/{part}"] = len(contents[f"{folder}/{part}"])
             _check_totals(len(sizes), sum(sizes.values()), 1)
         opened.append(name)
+    unopened |= {name: archive_kind(name, given.read(name)[:300]) for name in names[_MOST_INNER:]}
 
     def read(name: str) -> bytes:
         return contents[name] if name in contents else given.read(name)
@@ -194,7 +200,7 @@ def _archive(name: str, kind: str, file: Path | io.BytesIO, times: int) -> Given
         _refuse(f"it is a {kind} archive{called}, which is not opened here; expected a ZIP")
     files = _tar(file, kind, times)
     sizes = {name: len(data) for name, data in files[0].items()}
-    return Given(kind, sizes, files[0].__getitem__, files[1], [], {})
+    return Given(kind, sizes, files[0].__getitem__, files[1], [], {}, tuple(files[2]))
 
 
 def _zip(file: Path | io.BytesIO, times: int) -> Given:
@@ -220,7 +226,8 @@ def _zip(file: Path | io.BytesIO, times: int) -> Given:
         if not _name(entry).endswith("/")
     }
     sizes = {name: entry.file_size for name, entry in entries.items()}
-    return Given("ZIP", sizes, read, skipped, [], {})
+    folders = tuple(_name(entry).rstrip("/") for entry in found if _name(entry).endswith("/"))
+    return Given("ZIP", sizes, read, skipped, [], {}, folders)
 
 
 def _reading(read: Callable[[], _Read]) -> _Read:
@@ -253,10 +260,11 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, deadline: float) 
 
 def _tar(
     file: Path | io.BytesIO, kind: str, times: int
-) -> tuple[dict[str, bytes], dict[str, int]]:
-    """The files of a tar, packed by gzip, bzip2, xz or not at all, and the folders left out."""
+) -> tuple[dict[str, bytes], dict[str, int], list[str]]:
+    """The files of a tar, packed by gzip, bzip2, xz or not at all, what was left out, folders."""
     deadline = time.process_time() + MAX_SECONDS
     files: dict[str, bytes] = {}
+    folders: list[str] = []
     skipped: dict[str, int] = {}
     total = 0
     source = io.BytesIO(file.read_bytes()) if isinstance(file, Path) else file
@@ -269,7 +277,11 @@ def _tar(
                 if outside:
                     skipped[outside.group()] = skipped.get(outside.group(), 0) + 1
                     continue
-                if name in ("", ".") or member.isdir():
+                if name in ("", "."):
+                    continue
+                if member.isdir():
+                    folders.append(name.rstrip("/"))
+                    _check_totals(len(folders), 0, times)
                     continue
                 _check_name(name, repr(name[:60]))
                 if not member.isfile():
@@ -285,7 +297,7 @@ def _tar(
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         what = "the tar" if kind == "tar" else f"the {kind} file"
         _refuse(f"{what} is damaged, or no tar: {error}")
-    return files, skipped
+    return files, skipped, folders
 
 
 def _folder(path: Path, times: int) -> Given:

@@ -52,6 +52,7 @@ class Reader:
         files = [list(file) for file in zip(self.names, sizes, digests, strict=True)]
         return {
             "kind": given.kind,
+            "folders": list(given.folders) if question["course"] else [],
             "skipped": list(given.skipped.items())[:100],
             "opened": given.opened,
             "unopened": list(given.unopened.items()),
