@@ -122,6 +122,17 @@ def test_no_bound_contradicts_the_runs_at_it():
     assert (span.low, span.high, span.bound) == (None, None, "")
 
 
+def test_runs_at_hopeless_rates_contradict_no_bound():
+    """All are solved at the best rate; what fails three decades off says nothing against that."""
+    runs = [
+        *grid({5: 6, 10: 6, 20: 6, 40: 6}, 6),
+        *grid({40: 0}, 9, rate=1e-5),
+        *grid({40: 0}, 9, rate=1.0),
+    ]
+    span = measure_span(runs, 1_000)
+    assert (span.s50, span.high, span.bound) == (40, None, ">=")
+
+
 def test_a_hole_at_the_shortest_length_is_a_bound_from_above():
     span = measure_span(grid({5: 0, 10: 10, 20: 10}, 10), 1_000, rate=1e-2)
     assert (span.s50, span.low, span.high, span.bound, span.hole) == (5, None, 5, "<=", 5)

@@ -197,8 +197,13 @@ def measure_span(
         UsageError: where no run was trained for so long.
     """
     cells, belief = posterior_within(runs, budget, rate=rate, draws=draws)
-    shortest, longest = _lengths_at_best_rate(cells, belief)
-    hole = _hole(cells, belief)
+    log_best = belief.mean(best_log_rate(belief.draws, np.log(cells.length)))  # (C,)
+    near = np.abs(np.log(cells.rate) - log_best) <= _NEAR
+    hole = _hole(cells, belief, log_best, near)
+    # A run at a hopeless rate says nothing about how long a memory its length allows. Where
+    # nothing is solved, or no run is near the best rate, that rate is not known: all runs count.
+    tried = near if near.any() and cells.solved.any() else np.full_like(near, fill_value=True)
+    shortest, longest = cells.length[tried][[0, -1]].astype(int).tolist()
     atoms = _atoms(cells, belief, hole, math.log(shortest), math.log(longest))
     middle = float(np.clip(atoms[_ATOMS // 2], math.log(shortest), math.log(longest)))
     known = bool(cells.solved.any())
@@ -207,7 +212,7 @@ def measure_span(
         s50=_length(middle),
         low=None,
         high=None,
-        bound=_bound(cells, float(atoms[_ATOMS // 2]), (shortest, longest)),
+        bound=_bound(cells, tried, float(atoms[_ATOMS // 2])),
         **_rates(cells, belief, middle, rate),
         lapse=float(belief.mean(belief.lapse)) if known else None,
         width=float(belief.quantiles(belief.width, [0.5])[0]) if known else None,
@@ -223,11 +228,12 @@ def measure_span(
     return span._replace(low=low, high=high)
 
 
-def _bound(cells: Cells, median: float, ends: tuple[int, int]) -> str:
+def _bound(cells: Cells, tried: np.ndarray, median: float) -> str:
     """Which bound the median is: beyond an end whose own runs do not contradict it, else none."""
     if math.isfinite(median):
         return ""
-    here = cells.length == ends[median > 0]
+    end = cells.length[tried][-1 if median > 0 else 0]
+    here = tried & (cells.length == end)
     mostly = 2 * cells.solved[here].sum() >= cells.runs[here].sum()
     if median > 0:
         return ">=" if mostly else ""
@@ -245,24 +251,6 @@ def _rates(
     rates = np.exp(belief.quantiles(log_rates, [0.025, 0.5, 0.975]))
     rates = np.clip(rates, cells.rate.min(), cells.rate.max()).tolist()
     return dict(zip(names, rates, strict=True))
-
-
-def _near_best_rate(cells: Cells, belief: Belief) -> np.ndarray:
-    """Which places have about the best rate of their length, shape (C,)."""
-    log_best = belief.mean(best_log_rate(belief.draws, np.log(cells.length)))
-    near: np.ndarray = np.abs(np.log(cells.rate) - log_best) <= _NEAR
-    return near
-
-
-def _lengths_at_best_rate(cells: Cells, belief: Belief) -> tuple[int, int]:
-    """The shortest and the longest length run at about the best rate.
-
-    A run at a hopeless rate says nothing about how long a memory its length allows. Where nothing
-    is solved, or no run is near the best rate, that is not known: the lengths run, at any rate.
-    """
-    near = _near_best_rate(cells, belief)
-    lengths = cells.length[near] if near.any() and cells.solved.any() else cells.length
-    return int(lengths[0]), int(lengths[-1])
 
 
 def budget_curve(
@@ -316,19 +304,17 @@ def _cut(atoms: np.ndarray, hole: _Hole) -> np.ndarray:
     return np.concatenate([below, bottom + (np.arange(number) + 0.5) / number * (top - bottom)])
 
 
-def _hole(cells: Cells, belief: Belief) -> _Hole | None:
+def _hole(cells: Cells, belief: Belief, log_best: np.ndarray, near: np.ndarray) -> _Hole | None:
     """The first hole; None where there is none.
 
     A hole is up to three neighbouring lengths below the span whose runs at about the best rate
     are so often unsolved that half of them being solved is improbable; or less improbable, but
     the runs of the longer lengths below the span are solved more often.
     """
-    log_best = belief.mean(best_log_rate(belief.draws, np.log(cells.length)))  # (C,)
     as_good = belief.share(cells.length, cells.rate) >= _AS_GOOD * belief.share(
         cells.length, np.exp(log_best)
     )
-    near = as_good & _near_best_rate(cells, belief)
-    near &= np.log(cells.length) < belief.quantiles(belief.log_span, [0.5])[0]
+    near = as_good & near & (np.log(cells.length) < belief.quantiles(belief.log_span, [0.5])[0])
     lengths = np.unique(cells.length[near]).astype(int).tolist()
     counts = np.array(
         [
