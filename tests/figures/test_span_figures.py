@@ -99,17 +99,23 @@ def test_capacity_is_against_the_numbers_carried(summary):
         assert cell.capacity.mean <= bound
 
 
-def test_no_capacity_where_no_network_says_what_it_carries(summary):
-    silent = tuple(
-        cell._replace(
-            records=tuple(
-                dataclasses.replace(r, recalled=r.recalled._replace(state_size=None))
-                for r in cell.records
+def without_state_sizes(summary):
+    """The same where no network says how large its state is."""
+    return summary._replace(
+        cells=tuple(
+            cell._replace(
+                records=tuple(
+                    dataclasses.replace(record, recalled=record.recalled._replace(state_size=None))
+                    for record in cell.records
+                )
             )
+            for cell in summary.cells
         )
-        for cell in summary.cells
     )
-    assert capacity_info(summary._replace(cells=silent)) is None
+
+
+def test_no_capacity_where_no_network_says_what_it_carries(summary):
+    assert capacity_info(without_state_sizes(summary)) is None
 
 
 def test_span_by_steps_grows_to_the_span(summary):
@@ -133,17 +139,7 @@ def test_figures_are_drawn_alike_from_the_same_numbers(summary, tmp_path):
 def test_figures_that_a_study_has_no_longer_are_removed_and_others_stay(summary, tmp_path):
     (tmp_path / "capacity.png").touch()
     (tmp_path / "mine.png").touch()
-    sizeless = summary._replace(
-        cells=tuple(
-            cell._replace(
-                records=tuple(
-                    dataclasses.replace(record, recalled=record.recalled._replace(state_size=None))
-                    for record in cell.records
-                )
-            )
-            for cell in summary.cells
-        )
-    )
+    sizeless = without_state_sizes(summary)
     names = write_span_figures(sizeless, tmp_path)
     assert "capacity.png" not in names
     assert sorted(os.listdir(tmp_path)) == sorted([*names, "mine.png"])
