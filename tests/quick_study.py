@@ -7,11 +7,14 @@ import os
 import sys
 
 if __name__ == "__main__":
-    import quick_worker
-
     from digitspan.cli import main
-    from digitspan.commands import study
-    from digitspan.study.crew import cluster, pool
+    from digitspan.commands.interrupts import interruptible_import
+
+    with interruptible_import("numpy"):  # as the command line does it
+        import quick_worker
+
+        from digitspan.commands import study
+        from digitspan.study.crew import cluster, pool
 
     if os.environ.get("QUICK_TRAINING") != "real":
         cluster.CONNECT_SECONDS = 90  # the machine may have other things to do
