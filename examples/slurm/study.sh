@@ -16,22 +16,29 @@ set -euo pipefail
 kept=$PWD/results/$(basename "${1:?which study? a preset or a TOML file}" .toml)
 # SQLite needs a disk of the machine itself, not a network drive: the study is copied there and back.
 work=$(mktemp -d "${TMPDIR:-/tmp}/digitspan.XXXXXX")
+# A job that was killed between the two renames below has left the study under its other name.
+if [ ! -e "$kept" ] && [ -e "$kept.before" ]; then mv -T "$kept.before" "$kept"; fi
 mkdir -p "$kept" && cp -a "$kept/." "$work"
 # Whoever reaches a Ray cluster runs code as you: only those who can read this file may join.
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$HOME/.digitspan-$SLURM_JOB_ID
 (umask 077 && python -c 'import secrets; print(secrets.token_hex(32), end="")' >"$RAY_AUTH_TOKEN_PATH")
 
-# A copy that is cut off must not take the place of the one before it.
+# A copy that is cut off is left under a name of its own and takes the place of nothing. The whole
+# one is renamed into place, and only then is the one before it removed.
 bring_back() {
   rm -f "$RAY_AUTH_TOKEN_PATH"
-  cp -a "$work" "$kept.new" && rm -rf "$kept" && mv "$kept.new" "$kept" && rm -rf "$work"
+  new=$(mktemp -d "$kept.new.XXXXXX") && chmod --reference "$kept" "$new" || return 1
+  cp -a "$work/." "$new" && sync "$new" || return 1
+  rm -rf "$kept.before" && mv -T "$kept" "$kept.before" && mv -T "$new" "$kept" || return 1
+  rm -rf "$kept.before" "$kept".new.* "$work"
 }
-trap bring_back EXIT
+trap 'bring_back || { echo "not copied back: the study is in $work on this node" >&2; exit 1; }' EXIT
 
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address=$(srun --nodes=1 --ntasks=1 -w "$head" hostname -I | cut -d ' ' -f 1):6379
-srun ray symmetric-run --address "$address" --min-nodes "$SLURM_NNODES" \
-  --num-cpus "$SLURM_CPUS_PER_TASK" -- \
+# Since SLURM 22.05 srun does not inherit the cores of a task from sbatch.
+srun --cpus-per-task="$SLURM_CPUS_PER_TASK" ray symmetric-run --address "$address" \
+  --min-nodes "$SLURM_NNODES" --num-cpus "$SLURM_CPUS_PER_TASK" -- \
   digitspan study "$1" --runner ray --address "$address" --out "$work" &
 run=$!
 trap 'kill -TERM "$run"; wait "$run" || true; exit 143' TERM INT

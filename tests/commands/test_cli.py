@@ -196,7 +196,7 @@ BAD = [
     ((*TRAIN, "--max-grad-norm", "nan"), "--max-grad-norm", "above 0 and finite", "nan"),
     ((*TRAIN, "--encoding", "onehot"), "--encoding", "one-hot, scalar", "onehot"),
     ((*TRAIN, "--encoding", ""), "--encoding", "one-hot, scalar", "''"),
-    ((*TRAIN, "--optimizer", "adamw"), "--optimizer", "rmsprop, adam, sgd, momentum", "adamw"),
+    ((*TRAIN, "--optimizer", "adamax"), "--optimizer", "sgd, momentum, adamw", "adamax"),
     ((*TRAIN, "--initialisation", "xavier"), "--initialisation", "uniform, normal", "xavier"),
     ((*TRAIN, "--initialisation", "chrono"), "--initialisation", "identity", "chrono"),
     ((*TRAIN, "--device", "tpu"), "--device", "auto", "tpu"),

@@ -253,7 +253,7 @@ def test_a_wrong_value_gives_one_sentence(text, message):
 def test_no_value_of_a_wrong_type_is_more_than_a_sentence(field, value):
     allowed = (value is None and field.default is None) or (
         value == []
-        and field.name.startswith(("compared_", "lengths", "learning_rates", "sources"))
+        and field.name.startswith(("compared_", "lengths", "learning_rates", "sources", "sizes"))
     )
     if allowed:
         StudyConfig.from_words({field.name: value})

@@ -217,7 +217,6 @@ def test_what_a_study_of_digit_spans_cannot_have_is_refused(words, sentence):
         ({"task": "recall"}, "task must be palindrome or first-symbol with this design"),
         ({"order": "forward"}, "order must be left out where no lists are asked"),
         ({"items": 6}, "items must be left out where no lists are asked"),
-        ({"hidden_size": (8, 16)}, "hidden_size must be one, but for digit spans"),
     ],
 )
 def test_what_only_a_study_of_digit_spans_has_is_refused_elsewhere(words, sentence):

@@ -20,6 +20,7 @@ from digitspan.runs.record import RunRecord
 from digitspan.study import merge
 from digitspan.study.config import StudyConfig
 from digitspan.study.merge import merge_stores
+from digitspan.study.plan import next_jobs
 from digitspan.study.store import Store, weights_path
 
 BOTH = StudyConfig(
@@ -38,7 +39,7 @@ def kept(folder, config, change=lambda record: record):
             weights = row.record.config.canonical.encode()
             record = dataclasses.replace(row.record, weights_sha256=sha256(weights))
             store.add(row._replace(record=change(record)))
-            if row.role in ("grid", "figure"):  # the weights of other runs are not kept
+            if row.role in ("grid", "figure", "span"):  # the weights of other runs are not kept
                 weights_path(folder, key).write_bytes(weights)
     return folder
 
@@ -165,12 +166,58 @@ def test_merged_shards_of_a_joint_study_equal_it_and_keep_what_runs_are_for(tmp_
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("lengths", (5, 8)), ("seeds", 5), ("train_steps", 199)]
+    ("setting", "value"), [("batch_size", 7), ("max_grad_norm", 1.0), ("optimizer", "adam")]
 )
 def test_stores_of_different_studies_are_refused(setting, value, shards, tmp_path):
     config = dataclasses.replace(BOTH, cells=("lstm",), **{setting: value})
     other = kept(tmp_path / "other", config)
     refused(tmp_path, shards[1][0], other, match=f"are of different studies: {setting} is .* in")
+
+
+PLAIN = StudyConfig(cells=("rnn",), lengths=(5, 8, 20), seeds=6, hidden_size=(4, 8))
+LISTS = StudyConfig(
+    cells=("rnn",), design="span", task="recall", seeds=4, learning_rates=(1e-3,), items=4,
+    hidden_size=(4, 8), train_steps=500, optimizer="adam",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("whole", "one", "other"),
+    [
+        (PLAIN, {"seeds": 2}, {"first_seed": 2, "seeds": 4}),
+        (PLAIN, {"seeds": 4}, {"first_seed": 3, "seeds": 3}),
+        (PLAIN, {"lengths": (5, 20)}, {"lengths": (8,)}),
+        (PLAIN, {"hidden_size": 4}, {"hidden_size": 8}),
+        (
+            dataclasses.replace(PLAIN, train_steps=(200, 300, 400)),
+            {"train_steps": 300},
+            {"train_steps": (200, 400)},
+        ),
+        (
+            dataclasses.replace(PLAIN, learning_rates=(1e-3, 1e-2)),
+            {"learning_rates": (1e-2,)},
+            {"learning_rates": (1e-3,)},
+        ),
+        (LISTS, {"seeds": 1}, {"first_seed": 1, "seeds": 3}),
+        (LISTS, {"hidden_size": 8}, {"hidden_size": 4}),
+    ],
+)
+def test_what_machines_share_of_a_study_is_the_study_once_merged(whole, one, other, tmp_path):
+    shares = [dataclasses.replace(whole, **words) for words in (one, other)]
+    stores = [kept(tmp_path / str(index), share) for index, share in enumerate(shares)]
+    merge_stores(stores, tmp_path / "out")
+    together = kept(tmp_path / "whole", whole)
+    rows, config, _ = contents(tmp_path / "out")
+    assert (rows, config) == contents(together)[:2]
+    assert not next_jobs(whole, {key: row.record for key, row in rows.items()})
+    assert {row.role for row in rows.values()} <= {"grid", "span"}
+
+
+def test_seeds_that_leave_a_gap_are_refused(tmp_path):
+    words = ({"seeds": 2}, {"first_seed": 5, "seeds": 1})
+    shares = [dataclasses.replace(PLAIN, **some) for some in words]
+    stores = [kept(tmp_path / str(index), share) for index, share in enumerate(shares)]
+    refused(tmp_path, *stores, match=r"leave out the seeds 2 to 4; .* --first-seed 2")
 
 
 def test_damaged_store_is_refused(shards, tmp_path):

@@ -20,6 +20,7 @@ from digitspan.figures.drawing import draw_map
 from digitspan.figures.info import (
     accuracy_by_length_info,
     map_info,
+    optimizers_info,
     solving_times_info,
     span_by_budget_info,
 )
@@ -597,3 +598,19 @@ def test_records_stand_beside_what_the_networks_hold():
         column(records_table(summary, holds_texts(summary, [*shorter, *held[:5]])), "holds")[0]
         == "1,000 (5/5)"
     )
+
+
+def test_tables_and_figures_tell_widths_and_budgets_apart():
+    config = StudyConfig(
+        cells=("rnn", "lstm"), lengths=(5, 9, 14), seeds=4, hidden_size=(4, 8),
+        train_steps=(200, 400), compared_optimizers=("adamw",), controls=True,
+    )  # fmt: skip
+    summary = summarise(config, made_up_rows(config, lambda run: run.length < run.hidden_size))
+    for table in (spans_table, budgets_table, lengths_table, optimizers_table, controls_table):
+        headings = [str(column.header) for column in table(summary).columns]
+        assert {"n", "steps at most", "parameters"} <= set(headings), headings
+    labels = [panel.title for panel in accuracy_by_length_info(summary).panels]
+    assert len(set(labels)) == len(labels) == 4, labels
+    assert sum("n = 8" in label and "400 steps" in label for label in labels) == 1
+    curves = optimizers_info(summary)
+    assert len({name for name, _ in curves.panels}) == len(curves.panels) == 8

@@ -60,6 +60,7 @@ def readable_optimizer(config, parameters):
         "adam": lambda: torch.optim.Adam(parameters, lr=rate),
         "sgd": lambda: torch.optim.SGD(parameters, lr=rate),
         "momentum": lambda: torch.optim.SGD(parameters, lr=rate, momentum=0.9),
+        "adamw": lambda: torch.optim.AdamW(parameters, lr=rate),
     }[config.optimizer]()
 
 
@@ -69,6 +70,7 @@ def train_readable(config, batches):
     names = ["W_ph", "b_p"] if config.trained == "read-out" else dict(network.named_parameters())
     parameters = [network.get_parameter(name) for name in names]
     optimizer, seen = readable_optimizer(config, parameters), []
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.train_steps)
     for questions in batches:
         network.zero_grad()
         logits = network(encode(questions.inputs, config.input_size, torch.float64))
@@ -76,6 +78,8 @@ def train_readable(config, batches):
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
         optimizer.step()
+        if config.schedule == "cosine":
+            schedule.step()
         seen.append((loss.item(), norm.item()))
     return network, seen
 
@@ -170,6 +174,37 @@ def test_fast_trajectory_equals_the_readable_one(cell, encoding, optimizer, max_
     for ours, theirs in zip(results, seen, strict=True):
         assert tuple(ours) == pytest.approx(theirs, rel=SAME)
     assert any(norm > 0.05 for _, norm in seen), "nothing was clipped"
+
+
+@pytest.mark.parametrize("cell", [*CELLS, "gru"])
+@pytest.mark.parametrize("optimizer", ["adamw", "momentum"])
+def test_the_rate_falls_to_zero_over_the_budget_as_torchs_schedule_has_it(cell, optimizer):
+    config = RunConfig(
+        cell=cell,
+        optimizer=optimizer,
+        schedule="cosine",
+        learning_rate=0.01,
+        train_steps=20,
+        **SMALL,
+    )
+    batches = batches_of(config, 20)
+    trainer = Trainer(config, dtype=torch.float64)
+    middle = Trainer(config, dtype=torch.float64)
+    for done, questions in enumerate(batches):
+        if done == 9:
+            middle.load_state_dict(trainer.state_dict())  # the steps done are part of the state
+        trainer.step(questions)
+        if done >= 9:
+            middle.step(questions)
+    readable, _ = train_readable(config, batches)
+    assert_same_weights(trainer.network, readable, SAME)
+    assert_same_weights(middle.network, readable, SAME)
+    constant = Trainer(dataclasses.replace(config, schedule="constant"), dtype=torch.float64)
+    for questions in batches:
+        constant.step(questions)
+    off = max((constant.network.get_parameter(name) - parameter).abs().max()
+              for name, parameter in readable.named_parameters())  # fmt: skip
+    assert off > 1e-4
 
 
 @pytest.mark.parametrize("cell", CELLS)

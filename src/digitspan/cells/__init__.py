@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from digitspan.cells.names import own_name
 from digitspan.errors import ConfigError, one_of
 
 __all__ = [
@@ -69,16 +70,22 @@ INITIALISATIONS = {
 }
 
 
-def check_cell(name: str) -> None:
-    """Refuse a cell that is neither registered nor of the form `module:Class`.
+def check_cell(name: str) -> str:
+    """A cell's name in its one spelling: a registered one, or `module:Class(argument=literal)`.
 
     Raises:
-        ConfigError: which lists the known cells.
+        ConfigError: for any other, which lists the known cells.
     """
-    module, _, attribute = str(name).partition(":")
-    own = all(part.isidentifier() for part in [*module.split("."), attribute])
-    if str(name) not in CELLS and not own:
-        raise ConfigError("cell", f"{one_of(name, CELLS)}, or a class of your own as module:Class")
+    text = str(name)
+    if text in CELLS:
+        return text
+    try:
+        return str(own_name(text))
+    except ValueError as error:
+        if "(" in text:
+            raise ConfigError("cell", f"{error}; got {text[:80]!r}") from error
+        expected = f"{one_of(name, CELLS)}, or a class of your own as module:Class"
+        raise ConfigError("cell", expected) from error
 
 
 def check_initialisation(cell: str, initialisation: str) -> None:
@@ -93,7 +100,9 @@ def check_initialisation(cell: str, initialisation: str) -> None:
 
 
 def title(cell: str, among: Iterable[str] = ()) -> str:
-    """The cell's name in tables and figures: "LSTM", or the class of `module:Class`.
+    """The cell's name in tables and figures: "LSTM", or the class of one's own: "Cell(layers=3)".
+
+    One that is built with the T of its run says so: "Cell (knows T)".
 
     Args:
         cell: its name.
@@ -102,8 +111,9 @@ def title(cell: str, among: Iterable[str] = ()) -> str:
     """
     if cell in CELLS:
         return CELLS[cell].title
-    own = cell.partition(":")[2]
-    return cell if any(title(other) == own for other in among if other != cell) else own
+    name = own_name(cell)
+    is_shared = any(title(other) == name.title for other in among if other != cell)
+    return f"{name.module}:{name.title}" if is_shared else name.title
 
 
 def initialisation_title(initialisation: str) -> str:

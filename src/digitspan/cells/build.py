@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from digitspan.cells import CELLS
+from digitspan.cells.names import LENGTH, own_name
+from digitspan.cells.notebook import texts
 from digitspan.cells.own import module_of, source_of
 from digitspan.cells.seal import sealed, seeded
 from digitspan.errors import UsageError
@@ -38,7 +40,7 @@ def build(
         hidden_size: n.
         num_classes: K.
         initialisation: a name of `INITIALISATIONS`.
-        length: T, which only "chrono" asks for.
+        length: T, which only "chrono" asks for, and a class of one's own named `length=T`.
         generator: decides the initialisation, whatever it is.
         source: the hash of the source that a class of one's own must have; empty: whatever it is.
 
@@ -56,8 +58,10 @@ def build(
         make = find(cell, source)
         # A class of one's own draws from the global generators: give it some that are decided by
         # ours, and leave the global ones as they were.
+        name = own_name(cell)
+        given = name.arguments | ({LENGTH: length} if name.knows_length else {})
         with sealed(), seeded(seed):
-            network = make(**sizes)
+            network = make(**sizes, **given)
     if not isinstance(network, nn.Module):
         message = f"{cell} must build a torch.nn.Module; got {type(network).__name__}"
         raise UsageError(message)
@@ -142,6 +146,8 @@ def find(cell: str, source: str = "", *, kind: str = "cell") -> object:
             f"{is_now}, and was {source}); put the old file back, or run it again"
         )
         raise UsageError(message)
+    if module in texts():
+        return vars(sys.modules[module]).get(own_name(cell).attribute)  # made anew when it changes
     if module in sys.modules and _imported.setdefault(module, is_now) != is_now:
         message = (
             f"the source of {cell} has changed since it was imported here; start Python again, "
@@ -152,7 +158,7 @@ def find(cell: str, source: str = "", *, kind: str = "cell") -> object:
     if here not in sys.path:
         sys.path.insert(0, here)
     with sealed():
-        found = _attribute(cell, kind)
+        found = _attribute(f"{module}:{own_name(cell).attribute}", kind)
     _imported[module] = is_now
     return found
 

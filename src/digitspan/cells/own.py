@@ -24,9 +24,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from digitspan.cells.names import LENGTH, OwnName, own_name
+from digitspan.cells.notebook import texts
 from digitspan.errors import ConfigError, UsageError, printable
 
-__all__ = ["Source", "check_source", "is_outside", "is_own", "module_of", "source_of", "text_of"]
+__all__ = [
+    "Source",
+    "check_source",
+    "is_outside",
+    "is_own",
+    "module_of",
+    "source_of",
+    "text_of",
+    "with_length",
+]
 
 _DIGITS = 16
 """Hex digits of a source's hash."""
@@ -56,7 +67,7 @@ def is_own(cell: str) -> bool:
 
 def module_of(cell: str) -> str:
     """The module of `module:Class`."""
-    return cell.partition(":")[0]
+    return own_name(cell).module
 
 
 def check_source(cell: str, source: object) -> None:
@@ -114,17 +125,20 @@ def source_of(cell: str, *, kind: str = "cell") -> Source:
 
 
 def text_of(cell: str) -> str:
-    """The text of the module of `module:Class`, or of the class alone where it has no file.
+    """The text of the module of `module:Class`, or of the class alone where nothing else is known.
 
     Raises:
         UsageError: where it cannot be read.
     """
-    spec = _find(module_of(cell))
+    name = own_name(cell)
+    spec = _find(name.module)
     try:
         if spec is not None:
             return Path(str(spec.origin)).read_text(encoding="utf-8")
-        module, _, attribute = cell.partition(":")
-        return textwrap.dedent(inspect.getsource(getattr(sys.modules[module], attribute)))
+        if text := texts().get(name.module):
+            return text
+        made_by = getattr(sys.modules[name.module], name.attribute)
+        return textwrap.dedent(inspect.getsource(made_by))
     except (OSError, UnicodeDecodeError, AttributeError, TypeError, KeyError) as error:
         message = f"the text of {cell} cannot be read ({printable(str(error))[:200]})"
         raise UsageError(message) from error
@@ -132,12 +146,83 @@ def text_of(cell: str) -> str:
 
 def _in_memory(cell: str) -> Source:
     """What a class is made of whose module has no file, as in a notebook: its own text alone."""
-    module, _, attribute = cell.partition(":")
-    try:
-        text = inspect.getsource(getattr(sys.modules[module], attribute))
-    except (AttributeError, TypeError, OSError):
-        text = ""  # it is not there, which is said when it is built, or nobody has kept its text
+    module = module_of(cell)
+    text = _text_in_memory(own_name(cell))
     return Source(hashlib.sha256(text.encode()).hexdigest()[:_DIGITS], (module,), ())
+
+
+def _text_in_memory(name: OwnName) -> str:
+    """The text of a class whose module has no file: of all its module where that is known."""
+    try:
+        return text_of(str(name))
+    except UsageError:
+        return ""  # it is not there, which is said when it is built, or nobody has kept its text
+
+
+def with_length(cell: str) -> str:
+    """A cell's name, with `length=T` where its constructor asks for `length` and was given none.
+
+    Found by reading its source, as it is now: a constructor of its own, or of a class that it is
+    derived from by name. Other names are as they were.
+    """
+    name = own_name(cell) if is_own(cell) else None
+    if name is None or name.knows_length or LENGTH in name.arguments:
+        return cell
+    if _find(name.module) is None and name.module in sys.modules:
+        asks = _asks(_parsed(_text_in_memory(name).encode()), name.module, name.attribute, 0)
+    else:
+        asks = _asks_in_file(name.module, name.attribute, 0)
+    return str(name._replace(knows_length=True)) if asks else cell
+
+
+_MOST_BASES = 20
+"""Classes that are followed from one to the next, from where a constructor may be inherited."""
+
+
+def _asks_in_file(module: str, attribute: str, depth: int) -> bool:
+    """Whether the class or function of that name in a module's file asks for `length`."""
+    spec = _find(module)
+    path = Path(str(spec.origin)) if spec is not None else Path()
+    if depth > _MOST_BASES or path.suffix != ".py" or not path.is_file():
+        return False
+    is_package = spec is not None and spec.submodule_search_locations is not None
+    package = module if is_package else module.rpartition(".")[0]
+    return _asks(_parsed(path.read_bytes()), package, attribute, depth)
+
+
+def _asks(tree: ast.Module, package: str, attribute: str, depth: int) -> bool:
+    """Whether what has that name in a parsed file asks for `length` when it is called."""
+    for node in reversed(tree.body):
+        if isinstance(node, ast.FunctionDef) and node.name == attribute:
+            return _has_length(node)
+        if isinstance(node, ast.ClassDef) and node.name == attribute:
+            for inside in reversed(node.body):
+                if isinstance(inside, ast.FunctionDef) and inside.name == "__init__":
+                    return _has_length(inside)
+            names = [base.id for base in node.bases if isinstance(base, ast.Name)]
+            if depth > _MOST_BASES:
+                return False
+            return any(_asks(tree, package, name, depth + 1) for name in names)
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if (alias.asname or alias.name) == attribute:
+                    base = _absolute("." * node.level + (node.module or ""), package)
+                    return bool(base) and _asks_in_file(base, alias.name, depth + 1)
+    return False
+
+
+def _has_length(function: ast.FunctionDef) -> bool:
+    """Whether a function has a parameter `length`."""
+    parameters = function.args
+    return any(each.arg == LENGTH for each in [*parameters.args, *parameters.kwonlyargs])
+
+
+def _parsed(content: bytes) -> ast.Module:
+    """A file's syntax tree; an empty one where it is no Python."""
+    try:
+        return ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError):
+        return ast.Module([], [])  # it cannot be imported either, and says so then
 
 
 def _take(name: str, files: dict[str, str], packages: set[str]) -> list[str]:
@@ -167,11 +252,7 @@ def _take(name: str, files: dict[str, str], packages: set[str]) -> list[str]:
 
 def _imports(content: bytes, package: str) -> Iterator[str]:
     """The names of the modules, and of what may be modules, that a file imports anywhere in it."""
-    try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError, RecursionError):
-        return  # it cannot be imported either, and says so then
-    for node in ast.walk(tree):
+    for node in ast.walk(_parsed(content)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

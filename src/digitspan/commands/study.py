@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from digitspan.cells.own import is_own
+from digitspan.cells import check_cell
+from digitspan.cells.own import is_own, with_length
 from digitspan.commands.options import (
     add_device,
     add_json,
@@ -31,7 +32,7 @@ from digitspan.runs.record import RunRecord
 from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.crew.cluster import LOCAL
 from digitspan.study.crew.pool import usable_cores
-from digitspan.study.crew.trial import try_apart
+from digitspan.study.crew.trial import sized_apart, try_apart
 from digitspan.study.crew.worker import ClusterStatus
 from digitspan.study.digit_spans import summarise_any
 from digitspan.study.plan import Job
@@ -56,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=path, metavar="FILE", help="the TOML file, as an option instead"
     )
-    for name in names_of(StudyConfig, without=("preset", "note", "sources", "task_facts")):
+    for name in names_of(StudyConfig, without=("preset", "note", *_FOUND)):
         add_setting(parser, StudyConfig, name)
     parser.add_argument(
         "--workers",
@@ -104,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
     """
     config, name = _config(options)
     folder = options.out or Path("results") / name
-    config = config.with_sources()
+    config = sized_apart(config.with_sources())
     device, cluster = options.device or "cpu", _cluster(options)
     workers = options.workers or (_MOST_WORKERS if options.address else usable_cores())
     asked = check_study(config)
@@ -155,7 +156,7 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
     if file is not None:
         words = _words(file)
         for word in words:
-            if word.replace("-", "_") in ("sources", "task_facts"):
+            if word.replace("-", "_") in _FOUND:
                 raise ConfigError(word, f"is no word of a study: it {one_of(word, _ASKED)}")
         for word in [word for word in words if word in _HOW]:
             value = _checked_how(word, words.pop(word))
@@ -184,10 +185,11 @@ def _require_named(kept: StudyConfig, settings: Mapping[str, Any], options: Any)
     """
     is_now = kept.with_sources()
     changed = (is_now.sources, is_now.task_facts) != (kept.sources, kept.task_facts)
+    named = {with_length(check_cell(cell)) for cell in settings.get("cells", ())}
     unnamed = [
         ("cell", cell, "--cells")
         for cell in kept.cells
-        if is_own(cell) and cell not in settings.get("cells", ())
+        if is_own(cell) and with_length(cell) not in named
     ]
     if is_own_task(kept.task) and "task" not in settings:
         unnamed.append(("task", kept.task, "--task"))
@@ -214,7 +216,10 @@ def _words(file: Path) -> dict[str, Any]:
         raise UsageError(message) from error
 
 
-_ASKED = names_of(StudyConfig, without=("sources", "task_facts"))
+_FOUND = ("sources", "sizes", "task_facts")
+"""What a study finds by itself; nobody asks for it."""
+
+_ASKED = names_of(StudyConfig, without=_FOUND)
 """Words that say what is run."""
 
 _HOW = ("workers", "device", "runner", "address")

@@ -21,8 +21,10 @@ from digitspan.commands.options import (
     names_of,
     path,
     print_json,
+    require_torch,
     require_trainable,
     sigterm_exits,
+    whole_number,
 )
 from digitspan.commands.progress import Progress
 from digitspan.errors import DigitspanError, UsageError
@@ -56,6 +58,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         add_setting(parser, RunConfig, name)
         if name == "length":
             add_items(parser)
+    parser.add_argument(
+        "--parameters",
+        type=whole_number(1, 10**12),
+        metavar="N",
+        help="in place of --hidden-size: the n with about so many parameters",
+    )
     add_device(parser)
     parser.add_argument(
         "--out", type=path, metavar="FOLDER", help="keep the run here (default: runs/RUN_ID)"
@@ -74,7 +82,12 @@ def run(options: argparse.Namespace) -> int:
     """
     settings = given(options, RunConfig)
     _choose_length(settings, options)
+    if options.parameters is not None and "hidden_size" in settings:
+        message = "--parameters must be left out where --hidden-size is given, which decides them"
+        raise UsageError(message)
     config = RunConfig(**settings).with_source()
+    if options.parameters is not None:
+        config = _sized(config, options.parameters)
     check_size(config)
     require_trainable([config], options.device)
     folder = options.out or Path("runs") / config.run_id
@@ -100,6 +113,16 @@ def run(options: argparse.Namespace) -> int:
             print(line)
         print(f"kept in {folder}", file=sys.stderr)
     return 1 if record.end_state == "error" else 0
+
+
+def _sized(config: RunConfig, parameters: int) -> RunConfig:
+    """A run with the hidden size that comes nearest to a number of parameters."""
+    require_torch()
+    with interruptible_import("torch"):
+        from digitspan.training.sizes import hidden_size_for
+    size, found = hidden_size_for(config, parameters)
+    print(f"n = {size:,} has {found:,} parameters", file=sys.stderr)
+    return dataclasses.replace(config, hidden_size=size)
 
 
 def _choose_length(settings: dict[str, Any], options: argparse.Namespace) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogFormatter, LogLocator, NullLocator, ScalarFormatter
 
+from digitspan.errors import UsageError
 from digitspan.figures.info import (
     ByLength,
     Curves,
@@ -60,9 +61,9 @@ _FIGURES = (
 """The names of all figures of a study."""
 
 
-def draw_by_length(info: ByLength) -> Figure:
+def draw_by_length(info: ByLength, axes: Sequence[Axes] = ()) -> Figure:
     """Draw a quantity against T: dots, medians, and the level to compare with."""
-    figure, axes = panels_of(len(info.panels), info.caption)
+    figure, axes = panels_of(len(info.panels), info.caption, given=axes)
     for panel, ax in zip(info.panels, axes, strict=True):
         for index, series in enumerate(panel.series):
             style = style_of(series.place)
@@ -84,10 +85,10 @@ def draw_by_length(info: ByLength) -> Figure:
     return figure
 
 
-def draw_map(info: Map) -> Figure:
+def draw_map(info: Map, axes: Sequence[Axes] = ()) -> Figure:
     """Draw the map: a panel a cell, T and rate on the same logarithmic axes."""
     # Small, so that its words can be read where it is printed 80 mm wide.
-    figure, axes = panels_of(len(info.panels), info.caption, panel=(2.3, 2.5))
+    figure, axes = panels_of(len(info.panels), info.caption, panel=(2.3, 2.5), given=axes)
     for panel, ax in zip(info.panels, axes, strict=True):
         colour, marker = style_of(panel.place)["color"], style_of(panel.place)["marker"]
         if panel.span.rate is not None:  # else all that is known of the surface is its prior
@@ -112,9 +113,9 @@ def draw_map(info: Map) -> Figure:
     return figure
 
 
-def draw_span_by_budget(info: SpanByBudget) -> Figure:
+def draw_span_by_budget(info: SpanByBudget, axes: Sequence[Axes] = ()) -> Figure:
     """Draw S50 against the budget."""
-    figure, axes = panels_of(len(info.panels), info.caption)
+    figure, axes = panels_of(len(info.panels), info.caption, given=axes)
     for (name, conditions), ax in zip(info.panels, axes, strict=True):
         for index, series in enumerate(conditions):
             style = style_of(series.place)
@@ -229,7 +230,11 @@ _BESIDE = 0.35
 
 
 def panels_of(
-    panels: int, caption: str, panel: tuple[float, float] = _PANEL
+    panels: int,
+    caption: str,
+    panel: tuple[float, float] = _PANEL,
+    *,
+    given: Sequence[Axes] = (),
 ) -> tuple[Figure, list[Axes]]:
     """A figure of some panels side by side, at most three a row, its caption below.
 
@@ -237,7 +242,17 @@ def panels_of(
         panels: how many.
         caption: what it shows.
         panel: width and height of one, in inches.
+        given: somebody's own axes, one a panel, which stay in their figure; none: a new figure.
+
+    Raises:
+        UsageError: where there are more axes than panels, or fewer.
     """
+    if given:
+        if len(given) != panels:
+            several = f"{panels} panel{'s' * (panels != 1)}"
+            message = f"the figure has {several}, one axes each; got {len(given)} axes"
+            raise UsageError(message)
+        return cast("Figure", given[0].figure), list(given)
     columns = min(panels, 3)
     rows = -(-panels // columns)
     width = panel[0] * columns + _BESIDE * panel[0]

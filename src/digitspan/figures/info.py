@@ -209,7 +209,7 @@ def steps_to_solve_info(summary: Summary) -> ByLength:
     return ByLength(
         _panels(summary, _solving_steps),
         "training steps until solved",
-        (float(summary.config.train_steps), "budget"),
+        (float(summary.config.budget), "budget"),
         caption,
         log=True,
     )
@@ -227,7 +227,7 @@ def map_info(summary: Summary) -> Map | None:
     panels = []
     for row in tuned:
         runs = [as_run(record) for record in row.records]
-        _, belief = posterior_within(runs, summary.config.train_steps)
+        _, belief = posterior_within(runs, row.condition.train_steps)
         places = np.meshgrid(length_axis, rate_axis)
         share = belief.resampled(MAP_DRAWS).share(places[0].ravel(), places[1].ravel())
         by_outcome = {
@@ -253,7 +253,7 @@ def map_info(summary: Summary) -> Map | None:
         )
     caption = (
         f"Which lengths can be trained at which learning rates: every mark is a training run, "
-        f"filled where it was solved within {summary.config.train_steps:,} steps, open where "
+        f"filled where it was solved within {summary.config.budget_words} steps, open where "
         f"not, a cross where it diverged. Grey: the share solved, as the runs tell it; on the "
         f"line, one half. The diamond is S50 at its best rate, the bar its 95 % interval (arrow: "
         f"open). "
@@ -309,10 +309,14 @@ def solving_times_info(summary: Summary) -> SolvingTimes | None:
 
 
 def best_rates(summary: Summary) -> dict[tuple[str, str], list[tuple[Condition, LengthSummary]]]:
-    """Question 1.4: by cell and encoding, each optimiser at its best rate (`best_rate_of`)."""
+    """Question 1.4: each optimiser at its best rate (`best_rate_of`), by cell and encoding.
+
+    And by width and budget, where the study has several.
+    """
     tried: dict[tuple[str, str], dict[str, list[tuple[Condition, LengthSummary]]]] = {}
     for condition, found in summary.optimizers:
-        optimizers = tried.setdefault((condition.cell, condition.encoding), {})
+        where = ", ".join([condition.encoding, *_sizes(summary, condition)])
+        optimizers = tried.setdefault((condition.cell, where), {})
         optimizers.setdefault(condition.optimizer, []).append((condition, found))
     return {place: [best_rate_of(rates) for rates in by.values()] for place, by in tried.items()}
 
@@ -375,12 +379,13 @@ def _side_by_side(
     # Those of one's own last: the panels that they go to are there then.
     for row in sorted(rows, key=lambda row: is_own(row.condition.cell)):
         c = row.condition
-        key = (c.encoding, "" if one_each else c.initialisation, rate_of(c))
+        alike_too = ", ".join(filter(None, (rate_of(c), *_sizes(summary, c))))
+        key = (c.encoding, "" if one_each else c.initialisation, alike_too)
         beside = [known for known in groups if known[::2] == key[::2]]
         for place in beside if is_own(c.cell) and beside else [key]:
             groups[place].append(row)
     panels = []
-    for (encoding, _, rate), some in groups.items():
+    for (encoding, _, alike_too), some in groups.items():
         some.sort(key=lambda row: cells.index(row.condition.cell))
         found = {row.condition.initialisation for row in some} - {"own"} or {"own"}
         alike = initialisation_title(*found) if len(found) == 1 else ""
@@ -388,7 +393,7 @@ def _side_by_side(
             _start_label(title(row.condition.cell, cells), row.condition.initialisation, alike)
             for row in some
         ]
-        name = ", ".join(filter(None, (encoding, alike, rate)))
+        name = ", ".join(filter(None, (encoding, alike, alike_too)))
         panels.append((name, list(zip(labels, some, strict=True))))
     return panels
 
@@ -412,9 +417,20 @@ def _label(summary: Summary, row: ConditionSummary) -> str:
     for name in ("encoding", "initialisation", "optimizer"):
         if len({getattr(known, name) for known in conditions} - {"own"}) > 1:
             words.append(values[name])
+    words += _sizes(summary, c)
     if c.rate != TUNED:
         words.append(f"rate {c.rate}")
     return ", ".join(words)
+
+
+def _sizes(summary: Summary, condition: Condition) -> list[str]:
+    """The width and the budget of a condition, where the study has several: `n = 64`."""
+    words = []
+    if len(summary.config.hidden_sizes) > 1:
+        words.append(f"n = {condition.hidden_size}")
+    if len(summary.config.budgets) > 1:
+        words.append(f"{condition.train_steps:,} steps")
+    return words
 
 
 def _panels(
@@ -509,9 +525,13 @@ def _setting(summary: Summary) -> str:
     c = summary.config
     note = f" {c.note[0].upper()}{c.note[1:]}." if c.note else ""
     grown = ", the length growing to T" if c.curriculum else ""
+    schedule = "" if c.schedule == "constant" else f", {c.schedule} schedule"
+    width = f"n = {' or '.join(map(str, c.hidden_sizes))}"
+    if c.parameters is not None:
+        width = f"n with about {c.parameters:,} parameters"
     return (
-        f"n = {c.hidden_size}, batch {c.batch_size}, {c.optimizer}, at most "
-        f"{c.train_steps:,} steps a run{grown}.{note}"
+        f"{width}, batch {c.batch_size}, {c.optimizer}{schedule}, "
+        f"at most {c.budget_words} steps a run{grown}.{note}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,9 @@ NUMBERS_A_DIGIT = (2, 4, 8, 16, 32)
 """Levels of the capacity's figure: so many numbers of the state for one digit."""
 
 
-def draw_recall_by_items(info: RecallCurves) -> Figure:
+def draw_recall_by_items(info: RecallCurves, axes: Sequence[Axes] = ()) -> Figure:
     """Draw P(L) against L."""
-    figure, axes = panels_of(len(info.panels), info.caption)
+    figure, axes = panels_of(len(info.panels), info.caption, given=axes)
     for (name, series), ax in zip(info.panels, axes, strict=True):
         _band(ax.axvspan, info.people)
         for one in series:
@@ -149,9 +150,9 @@ def draw_capacity(info: Capacities) -> Figure:
     return figure
 
 
-def draw_span_by_steps(info: SpanGrowth) -> Figure:
+def draw_span_by_steps(info: SpanGrowth, axes: Sequence[Axes] = ()) -> Figure:
     """Draw the mean span against the training steps."""
-    figure, axes = panels_of(len(info.panels), info.caption)
+    figure, axes = panels_of(len(info.panels), info.caption, given=axes)
     for (name, series), ax in zip(info.panels, axes, strict=True):
         _band(ax.axhspan, info.people)
         for one in series:

@@ -305,6 +305,6 @@ def _setting(summary: SpanSummary) -> str:
     note = f" {c.note[0].upper()}{c.note[1:]}." if c.note else ""
     return (
         f"{c.seeds} network{'s' * (c.seeds != 1)} each; start: {starts}; batch {c.batch_size}, "
-        f"{c.optimizer}, {c.train_steps:,} steps, lists growing by an item; rate{tuned}: "
+        f"{c.optimizer}, {c.budget:,} steps, lists growing by an item; rate{tuned}: "
         f"{rates}.{note}"
     )

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from digitspan.cells import title
 from digitspan.errors import UsageError
-from digitspan.runs.config import OPTIMIZERS
 from digitspan.runs.record import RunRecord
 from digitspan.study.comparison import Compared, conditions_of
 from digitspan.study.config import StudyConfig
@@ -22,6 +21,9 @@ __all__ = ["CELLS_ASKED", "Duel", "Material", "compare_networks", "read_material
 
 CELLS_ASKED = ("rnn", "lstm")
 """The cells that the sheet asks for."""
+
+OPTIMIZERS_ASKED = ("rmsprop", "adam", "sgd", "momentum")
+"""The optimisers that Question 1.4 compares here."""
 
 SANITY_LENGTH = 5
 """The length at which the sheet asks for near-perfect accuracy."""
@@ -156,6 +158,9 @@ def _check(summary: Summary, folder: Path) -> None:
             f"{folder} is of the task {config.task}, the sheet asks palindromes; {_sheet(folder)}"
         )
         raise UsageError(message)
+    if len(config.hidden_sizes) > 1 or len(config.budgets) > 1:
+        message = f"{folder} has several hidden sizes or budgets, the sheet one; {_sheet(folder)}"
+        raise UsageError(message)
     for cell in CELLS_ASKED:
         if cell not in config.cells:
             message = (
@@ -178,7 +183,7 @@ def _check(summary: Summary, folder: Path) -> None:
         raise UsageError(message)
     for cell in CELLS_ASKED:
         compared = {c.optimizer for c, _ in summary.optimizers if c.cell == cell}
-        if missing := sorted(set(OPTIMIZERS) - compared):
+        if missing := sorted(set(OPTIMIZERS_ASKED) - compared):
             message = (
                 f"{folder} has no runs of the {title(cell)} with {', '.join(missing)}, which "
                 f"Question 1.4 compares (--compared-optimizers); {_sheet(folder)}"

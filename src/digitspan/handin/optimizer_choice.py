@@ -15,7 +15,13 @@ from digitspan.study.summary import LengthSummary
 
 __all__ = ["BEST_RATE", "Best", "best_of_each", "how", "optimizers_table", "verdict"]
 
-NAMES = {"sgd": "plain SGD", "momentum": "SGD with momentum", "rmsprop": "RMSprop", "adam": "Adam"}
+NAMES = {
+    "sgd": "plain SGD",
+    "momentum": "SGD with momentum",
+    "rmsprop": "RMSprop",
+    "adam": "Adam",
+    "adamw": "AdamW",
+}
 """The optimisers in words, in the order of the table."""
 
 

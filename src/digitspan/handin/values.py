@@ -206,7 +206,7 @@ def _conditions_table(material: Material) -> str:
     if any(row.span.marked for duel in material.duels for row in duel.sides):
         star = f" A star: {MARKED[2:]}."
     caption = (
-        f"S50 within {material.config.train_steps:,} steps, the best rate there, the runs it "
+        f"S50 within {material.config.budget:,} steps, the best rate there, the runs it "
         f"rests on, parameters, and median steps of the solved runs.{star}"
     )
     return table(caption, heading, rows)
@@ -226,7 +226,7 @@ def _how_measured(material: Material) -> str:
     """The protocol in a few sentences."""
     config = material.config
     encodings = joined([digits_of(encoding) for encoding in config.encoding])
-    budget = f"{config.train_steps:,}"
+    budget = config.budget_words
     common = (
         f"Every run trains a network with n = {config.hidden_size} units on batches of "
         f"{config.batch_size} palindromes ({encodings}) with {NAMES[config.optimizer]}, gradients "
@@ -263,7 +263,7 @@ def _how_short(material: Material) -> str:
     config = material.config
     return (
         f"n = {config.hidden_size}, batch {config.batch_size}, {NAMES[config.optimizer]}, at most "
-        f"{config.train_steps:,} steps."
+        f"{config.budget:,} steps."
     )
 
 

@@ -10,7 +10,8 @@ import math
 from typing import Any, Self
 
 from digitspan.cells import CELLS, check_cell, check_initialisation
-from digitspan.cells.own import check_source, is_own, source_of
+from digitspan.cells.names import file_name
+from digitspan.cells.own import check_source, is_own, source_of, with_length
 from digitspan.errors import ConfigError
 from digitspan.runs.own_task import facts_of
 from digitspan.runs.settings import check_setting, setting
@@ -25,7 +26,7 @@ from digitspan.tasks import (
     task_of,
 )
 
-__all__ = ["ENCODINGS", "OPTIMIZERS", "TRAINED", "RunConfig", "check_lists"]
+__all__ = ["ENCODINGS", "OPTIMIZERS", "SCHEDULES", "TRAINED", "RunConfig", "check_lists"]
 
 ENCODINGS = {"one-hot": 10, "scalar": 1}
 """How a digit is fed in, and the input size d it takes."""
@@ -35,11 +36,15 @@ TASK_HELP = (
 )
 """Of the setting `task`."""
 
-OPTIMIZERS = ("rmsprop", "adam", "sgd", "momentum")
-"""RMSprop is the sheet's; the others are for Question 1.4 (momentum is SGD with 0.9)."""
+OPTIMIZERS = ("rmsprop", "adam", "sgd", "momentum", "adamw")
+"""RMSprop is the sheet's; the next three are for Question 1.4 (momentum is SGD with 0.9)."""
+
+SCHEDULES = ("constant", "cosine")
+"""How the learning rate goes on: as it is, or down to 0 over the budget along half a cosine."""
 
 _NOT_IN_KEY: dict[str, Any] = {
-    "curriculum": False, "task": "palindrome", "order": ORDERS[0], "source": "", "task_facts": ""
+    "curriculum": False, "task": "palindrome", "order": ORDERS[0], "source": "", "task_facts": "",
+    "schedule": "constant",
 }  # fmt: skip
 """Settings that are left out of the key at their default: there are rows without them."""
 
@@ -78,6 +83,9 @@ class RunConfig:
     encoding: str = setting("one-hot", "how a digit is fed in", choices=tuple(ENCODINGS))
     initialisation: str = setting("uniform", "initial weights (docs/glossary.md lists them)")
     optimizer: str = setting("rmsprop", "the optimiser", choices=OPTIMIZERS)
+    schedule: str = setting(
+        "constant", "of the learning rate; cosine: to 0 over the budget", choices=SCHEDULES
+    )
     hidden_size: int = setting(128, "n, the number of units", least=1)
     batch_size: int = setting(128, "palindromes per training step", least=1)
     train_steps: int = setting(10_000, "the budget; a solved run stops earlier", least=1)
@@ -96,7 +104,7 @@ class RunConfig:
             check_setting(field, getattr(self, field.name))
         for name in ("learning_rate", "max_grad_norm"):  # 1 and 1.0 are the same run
             object.__setattr__(self, name, float(getattr(self, name)))
-        check_cell(self.cell)
+        object.__setattr__(self, "cell", check_cell(self.cell))
         check_initialisation(self.cell, self.initialisation)
         check_source(self.cell, self.source)
         check_task(self.task, (self.encoding,), (self.length,))
@@ -131,13 +139,16 @@ class RunConfig:
     def with_source(self) -> Self:
         """This run, with what is known now of a cell and a task of one's own, where it lacks it.
 
+        A cell whose constructor asks for `length` is then named `module:Class(length=T)`.
+
         Raises:
             UsageError: where the module of a class of one's own is not there, or a task does not
                 say what it asks.
         """
         run = self
         if is_own(self.cell) and not self.source:
-            run = dataclasses.replace(run, source=source_of(self.cell).digest)
+            source = source_of(self.cell).digest
+            run = dataclasses.replace(run, cell=with_length(self.cell), source=source)
         if is_own_task(self.task) and not self.task_facts:
             run = dataclasses.replace(run, task_facts=facts_of(self.task))
         return run
@@ -180,7 +191,7 @@ class RunConfig:
 
         What is not at its default follows, so that no two runs have one name.
         """
-        cell, size = self.cell.replace(":", "."), f"T{self.length:03d}"
+        cell, size = file_name(self.cell), f"T{self.length:03d}"
         named = set(_NAMED_FIRST)
         if self.items is not None:
             task = f"{self.task}-{self.order}" if self.order != ORDERS[0] else self.task

@@ -77,6 +77,11 @@ class RunRecord:
     """What it said of unseen lists, where the task asks lists; a share of lists recalled whole is
     its accuracy."""
 
+    def __repr__(self) -> str:
+        accuracy = "" if self.accuracy is None else f", accuracy={self.accuracy:.3f}"
+        at = f"{self.end_state} at step {self.steps:,}"
+        return f"<RunRecord {self.config.run_id}: {at}{accuracy}>"
+
     @property
     def solved(self) -> bool:
         """Whether the run counts as solved."""
@@ -194,3 +199,6 @@ class Finished(NamedTuple):
     """How it ended."""
     weights: bytes
     """The network's weights as a safetensors file."""
+
+    def __repr__(self) -> str:
+        return f"<Finished {self.record!r}, {len(self.weights):,} bytes of weights>"

@@ -83,7 +83,7 @@ def conditions_of(
                 f"of one task"
             )
             raise UsageError(message)
-    smallest = min(study.config.train_steps for study in studies)
+    smallest = min(study.config.budgets[0] for study in studies)
     if budget is None:
         budget = smallest
     if not 1 <= budget <= smallest:
@@ -230,7 +230,7 @@ def _compared(name: str, study: Study, row: ConditionSummary, budget: int) -> Co
     records = row.records
     rate = None if row.condition.rate == TUNED else records[0].config.learning_rate
     span = row.span
-    if budget != study.config.train_steps:
+    if budget != row.condition.train_steps:
         span = measure_span([as_run(record) for record in records], budget, rate=rate)
     solved = [record.steps for record in records if record.solved and record.steps <= budget]
     seconds = [study.rows[record.config.key].timing.seconds for record in records]
@@ -260,10 +260,11 @@ def _names(rows: Sequence[tuple[Study, ConditionSummary]], *, several: bool) -> 
             "encoding": condition.encoding,
             "initialisation": condition.initialisation,
             "optimizer": condition.optimizer,
+            "schedule": f"{config.schedule} schedule",
             "rate": "tuned" if condition.rate == TUNED else f"rate {condition.rate}",
-            "units": f"n = {config.hidden_size}",
+            "units": f"n = {condition.hidden_size}",
             "batch": f"batches of {config.batch_size}",
-            "steps": f"{config.train_steps:,} steps",
+            "steps": f"{condition.train_steps:,} steps",
             "study": str(study.folder) if several else "",
         }
 

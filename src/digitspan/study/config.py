@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from digitspan.cells import CELLS, INITIALISATIONS, check_cell, check_initialisation
-from digitspan.cells.own import check_source, is_own, source_of
+from digitspan.cells.own import check_source, is_own, source_of, with_length
 from digitspan.errors import ConfigError, one_of, printable
-from digitspan.runs.config import ENCODINGS, OPTIMIZERS, TASK_HELP, check_lists
+from digitspan.runs.config import ENCODINGS, OPTIMIZERS, SCHEDULES, TASK_HELP, check_lists
 from digitspan.runs.growth import growth_of
 from digitspan.runs.own_task import facts_of
 from digitspan.runs.settings import check_setting, setting
@@ -42,6 +42,9 @@ DESIGNS = ("joint", "grid", "span")
 
 USUAL = "usual"
 """The initialisation that each cell is usually given, `Cell.usual`, in place of one for all."""
+
+MOST_SEEDS = 1_000_000
+"""Of a grid, and of the networks behind a digit span: further on, other roles have theirs."""
 
 LONGEST_LIST = 60
 """Items of the longest list that digit spans are trained to by default: a cap, not an aim."""
@@ -89,12 +92,23 @@ class StudyConfig:
     seeds: int | None = setting(
         None, "runs of a grid at each length and rate, or networks behind a digit span", least=1
     )
+    first_seed: int = setting(
+        0, "where the seeds begin, so that machines can share them (digitspan merge)", least=0
+    )
     encoding: tuple[str, ...] = setting(("one-hot",), "encodings", choices=tuple(ENCODINGS))
     initialisation: tuple[str, ...] = setting(("uniform",), "initialisations (docs/glossary.md)")
     optimizer: str = setting("rmsprop", "the optimiser", choices=OPTIMIZERS)
-    train_steps: int = setting(10_000, "the budget of a run", least=1)
+    schedule: str = setting(
+        "constant", "of the learning rate; cosine: to 0 over the budget", choices=SCHEDULES
+    )
+    train_steps: int | tuple[int, ...] = setting(
+        (10_000,), "the budget of a run; several: a condition each", least=1
+    )
     hidden_size: int | tuple[int, ...] = setting(
-        (128,), "n, the number of units; for digit spans also several", least=1
+        (128,), "n, the number of units; several: a condition each", least=1
+    )
+    parameters: int | None = setting(
+        None, "in place of n: each cell has the n with about so many parameters", least=1
     )
     batch_size: int = setting(128, "palindromes per training step", least=1)
     max_grad_norm: float = setting(10.0, "clip gradients to this norm", above=0)
@@ -120,15 +134,19 @@ class StudyConfig:
         (), "of each cell of your own, its name and the hash of its source; found by itself"
     )
     task_facts: str = setting("", "what a task of your own says of itself; found by itself")
+    sizes: tuple[str, ...] = setting(
+        (), "with parameters: of each cell and encoding, its n; found by itself"
+    )
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
         self._choose_design()
-        for cell in self.cells:
-            with _of_setting("cells"):
-                check_cell(cell)
+        with _of_setting("cells"):
+            names = dict.fromkeys(check_cell(cell) for cell in self.cells)
+        object.__setattr__(self, "cells", tuple(names))
         self._check_texts()
+        self._check_sizes()
         for name in self.initialisation:
             if name not in (*INITIALISATIONS, USUAL):
                 raise ConfigError("initialisation", one_of(name, INITIALISATIONS))
@@ -137,13 +155,16 @@ class StudyConfig:
         for cell in self.cells:
             if not fitting_initialisations(cell, self.initialisation):
                 check_initialisation(cell, self.initialisation[0])
+        if len(self.budgets) == 1:
+            object.__setattr__(self, "train_steps", self.budgets[0])
         if self.design == "span":
             self._check_span()
             return
-        object.__setattr__(self, "hidden_size", _only(self.hidden_sizes))
-        if self.train_steps < SHORTEST_BUDGET:
+        if len(self.hidden_sizes) == 1:
+            object.__setattr__(self, "hidden_size", self.hidden_sizes[0])
+        if self.budgets[0] < SHORTEST_BUDGET:
             expected = f"must be at least {SHORTEST_BUDGET}, the two evaluations that solve a run"
-            raise ConfigError("train_steps", f"{expected}; got {self.train_steps}")
+            raise ConfigError("train_steps", f"{expected}; got {self.budgets[0]}")
         with _of_setting("task"):
             check_task(self.task, ("one-hot",), ())
         check_facts(self.task, self.task_facts)
@@ -167,6 +188,23 @@ class StudyConfig:
         else:
             self._check_grid()
 
+    def _check_sizes(self) -> None:
+        """Refuse a number of parameters beside a hidden size, and sizes that are none."""
+        if self.parameters is not None and self.hidden_sizes != (128,):
+            expected = "must be left out where hidden_size is given, which decides their number"
+            raise ConfigError("parameters", f"{expected}; got {self.parameters:,}")
+        for entry in self.sizes:
+            size = entry.rpartition(" ")[2]
+            right = self.parameters is not None and len(entry.rsplit(" ", 2)) == 3
+            if not right or not (size.isascii() and size.isdigit() and 0 < int(size) < 2**31):
+                raise ConfigError("sizes", f"must be cell, encoding and n each; got {entry!r:.80}")
+
+    def sizes_of(self, cell: str, encoding: str) -> tuple[int, ...]:
+        """Every n of a cell: those asked for, or the one with about so many parameters."""
+        found = {tuple(entry.rsplit(" ", 2)[:2]): entry for entry in self.sizes}
+        entry = found.get((cell, encoding))
+        return self.hidden_sizes if entry is None else (int(entry.rpartition(" ")[2]),)
+
     def _check_texts(self) -> None:
         """Let no text steer a terminal, and refuse sources that are none."""
         for name in ("preset", "note"):
@@ -188,14 +226,18 @@ class StudyConfig:
     def with_sources(self) -> Self:
         """This study, with what is known now of cells and a task of one's own.
 
+        Cells whose constructors ask for `length` are then named `module:Class(length=T)`.
+
         Raises:
             UsageError: where the module of a class of one's own is not there, or a task does not
                 say what it asks.
         """
-        own = [cell for cell in self.cells if is_own(cell)]
-        found = tuple(f"{cell} {source_of(cell).digest}" for cell in own)
+        digests = {cell: source_of(cell).digest for cell in self.cells if is_own(cell)}
+        named = {cell: with_length(cell) for cell in self.cells}
+        found = tuple(f"{named[cell]} {digest}" for cell, digest in digests.items())
         facts = facts_of(self.task) if is_own_task(self.task) else ""
-        return dataclasses.replace(self, sources=found, task_facts=facts)
+        cells = tuple(named.values())
+        return dataclasses.replace(self, cells=cells, sources=found, task_facts=facts)
 
     def differences(self, other: Self) -> list[str]:
         """What another study asks for differently: `seeds 4, not 2`, one text a setting."""
@@ -220,6 +262,8 @@ class StudyConfig:
             mine, its = getattr(self, field.name), getattr(other, field.name)
             if field.name in _SAID_OF_A_STUDY or mine == its:
                 values[field.name] = its
+            elif field.name in _ONE_OR_SEVERAL:
+                values[field.name] = (*_several(mine), *_several(its))
             elif isinstance(mine, tuple):
                 values[field.name] = (*mine, *its)
             elif field.name in _GROWING and mine is not None and its is not None:
@@ -231,6 +275,11 @@ class StudyConfig:
                 raise ConfigError(field.name, f"{expected}; got {_typed(its)}")
         return dataclasses.replace(self, **values)
 
+    @property
+    def seed_range(self) -> range:
+        """The seeds of a grid, or of the networks behind a digit span."""
+        return range(self.first_seed, self.first_seed + (self.seeds or 0))
+
     def _choose_design(self) -> None:
         """A grid where one is described, else the joint design; a grid's own defaults."""
         of_grid = any(getattr(self, name) for name in _OF_GRID)
@@ -240,6 +289,12 @@ class StudyConfig:
             object.__setattr__(self, "lengths", self.lengths or (5, 10, 20, 40))
             object.__setattr__(self, "learning_rates", self.learning_rates or (1e-3,))
             object.__setattr__(self, "seeds", self.seeds or 3)
+        # So many from 0 are too many runs, which is said then.
+        if self.first_seed and self.seed_range.stop > MOST_SEEDS:
+            expected = (
+                f"must leave the last seed below {MOST_SEEDS:,}, where those of others begin"
+            )
+            raise ConfigError("first_seed", f"{expected}; got {self.first_seed:,}")
         if design == "span":
             object.__setattr__(self, "learning_rates", self.learning_rates or _SPAN_RATES)
             object.__setattr__(self, "seeds", self.seeds or 5)
@@ -255,6 +310,9 @@ class StudyConfig:
             raise ConfigError("task", f"{expected}; got {self.task}")
         others = ("lengths", "climb", "curriculum", "controls", "compared_optimizers")
         defaults = {name: StudyConfig.__dataclass_fields__[name].default for name in others}
+        if len(self.budgets) > 1:
+            expected = "must be one for digit spans, whose networks use it up"
+            raise ConfigError("train_steps", f"{expected}; got {_typed(self.budgets)}")
         for name, default in (_OF_JOINT | defaults).items():
             if (value := getattr(self, name)) != default:
                 expected = "must be left out of a study of digit spans, whose lists grow from 2 on"
@@ -263,13 +321,27 @@ class StudyConfig:
     @property
     def hidden_sizes(self) -> tuple[int, ...]:
         """Every n."""
-        sizes = self.hidden_size
-        return sizes if isinstance(sizes, tuple) else (sizes,)
+        return _several(self.hidden_size)
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """Every budget of a run, in training steps; the shortest first."""
+        return _several(self.train_steps)
+
+    @property
+    def budget(self) -> int:
+        """The longest budget of a run."""
+        return self.budgets[-1]
+
+    @property
+    def budget_words(self) -> str:
+        """The budgets in words: `2,000`, `500 or 2,000`."""
+        return " or ".join(f"{steps:,}" for steps in self.budgets)
 
     @property
     def longest_list(self) -> int:
         """Items of the longest list that is trained on: no more than the budget can come to."""
-        return self.items or min(LONGEST_LIST, growth_of(self.task).most_items(self.train_steps))
+        return self.items or min(LONGEST_LIST, growth_of(self.task).most_items(self.budget))
 
     def _check_joint(self) -> None:
         """Refuse what only a grid has, and what the joint design cannot use.
@@ -283,13 +355,21 @@ class StudyConfig:
                 raise ConfigError(name, f"{expected}; got {value!r}"[:160])
         if self.curriculum:
             raise ConfigError("curriculum", "must be given with --design grid; got the joint one")
+        if self.first_seed:
+            expected = "must be left out of the joint design, whose rounds follow from each other"
+            raise ConfigError("first_seed", f"{expected}; got {self.first_seed}")
         if self.fixed_rate is not None and self.fixed_rate > 1:
             raise ConfigError("fixed_rate", f"must be at most 1; got {self.fixed_rate:g}")
         if self.fixed_rate is None and self.fixed_runs != _OF_JOINT["fixed_runs"]:
             expected = "must be given with --fixed-rate, at which these runs are made"
             raise ConfigError("fixed_runs", f"{expected}; got {self.fixed_runs} alone")
-        if 0 < self.continued_steps <= self.train_steps:
-            expected = f"must be more than train_steps, {self.train_steps:,}, or 0"
+        if self.continued_steps and self.schedule != "constant":
+            expected = "must be 0 where the learning rate falls over the budget: with a larger one"
+            raise ConfigError(
+                "continued_steps", f"{expected} it is another run; got {self.continued_steps:,}"
+            )
+        if 0 < self.continued_steps <= self.budget:
+            expected = f"must be more than train_steps, {self.budget:,}, or 0"
             raise ConfigError("continued_steps", f"{expected}; got {self.continued_steps:,}")
 
     def _check_grid(self) -> None:
@@ -370,13 +450,9 @@ class StudyConfig:
         return dataclasses.replace(base, **values)
 
 
-def _only(sizes: tuple[int, ...]) -> int:
-    """The one n of a study of retention spans."""
-    if len(sizes) > 1:
-        several = ", ".join(map(str, sizes))
-        expected = "must be one, but for digit spans (`digitspan study span`)"
-        raise ConfigError("hidden_size", f"{expected}; got {several}")
-    return sizes[0]
+def _several(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    """One value or several, as several."""
+    return value if isinstance(value, tuple) else (value,)
 
 
 def quick() -> StudyConfig:
@@ -513,7 +589,7 @@ _OF_JOINT = {
 }
 """Settings that only the joint design has, with their defaults."""
 
-_SAID_OF_A_STUDY = ("preset", "note", "sources", "task_facts")
+_SAID_OF_A_STUDY = ("preset", "note", "sources", "sizes", "task_facts")
 """Settings that say something of a study, and ask for no runs; of sources it says more itself."""
 
 _GROWING = ("seeds", "figure_seeds")
@@ -522,11 +598,14 @@ _GROWING = ("seeds", "figure_seeds")
 _ADDED = ("fixed_rate", "continued_steps", "controls")
 """Settings without which a study has fewer runs, and the same ones."""
 
-_NUMBERS = ("lengths", "learning_rates", "compared_rates", "hidden_size")
+_ONE_OR_SEVERAL = ("hidden_size", "train_steps")
+"""Settings that are a number, or several of which each makes a condition."""
+
+_NUMBERS = ("lengths", "learning_rates", "compared_rates", *_ONE_OR_SEVERAL)
 """Lists that are sorted: the same grid has the same configuration."""
 
 _MAY_BE_EMPTY = (
-    "lengths", "learning_rates", "compared_optimizers", "compared_rates", "sources"
+    "lengths", "learning_rates", "compared_optimizers", "compared_rates", "sources", "sizes"
 )  # fmt: skip
 
 
@@ -536,7 +615,7 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
         return None
     if not isinstance(field.default, tuple):
         return _checked_item(field, value)
-    if field.name == "hidden_size" and not isinstance(value, list | tuple):
+    if field.name in _ONE_OR_SEVERAL and not isinstance(value, list | tuple):
         value = (value,)
     if not isinstance(value, list | tuple):
         raise ConfigError(field.name, f"must be a list; got {repr(value)[:80]}")

@@ -82,6 +82,9 @@ class CellSpan(NamedTuple):
     seconds: float
     """Wall time of all these runs, in seconds."""
 
+    def __repr__(self) -> str:
+        return f"<CellSpan {self.condition.cell}, n = {self.hidden_size}: {self.digit_span}>"
+
     @property
     def recalled(self) -> list[Recalled]:
         """What each network said."""
@@ -187,6 +190,9 @@ class SpanSummary(NamedTuple):
     """The mask control, over every place of every run's lists."""
     missing: int
     """Runs still missing, as far as it is known which."""
+
+    def __repr__(self) -> str:
+        return f"<SpanSummary of {len(self.cells)} cells>"
 
     @property
     def measured(self) -> list[CellSpan]:

@@ -1,7 +1,9 @@
 """One store out of several, each a shard of one study.
 
-Shards are studies that differ at most in which cells, encodings or initialisations they cover:
-these do not depend on each other, so together their runs are those of the study that covers all.
+Shards are studies that differ at most in what they cover: cells, encodings, initialisations,
+hidden sizes, and as far as their runs do not follow from each other, budgets, lengths, rates and
+seeds. Together their runs are those of the study that covers all; what none of them has is missing
+from it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from digitspan.cells.own import is_own
 from digitspan.errors import StoreError, UsageError
@@ -20,8 +23,18 @@ from digitspan.study.store import STORE_NAME, Row, Store, weights_path
 
 __all__ = ["merge_stores"]
 
-COVERED = ("cells", "encoding", "initialisation", "sources")
-"""Settings in which shards may differ: what one covers does not change the runs of another."""
+COVERED = {
+    "joint": ("cells", "encoding", "initialisation", "hidden_size", "train_steps"),
+    "grid": (
+        "cells", "encoding", "initialisation", "hidden_size", "train_steps", "lengths",
+        "learning_rates",
+    ),
+    "span": ("cells", "encoding", "initialisation", "hidden_size"),
+}  # fmt: skip
+"""By design, settings in which shards may differ: what one covers changes no run of another. Seeds
+are beside them, those of a joint design excepted, whose rounds follow from each other."""
+
+_OF_SEEDS = ("first_seed", "seeds")
 
 
 def merge_stores(studies: Iterable[Path], folder: Path) -> int:
@@ -75,22 +88,51 @@ def _require_different(shards: list[Study], folder: Path) -> None:
 def _merged_config(shards: list[Study]) -> StudyConfig:
     """The study that covers what the shards cover."""
     first = shards[0]
+    design = first.config.design or ""
+    shares_seeds = design != "joint"
+    may_differ = (*COVERED[design], *(_OF_SEEDS if shares_seeds else ()), "sources")
     settings = [dataclasses.asdict(shard.config) for shard in shards]
     for shard, other in zip(shards, settings, strict=True):
         for name, value in settings[0].items():
-            if name not in COVERED and other[name] != value:
+            if name not in may_differ and other[name] != value:
+                listed = ", ".join((*COVERED[design], *(["seeds"] if shares_seeds else [])))
                 message = (
                     f"{first.path} and {shard.path} are of different studies: {name} is "
                     f"{_shown(value)} in one and {_shown(other[name])} in the other; shards may "
-                    f"differ in {', '.join(COVERED[:3])} alone"
+                    f"differ in {listed} alone"
                 )
                 raise StoreError(message)
     _require_one_source(shards)
-    covered = {
-        name: tuple(dict.fromkeys(itertools.chain.from_iterable(one[name] for one in settings)))
-        for name in COVERED
+    covered: dict[str, Any] = {
+        name: _together(one[name] for one in settings) for name in (*COVERED[design], "sources")
     }
-    return StudyConfig.from_words(covered, first.config)
+    seeds = _seeds_together(shards) if shares_seeds else {}
+    return StudyConfig.from_words(covered | seeds, first.config)
+
+
+def _together(values: Iterable[Any]) -> tuple[Any, ...]:
+    """What some settings cover, each of which is a value or several."""
+    several = (value if isinstance(value, list | tuple) else (value,) for value in values)
+    return tuple(dict.fromkeys(itertools.chain.from_iterable(several)))
+
+
+def _seeds_together(shards: list[Study]) -> dict[str, int]:
+    """The seeds that shards have together.
+
+    Raises:
+        StoreError: where some between them are missing.
+    """
+    ranges = sorted((shard.config.seed_range for shard in shards), key=lambda each: each.start)
+    begin, end = ranges[0].start, ranges[0].stop
+    for each in ranges:
+        if each.start > end:
+            message = (
+                f"the shards leave out the seeds {end} to {each.start - 1}; expected seeds that "
+                f"follow each other, as --first-seed {end} makes them"
+            )
+            raise StoreError(message)
+        end = max(end, each.stop)
+    return {"first_seed": begin, "seeds": end - begin}
 
 
 def _require_one_source(shards: list[Study]) -> None:

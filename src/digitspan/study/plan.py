@@ -88,6 +88,10 @@ class Condition(NamedTuple):
     """The learning-rate rule: a number, or "tuned"."""
     optimizer: str
     """The optimiser."""
+    hidden_size: int
+    """n."""
+    train_steps: int
+    """The budget of a run."""
     trained: str = "all"
     """What is trained; other than "all" in controls."""
 
@@ -119,13 +123,14 @@ def plan(config: StudyConfig, records: Mapping[str, RunRecord]) -> list[Job]:
     jobs: list[Job] = []
     for base in _bases(config):
         if config.design == "span":
-            for hidden_size in config.hidden_sizes:
-                jobs += _digit_span(config, base._replace(rate=TUNED), hidden_size, records)
+            jobs += _digit_span(config, base._replace(rate=TUNED), records)
         elif config.design == "joint":
             jobs += _joint(config, base._replace(rate=TUNED), records)
             if config.fixed_rate is not None:
                 fixed = base._replace(rate=f"{config.fixed_rate:g}")
-                jobs += _placed(config, fixed, _fixed_rate_design(config), "fixed-rate", records)
+                jobs += _placed(
+                    config, fixed, _fixed_rate_design(config, fixed), "fixed-rate", records
+                )
         else:
             for rate in config.learning_rates:
                 condition = base._replace(rate=f"{rate:g}")
@@ -156,7 +161,7 @@ def size(config: StudyConfig) -> int:
     elif config.design == "span":
         tried = len(config.learning_rates)
         tuning = TUNING_SEEDS * tried if tried > 1 else 0
-        runs = len(config.hidden_sizes) * (tuning + (config.seeds or 0))
+        runs = tuning + (config.seeds or 0)
     return runs * sum(1 for _ in _bases(config))
 
 
@@ -193,25 +198,35 @@ def _bases(config: StudyConfig) -> Iterator[Condition]:
     for encoding in config.encoding:
         for cell in config.cells:
             for initialisation in fitting_initialisations(cell, config.initialisation):
-                yield Condition(cell, encoding, initialisation, "", config.optimizer)
+                for hidden_size in config.sizes_of(cell, encoding):
+                    for steps in config.budgets:
+                        yield Condition(
+                            cell,
+                            encoding,
+                            initialisation,
+                            "",
+                            config.optimizer,
+                            hidden_size,
+                            steps,
+                        )
 
 
-def _fixed_rate_design(config: StudyConfig) -> Design:
+def _fixed_rate_design(config: StudyConfig, condition: Condition) -> Design:
     """Runs at one rate: of the joint design its lengths are left."""
     rates = (config.fixed_rate or 1e-3,)
-    return Design(config.ladder, config.train_steps, config.fixed_runs, rates)
+    return Design(config.ladder, condition.train_steps, config.fixed_runs, rates)
 
 
 def _joint(
     config: StudyConfig, condition: Condition, records: Mapping[str, RunRecord]
 ) -> list[Job]:
     """The rounds of the design so far and the next one; the figure runs when all are there."""
-    design = Design(config.ladder, config.train_steps, config.runs)
+    design = Design(config.ladder, condition.train_steps, config.runs)
     jobs = _placed(config, condition, design, "design", records)
     runs = _known(jobs, records)
     if len(runs) < config.runs or not config.figure_seeds:
         return jobs
-    belief = _belief(tuple(sorted(runs)), config.train_steps)
+    belief = _belief(tuple(sorted(runs)), condition.train_steps)
     for length in figure_lengths(config, belief):
         rate = _on_ladder(belief.best_rate(length))
         for number in range(config.figure_seeds):
@@ -230,32 +245,31 @@ def _joint(
 def _digit_span(
     config: StudyConfig,
     condition: Condition,
-    hidden_size: int,
     records: Mapping[str, RunRecord],
 ) -> list[Job]:
     """The tuning runs of one cell and width, and when all are there, the networks at the best."""
     rates = config.learning_rates
 
-    def jobs(role: str, rate: float, count: int) -> list[Job]:
+    def jobs(role: str, rate: float, numbers: range) -> list[Job]:
         return [
-            Job(_list_run(config, condition, hidden_size, rate, ROLES[role] + i), condition, role)
-            for i in range(count)
+            Job(_list_run(config, condition, rate, ROLES[role] + i), condition, role)
+            for i in numbers
         ]
 
-    tuning = [job for rate in rates[1:] and rates for job in jobs("tuning", rate, TUNING_SEEDS)]
+    tuning = [
+        job for rate in rates[1:] and rates for job in jobs("tuning", rate, range(TUNING_SEEDS))
+    ]
     known = [records[job.config.key] for job in tuning if job.config.key in records]
     found = [record for record in known if record.end_state != "error"]
     if len(found) < len(tuning):
         return tuning
     rate = best_span_rate(found) if tuning else rates[0]
-    return tuning if rate is None else tuning + jobs("span", rate, config.seeds or 0)
+    return tuning if rate is None else tuning + jobs("span", rate, config.seed_range)
 
 
-def _list_run(
-    config: StudyConfig, condition: Condition, hidden_size: int, rate: float, seed: int
-) -> RunConfig:
+def _list_run(config: StudyConfig, condition: Condition, rate: float, seed: int) -> RunConfig:
     """A run whose lists grow, one item at a time, as long as its budget lasts."""
-    run = _run(config, condition, 2 * config.longest_list, rate, seed, hidden_size=hidden_size)
+    run = _run(config, condition, 2 * config.longest_list, rate, seed)
     return dataclasses.replace(run, curriculum=True, order=config.order)
 
 
@@ -337,7 +351,7 @@ def _at(config: StudyConfig, condition: Condition, length: int, rate: float) -> 
     """The runs of a grid at one place."""
     return [
         Job(_run(config, condition, length, rate, seed), condition, "grid")
-        for seed in range(config.seeds or 0)
+        for seed in config.seed_range
     ]
 
 
@@ -379,9 +393,8 @@ def _run(
     seed: int,
     *,
     steps: int | None = None,
-    hidden_size: int | None = None,
 ) -> RunConfig:
-    """One run of a condition, with the study's budget and width or others."""
+    """One run of a condition, with its budget or another."""
     return RunConfig(
         cell=condition.cell,
         length=length,
@@ -390,9 +403,10 @@ def _run(
         encoding=condition.encoding,
         initialisation=condition.initialisation,
         optimizer=condition.optimizer,
-        hidden_size=hidden_size or config.hidden_sizes[0],
+        schedule=config.schedule,
+        hidden_size=condition.hidden_size,
         batch_size=config.batch_size,
-        train_steps=steps or config.train_steps,
+        train_steps=steps or condition.train_steps,
         max_grad_norm=config.max_grad_norm,
         trained=condition.trained,
         curriculum=config.curriculum,

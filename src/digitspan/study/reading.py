@@ -36,6 +36,9 @@ class Study:
     trust: bool = False
     """Whether its reader lets the code of its cells of one's own be run."""
 
+    def __repr__(self) -> str:
+        return f"<Study {str(self.path)!r}: {len(self.rows)} runs>"
+
     @property
     def folder(self) -> Path:
         """The folder of the store, the figures and the weights."""
@@ -134,6 +137,9 @@ class SavedRun(NamedTuple):
     """The network's weights as a safetensors file."""
     study: Study | None
     """The study it belongs to; None for a single run."""
+
+    def __repr__(self) -> str:
+        return f"<SavedRun {self.record!r}, {len(self.weights):,} bytes of weights>"
 
     @property
     def config(self) -> RunConfig:

@@ -108,6 +108,11 @@ class Span(NamedTuple):
     """Equally likely values of ln S50, ascending, shape (1000,): -inf and inf where they lie
     beyond the lengths run."""
 
+    def __repr__(self) -> str:
+        ends = ", ".join("open" if end is None else f"{end:.4g}" for end in (self.low, self.high))
+        solved = f"{self.solved} of {self.runs} runs solved"
+        return f"<Span {self.bound}{self.s50:.4g} [{ends}] in {self.budget:,} steps, {solved}>"
+
     @property
     def marked(self) -> bool:
         """Whether the surface does not describe the runs: printed as `*`."""

@@ -91,7 +91,7 @@ def check_study(config: StudyConfig) -> list[RunConfig]:
     longest_first = next_jobs(config, {})
     for run in {job.config.cell: job.config for job in reversed(longest_first)}.values():
         if config.design == "joint":  # which begins with shorter runs than it may come to
-            steps = max(config.train_steps, config.continued_steps)
+            steps = max(config.budget, config.continued_steps)
             run = dataclasses.replace(run, length=config.longest, train_steps=steps)
         check_size(run)
     asked = [job.config for job in longest_first]
@@ -140,6 +140,9 @@ def run_study(
         DigitspanError: where the disk is full.
     """
     config = config.with_sources()
+    if config.parameters is not None and not config.sizes:
+        message = "the hidden sizes of a study with parameters must be found first (`sized_apart`)"
+        raise UsageError(message)
     check_study(config)
     options = WorkerOptions(folder=str(folder.absolute()), device=device)
     reached = Cluster(cluster, options, workers) if cluster else None  # before anything is written
@@ -147,7 +150,8 @@ def run_study(
         crew: Crew = reached or Pool(options, workers)
         rows = store.rows()
         if rows and (before := _config_of(store)):
-            _require_same_budget(before, config, folder)
+            if not widen:
+                _require_same_budget(before, config, folder)
             _require_same_study(before, config, folder, widen=widen)
         _warn_of_other_sources(rows, config, progress)
         store.set_value("config", config.canonical)
@@ -192,8 +196,9 @@ def _require_same_budget(kept: StudyConfig, config: StudyConfig, folder: Path) -
     """
     if kept.train_steps != config.train_steps:
         message = (
-            f"a study asked for two budgets: the runs in {folder} have {kept.train_steps:,} "
-            f"training steps, and {config.train_steps:,} are asked for; choose another --out"
+            f"a study asked for two budgets: the runs in {folder} have {kept.budget_words} "
+            f"training steps, and {config.budget_words} are asked for; choose another --out, or "
+            f"--widen to have both"
         )
         raise UsageError(message)
 

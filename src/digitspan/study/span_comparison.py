@@ -68,7 +68,8 @@ def cells_of(studies: Sequence[Study]) -> list[Named]:
             "encoding": cell.condition.encoding,
             "start": initialisation_title(cell.condition.initialisation),
             "optimizer": cell.condition.optimizer,
-            "steps": f"{study.config.train_steps:,} steps",
+            "schedule": f"{study.config.schedule} schedule",
+            "steps": f"{study.config.budget:,} steps",
             "study": str(study.folder),
         }
         for study, cell in found

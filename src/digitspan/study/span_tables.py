@@ -53,8 +53,7 @@ def _spans(summary: SpanSummary) -> Table:
     """Digit span and mean span, one row a cell and width."""
     config = summary.config
     table = Table(
-        title=f"Digit span, {config.order}, in items; {config.train_steps:,} training steps a "
-        f"network"
+        title=f"Digit span, {config.order}, in items; {config.budget:,} training steps a network"
     )
     _add_names(table, summary)
     starts = not any(heading == "start" for _, heading in _differing(summary))
@@ -176,7 +175,7 @@ def digit_spans_remarks(summary: SpanSummary) -> list[str]:
     lines.append(
         f"people repeat about {PEOPLE[config.order]} digits {config.order} (Woods and others "
         f"2011), heard once, untrained in it; a network has read "
-        f"{config.train_steps * config.batch_size:,} lists"
+        f"{config.budget * config.batch_size:,} lists"
     )
     if "scalar" in config.encoding:
         lines.append("where digits go in as numbers, a silent step goes in as -1")

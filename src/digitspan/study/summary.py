@@ -27,6 +27,7 @@ __all__ = [
     "Summary",
     "interquartile_mean",
     "mask_control",
+    "parameters_of",
     "solving_times",
     "summarise",
 ]
@@ -92,6 +93,14 @@ class ConditionSummary(NamedTuple):
     seconds: float
     """Wall time of the runs behind the span, in seconds."""
 
+    def __repr__(self) -> str:
+        return f"<ConditionSummary {self.condition.cell}: {self.span!r}>"
+
+    @property
+    def parameters(self) -> tuple[int, int] | None:
+        """The least and the most of its networks, which differ where a cell is built with T."""
+        return parameters_of(self.records)
+
     @property
     def end_states(self) -> dict[str, int]:
         """How many runs ended how, in the order of `END_STATES`, without zeros."""
@@ -148,6 +157,9 @@ class Summary(NamedTuple):
     missing: int
     """Runs still missing, as far as it is known which."""
 
+    def __repr__(self) -> str:
+        return f"<Summary of {len(self.spans)} conditions, {self.runs} runs>"
+
     @property
     def conditions(self) -> list[Condition]:
         """The conditions of the table of spans."""
@@ -197,6 +209,12 @@ def summarise(config: StudyConfig, rows: Mapping[str, Row]) -> Summary:
     )
 
 
+def parameters_of(records: Iterable[RunRecord]) -> tuple[int, int] | None:
+    """The least and the most parameters of some runs' networks; None where none says."""
+    found = [record.parameters for record in records if record.parameters is not None]
+    return (min(found), max(found)) if found else None
+
+
 def solving_times(summary: Summary, found: LengthSummary) -> np.ndarray:
     """The share of some runs that is solved by each training step, as far as they were trained.
 
@@ -207,8 +225,9 @@ def solving_times(summary: Summary, found: LengthSummary) -> np.ndarray:
         Steps, from 0 to the last that was made, and shares in [0, 1]; shape (2, E).
     """
     continued = {
-        dataclasses.replace(record.config, train_steps=summary.config.train_steps): record
+        dataclasses.replace(record.config, train_steps=steps): record
         for record in summary.continued
+        for steps in summary.config.budgets
     }
     records = [continued.get(record.config, record) for record in found.records]
     times = [math.inf if r.end_state == "diverged" else r.steps for r in records]
@@ -259,8 +278,9 @@ def _measured(
     lengths = _lengths(by_length)
     counts = {length.length: (length.solved, len(length.records)) for length in lengths}
     is_grid = config.design == "grid" and rate is not None
-    quarters = [config.train_steps * part // BUDGETS for part in range(1, BUDGETS)]
-    span = measure_span(runs, config.train_steps, rate=rate)
+    budget = condition.train_steps
+    quarters = [budget * part // BUDGETS for part in range(1, BUDGETS)]
+    span = measure_span(runs, budget, rate=rate)
     return ConditionSummary(
         condition=condition,
         span=span,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -29,6 +30,7 @@ from digitspan.study.summary import (
     MaskControl,
     Summary,
     interquartile_mean,
+    parameters_of,
     solving_times,
 )
 from digitspan.tasks import CHANCE
@@ -48,11 +50,14 @@ __all__ = [
     "optimizers_table",
     "p_text",
     "pairs_table",
+    "parameters_text",
     "rate_text",
     "records_table",
     "remarks",
     "rows_csv",
+    "run_table",
     "span_document",
+    "span_rows",
     "span_text",
     "spans_csv",
     "spans_table",
@@ -68,7 +73,7 @@ LONGEST_NAME = 24
 
 def spans_table(summary: Summary) -> Table:
     """The table of retention spans, one row per condition; what all rows share is left out."""
-    steps = f"{summary.config.train_steps:,}"
+    steps = summary.config.budget_words
     grown = ", the length growing to T" if summary.config.curriculum else ""
     table = Table(title=f"S50: the T up to which half the runs are solved in {steps} steps{grown}")
     _add_conditions(table, summary)
@@ -80,8 +85,7 @@ def spans_table(summary: Summary) -> Table:
     for row in summary.spans:
         guaranteed = "not det." if row.guaranteed is None else f"{row.guaranteed:g}"
         table.add_row(
-            _name(summary, row.condition),
-            *_differing(summary, row.condition),
+            *_condition_names(summary, row),
             rate_text(row),
             span_text(row.span),
             f"{row.span.solved}/{row.span.runs}",
@@ -94,13 +98,15 @@ def spans_table(summary: Summary) -> Table:
 
 def budgets_table(summary: Summary) -> Table:
     """S50 within quarters of the budget, from the same runs."""
-    table = Table(title="S50 within fewer steps, from the same runs")
+    falls = summary.config.schedule != "constant"
+    whose = ", whose rates fall over the whole budget" if falls else ""
+    table = Table(title=f"S50 within fewer steps, from the same runs{whose}")
     _add_conditions(table, summary)
     add_columns(table, "rate", "within steps", justify="right", fold=True)
     add_columns(table, "S50 [95 %]", justify="right")
     add_columns(table, "solved", justify="right", fold=True)
     for row in summary.spans:
-        names = (_name(summary, row.condition), *_differing(summary, row.condition))
+        names = _condition_names(summary, row)
         for index, span in enumerate(row.budgets):
             table.add_row(
                 *(names if index == 0 else [""] * len(names)),
@@ -121,11 +127,31 @@ def _add_conditions(table: Table, summary: Summary) -> None:
     """Add the columns that name a study's conditions."""
     add_names(table, "cell", [_name(summary, condition) for condition in summary.conditions])
     add_columns(table, *_differing(summary), fold=True)
+    add_columns(table, "parameters", justify="right", fold=True)
+
+
+def _condition_names(summary: Summary, row: ConditionSummary) -> tuple[str, ...]:
+    """What stands in these columns."""
+    differing = _differing(summary, row.condition)
+    return _name(summary, row.condition), *differing, parameters_text(row.parameters)
+
+
+def parameters_text(parameters: tuple[int, int] | None) -> str:
+    """The number of parameters, or the least and the most: `70,154`, `1,034 to 5,130`."""
+    if parameters is None:
+        return "-"
+    return " to ".join(f"{number:,}" for number in dict.fromkeys(parameters))
 
 
 def _differing(summary: Summary, condition: Condition | None = None) -> list[str]:
     """The headings of what the study's conditions differ in, or one condition's values."""
-    headings = {"encoding": "encoding", "initialisation": "start", "optimizer": "optimiser"}
+    headings = {
+        "encoding": "encoding",
+        "initialisation": "start",
+        "optimizer": "optimiser",
+        "hidden_size": "n",
+        "train_steps": "steps at most",
+    }
     # A cell of one's own has its own start, which its name says already.
     differing = [
         name
@@ -136,7 +162,23 @@ def _differing(summary: Summary, condition: Condition | None = None) -> list[str
         return [headings[name] for name in differing]
     start = initialisation_title(condition.initialisation)
     values = {**condition._asdict(), "initialisation": start}
-    return [values[name] for name in differing]
+    return [_number_text(values[name]) for name in differing]
+
+
+def _sizes(summary: Summary, condition: Condition | None = None) -> list[str]:
+    """The headings of widths and budgets where a study has several, or one condition's values."""
+    config = summary.config
+    several = {
+        "n": (config.sizes or config.hidden_sizes, condition and condition.hidden_size),
+        "steps at most": (config.budgets, condition and condition.train_steps),
+    }
+    told = {heading: value for heading, (all_, value) in several.items() if len(all_) > 1}
+    return list(told) if condition is None else [_number_text(value) for value in told.values()]
+
+
+def _number_text(value: object) -> str:
+    """A word, or a number with its thousands."""
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def rate_text(row: ConditionSummary, span: Span | None = None) -> str:
@@ -216,7 +258,7 @@ def lengths_table(summary: Summary) -> Table:
     numbers = ("T", "rate", "solved", "accuracy", "bits", "steps")
     add_columns(table, *numbers, justify="right", fold=True)
     for row in summary.spans:
-        names = (_name(summary, row.condition), *_differing(summary, row.condition))
+        names = _condition_names(summary, row)
         for index, length in enumerate(row.lengths):
             table.add_row(
                 *(names if index == 0 else [""] * len(names)),
@@ -238,11 +280,20 @@ def records_table(summary: Summary, holds: Sequence[str] = ()) -> Table:
         holds: how far each condition's networks hold, in words, where they were asked.
     """
     share = f"{100 * CLIMBED:.0f} %"
-    steps = f"{summary.config.train_steps:,}"
+    steps = summary.config.budget_words
     table = Table(title=f"Records: the longest T that {share} of the seeds solve in {steps} steps")
     add_names(table, "cell", [_name(summary, condition) for condition in summary.conditions])
     add_columns(table, "start", "rate", fold=True)
-    numbers = ("longest T", "solved", "steps", "next T", "solved there", "grown to", "time")
+    numbers = (
+        "parameters",
+        "longest T",
+        "solved",
+        "steps",
+        "next T",
+        "solved there",
+        "grown to",
+        "time",
+    )
     add_columns(table, *numbers, *(["holds"] if holds else []), justify="right", fold=True)
     for index, row in enumerate(summary.spans):
         far = [found for found in row.lengths if found.solved >= CLIMBED * len(found.records)]
@@ -251,6 +302,7 @@ def records_table(summary: Summary, holds: Sequence[str] = ()) -> Table:
             _name(summary, row.condition),
             initialisation_title(row.condition.initialisation),
             row.condition.rate,
+            parameters_text(row.parameters),
             f"{far[-1].length:,}" if far else "none",
             _solved(far[-1]) if far else "",
             _steps(far[-1]) if far else "",
@@ -268,13 +320,16 @@ def optimizers_table(summary: Summary) -> Table:
     length = summary.optimizers[0][1].length
     table = Table(title=f"Optimisers at T = {length} (Question 1.4)")
     add_names(table, "cell", [_name(summary, condition) for condition, _ in summary.optimizers])
-    add_columns(table, "encoding", "optimiser", fold=True)
-    add_columns(table, "rate", "solved", "accuracy", "steps", justify="right", fold=True)
+    add_columns(table, "encoding", *_sizes(summary), "optimiser", fold=True)
+    numbers = ("parameters", "rate", "solved", "accuracy", "steps")
+    add_columns(table, *numbers, justify="right", fold=True)
     for condition, found in summary.optimizers:
         table.add_row(
             _name(summary, condition),
             condition.encoding,
+            *_sizes(summary, condition),
             condition.optimizer,
+            parameters_text(parameters_of(found.records)),
             condition.rate,
             _solved(found),
             _percent(found.accuracies),
@@ -287,15 +342,17 @@ def controls_table(summary: Summary) -> Table:
     """The controls: networks that must not need memory, or must not have it."""
     table = Table(title="Controls: recurrent weights frozen, and weights guessed at random")
     add_names(table, "cell", [_name(summary, control.condition) for control in summary.controls])
-    add_columns(table, "encoding", "trained", fold=True)
-    numbers = ("T", "solved", "median accuracy", "median bits")
+    add_columns(table, "encoding", *_sizes(summary), "trained", fold=True)
+    numbers = ("parameters", "T", "solved", "median accuracy", "median bits")
     add_columns(table, *numbers, justify="right", fold=True)
     for control in summary.controls:
         for length in control.lengths:
             table.add_row(
                 _name(summary, control.condition),
                 control.condition.encoding,
+                *_sizes(summary, control.condition),
                 {"none": "nothing (guessed)"}.get(control.condition.trained, "read-out only"),
+                parameters_text(parameters_of(length.records)),
                 str(length.length),
                 _solved(length),
                 _percent(length.accuracies),
@@ -454,10 +511,48 @@ def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:
 
 def spans_csv(summary: Summary) -> str:
     """The table of spans as CSV, one line per condition."""
+    return as_csv(span_rows(summary))
+
+
+def span_rows(summary: Summary) -> list[dict[str, Any]]:
+    """The table of spans as plain values, one dictionary a condition."""
     documents = [_span_document(row) for row in summary.spans]
     for entry in documents:
         entry["end_states"] = " ".join(f"{k}={v}" for k, v in entry["end_states"].items())
-    return as_csv(documents)
+    return documents
+
+
+def run_table(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Runs as dictionaries of plain values, one type a column, so that any data frame takes them.
+
+    A number that may be missing is a float, and nan where it is.
+    """
+    some = list(rows)
+    lists = any(row.record.config.items is not None for row in some)
+    return [
+        {
+            name: _number(value) if name in _MAY_MISS else value
+            for name, value in (
+                run_document(row.record)
+                | (_recalled_columns(row.record) if lists else {})
+                | {"role": row.role}
+                | row.timing._asdict()
+            ).items()
+        }
+        for row in some
+    ]
+
+
+_MAY_MISS = {
+    *(field.name for field in dataclasses.fields(RunRecord) if field.type.endswith("None")),
+    "items", "digit_span", "mean_span", "validation_mean_span", "capacity_bits", "state_size",
+} - {"weights_sha256"}  # fmt: skip
+"""Columns of numbers that a run may not have."""
+
+
+def _number(value: float | None) -> float:
+    """A number, or nan where there is none."""
+    return math.nan if value is None else float(value)
 
 
 def rows_csv(rows: Iterable[Row], *, timing: bool = False) -> str:
@@ -516,7 +611,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
 
 
-def _names(row: ConditionSummary) -> dict[str, str]:
+def _names(row: ConditionSummary) -> dict[str, Any]:
     names = row.condition._asdict()
     del names["trained"]  # "all" in every span
     return names
@@ -525,6 +620,7 @@ def _names(row: ConditionSummary) -> dict[str, str]:
 def _span_document(row: ConditionSummary) -> dict[str, Any]:
     return _names(row) | span_document(row.span) | {
         "guaranteed": row.guaranteed,
+        "parameters": row.parameters and row.parameters[-1],
         "end_states": row.end_states,
         "seconds": round(row.seconds, 1),
     }  # fmt: skip

@@ -25,7 +25,7 @@ from digitspan.runs.config import RunConfig
 from digitspan.tasks.questions import Questions, encode
 from digitspan.tasks.seeds import seed_of
 from digitspan.training.fused import FusedForm, Packed, Unrolled, answer, differentiate, fused_form
-from digitspan.training.optimizers import Optimizer
+from digitspan.training.optimizers import Optimizer, cosine
 
 __all__ = [
     "StepResult",
@@ -268,7 +268,8 @@ class _Fused:
         with torch.no_grad():
             weights = Packed.of(network, form.sizes)
         weights.adopt(network, 0)
-        optimizer = Optimizer.start(config.optimizer, config.learning_rate, weights.flat)
+        over = config.train_steps if config.schedule == "cosine" else 0
+        optimizer = Optimizer.start(config.optimizer, config.learning_rate, weights.flat, over)
         return cls(config, form, weights, optimizer)
 
     @classmethod
@@ -342,8 +343,18 @@ class _Autograd:
         loss = loss_of(logits, questions.targets)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._trained, self._config.max_grad_norm)
+        if self._config.schedule == "cosine":
+            self._anneal()
         self._optimizer.step()
         return [StepResult(loss.item(), norm.item())]
+
+    def _anneal(self) -> None:
+        """Set the learning rate of this step; the steps done are kept with the optimiser."""
+        config = self._config
+        for group in self._optimizer.param_groups:
+            done = group.get("steps_done", 0)
+            group["lr"] = config.learning_rate * cosine(done, config.train_steps)
+            group["steps_done"] = done + 1
 
     @torch.no_grad()
     def logits(self, inputs: Tensor, asked: int | None = None) -> list[Tensor]:
@@ -376,8 +387,9 @@ def _torch_optimizer(config: RunConfig, parameters: list[nn.Parameter]) -> torch
     rate = config.learning_rate
     if config.optimizer == "rmsprop":
         return torch.optim.RMSprop(parameters, lr=rate)
-    if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=rate)
+    if config.optimizer in ("adam", "adamw"):
+        kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+        return kind(parameters, lr=rate)
     return torch.optim.SGD(parameters, lr=rate, momentum=0.9 * (config.optimizer == "momentum"))
 
 

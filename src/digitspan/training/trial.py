@@ -6,15 +6,19 @@ built, trained for a step, kept and read again. So no run is thrown away after i
 
 from __future__ import annotations
 
+import inspect
 import io
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from digitspan.cells.build import find
 from digitspan.cells.duties import CLOSE, apart, broken, check_duties, duties_of, if_it_raises
+from digitspan.cells.names import LENGTH, own_name
 from digitspan.cells.own import is_outside, is_own, source_of
 from digitspan.cells.seal import sealed
 from digitspan.errors import UsageError, printable
@@ -81,6 +85,8 @@ def try_cell(config: RunConfig, device: torch.device | str = "cpu") -> None:
 def _built(config: RunConfig) -> nn.Module:
     """The network of a run."""
     try:
+        with duties_of(config.cell):
+            _is_named_as_it_asks(config)
         return build_network(config)
     except UsageError:
         raise
@@ -88,9 +94,23 @@ def _built(config: RunConfig) -> nn.Module:
         said = printable(f"{type(error).__name__}: {error}")[:300]
         message = (
             f"cell {config.cell!r} could not be built ({said}); expected a class that takes "
-            f"input_size, hidden_size and num_classes"
+            f"input_size, hidden_size and num_classes, and the arguments that its name has"
         )
         raise UsageError(message) from error
+
+
+def _is_named_as_it_asks(config: RunConfig) -> None:
+    """A cell that is built with T says so in its name, wherever its constructor comes from."""
+    name = own_name(config.cell)
+    try:
+        parameters = inspect.signature(cast("Any", find(config.cell, config.source))).parameters
+    except (TypeError, ValueError):
+        return  # it does not say what it takes
+    if LENGTH in parameters and not name.knows_length and LENGTH not in name.arguments:
+        broken(
+            f"asks for {LENGTH} in a way that its source does not show: name it "
+            f"{name._replace(knows_length=True)} to give it T, or give it a number"
+        )
 
 
 def _starts_alike(config: RunConfig) -> None:

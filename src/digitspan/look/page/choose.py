@@ -247,10 +247,19 @@ Setting = tuple[str, str, str, int]
 
 
 def _best(records: Sequence[RunRecord]) -> dict[Setting, Seeds]:
-    """The runs of every condition at its best rate and optimiser: most solved, then accuracy."""
+    """The runs of every condition at its best rate and optimiser: most solved, then accuracy.
+
+    Where a study has several widths or budgets, those of the largest one.
+    """
+    sizes: dict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for c in (record.config for record in records):
+        place = c.cell, c.encoding
+        sizes[place] = max(sizes[place], (c.hidden_size, c.train_steps))
     tried: dict[Setting, dict[tuple[float, str], Seeds]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         c = record.config
+        if (c.hidden_size, c.train_steps) != sizes[c.cell, c.encoding]:
+            continue
         condition = (c.cell, c.encoding, c.initialisation, c.length)
         tried[condition][c.learning_rate, c.optimizer].append(record)
     best: dict[Setting, Seeds] = {}

@@ -14,12 +14,13 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Self
 
+from digitspan.cells import notebook
 from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, request, work
 from digitspan.study.plan import Job
 
@@ -153,11 +154,35 @@ def begin_process(target: Any, *arguments: object) -> tuple[SpawnProcess, Connec
     """A process that is deaf to Ctrl-C and calls `target(pipe, *arguments)`, and our end of it."""
     context = multiprocessing.get_context("spawn")  # a fork would inherit the store's lock
     ours, theirs = context.Pipe()
-    process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
-    with _no_interrupt():
+    everything = (target, notebook.texts(), theirs, *arguments)
+    process = context.Process(target=_begin, args=everything, daemon=True)
+    with _no_interrupt(), _main_left_alone():
         process.start()
     theirs.close()
     return process, ours
+
+
+def _begin(target: Any, modules: Mapping[str, str], *arguments: object) -> None:
+    """What a process does: first, cells that were written in a notebook are made modules there."""
+    notebook.install(modules)
+    target(*arguments)
+
+
+@contextlib.contextmanager
+def _main_left_alone() -> Iterator[None]:
+    """Let a process that is begun inside not run the script again that began it.
+
+    It would by itself, and a script that measures as it is read would begin without end.
+    """
+    names: dict[str, Any] = vars(sys.modules["__main__"])
+    kept: dict[str, Any] = {
+        name: names[name] for name in ("__file__", "__spec__") if name in names
+    }
+    names.update(dict.fromkeys(kept))
+    try:
+        yield
+    finally:
+        names.update(kept)
 
 
 def usable_cores() -> int:
