@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,48 @@ def test_no_two_modules_import_each_other():
             reached |= new
             new = set().union(*(graph.get(other, ()) for other in new)) - reached
         assert name not in reached, f"{name} imports itself by way of others"
+
+
+EXTRAS = {"check": "check", "handin": "report", "study": "cluster"}
+"""The folder, and the extra that it may need beyond the dependencies that everybody installs."""
+
+
+def undeclared(folder, tree):
+    """Packages that a module imports, in functions too, and an installation may be without."""
+    project = tomllib.loads((DESIGN.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    declared = project["project"]["dependencies"] + extras.get(EXTRAS.get(folder), [])
+    known = {re.match(r"[\w-]+", line)[0].replace("-", "_").lower() for line in declared}
+    known |= {name.removesuffix("_binary") for name in known}
+    imports = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module]
+            if isinstance(node, ast.ImportFrom) and not node.level
+            else []
+        )
+    }
+    return {name for name in imports - sys.stdlib_module_names - {"digitspan"}
+            if name.lower() not in known}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "tree"), modules().items())
+def test_what_is_imported_is_installed(name, tree):
+    """With `pip install digitspan` alone; the parts with an extra, with that extra."""
+    folder = name.split(".")[0]
+    beside = {"dataset", "vanilla_rnn", "lstm"} if folder == "part1" else set()
+    assert undeclared(folder, tree) - beside == set()
+
+
+def test_package_that_nobody_installs_is_found():
+    assert (
+        undeclared("study", ast.parse("def f():\n    from ray import x, y\n    import torch"))
+        == set()
+    )
+    assert undeclared("hold", ast.parse("def f():\n    from ray import x")) == {"ray"}
 
 
 def test_part1_imports_nothing_of_digitspan():

@@ -14,7 +14,7 @@ from digitspan.cli import main
 from digitspan.errors import ConfigError, UsageError
 from digitspan.figures.span_info import recall_by_items_info
 from digitspan.runs.record import RunRecord
-from digitspan.study.config import PRESETS, USUAL, StudyConfig
+from digitspan.study.config import PRESETS, SPAN_RATES, USUAL, StudyConfig
 from digitspan.study.digit_spans import (
     compare_cells,
     mean_difference,
@@ -30,6 +30,7 @@ from digitspan.study.span_tables import (
     digit_spans_document,
     digit_spans_remarks,
     label,
+    mean_text,
 )
 from digitspan.study.store import Row, Store, Timing
 from digitspan.study.tables import TWO_SPANS, errors_text
@@ -112,12 +113,37 @@ def test_first_two_tuning_runs_at_each_rate_then_fresh_networks_at_the_best(rows
     assert len(first) == 2 * 2 * 5 * 2
     assert all(job.config.measures_span and job.config.items == 12 for job in first)
     roles = {role: [r for r in rows.values() if r.role == role] for role in ("tuning", "span")}
-    assert {key: len(some) for key, some in roles.items()} == {"tuning": 40, "span": 20}
+    assert {key: len(some) for key, some in roles.items()} == {"tuning": 44, "span": 20}
     for row in roles["span"]:
         assert row.record.config.learning_rate == RATE[row.record.config.hidden_size]
     seeds = {role: {row.record.config.seed for row in some} for role, some in roles.items()}
     assert seeds["tuning"].isdisjoint(seeds["span"])
     assert len(seeds["span"]) == 5
+
+
+def test_beyond_a_best_rate_at_an_end_the_next_one_is_tried_too(rows):
+    """By the usual rates the best would be 1e-2, or 1e-4; of rates that were given there is none
+    beyond."""
+    tried = {width: set() for width in RATE}
+    for row in rows.values():
+        tried[row.record.config.hidden_size].add(row.record.config.learning_rate)
+    assert tried == {8: set(SPAN_RATES), 16: {*SPAN_RATES, 3e-2}}
+
+    def rates(best, **given):
+        config = dataclasses.replace(CONFIG, cells=("lstm",), hidden_size=8, **given)
+        found = made_up_span_rows(
+            config, lambda run: 9 - abs(math.log10(run.learning_rate / best))
+        )
+        by_role = {"tuning": set(), "span": set()}
+        for row in found.values():
+            by_role[row.role].add(row.record.config.learning_rate)
+        return by_role
+
+    assert rates(1e-5) == {"tuning": {3e-6, 1e-5, 3e-5, *SPAN_RATES}, "span": {1e-5}}
+    assert rates(0.1) == {"tuning": {*SPAN_RATES, 0.03, 0.1, 0.3}, "span": {0.1}}
+    assert rates(9.0) == {"tuning": {*SPAN_RATES, 0.03, 0.1, 0.3, 1.0}, "span": {1.0}}
+    given = (1e-3, 3e-3)
+    assert rates(0.1, learning_rates=given) == {"tuning": set(given), "span": {3e-3}}
 
 
 def test_rate_is_chosen_by_validation_lists_alone(rows):
@@ -262,14 +288,23 @@ def test_spans_are_means_over_networks_with_their_interval(summary):
     assert (cell.parameters, cell.rate) == (80, 1e-3)
 
 
+def test_networks_that_are_all_alike_have_no_interval_of_no_width():
+    assert mean_text(mean_of([4, 4, 4])) == "4.0 (each)"
+    assert mean_text(mean_of([4, 4, 5])) == "4.3 [2.9, 5.8]"
+
+
 def test_neighbouring_rates_stand_beside_the_best_one(summary):
     below, above = summary.cells[0].neighbours  # seeds 0 and 1: 6.25 at the best rate
     assert below == pytest.approx(6.25 - math.log10(1e-3 / 3e-4))
     assert above == pytest.approx(6.25 - math.log10(3))
-    assert summary.cells[1].neighbours[1] is None  # the best rate is the highest
+    assert not any("that was tried" in line for line in digit_spans_remarks(summary))
+    given = dataclasses.replace(CONFIG, learning_rates=(1e-3, 1e-2))
+    ended = summarise_spans(given, made_up_span_rows(given, span_of))
+    assert ended.cells[1].neighbours[1] is None  # the best rate is the highest
     assert any("n = 16 is the highest that was tried" in line for line in
-               digit_spans_remarks(summary))  # fmt: skip
-    assert not any("n = 8 is the" in line for line in digit_spans_remarks(summary))
+               digit_spans_remarks(ended))  # fmt: skip
+    assert any("n = 8 is the lowest that was tried" in line for line in
+               digit_spans_remarks(ended))  # fmt: skip
 
 
 def test_network_that_was_asked_no_further_recalls_nothing_there_and_says_nothing_of_places():

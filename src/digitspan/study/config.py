@@ -27,10 +27,12 @@ from digitspan.tasks import (
 )
 
 __all__ = [
+    "ALL_SPAN_RATES",
     "DESIGNS",
     "PRESETS",
     "SHEET_ORDER",
     "SHORTEST_BUDGET",
+    "SPAN_RATES",
     "USUAL",
     "StudyConfig",
     "fitting_initialisations",
@@ -296,7 +298,7 @@ class StudyConfig:
             )
             raise ConfigError("first_seed", f"{expected}; got {self.first_seed:,}")
         if design == "span":
-            object.__setattr__(self, "learning_rates", self.learning_rates or _SPAN_RATES)
+            object.__setattr__(self, "learning_rates", self.learning_rates or SPAN_RATES)
             object.__setattr__(self, "seeds", self.seeds or 5)
 
     def _check_span(self) -> None:
@@ -566,8 +568,11 @@ PRESETS = {
     "quick": quick, "sheet": sheet, "full": full, "span": span, "demo": demo, "records": records
 }  # fmt: skip
 
-_SPAN_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
-"""Five half-decades, tried for digit spans."""
+ALL_SPAN_RATES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
+"""The half-decades at which digit spans can be tuned."""
+
+SPAN_RATES = ALL_SPAN_RATES[4:9]
+"""The five that are always tried; where the best is the last of them, those beyond are too."""
 
 
 def fitting_initialisations(cell: str, initialisations: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,7 +18,12 @@ import numpy as np
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import cost
 from digitspan.runs.record import RunRecord
-from digitspan.study.config import StudyConfig, fitting_initialisations
+from digitspan.study.config import (
+    ALL_SPAN_RATES,
+    SPAN_RATES,
+    StudyConfig,
+    fitting_initialisations,
+)
 from digitspan.study.design import RATES, Design, next_places
 from digitspan.study.surface import Belief, Run, cells_within, sample_surface
 from digitspan.tasks.seeds import seed_of
@@ -36,6 +41,7 @@ __all__ = [
     "plan",
     "runs_placed_later",
     "size",
+    "span_rate_beyond",
 ]
 
 TUNED = "tuned"
@@ -152,7 +158,8 @@ def next_jobs(config: StudyConfig, records: Mapping[str, RunRecord]) -> list[Job
 def size(config: StudyConfig) -> int:
     """How many runs the spans and their figures take in all, wherever they will be placed.
 
-    Of a study that climbs, at most; without continued runs, optimisers and controls.
+    Of a study that climbs, at most; of digit spans, at least, for more rates may have to be tried;
+    without continued runs, optimisers and controls.
     """
     runs = len(config.lengths) * (config.seeds or 0) * len(config.learning_rates)
     if config.design == "joint":
@@ -166,14 +173,19 @@ def size(config: StudyConfig) -> int:
 
 
 def runs_placed_later(config: StudyConfig, records: Mapping[str, RunRecord]) -> int:
-    """How many runs of a joint or a span design are to come that the plan does not have yet."""
+    """How many runs of a joint or a span design are to come that the plan does not have yet.
+
+    Without the tuning runs beyond the usual rates of digit spans, which may be needed or not.
+    """
     if config.design == "grid":
         return 0
     placed = Counter(job.role for job in plan(config, records))
+    if config.design == "span":
+        return (config.seeds or 0) * sum(1 for _ in _bases(config)) - placed["span"]
     return max(size(config) - sum(placed[role] for role in _PLACED), 0)
 
 
-_PLACED = ("design", "figure", "fixed-rate", "tuning", "span")
+_PLACED = ("design", "figure", "fixed-rate")
 """Roles of runs whose places follow from the runs before them."""
 
 
@@ -247,8 +259,11 @@ def _digit_span(
     condition: Condition,
     records: Mapping[str, RunRecord],
 ) -> list[Job]:
-    """The tuning runs of one cell and width, and when all are there, the networks at the best."""
-    rates = config.learning_rates
+    """The tuning runs of one cell and width, and when all are there, the networks at the best.
+
+    Where the best of the usual rates is the lowest or the highest that was tried, the next one
+    beyond it is tried as well.
+    """
 
     def jobs(role: str, rate: float, numbers: range) -> list[Job]:
         return [
@@ -256,15 +271,35 @@ def _digit_span(
             for i in numbers
         ]
 
-    tuning = [
-        job for rate in rates[1:] and rates for job in jobs("tuning", rate, range(TUNING_SEEDS))
-    ]
-    known = [records[job.config.key] for job in tuning if job.config.key in records]
-    found = [record for record in known if record.end_state != "error"]
-    if len(found) < len(tuning):
-        return tuning
-    rate = best_span_rate(found) if tuning else rates[0]
-    return tuning if rate is None else tuning + jobs("span", rate, config.seed_range)
+    rates = list(config.learning_rates)
+    if len(rates) == 1:
+        return jobs("span", rates[0], config.seed_range)
+    tuning: list[Job] = []
+    while True:
+        tuning = [job for rate in rates for job in jobs("tuning", rate, range(TUNING_SEEDS))]
+        known = [records[job.config.key] for job in tuning if job.config.key in records]
+        found = [record for record in known if record.end_state != "error"]
+        if len(found) < len(tuning):
+            return tuning
+        rate = best_span_rate(found)
+        if rate is None:
+            return tuning
+        beyond = span_rate_beyond(rates, rate) if config.learning_rates == SPAN_RATES else None
+        if beyond is None:
+            return tuning + jobs("span", rate, config.seed_range)
+        rates = sorted([*rates, beyond])
+
+
+def span_rate_beyond(tried: Sequence[float], best: float) -> float | None:
+    """The half-decade to try next, where the best rate is at an end of those tried; else None.
+
+    >>> span_rate_beyond((1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 1e-2)
+    0.03
+    """
+    place = ALL_SPAN_RATES.index(best)
+    if best == max(tried):
+        return next(iter(ALL_SPAN_RATES[place + 1 : place + 2]), None)
+    return ALL_SPAN_RATES[place - 1] if best == min(tried) and place else None
 
 
 def _list_run(config: StudyConfig, condition: Condition, rate: float, seed: int) -> RunConfig:

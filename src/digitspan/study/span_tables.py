@@ -220,9 +220,15 @@ def digit_spans_csv(summary: SpanSummary) -> str:
 
 
 def mean_text(mean: Mean) -> str:
-    """A mean with its interval: `13.2 [11.9, 14.5]`; without one of a single network."""
+    """A mean with its interval: `13.2 [11.9, 14.5]`; without one of a single network.
+
+    Networks that are all alike, as spans in whole items can be, say nothing of how much they
+    differ: `4.0 (each)`.
+    """
     if mean.low is None or mean.high is None:
         return f"{mean.mean:.1f}"
+    if mean.low == mean.high:
+        return f"{mean.mean:.1f} (each)"
     return f"{mean.mean:.1f} [{mean.low:.1f}, {mean.high:.1f}]"
 
 
