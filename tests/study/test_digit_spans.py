@@ -101,7 +101,7 @@ def test_demo_is_one_network_each_at_one_rate_on_one_figure(tmp_path):
     ((name, series),) = (info := recall_by_items_info(summary)).panels
     assert "tuned:" not in info.caption
     assert "1 network each;" in info.caption
-    assert (name, [one.label for one in series]) == ("n = 64", ["RNN, n = 64", "LSTM, n = 64"])
+    assert (name, [one.label for one in series]) == ("n = 64", ["RNN", "LSTM"])
     said = digit_spans_remarks(summary)
     assert said[0].startswith("a look, no claim: one network each, at a rate that was not tuned")
     assert any("1 network a cell: a look, no claim" in line for line in said)

@@ -33,7 +33,7 @@ class RecallSeries(NamedTuple):
     """One cell: a value of each network, and their mean."""
 
     label: str
-    """The cell's name, and its width."""
+    """The cell's name, without its width."""
     place: int
     """The cell's place in the study: decides its colour, marker and line."""
     x: np.ndarray
@@ -240,7 +240,7 @@ def _by_width(
     panels = []
     for hidden_size in summary.config.hidden_sizes:
         series = tuple(
-            RecallSeries(label(summary, cell), _place(summary, cell), *curve(cell))
+            RecallSeries(label(summary, cell, width=False), _place(summary, cell), *curve(cell))
             for cell in summary.measured
             if cell.hidden_size == hidden_size
         )

@@ -239,10 +239,10 @@ def median_text(median: Median) -> str:
     return f"{median.median:.1f} [{median.low:.1f}, {median.high:.1f}]"
 
 
-def label(summary: SpanSummary, cell: CellSpan) -> str:
-    """A cell with what tells it from the others of its study: `LSTM, n = 128`."""
+def label(summary: SpanSummary, cell: CellSpan, *, width: bool = True) -> str:
+    """A cell with what tells it from the others of its study, or of its width: `LSTM, n = 128`."""
     cell_name, n, *others = _names(summary, cell)
-    return ", ".join([cell_name, f"n = {n}", *others])
+    return ", ".join([cell_name, *([f"n = {n}"] if width else []), *others])
 
 
 def places_shown(cell: CellSpan) -> list[int]:
