@@ -428,10 +428,22 @@ def test_document_has_what_the_tables_have(summary, rows):
 # The commands
 
 
+def test_tables_fit_into_80_columns_unbroken(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["show", str(folder)]) == 0
+    tables = [line for line in capsys.readouterr().out.splitlines() if "┃" in line or "│" in line]
+    assert max(map(len, tables)) <= 80
+    heads = "\n".join(line for line in tables if "cell" in line)
+    for head in ("digit span [95 %]", "median [94 %]", "start", "at it", "parameters", "by chance",
+                 "bits [95 %]", "state", "bits/unit", "bits/state"):  # fmt: skip
+        assert f" {head} " in heads
+    assert any("orthogonal" in line for line in tables)
+
+
 def test_show_prints_spans_and_draws_figures(folder, capsys):
     assert main(["show", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert "Digit span, backward, in items; 400 training steps a network" in said
+    assert "Digit span, backward, in items: 5 networks each," in said
     assert "7.2 [6.2, 8.2]" in said
     assert "7.0 [6.0, 8.0]" in said  # the median network, and the lowest and the highest
     assert TWO_SPANS in said
@@ -546,7 +558,7 @@ def test_study_ends_is_resumed_and_says_the_same(tmp_path, capsys):
     folder = tmp_path / "study"
     assert main([*TINY, "--out", str(folder)]) == 0
     said = capsys.readouterr()
-    assert "Digit span, backward, in items; 50 training steps a network" in said.out
+    assert "Digit span, backward, in items: 2 networks each," in said.out
     assert (folder / "recall-by-items.png").exists()
     assert main(["export", str(folder)]) == 0
     before = capsys.readouterr().out

@@ -45,38 +45,50 @@ __all__ = [
 
 
 def digit_span_tables(summary: SpanSummary) -> list[Table]:
-    """The spans, what is right by place, and the capacity against the size of the state."""
-    return [_spans(summary), _places(summary), _capacity(summary)]
+    """The spans, how the networks were trained, what is right by place, and the capacity."""
+    return [_spans(summary), _training(summary), _places(summary), _capacity(summary)]
 
 
 def _spans(summary: SpanSummary) -> Table:
     """Digit span and mean span, one row a cell and width."""
     config = summary.config
+    counts = sorted({len(cell.recalled) for cell in summary.measured})
+    networks = " to ".join(map(str, [counts[0], counts[-1]] if counts[1:] else counts))
     table = Table(
-        title=f"Digit span, {config.order}, in items; {config.budget:,} training steps a network"
+        title=f"Digit span, {config.order}, in items: {networks} network{'s' * (counts != [1])} "
+        f"each,\ntrained for {config.budget:,} steps"
     )
+    _add_names(table, summary)
+    spans = ("digit span [95 %]", "mean span [95 %]", "median [94 %]")
+    add_columns(table, *spans, justify="right")
+    for cell in summary.measured:
+        at_least = ">= " if cell.is_open else ""
+        table.add_row(
+            *_names(summary, cell),
+            at_least + mean_text(cell.digit_span),
+            at_least + mean_text(cell.mean_span),
+            median_text(cell.median_span),
+        )
+    return table
+
+
+def _training(summary: SpanSummary) -> Table:
+    """Start, best rate and how its tuning runs did, one row a cell and width."""
+    table = Table(title="Training: the best rate; mean spans of tuning runs at it and beside it")
     _add_names(table, summary)
     starts = not any(heading == "start" for _, heading in _differing(summary))
     add_columns(table, *(["start"] if starts else []), fold=True)
-    add_columns(table, "rate", justify="right", fold=True)
-    spans = ("digit span [95 %]", "mean span [95 %]", "median [94 %]")
-    add_columns(table, *spans, justify="right")
-    numbers = ("mean span below", "above the rate", "networks", "time")
-    add_columns(table, *numbers, justify="right", fold=True)
+    numbers = ("rate", "below", "at it", "above", "parameters")
+    add_columns(table, *numbers, justify="right")
     for cell in summary.measured:
-        below, above = (("-" if span is None else f"{span:.1f}") for span in cell.neighbours)
-        at_least = ">= " if cell.is_open else ""
+        below, above = cell.neighbours
+        spans = (below, cell.tried.get(cell.rate or 0), above)
         table.add_row(
             *_names(summary, cell),
             *([initialisation_title(cell.condition.initialisation)] if starts else []),
             f"{cell.rate:g}",
-            at_least + mean_text(cell.digit_span),
-            at_least + mean_text(cell.mean_span),
-            median_text(cell.median_span),
-            below,
-            above,
-            str(len(cell.recalled)),
-            duration(cell.seconds),
+            *("-" if span is None else f"{span:.1f}" for span in spans),
+            "-" if cell.parameters is None else f"{cell.parameters:,}",
         )
     return table
 
@@ -108,11 +120,11 @@ def _places(summary: SpanSummary) -> Table:
 
 def _capacity(summary: SpanSummary) -> Table:
     """Bits told of a list at most, against the numbers carried."""
-    table = Table(title="Capacity: the most bits told of lists of one length, of L log2 10 read")
+    table = Table(title="Capacity: the most bits told of lists of one length, of L log2 10 read;\n"
+                  "for each unit, and for each number that the state has")  # fmt: skip
     _add_names(table, summary)
     add_columns(table, "bits [95 %]", justify="right")
-    numbers = ("at L", "of, L log2 10", "parameters", "state", "bits a unit", "a number of state")
-    add_columns(table, *numbers, justify="right", fold=True)
+    add_columns(table, "L", "of", "state", "bits/unit", "bits/state", justify="right")
     for cell in summary.measured:
         lengths = [found.capacity.items for found in cell.recalled]
         items = sorted(lengths)[len(lengths) // 2]
@@ -122,7 +134,6 @@ def _capacity(summary: SpanSummary) -> Table:
             mean_text(cell.capacity),
             str(items),
             f"{cell.capacity_bound:.1f}",
-            "-" if cell.parameters is None else f"{cell.parameters:,}",
             "-" if size is None else f"{size:,}",
             f"{cell.capacity.mean / cell.hidden_size:.3f}",
             "-" if not size else f"{cell.capacity.mean / size:.3f}",
@@ -177,6 +188,8 @@ def digit_spans_remarks(summary: SpanSummary) -> list[str]:
         f"2011), heard once, untrained in it; a network has read "
         f"{config.budget * config.batch_size:,} lists"
     )
+    lines.append(f"these runs took {duration(sum(cell.seconds for cell in summary.cells))} of one "
+                 f"core")  # fmt: skip
     if "scalar" in config.encoding:
         lines.append("where digits go in as numbers, a silent step goes in as -1")
     if summary.mask is not None:
