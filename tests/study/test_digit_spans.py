@@ -538,6 +538,19 @@ def test_a_study_of_digit_spans_is_not_compared_with_itself(folder, rows, tmp_pa
     assert "all runs of" in capsys.readouterr().err
 
 
+def test_one_cell_is_not_compared_and_missing_runs_are_said(rows, tmp_path, capsys):
+    with Store.create(tmp_path) as store:
+        store.set_value("config", CONFIG.canonical)
+        for row in rows.values():
+            run = row.record.config
+            if row.role == "tuning" or (run.cell, run.hidden_size) == ("lstm", 8):
+                store.add(row)
+    assert main(["compare", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "1 cell with finished networks in" in said
+    assert "15 runs are missing; expected two or more" in said
+
+
 def test_labels_name_what_differs(summary):
     assert [label(summary, cell) for cell in summary.cells][:2] == ["RNN, n = 8", "RNN, n = 16"]
     two = dataclasses.replace(CONFIG, initialisation=("uniform", "orthogonal"), hidden_size=8)

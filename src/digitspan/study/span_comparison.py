@@ -54,9 +54,11 @@ def cells_of(studies: Sequence[Study]) -> list[Named]:
     found = [(study, cell) for study, one in zip(studies, summaries, strict=True)
              for cell in one.measured]  # fmt: skip
     if len(found) < 2:
+        missing = sum(one.missing for one in summaries)
         message = (
             f"there is nothing to compare: {len(found)} cell with finished networks in "
-            f"{', '.join(str(study.path) for study in studies)}; expected two or more"
+            f"{', '.join(str(study.path) for study in studies)}"
+            f"{f', {missing} runs are missing' if missing else ''}; expected two or more"
         )
         raise UsageError(message)
     cells = {cell.condition.cell for _, cell in found}
