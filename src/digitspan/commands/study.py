@@ -26,6 +26,7 @@ from digitspan.commands.options import (
 from digitspan.commands.progress import Progress, ProgressTask
 from digitspan.commands.show import document_of, print_summary, write_figures
 from digitspan.errors import ConfigError, UsageError, one_of
+from digitspan.files import read_text
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import cost
 from digitspan.runs.record import RunRecord
@@ -207,11 +208,11 @@ def _require_named(kept: StudyConfig, settings: Mapping[str, Any], options: Any)
 def _words(file: Path) -> dict[str, Any]:
     """What a TOML file says."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(file))
     except OSError as error:
         message = f"cannot read {file}: {error.strerror or error}; expected a TOML file"
         raise UsageError(message) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         message = f"{file} is not TOML ({error}); expected lines such as lengths = [5, 10, 20]"
         raise UsageError(message) from error
 

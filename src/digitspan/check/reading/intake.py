@@ -27,6 +27,7 @@ from digitspan.check.sandbox.process import (
     remove,
 )
 from digitspan.errors import UsageError
+from digitspan.files import read_text
 
 __all__ = ["Entry", "Intake", "LeftOut", "Who", "read_pattern", "read_roster", "take_in"]
 
@@ -189,9 +190,9 @@ def read_roster(path: Path | None) -> tuple[Student, ...]:
     if path is None:
         return ()
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"--roster must be a text file in UTF-8; {str(path)[:200]!r}: {error}"
+        lines = read_text(path).splitlines()
+    except OSError as error:
+        message = f"--roster must be a text file; {str(path)[:200]!r}: {error}"
         raise UsageError(message) from error
     students = []
     for line in lines:
