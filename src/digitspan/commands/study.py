@@ -149,7 +149,7 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
         raise UsageError(message)
     base = PRESETS[preset]() if preset else StudyConfig()
     alone = not preset and not file and (options.widen or not settings)
-    kept = _kept(options.out) if alone and options.out else None
+    kept = _kept(options.out, begun=not settings) if alone and options.out else None
     if kept is not None:
         _require_named(kept, settings, options)
         config = StudyConfig.from_words(settings, kept)
@@ -170,12 +170,12 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
     return StudyConfig.from_words(settings, base), name
 
 
-def _kept(folder: Path) -> StudyConfig | None:
-    """The study that a folder has the runs of; None where there is none."""
+def _kept(folder: Path, *, begun: bool) -> StudyConfig | None:
+    """The study whose runs a folder has, or, where asked, that was begun there; None of none."""
     if not os.path.isfile(folder / STORE_NAME):  # unlike Path.is_file, takes a long name
         return None
     study = read_study(folder, curves=False)
-    return study.config if study.rows else None
+    return study.config if study.rows or begun else None
 
 
 def _require_named(kept: StudyConfig, settings: Mapping[str, Any], options: Any) -> None:
