@@ -319,9 +319,20 @@ def people(name: str) -> str:
     return f"{PEOPLE[stored(name).config.order]}"
 
 
+def networks(name: str) -> str:
+    """How many networks are behind every digit span of a study."""
+    [count] = {len(cell.recalled) for cell in spans_of(name).measured}
+    return f"{count}"
+
+
+def lists_read(name: str) -> str:
+    """How many lists a network of a study has trained on."""
+    return f"{stored(name).config.budget * stored(name).config.batch_size:,}"
+
+
 def span_table(name: str, which: str) -> str:
-    """A table that `digitspan show` prints of digit spans: spans, places or capacity."""
-    place = ("spans", "places", "capacity").index(which)
+    """A table that `digitspan show` prints of digit spans: spans, training, places or capacity."""
+    place = ("spans", "training", "places", "capacity").index(which)
     return markdown(span_tables.digit_span_tables(spans_of(name))[place])
 
 
@@ -503,7 +514,7 @@ MAKERS = {
     for f in (
         tree, files, span, span_of_all, span_within, headline, best_rate, ratio, verdict,
         solved_by_length, solved_from, runs, core_minutes, table, pairs, remarks, simulation,
-        misses, digit_span, people, span_table, span_pairs, span_remarks, least_right,
+        misses, digit_span, people, networks, lists_read, span_table, span_pairs, span_remarks, least_right,
         bits_a_number, bits_apart,
     )
 }  # fmt: skip
