@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from digitspan.runs.config import RunConfig
 from digitspan.tasks import NUM_CLASSES, TASKS
 from digitspan.tasks.questions import encode
 
-__all__ = ["Trace", "held_out_rows", "trace", "trace_batch"]
+__all__ = ["Trace", "held_out_rows", "trace", "trace_batch", "why_not_traced"]
 
 
 class Trace(NamedTuple):
@@ -177,6 +177,16 @@ def _checked(digits: Sequence[int] | np.ndarray) -> np.ndarray:
     return array.astype(np.int64)
 
 
+def why_not_traced(network: Any) -> str:
+    """Why a network cannot be looked into, a sentence; empty where it can."""
+    try:
+        _check_network(network)
+        _check_state(network, network.initial_state(1))
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
 def _check_network(network: nn.Module) -> None:
     """Refuse a network that cannot be stepped."""
     missing = [
@@ -191,10 +201,18 @@ def _check_network(network: nn.Module) -> None:
 
 
 def _check_state(network: nn.Module, state: object) -> None:
-    """Refuse a network whose state has no names."""
+    """Refuse a network whose state has no names, or parts that are no vectors of real numbers."""
     if not hasattr(state, "_fields"):
         message = (
             f"{type(network).__name__} cannot be looked into: its state is a "
             f"{type(state).__name__}, expected a NamedTuple such as State(hidden)"
         )
         raise UsageError(message)
+    for name, part in zip(state._fields, cast("Any", state), strict=True):
+        if not isinstance(part, Tensor) or part.dim() != 2 or part.is_complex():
+            got = tuple(part.shape) if isinstance(part, Tensor) else type(part).__name__
+            message = (
+                f"{type(network).__name__} cannot be looked into: its state's {name} is a "
+                f"{got}, expected a real tensor (B, N)"
+            )
+            raise UsageError(message)
