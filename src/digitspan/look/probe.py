@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from digitspan.errors import UsageError
+from digitspan.errors import UsageError, printable
 from digitspan.runs.config import RunConfig
 from digitspan.tasks import NUM_CLASSES, TASKS
 from digitspan.tasks.questions import encode
@@ -121,6 +121,22 @@ def trace_batch(
     Raises:
         UsageError: where the network cannot be looked into.
     """
+    try:
+        return _traced(network, digits, targets, input_size)
+    except UsageError:
+        raise
+    except Exception as error:  # whatever the code of somebody else may raise
+        if type(network).__module__.partition(".")[0] == "digitspan":
+            raise
+        said = printable(f"{type(error).__name__}: {error}")[:200]
+        message = f"{type(network).__name__} cannot be looked into, in double precision ({said})"
+        raise UsageError(message) from error
+
+
+def _traced(
+    network: nn.Module, digits: np.ndarray, targets: np.ndarray, input_size: int | None
+) -> Trace:
+    """The trace of `trace_batch`."""
     _check_network(network)
     exact: Any = copy.deepcopy(network).eval().cpu().double().requires_grad_(True)
     if input_size is None:
@@ -129,6 +145,7 @@ def trace_batch(
 
     state = exact.initial_state(len(inputs))
     _check_state(network, state)
+    state = type(state)(*(part.double() for part in state))  # torch.zeros are single ones
     states, gates, logits = [], [], []
     for t in range(inputs.shape[1]):
         gates.append(_gates(exact, inputs[:, t], state))
@@ -177,11 +194,10 @@ def _checked(digits: Sequence[int] | np.ndarray) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def why_not_traced(network: Any) -> str:
+def why_not_traced(network: nn.Module, input_size: int) -> str:
     """Why a network cannot be looked into, a sentence; empty where it can."""
     try:
-        _check_network(network)
-        _check_state(network, network.initial_state(1))
+        trace_batch(network, np.zeros((1, 3), int), np.zeros(1, int), input_size=input_size)
     except UsageError as error:
         return str(error)
     return ""

@@ -303,7 +303,7 @@ class Stepped(Whole):
         return State(self.layer.weight.new_zeros(batch_size, 10))
 
     def step(self, x, state):
-        return State(state.hidden + x)
+        return State(state.hidden + self.layer(x))
 
     def read_out(self, state):
         return self.layer(state.hidden)

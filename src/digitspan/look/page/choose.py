@@ -136,7 +136,7 @@ def _why_not(study: Study, config: RunConfig, for_page: bool) -> str:
 
     try:
         with sealed():
-            why = why_not_traced(build_network(config))
+            why = why_not_traced(build_network(config), config.input_size)
     except UsageError as error:
         return str(error)
     except Exception as error:  # whatever the code of somebody else may raise
