@@ -1,9 +1,9 @@
 """Recurrent networks that are discretised differential equations: coRNN, LEM, antisymmetric RNN.
 
 * Coupled Oscillatory Recurrent Neural Network, Rusch and Mishra 2021, arXiv 2010.00951; the
-  authors' code: tk-rusch/coRNN, sMNIST/network.py, its defaults in sMNIST/sMNIST_task.py.
+  authors' code: tk-rusch/coRNN, network.py in sMNIST, with the defaults of sMNIST_task.py.
 * Long Expressive Memory, Rusch, Mishra, Erichson and Mahoney 2022, arXiv 2110.04744; the authors'
-  code: tk-rusch/LEM, src/adding/network.py, where dt = 1 (0.0242 is tuned for the adding task).
+  code: tk-rusch/LEM, network.py in src/adding, where dt = 1 (0.0242 is tuned for that task).
 * AntisymmetricRNN, Chang, Chen, Haber and Chi 2019, arXiv 1902.09689, the gated form, equation
   (13), drawn as in appendix C: V from N(0, 1/d), W from N(0, 1/n), biases 0. The authors published
   no code; epsilon is one of 0.01, 0.1 and 1 there.

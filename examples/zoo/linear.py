@@ -1,12 +1,12 @@
 """Linear recurrences with complex states in residual layers: LRU and S4D.
 
 * Resurrecting Recurrent Neural Networks for Long Sequences, Orvieto and others 2023,
-  arXiv 2303.06349, as in NicolasZucchet/minimal-LRU, lru/model.py, with the defaults of its
+  arXiv 2303.06349, as in NicolasZucchet/minimal-LRU, model.py in lru, with the defaults of its
   run_train.py: four layers, normalised before the recurrence, |lambda| from 0 to 1. The authors
   set |lambda| closer to 1 for long sequences: `LRU(low=0.9, high=0.999)`.
 * On the Parameterization and Initialization of Diagonal State Space Models, Gu, Gupta, Goel and Re
   2022, arXiv 2206.11893: S4D-Lin, held at the zeroth order, as in state-spaces/s4,
-  models/s4/s4d.py, in the network of its example.py: four layers, normalised after the sum.
+  s4d.py in models/s4, in the network of its example.py: four layers, normalised after the sum.
 
 A layer is x + GLU(GELU(y)), y the recurrence's output. Both are stepped here; the authors compute
 all steps at once, to the same values. Deviations: layer normalisation in the LRU, for batch

@@ -1,8 +1,8 @@
 """The minGRU as its package has it: three residual layers, each with a feed-forward layer.
 
 Were RNNs All We Needed?, Feng and others 2024, arXiv 2410.01201; the layer is that of the package
-minGRU-pytorch (lucidrains/minGRU-pytorch, minGRU_pytorch/minGRU.py), in the frame of its minLM.py
-(expansion 1.5, feed-forward 4, no convolution, no biases outside the feed-forward layers).
+minGRU-pytorch (lucidrains/minGRU-pytorch, minGRU.py), in the frame of its minLM.py (expansion 1.5,
+feed-forward 4, no convolution, no biases outside the feed-forward layers).
 """
 
 from typing import NamedTuple

@@ -1,10 +1,10 @@
 """The sLSTM block of xLSTM: convolution, exponential gates, heads, a gated feed-forward layer.
 
 xLSTM: Extended Long Short-Term Memory, Beck and others 2024, arXiv 2405.04517, equations (8) to
-(17), m the stabiliser; as in the authors' NX-AI/xlstm, xlstm/blocks/slstm/ (layer.py, cell.py,
-src/vanilla/slstm.py), blocks/xlstm_block.py and components/, with the defaults there: four heads,
-a causal convolution of four steps before the input and forget gates, feed-forward layers 1.3 times
-as wide, rounded up to 64s, no biases but the cell's.
+(17), m the stabiliser; as in the authors' NX-AI/xlstm (layer.py, cell.py, slstm.py,
+xlstm_block.py, feedforward.py), with the defaults there: four heads, a causal convolution of four
+steps before the input and forget gates, feed-forward layers 1.3 times as wide, rounded up to 64s,
+no biases but the cell's and the convolution's.
 """
 
 import math
