@@ -30,6 +30,7 @@ from digitspan.tasks.seeds import seed_of
 
 __all__ = [
     "CLIMBED",
+    "MAX_RUNS",
     "ROLES",
     "TUNED",
     "TUNING_SEEDS",
@@ -76,6 +77,9 @@ OPTIMIZER_SEEDS, CONTROL_SEEDS = 3, 3
 
 TUNING_SEEDS = 2
 """Tuning runs of a digit span at each rate."""
+
+MAX_RUNS = 1_000_000
+"""A study larger than this is a slip of the keyboard, or was made to hold somebody up."""
 
 CONTINUED_ONE_IN = 10
 """One in so many figure runs, drawn before any is run, is continued if it is not solved."""
@@ -169,7 +173,13 @@ def size(config: StudyConfig) -> int:
         tried = len(config.learning_rates)
         tuning = TUNING_SEEDS * tried if tried > 1 else 0
         runs = tuning + (config.seeds or 0)
-    return runs * sum(1 for _ in _bases(config))
+    return runs * sum(
+        len(fitting_initialisations(cell, config.initialisation))
+        * len(config.sizes_of(cell, encoding))
+        * len(config.budgets)
+        for encoding in config.encoding
+        for cell in config.cells
+    )
 
 
 def runs_placed_later(config: StudyConfig, records: Mapping[str, RunRecord]) -> int:
