@@ -357,10 +357,7 @@ def least_right(name: str, cell: str, n: str) -> str:
     items, shares = curves[-1]
     place = int(shares.argmin())
     percent = [f"{100 * shares[at]:.0f} %" for at in (place, 0, -1)]
-    return (
-        f"place {place + 1} of {items} ({percent[0]} right; the first {percent[1]}, the last "
-        f"{percent[2]})"
-    )
+    return f"place {place + 1} of {items} ({percent[0]}; first {percent[1]}, last {percent[2]})"
 
 
 def bits_a_number(name: str, cell: str, n: str) -> str:
