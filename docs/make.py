@@ -511,8 +511,8 @@ MAKERS = {
     for f in (
         tree, files, span, span_of_all, span_within, headline, best_rate, ratio, verdict,
         solved_by_length, solved_from, runs, core_minutes, table, pairs, remarks, simulation,
-        misses, digit_span, people, networks, lists_read, span_table, span_pairs, span_remarks, least_right,
-        bits_a_number, bits_apart,
+        misses, digit_span, people, networks, lists_read, span_table, span_pairs, span_remarks,
+        least_right, bits_a_number, bits_apart,
     )
 }  # fmt: skip
 
