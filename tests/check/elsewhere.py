@@ -125,7 +125,7 @@ for limit, style in ((10, "separate"), (20, "columns"), (45, "stacked")):
     step = swapped(
         LSTM_STEP, ("h = torch.tanh(c)", f"c = c.clamp(-{limit}, {limit})\nh = c.tanh()")
     )
-    elsewhere(f"clamp-of-c-{limit}", "lstm", lstm(style, step), "that grows to some fifty")
+    elsewhere(f"clamp-of-c-{limit}", "lstm", lstm(style, step), "that grows to almost fifty")
 elsewhere("clamp-of-h", "lstm", lstm("separate", LSTM_STEP + "\nh = h.clamp(-0.999, 0.999)"),
           "With large weights")  # fmt: skip
 elsewhere("clamp-of-logits", "lstm", lstm("columns", answer="p.t().clamp(-5, 5)"), "large weights")

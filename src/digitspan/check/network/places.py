@@ -21,6 +21,9 @@ _LOOP = (
     "some-digits-unread", "long-sequences-unread", "digits-read-backwards",
 )  # fmt: skip
 """Codes that are about the loop over time."""
+_CREATED = ("zeros", "ones", "Tensor", "FloatTensor", "empty", "randn", "rand", "full")
+_ANSWER = ("several-results", "read-out-width", "more-than-the-logits")
+"""Codes that are about what forward returns."""
 _WORDS = {
     "softmax-in-forward": ("softmax", "Softmax", "exp"),
     "softmax-over-the-batch": ("softmax", "log_softmax", "Softmax", "LogSoftmax", "exp"),
@@ -32,6 +35,9 @@ _WORDS = {
     "tensors-pile-up": ("append", "cat", "stack"),
     "unwritten-memory-read": ("Tensor", "FloatTensor", "empty", "empty_like", "new_empty"),
     "answer-is-random": ("randn", "rand", "normal_", "uniform_", "dropout", "Dropout"),
+    "prints": ("print",),
+    "only-where-batch-equals-hidden": _CREATED,
+    "sizes-written-in": _CREATED,
     "state-starts-at-ones": ("ones", "ones_like", "new_ones", "full"),
 }
 """Names by which the line of a code is known; the first line that has one is taken."""
@@ -50,7 +56,6 @@ _BRANCHES = {
 """What is another where a network departs from the equations: words of a branch on that."""
 _STEPS_PLACED = 60
 """In so many steps the values of equations are looked for."""
-_CREATED = ("zeros", "ones", "Tensor", "FloatTensor", "empty", "randn", "rand", "full")
 
 
 class Locator:
@@ -81,7 +86,7 @@ class Locator:
 
     def __call__(self, code: str, words: dict[str, Any]) -> Place:
         """The file and line for a code with the words of its sentence."""
-        tensor = str(words.get("tensor", "")).partition(".")[0]
+        tensor = str(words.get("tensor") or words.get("table") or "").partition(".")[0]
         if tensor:
             return self.file, self.assigned(tensor)
         if code in _LOOP:
@@ -95,17 +100,17 @@ class Locator:
                 return self.file, branches[0]
             return equation if equation[1] else (self.file, self.loop)
         line = self.named(_WORDS.get(code, ()))
-        if not line and code in ("several-results", "read-out-width", "more-than-the-logits"):
+        if not line and (code in _ANSWER or "softmax" in code):
             returns = [
                 n for f in self.others for n in nodes_of(f, ast.Return) if n.value is not None
             ]
             line = max((node.lineno for node in returns), default=0)
-        if not line and code.startswith("gradients"):
-            line = self.loop
         if not line and code.startswith(("state-", "units-", "start-", "gate-starts")):
-            line = self.named(_CREATED) if code.startswith("state-") else 0
+            kept = "state-kept-between-batches", "state-reset-by-the-script"
+            line = self.kept() if code in kept else 0
+            line = line or (self.named(_CREATED) if code.startswith("state-") else 0)
             line = line or min((f.lineno for f in self.constructors), default=0)
-        return self.file, line or self.forward
+        return self.file, line or (self.forward if code == "one-step-a-call" else self.loop)
 
     def named(self, names: tuple[str, ...]) -> int:
         """The first line of a method that uses one of these names; 0: none does."""
@@ -139,6 +144,16 @@ class Locator:
                 if words & _words_of(asked):
                     lines.add(asked.lineno)
         return sorted(lines)
+
+    def kept(self) -> int:
+        """The first line of a method that sets an attribute of the network; 0: none does."""
+        lines = [
+            node.lineno
+            for function in self.others
+            for node in nodes_of(function, ast.Attribute)
+            if isinstance(node.ctx, ast.Store)
+        ]
+        return min(lines, default=0)
 
     def assigned(self, name: str) -> int:
         """The line of the constructor that makes an attribute."""

@@ -46,13 +46,14 @@ _STRETCHES = 9
 """Into so many stretches those beyond are divided, with one of each tried."""
 _SWING = 100
 """So many digits drive the cell state up to half of that and back."""
-_SLOPE = 1e-8
+_SLOPE = 1e-12
 """The gradient of a unit, relative to the largest of all, below which it does not learn."""
-_ALIVE = 0.45
+_ALIVE = 0.6
 """The share of units with a gradient, of a gate and for a sample, below which it hardly learns.
 
-At N = 128 and T = 11, normal weights of a standard deviation of 1 leave all alive, of 3 above 0.7,
-of 10 some 0.3; an RNN of 10 has come to an accuracy of 0.22 at T = 5 where one of 0.1 is at 0.98.
+At N = 128 and T = 11 normal weights of standard deviation 1 leave all units of an RNN alive, of 10
+half of them, of 100 two in a hundred. In 600 steps of RMSprop at T = 5 an RNN that started at 10
+came to an accuracy of 0.22, one at 0.1 to 0.98.
 """
 _SAMPLES = 4
 """So many samples are asked for that."""
@@ -103,7 +104,7 @@ class _Point(NamedTuple):
         if "scale" in other:
             parts.append("large weights")
         if self.swing:
-            parts.append("a cell state that grows to some fifty and comes back")
+            parts.append("a cell state that grows to almost fifty and comes back")
         if "base" in other:
             parts.append(f"digits from 0 to {self.base - 1} alone")
         if "steps" in other and not self.swing:
@@ -251,10 +252,6 @@ class _Replay:
             points.append(home.with_aspect("steps", _SWING)._replace(swing=True))
         if self.remote.base == 10:
             points.append(home._replace(base=int(rng.integers(4, 8)) + 1))
-        if self.free_batch:
-            points += [
-                home._replace(fed=fed) for fed in (1, int(rng.integers(2, home.plan.batch)))
-            ]
         if self.free_batch and self.free_width:
             equal = dataclasses.replace(home.plan, batch=6, hidden=6)
             points.append(home._replace(plan=equal))
@@ -532,9 +529,9 @@ class _Replay:
         slope = np.linalg.lstsq(line, wanted, rcond=None)[0]
         part = np.zeros(shape)
         if name == "W_x":
-            part[0] = 3 * slope[:-1]
+            part[0] = 12 * slope[:-1]
         else:
-            part += np.array([3 * slope[-1], 4, 12, 4]).reshape(-1, *[1] * (len(shape) - 1))
+            part += np.array([12 * slope[-1], 6, 12, 4]).reshape(-1, *[1] * (len(shape) - 1))
         return part
 
     def check_gradient(self, point: _Point) -> bool:
