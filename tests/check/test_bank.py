@@ -61,7 +61,7 @@ PLACES = {
     "clamp-of-c-45": "c = c.clamp(-45, 45)",
     "clamp-in-f": "f = torch.sigmoid((",
     "divided by the largest digit": "x.max()",
-    "units above a hundred": "h = torch.tanh(c) * o",
+    "units above a hundred": "(torch.arange(self.num_hidden) < 100)",
 }
 """What stands on the line that a fault points at."""
 
