@@ -150,16 +150,14 @@ for kind, name, line, says in (
     ("lstm", "tenths", "q.fill_(0.1)", "All hidden units start with the same weights"),
     ("lstm", "identity", "q.copy_(torch.eye(*q.shape) if q.dim() > 1 and q.shape[0] == q.shape[1] "
      "else torch.ones_like(q))", "All hidden units start with the same weights"),
-    ("rnn", "huge", "q.mul_(1e5)", "most units are saturated"),
-    ("lstm", "huge", "q.mul_(1e6)", "most units are saturated"),
-    ("rnn", "large", "q.mul_(1e3)", "in the network most units are saturated"),
-    ("rnn", "positive", "q.uniform_(0, 1)", "in the network most units are saturated"),
-    ("rnn", "infinite", "q.fill_(float('inf'))", "in the network most units"),
-    ("lstm", "never in", "q is self.b_i and q.fill_(-1e3)", "most units are saturated"),
-    ("lstm", "never out", "q is self.b_o and q.fill_(-1e3)", "most units are saturated"),
-    ("rnn", "of ten", "q.normal_(0, 10)", "in the network most units are saturated"),
-    ("lstm", "of ten", "q.normal_(0, 10)", "most units are saturated"),
-    ("lstm", "for ever", "q is self.b_f and q.fill_(1e3)", "in gate f most units"),
+    ("rnn", "huge", "q.mul_(1e5)", "nearly every unit is saturated"),
+    ("lstm", "huge", "q.mul_(1e6)", "nearly every unit is saturated"),
+    ("rnn", "large", "q.mul_(1e3)", "in the network nearly every unit is saturated"),
+    ("rnn", "positive", "q.uniform_(0, 1)", "in the network nearly every unit is saturated"),
+    ("rnn", "infinite", "q.fill_(float('inf'))", "in the network nearly every unit"),
+    ("lstm", "never in", "q is self.b_i and q.fill_(-1e3)", "nearly every unit is saturated"),
+    ("lstm", "never out", "q is self.b_o and q.fill_(-1e3)", "nearly every unit is saturated"),
+    ("lstm", "for ever", "q is self.b_f and q.fill_(1e3)", "in gate f nearly every unit"),
 ):  # fmt: skip
     end = f"        with torch.no_grad():\n            for q in self.parameters(): {line}\n"
     elsewhere(f"{kind}-start-{name}", kind, MAKE[kind]("separate", end=end), says)
