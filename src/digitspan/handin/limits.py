@@ -64,12 +64,11 @@ def _without_training(material: Material, name: str, found: Sequence[LengthSumma
         return f"{told}."
     as_many = sum(record.solved for record in trained)
     all_trained = f"networks trained as a whole, at the same rate, {as_many} of {len(trained)}"
+    cause = "training the recurrent weights" if "read-out" in name else "training, not luck,"
     if wilson(as_many, len(trained)).low > wilson(solved, len(without)).high:
-        meaning = "training the recurrent weights is what does it"
-        if "never" in name:
-            meaning = "it is training that does it, not luck"
+        meaning = f"{cause} is what does it"
     else:
-        meaning = "**no difference is shown** (the 95 % intervals overlap)"
+        meaning = f"that {cause} does it is **not shown** (the 95 % intervals overlap)"
     return f"{told}, {all_trained}: {meaning}."
 
 

@@ -62,7 +62,7 @@ def looked_into(material: Material) -> str:
         parts.append(f"an {title(cell)} trained at T = {config.length} ({how})")
     nearest = ""
     if all(kept.record.solved for kept in material.networks.values()):
-        nearest = ", of the solved ones those whose T is nearest to 20"
+        nearest = ", of the solved ones those whose *T* is nearest to 20"
     return (
         f"Two of the networks trained for Questions 1.3 and 1.6 are looked into{nearest}: "
         f"{joined(parts)}. The untrained ones are the same two before their first step."
@@ -81,13 +81,14 @@ def gradients(measured: Measurements) -> str:
         f"**Before training**, the gradient that reaches the first digit of a palindrome of "
         f"length {PROBE_LENGTH} is {power(drop['rnn', 'untrained', 'hidden'])} of the one at the "
         f"last step in the RNN, a factor of {fall['rnn', 'untrained', 'hidden']:.2f} per step on "
-        f"average, and {power(drop['lstm', 'untrained', 'hidden'])} in the LSTM's hidden state "
-        f"({fall['lstm', 'untrained', 'hidden']:.2f} per step)."
+        f"average, and {power(drop['lstm', 'untrained', 'cell'])} in the LSTM's cell "
+        f"({fall['lstm', 'untrained', 'cell']:.2f} per step)."
     )
     after = (
         f"**After training** it is {power(drop['rnn', 'trained', 'hidden'])} in the RNN "
-        f"({fall['rnn', 'trained', 'hidden']:.2f} per step) and, in the LSTM's cell, "
-        f"{power(drop['lstm', 'trained', 'cell'])} ({fall['lstm', 'trained', 'cell']:.2f} per step)."
+        f"({fall['rnn', 'trained', 'hidden']:.2f} per step) and "
+        f"{power(drop['lstm', 'trained', 'cell'])} in the LSTM's cell "
+        f"({fall['lstm', 'trained', 'cell']:.2f} per step)."
     )
     return f"{before} {after} {_changes(measured)}{_dip(measured)}"
 
@@ -125,15 +126,15 @@ def _dip(measured: Measurements) -> str:
     if lowest > DEEP * min(first, 1):
         return ""
     cell = measured.lowest["lstm", "trained", "cell"]
-    below = "does not"
+    below = "does not go down"
     if cell <= DEEP * min(measured.drop["lstm", "trained", "cell"], 1):
-        below = "does, too"
+        below = "goes down, too"
     return (
         f" The gradient of the trained LSTM's $\\mathbf{{h}}^{{(t)}}$ goes down to "
         f"{power(lowest)} in between, for $\\partial \\mathcal{{L}} / \\partial "
         f"\\mathbf{{h}}^{{(t)}}$ counts only what passes through the gates of step $t + 1$. What "
         f"stays in the cell is counted in $\\partial \\mathcal{{L}} / \\partial "
-        f"\\mathbf{{c}}^{{(t)}}$, whose gradient {below}."
+        f"\\mathbf{{c}}^{{(t)}}$, which {below}."
     )
 
 
@@ -175,8 +176,10 @@ def gates(measured: Measurements) -> str:
         f"gate is {use.output_last:.2f} at the last step and {use.output_before:.2f} before, "
         f"{_compared(use.output_last, use.output_before)}."
     )
-    if use.input_first > use.input_late + NEARLY_EQUAL and use.input_late < EVEN:
-        return text
+    if use.input_first > use.input_late + NEARLY_EQUAL:
+        return (
+            text if use.input_late < EVEN else f"{text} So the input gate is narrowed, not shut."
+        )
     text += (
         f" So it is not the input gate that shuts out the later digits. What is written, "
         f"$\\mathbf{{g}} \\odot \\mathbf{{i}}$, has a standard deviation over the palindromes "
@@ -393,14 +396,14 @@ def initialisation(material: Material, measured: Measurements) -> str:
             "smaller" if one.unsolved_median < one.solved_median else "larger" for one in told
         }
         found = (
-            f"in {len(told)} of {groups} groups of runs of about the same T and rate the gradient "
-            f"that reached the first digit before training was {' or '.join(sorted(sides))} in "
-            f"the unsolved runs than in the solved ones"
+            f"in {len(told)} of {groups} groups of runs of about the same *T* and rate the "
+            f"gradient that reached the first digit before training was "
+            f"{' or '.join(sorted(sides))} in the unsolved runs than in the solved ones"
         )
     else:
         least = min(contrast.adjusted_p for contrast in measured.starts)
         found = (
-            f"in {across} of runs of about the same T and rate, with five or more solved and "
+            f"in {across} of runs of about the same *T* and rate, with five or more solved and "
             f"unsolved ones each, the gradient that reached the first digit before training does "
             f"not tell them apart (smallest p = {least:.2g}, Mann-Whitney, after Holm)"
         )

@@ -240,9 +240,9 @@ def _how_measured(material: Material) -> str:
     )
     if config.design == "grid":
         spans = (
-            f"There are {_seeds(material)} per length and rate. S50 is the length up to which half "
-            f"of the runs are solved within {budget} steps, read from a curve through the solved "
-            f"shares."
+            f"There are {_seeds(material)} per length and rate. S50 is the length up to which "
+            f"half of the runs are solved within {budget} steps, read from a curve through the "
+            f"solved shares."
         )
     else:
         spans = (
