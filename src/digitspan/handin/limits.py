@@ -6,6 +6,7 @@ from digitspan.handin.material import Material
 from digitspan.handin.optimizer_choice import NAMES
 from digitspan.handin.wording import joined
 from digitspan.statistics import wilson
+from digitspan.study.tables import leaks_text
 
 __all__ = ["controls", "limits"]
 
@@ -17,8 +18,12 @@ def controls(material: Material) -> str:
     if mask is not None:
         share = mask.right / mask.tested
         holds = "which is chance, so nothing but the first digit tells the answer"
-        if not mask.holds:
+        if not mask.holds_together:
             holds = "**which is not chance: something besides the first digit tells the answer**"
+        elif mask.leaks:
+            holds = (
+                f"**{leaks_text(mask)}: something besides the first digit tells the answer there**"
+            )
         sentences.append(
             f"As a control every trained network was asked again with the first digit replaced. "
             f"Then {100 * share:.2f} % of {mask.tested:,} answers matched the replaced digit "
