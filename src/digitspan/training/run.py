@@ -23,7 +23,7 @@ from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.runs.config import RunConfig
 from digitspan.runs.growth import growth_of
-from digitspan.runs.outcome import SOLVED_ACCURACY
+from digitspan.runs.outcome import EVALUATE_EVERY, SOLVED_ACCURACY
 from digitspan.runs.recalled import Recalled, SpanPoint
 from digitspan.runs.record import CurvePoint, Finished, RunRecord
 from digitspan.statistics import memory_bits, wilson
@@ -48,9 +48,6 @@ from digitspan.training.trial import try_trained
 __all__ = ["train", "train_together"]
 
 _log = logging.getLogger(__name__)
-
-EVALUATE_EVERY = 50
-"""Training steps between two evaluations."""
 
 DIVERGED_LOSS = 1e3
 """nats: guessing has 2.3; a network this certain of wrong digits has lost its weights."""
