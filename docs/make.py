@@ -319,9 +319,20 @@ def people(name: str) -> str:
     return f"{PEOPLE[stored(name).config.order]}"
 
 
+def networks(name: str) -> str:
+    """How many networks are behind every digit span of a study."""
+    [count] = {len(cell.recalled) for cell in spans_of(name).measured}
+    return f"{count}"
+
+
+def lists_read(name: str) -> str:
+    """How many lists a network of a study has trained on."""
+    return f"{stored(name).config.budget * stored(name).config.batch_size:,}"
+
+
 def span_table(name: str, which: str) -> str:
-    """A table that `digitspan show` prints of digit spans: spans, places or capacity."""
-    place = ("spans", "places", "capacity").index(which)
+    """A table that `digitspan show` prints of digit spans: spans, training, places or capacity."""
+    place = ("spans", "training", "places", "capacity").index(which)
     return markdown(span_tables.digit_span_tables(spans_of(name))[place])
 
 
@@ -346,10 +357,7 @@ def least_right(name: str, cell: str, n: str) -> str:
     items, shares = curves[-1]
     place = int(shares.argmin())
     percent = [f"{100 * shares[at]:.0f} %" for at in (place, 0, -1)]
-    return (
-        f"place {place + 1} of {items} ({percent[0]} right; the first {percent[1]}, the last "
-        f"{percent[2]})"
-    )
+    return f"place {place + 1} of {items} ({percent[0]}; first {percent[1]}, last {percent[2]})"
 
 
 def bits_a_number(name: str, cell: str, n: str) -> str:
@@ -503,8 +511,8 @@ MAKERS = {
     for f in (
         tree, files, span, span_of_all, span_within, headline, best_rate, ratio, verdict,
         solved_by_length, solved_from, runs, core_minutes, table, pairs, remarks, simulation,
-        misses, digit_span, people, span_table, span_pairs, span_remarks, least_right,
-        bits_a_number, bits_apart,
+        misses, digit_span, people, networks, lists_read, span_table, span_pairs, span_remarks,
+        least_right, bits_a_number, bits_apart,
     )
 }  # fmt: skip
 

@@ -179,9 +179,9 @@ def serial_position_info(summary: SpanSummary) -> SerialPositions:
         panels.append((label(summary, cell), _place(summary, cell), tuple(curves)))
     caption = (
         f"Share of digits right at each place of the list, in lists two items shorter than the "
-        f"digit span, as long, and two longer, mean over networks; place 1 is read first, and "
-        f"said {'last' if summary.config.order == 'backward' else 'first'}. The dashed line is "
-        f"chance. {_setting(summary)}"
+        f"digit span, as long, and two longer, mean over the networks that came so far; place 1 "
+        f"is read first, and said {'last' if summary.config.order == 'backward' else 'first'}. "
+        f"The dashed line is chance. {_setting(summary)}"
     )
     return SerialPositions(tuple(panels), caption)
 
@@ -295,7 +295,7 @@ def _setting(summary: SpanSummary) -> str:
         dict.fromkeys(
             f"{title(cell.condition.cell, c.cells)} "
             f"{initialisation_title(cell.condition.initialisation)}"
-            for cell in summary.cells
+            for cell in summary.measured
         )
     )
     rates = ", ".join(
