@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["KEPT", "REFUSED"]
+__all__ = ["KEPT", "REFUSED", "EveryStep", "LearnsToReadAhead"]
 
 
 class Plain(nn.Module):
@@ -175,6 +175,32 @@ class RoundsWhatIsKept(Plain):
 
     def state_dict(self, *where: Any, **named: Any) -> dict[str, Any]:
         return {name: value.round() for name, value in super().state_dict(**named).items()}
+
+
+class EveryStep(nn.Module):
+    """A whole network that answers after every step, (B, steps, K), by what it has read."""
+
+    def __init__(self, input_size: int, hidden_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(input_size, hidden_size, batch_first=True)
+        self.o = nn.Linear(hidden_size, num_classes)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.o(self.rnn(inputs)[0])
+        return logits
+
+
+class LearnsToReadAhead(EveryStep):
+    """Begins as EveryStep, and learns how much of the next input to add."""
+
+    def __init__(self, input_size: int, hidden_size: int, num_classes: int) -> None:
+        super().__init__(input_size, hidden_size, num_classes)
+        self.ahead = nn.Linear(input_size, num_classes)
+        self.g = nn.Parameter(torch.zeros(()))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        after = torch.cat([inputs[:, 1:], torch.zeros_like(inputs[:, :1])], dim=1)
+        return super().forward(inputs) + self.g * self.ahead(after)
 
 
 KEPT = (

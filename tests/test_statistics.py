@@ -1,4 +1,4 @@
-"""Wilson's interval and Mann and Whitney's test against scipy's, bits against brute force."""
+"""Intervals, tails and Mann and Whitney's test against scipy's, bits against brute force."""
 
 import math
 from collections import Counter
@@ -9,7 +9,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitspan.statistics import MAX_BITS, mann_whitney, memory_bits, wilson
+from digitspan.statistics import MAX_BITS, binomial_tail, mann_whitney, memory_bits, wilson
 
 
 @given(trials=st.integers(1, 100_000), share=st.floats(0, 1))
@@ -18,6 +18,13 @@ def test_wilson_interval_is_scipys(trials, share):
     expected = scipy.stats.binomtest(successes, trials).proportion_ci(method="wilson")
     # Not relative: an end near 0 is a difference of two numbers, good to about 1e-16.
     assert wilson(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-13)
+
+
+@given(trials=st.integers(1, 5_000), part=st.floats(0, 1), share=st.floats(0.01, 0.99))
+def test_binomial_tail_is_scipys(trials, part, share):
+    successes = round(part * trials)
+    expected = scipy.stats.binom.sf(successes - 1, trials, share)
+    assert binomial_tail(successes, trials, share) == pytest.approx(expected, rel=1e-8, abs=1e-12)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.99, 0.999])

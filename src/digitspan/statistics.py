@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -12,6 +13,7 @@ __all__ = [
     "MAX_BITS",
     "Interval",
     "MannWhitney",
+    "binomial_tail",
     "kaplan_meier",
     "mann_whitney",
     "median_rank",
@@ -60,6 +62,33 @@ def wilson(successes: int, trials: int, *, z: float = _Z) -> Interval:
     low = 0.0 if successes == 0 else centre - half_width
     high = 1.0 if successes == trials else centre + half_width
     return Interval(low, high)
+
+
+@functools.lru_cache(maxsize=4096)
+def binomial_tail(successes: int, trials: int, share: float) -> float:
+    """How probable so many successes or more are: P(Bin(n, p) >= k).
+
+    Args:
+        successes: k, a count from 0 to `trials`.
+        trials: n.
+        share: p, in (0, 1).
+
+    >>> round(binomial_tail(2, 3, 0.1), 6), binomial_tail(0, 3, 0.1)  # 3 p^2 (1 - p) + p^3
+    (0.028, 1.0)
+    """
+    if successes <= trials * share:  # the other tail is the smaller, whose terms fall
+        below = binomial_tail(trials - successes + 1, trials, 1 - share) if successes else 0.0
+        return 1 - below
+    log_ways = math.lgamma(trials + 1) - math.lgamma(successes + 1)
+    log_ways -= math.lgamma(trials - successes + 1)
+    logarithm = successes * math.log(share) + (trials - successes) * math.log1p(-share)
+    term, tail = math.exp(log_ways + logarithm), 0.0
+    for count in range(successes, trials + 1):
+        tail += term
+        term *= (trials - count) / (count + 1) * share / (1 - share)
+        if term < 1e-17 * tail:
+            break
+    return tail
 
 
 def kaplan_meier(times: Sequence[float], ended: Sequence[bool]) -> np.ndarray:

@@ -260,6 +260,21 @@ def test_controls_that_do_not_hold_are_told():
     assert "nothing but the first digit" not in found
 
 
+def test_one_network_whose_control_does_not_hold_is_told():
+    changed = []
+
+    def leaking(row):
+        if changed or row.record.config.length < 10:
+            return row
+        changed.append(row.record.config.run_id)
+        return row._replace(record=dataclasses.replace(row.record, masked_right=500))
+
+    found = limits.controls(material_of(JOINT, up_to(10, 10), leaking))
+    assert f"**and more than chance allows alone of {changed[0]} at T = " in found
+    assert "something besides the first digit tells the answer there**" in found
+    assert "which is" not in found.partition(".** ")[0]
+
+
 def test_limits_name_the_seeds_and_the_note(config):
     found = limits.limits(material_of(config, up_to(10, 10)))
     assert "At some lengths only 8 runs are shown" in found

@@ -11,6 +11,7 @@ import tomllib
 import pytest
 
 from digitspan.errors import ConfigError
+from digitspan.runs.outcome import EVALUATE_EVERY
 from digitspan.study.config import (
     PRESETS,
     SHORTEST_BUDGET,
@@ -21,7 +22,6 @@ from digitspan.study.config import (
     records,
     sheet,
 )
-from digitspan.training.run import EVALUATE_EVERY
 
 
 def from_toml(text: str, base: StudyConfig | None = None) -> StudyConfig:

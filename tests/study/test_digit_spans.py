@@ -36,7 +36,8 @@ from digitspan.study.span_tables import (
     network_remarks,
 )
 from digitspan.study.store import Row, Store, Timing
-from digitspan.study.tables import TWO_SPANS, errors_text
+from digitspan.study.summary import mask_control
+from digitspan.study.tables import TWO_SPANS, errors_text, leaks_text
 
 CONFIG = dataclasses.replace(
     PRESETS["span"](),
@@ -501,6 +502,67 @@ def test_document_has_what_the_tables_have(summary, rows):
     assert (first["items"], first["whole"], first["held_out"]) == (1, 1.0, False)
     assert len(document["runs"]) == len(rows)
     assert document["runs"][0]["recalled"]["lists"][0]["items"] == 1
+
+
+# The mask control at every place
+
+
+def with_masked(rows, masked):
+    """The rows with the right answers of each network, of 100 lists a place, as `masked` says."""
+    rows = dict(rows)
+    for number, (key, row) in enumerate(rows.items()):
+        right = tuple(masked(number))
+        record = dataclasses.replace(
+            row.record,
+            recalled=row.record.recalled._replace(masked=right, masked_asked=100),
+            masked_right=sum(right),
+            masked_tested=100 * len(right),
+        )
+        rows[key] = row._replace(record=record)
+    return rows
+
+
+def test_one_place_of_one_network_that_leaks_is_found(rows):
+    leaky = with_masked(rows, lambda number: (10, 10, 100 if number == 7 else 10, 9, 11, 10))
+    summary = summarise_spans(CONFIG, leaky)
+    mask = summary.mask
+    assert mask.holds_together, "one place of many is lost among them"
+    assert not mask.holds
+    (leak,) = mask.leaks
+    run = list(leaky.values())[7].record.config.run_id
+    assert (leak.run, leak.length, leak.place) == (run, 12, 3)
+    (said,) = [s for s in digit_spans_remarks(summary) if s.startswith("mask control")]
+    assert said.startswith("mask control DOES NOT HOLD: something besides a place's digit tells")
+    assert said.endswith(f"than chance allows alone of {run} at place 3 of 6 items (100 of 100)")
+    document = json.loads(json.dumps(digit_spans_document(summary, leaky)))["mask_control"]
+    assert not document["holds"]
+    assert [(leak["run"], leak["place"]) for leak in document["leaks"]] == [(run, 3)]
+
+
+def test_many_leaks_are_counted_and_three_named(rows):
+    mask = mask_control(row.record for row in with_masked(rows, lambda _: (10, 100)).values())
+    assert len(mask.leaks) == len(rows)
+    assert leaks_text(mask).count("place 2 of 2 items (100 of 100)") == 3
+    assert leaks_text(mask).endswith(f", {len(rows) - 3} more")
+
+
+def test_chance_alone_is_no_leak(rows):
+    """0.001 in all: of 50 studies of networks that guess, one in twenty times has any."""
+    found = []
+    for seed in range(50):
+        generator = np.random.default_rng(seed)
+        guessed = with_masked(
+            rows, lambda _, drawn=generator: drawn.binomial(100, 0.1, 9).tolist()
+        )
+        found.append(mask_control(row.record for row in guessed.values()).leaks)
+    assert not any(found)
+
+
+@pytest.mark.parametrize(("right", "leaks"), [(30, False), (50, False), (100, True)])
+def test_ten_lists_of_one_digit_are_ten_and_no_hundred(rows, right, leaks):
+    """Each is asked ten times: three right by chance are 30 of 100, which 100 lists never have."""
+    one = with_masked(rows, lambda number: (right,) if number == 0 else (10,))
+    assert bool(mask_control(row.record for row in one.values()).leaks) is leaks
 
 
 # The commands

@@ -108,6 +108,28 @@ def test_mask_control_notices_a_leak():
 
 
 @pytest.mark.parametrize(
+    ("length", "right", "leaks"),
+    [(10, 135, False), (10, 160, True), (5, 200, False), (5, 320, True)],
+)
+def test_mask_control_notices_one_network_among_many(length, right, leaks):
+    """Of 160 networks; at T = 5 ten answers stand or fall together, so that 200 are chance."""
+    rows = made_up_rows(CONFIG, rule)
+    key = next(key for key, row in rows.items() if row.record.config.length == length)
+    record = dataclasses.replace(rows[key].record, masked_right=right)
+    summary = summarise(CONFIG, rows | {key: rows[key]._replace(record=record)})
+    assert summary.mask.holds_together, "one of many is lost among them"
+    assert summary.mask.holds is not leaks
+    (said,) = [line for line in remarks(summary) if line.startswith("mask control")]
+    if leaks:
+        assert said.startswith("mask control DOES NOT HOLD: something besides x_1 tells")
+        named = f"{record.config.run_id} at T = {length} ({right} of 1000)"
+        assert said.endswith(f", and more than chance allows alone of {named}")
+    else:
+        assert said.startswith("mask control holds: ")
+        assert said.endswith("at no place of any network alone are more right than chance allows")
+
+
+@pytest.mark.parametrize(
     ("config", "said"),
     [
         (CONFIG, False),

@@ -12,6 +12,7 @@ import torch
 
 from digitspan.cells.answers import answers_of_last
 from digitspan.cli import main
+from digitspan.commands.options import sigterm_exits
 from digitspan.errors import ConfigError, UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.runs.own_task import facts_of
@@ -44,10 +45,9 @@ def write(folder, text, name="mine"):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    before = set(sys.modules)
     yield tmp_path
-    for name in set(sys.modules) - before:
-        if not name.startswith("digitspan"):
+    for name, module in list(sys.modules.items()):  # these alone: torch imports parts of it late
+        if (getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
             sys.modules.pop(name)
 
 
@@ -204,6 +204,106 @@ def test_a_draw_that_cannot_be_trained_on_is_refused_in_a_sentence(here, draw, s
 def test_a_class_that_is_no_task_is_refused_in_a_sentence(here, text, sentence):
     with pytest.raises(UsageError, match=sentence):
         try_run(run_of(write(here, text)))
+
+
+RARELY = DRAW.replace("return read, read[:, -2:]", "return read, read[:, -2:] + {}")
+"""Leaves its classes where some condition holds."""
+
+TRAIN = ["--length", "4", "--hidden-size", "4", "--batch-size", "4", "--train-steps", "100"]
+
+
+@pytest.mark.parametrize("condition", ["(count == 200)", "(count == 500)", "(count == 2000)"])
+def test_a_draw_that_only_the_run_makes_is_tried_before_anything_is_written(
+    here, condition, capsys
+):
+    """50 batches of 4 at once, validation and test."""
+    task = write(here, HEAD + RARELY.format(condition))
+    before = set(here.iterdir())
+    assert main(["train", "rnn", "--task", task, *TRAIN, "--out", "run"]) == 2
+    assert "draws targets from 1 to 5, and says answers = 5" in capsys.readouterr().err
+    assert set(here.iterdir()) - before <= {here / "__pycache__"}
+
+
+def test_a_draw_that_is_refused_in_training_leaves_nothing(here, capsys):
+    """The run draws the same block as the trial, and then others."""
+    text = (
+        HEAD
+        + "    drawn = []\n"
+        + RARELY.format("(len(self.drawn) > 20)").replace(
+            "        read", "        self.drawn.append(count)\n        read", 1
+        )
+    )
+    task = write(here, text)
+    words = ["train", "rnn", "--task", task, *TRAIN, "--train-steps", "1000", "--out", "deep/run"]
+    assert main(words) == 2
+    assert "draws targets from 1 to 5" in capsys.readouterr().err
+    assert sys.modules["mine"].Echo.drawn[16:] == [200, 500, 200, 200, 200]  # 16 in the trial
+    assert not (here / "deep").exists()
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("exit('enough')", "SystemExit: enough"),
+        ("raise GeneratorExit", "GeneratorExit: "),
+        ("raise type('Own', (BaseException,), {})('mine')", "Own: mine"),
+    ],
+)
+@pytest.mark.parametrize("where", ["draw", "__init__", "import"])
+def test_whatever_it_raises_ends_in_a_sentence(here, raised, said, where, capsys):
+    text, what = HEAD + DRAW, "be imported"
+    if where == "draw":
+        text, what = (
+            text.replace("        return", f"        {raised}\n        return"),
+            "be drawn",
+        )
+    elif where == "__init__":
+        text, what = text + f"    def __init__(self):\n        {raised}\n", "be built without"
+    else:
+        text += f"{raised}\n"
+    task = write(here, text)
+    assert main(["train", "rnn", "--task", task, *TRAIN, "--out", "run"]) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert f"task 'mine:Echo' cannot {what}" in sentence
+    assert f"({said})" in sentence
+    assert not (here / "run").exists()
+
+
+def test_ctrl_c_and_sigterm_are_no_fault_of_the_draw(here):
+    text = "import os, signal\n" + HEAD + DRAW
+    text = text.replace(
+        "        return", "        os.kill(os.getpid(), signal.{})\n        return"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        try_run(run_of(write(here, text.format("SIGINT"))))
+    with pytest.raises(SystemExit) as leaving, sigterm_exits():
+        try_run(run_of(write(here, text.format("SIGTERM"), "other")))
+    assert leaving.value.code == 143
+
+
+@pytest.mark.parametrize(
+    ("draw", "sentence"),
+    [
+        ("read[:, : 2 + count % 3], read[:, -2:]",
+         r"draws \d steps and targets \(count, 2\) at T = 4, and drew \d steps and targets "
+         r"\(count, 2\) there before; expected the same number of steps and answers in every"),
+        ("read, read[:, -2 - (count == 500):]", r"draws 4 steps and targets \(count, 3\) at T"),
+        ("read, read[:, -1:] if count == 500 else read[:, -1]", r"draws 4 steps and targets "
+         r"\(count, 1\) at T = 4, and drew 4 steps and targets \(count,\) there before"),
+        ("read[:, : 3 + int(read[0, 0] > 2)], read[:, :1]", r"draws [34] steps and targets"),
+    ],
+)  # fmt: skip
+def test_a_draw_of_another_size_is_refused(here, draw, sentence):
+    task = write(here, HEAD + DRAW.replace("read, read[:, -2:]", draw))
+    with pytest.raises(UsageError, match=f"^task 'mine:Echo' {sentence}"):
+        try_run(run_of(task))
+
+
+def test_lengths_may_differ_in_their_steps(here):
+    task = OwnTask(run_of(write(here, HEAD + DRAW)))
+    for length in (4, 5, 4):
+        assert task.held_out(length, "test").questions.inputs.shape[1] == length
 
 
 def test_a_network_that_reads_ahead_is_refused(here):

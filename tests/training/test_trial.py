@@ -1,14 +1,17 @@
 """The cell that is tried is the one that is trained and kept, or it is refused before that."""
 
+import re
+
 import pytest
 import safetensors.torch
 import torch
-from odd_cells import KEPT, REFUSED
+from odd_cells import KEPT, REFUSED, EveryStep, LearnsToReadAhead
 
+from digitspan.cli import main
 from digitspan.errors import UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.training.engine import build_network, load_network
-from digitspan.training.run import train
+from digitspan.training.run import train, train_together
 from digitspan.training.trial import try_cell
 
 
@@ -60,3 +63,56 @@ def test_tied_weights_are_still_tied_when_they_are_read():
     assert torch.equal(kept["h.weight"], kept["again.weight"])
     network = load_network(finished.record.config, finished.weights)
     assert network.h.weight is network.again.weight
+
+
+# Tried again at its end
+
+LISTS = {"task": "next-digit", "optimizer": "adam", "learning_rate": 0.01}
+AHEAD = (
+    r"^cell 'odd_cells:LearnsToReadAhead' breaks a duty of a cell: it has learned to read ahead: "
+    r"the trained network's answers change with inputs that it has not read yet \(in {} steps, "
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({"length": 12}, "11"),
+        ({"length": 12, "task": "recall", "curriculum": True, "train_steps": 200}, r"\d+"),
+        ({"length": 12, "encoding": "scalar"}, "11"),
+        ({"length": 12, "task": "recall"}, "12"),
+    ],
+)
+def test_a_network_that_learns_to_read_ahead_is_an_error_and_no_result(settings, steps):
+    run = config(LearnsToReadAhead, **LISTS | settings)
+    try_cell(run)  # before training the part that reads ahead weighs nothing
+    finished = train(run)
+    record = finished.record
+    assert record.end_state == "error"
+    assert re.match(AHEAD.format(steps), record.note), record.note
+    assert (record.accuracy, record.recalled, record.bits) == (None, None, None)
+    assert finished.weights == b""
+
+
+@pytest.mark.parametrize("settings", [{}, {"task": "recall", "curriculum": True}])
+def test_a_network_that_reads_nothing_ahead_is_a_result(settings):
+    record = train(config(EveryStep, **LISTS | {"length": 12} | settings)).record
+    assert record.end_state in ("solved", "censored")
+    assert record.recalled.lists
+    assert record.note == ""
+
+
+def test_networks_trained_together_are_tried_each():
+    runs = [config(LearnsToReadAhead, **LISTS | {"length": 12, "seed": seed}) for seed in (0, 1)]
+    assert [one.record.end_state for one in train_together(runs)] == ["error"] * 2
+
+
+def test_train_says_that_a_network_has_learned_to_read_ahead(tmp_path, capsys):
+    words = ["train", "odd_cells:LearnsToReadAhead", "--task", "next-digit", "--items", "6"]
+    words += ["--hidden-size", "6", "--batch-size", "8", "--train-steps", "50"]
+    words += ["--optimizer", "adam", "--learning-rate", "0.01", "--out", str(tmp_path / "run")]
+    assert main(words) == 1
+    out = capsys.readouterr().out
+    assert "ended in an error: cell 'odd_cells:LearnsToReadAhead' breaks a duty of a cell" in out
+    assert "recalled whole" not in out
+    assert not (tmp_path / "run" / "checkpoint").exists()

@@ -14,7 +14,7 @@ from torch import Tensor
 from digitspan.bench.measure import BenchmarkRow, Effort, in_turn, processor_seconds
 from digitspan.bench.peers import TorchNetwork, autograd_step, template_batches
 from digitspan.runs.config import RunConfig
-from digitspan.runs.outcome import SOLVED_ACCURACY
+from digitspan.runs.outcome import EVALUATE_EVERY, SOLVED_ACCURACY
 from digitspan.study.config import StudyConfig
 from digitspan.study.crew.pool import usable_cores
 from digitspan.study.runner import StudyObserver, run_study
@@ -22,7 +22,7 @@ from digitspan.tasks.palindrome import draw_training, held_out
 from digitspan.tasks.questions import encode
 from digitspan.tasks.seeds import data_seed
 from digitspan.training.engine import answer_in_pieces, build_network
-from digitspan.training.run import EVALUATE_EVERY, train
+from digitspan.training.run import train
 
 __all__ = ["rows", "torch_with_our_weights"]
 

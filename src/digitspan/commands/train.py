@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import logging
 import sys
@@ -28,11 +29,12 @@ from digitspan.commands.options import (
 )
 from digitspan.commands.progress import Progress
 from digitspan.errors import DigitspanError, UsageError
-from digitspan.files import require_writable_folder
+from digitspan.files import writable_folder
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import check_size
 from digitspan.runs.folder import (
     CHECKPOINT,
+    CONFIG,
     read_config,
     read_record,
     remove_run,
@@ -91,7 +93,13 @@ def run(options: argparse.Namespace) -> int:
     check_size(config)
     require_trainable([config], options.device)
     folder = options.out or Path("runs") / config.run_id
-    _take(folder, config, overwrite=options.overwrite)
+    with writable_folder(folder, "--out"):
+        _take(folder, config, overwrite=options.overwrite)
+        return _run(folder, config, options)
+
+
+def _run(folder: Path, config: RunConfig, options: argparse.Namespace) -> int:
+    """Train what is in a folder, or go on with it, and print its line."""
     if config.items is not None and config.encoding == "scalar":
         print("digits go in as numbers, and a silent step as -1", file=sys.stderr)
     if config.length == 2 and config.items is None:
@@ -225,7 +233,6 @@ def first_symbol_test(record: RunRecord) -> str:
 
 def _take(folder: Path, config: RunConfig, *, overwrite: bool) -> None:
     """Make the folder this run's own."""
-    require_writable_folder(folder, "--out")
     kept = read_config(folder)
     if kept is not None and kept != config:
         if not overwrite:
@@ -269,6 +276,9 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
         status = 130 if isinstance(interrupt, KeyboardInterrupt) else interrupt.code
         raise SystemExit(status) from interrupt
     except DigitspanError:
+        with contextlib.suppress(OSError):  # the folder is gone
+            if [path.name for path in folder.iterdir()] == [CONFIG]:
+                remove_run(folder)  # refused before anything of it was kept
         raise
     except Exception as error:
         if not config.is_own:

@@ -11,6 +11,7 @@ from digitspan.handin.wording import joined
 from digitspan.runs.config import RunConfig
 from digitspan.statistics import wilson
 from digitspan.study.summary import LengthSummary, mask_control
+from digitspan.study.tables import leaks_text
 
 __all__ = ["controls", "limits"]
 
@@ -22,8 +23,12 @@ def controls(material: Material) -> str:
     if mask is not None:
         share = mask.right / mask.tested
         holds = "which is chance: nothing but the first digit tells them the answer"
-        if not mask.holds:
+        if not mask.holds_together:
             holds = "**which is not chance: something besides the first digit tells the answer**"
+        elif mask.leaks:
+            holds = (
+                f"**{leaks_text(mask)}: something besides the first digit tells the answer there**"
+            )
         sentences.append(
             f"As a control all solved networks were asked again with the first digit replaced. "
             f"Then {100 * share:.2f} % of {mask.tested:,} answers were still the digit that had "

@@ -1,8 +1,11 @@
-"""What can become of a run, and when it counts as solved."""
+"""What can become of a run, when it is evaluated, and when it counts as solved."""
 
 from __future__ import annotations
 
-__all__ = ["END_STATES", "ERROR_OF_1997", "SOLVED_ACCURACY"]
+__all__ = ["END_STATES", "ERROR_OF_1997", "EVALUATE_EVERY", "SOLVED_ACCURACY"]
+
+EVALUATE_EVERY = 50
+"""Training steps between two evaluations, whose batches are drawn at once."""
 
 SOLVED_ACCURACY = 0.99
 """Two evaluations in a row at this accuracy end a run as solved."""

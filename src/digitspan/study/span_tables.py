@@ -247,7 +247,7 @@ def digit_spans_document(summary: SpanSummary, rows: Mapping[str, Row]) -> dict[
             for cell in summary.measured
             for items in range(1, max(len(found.lists) for found in cell.recalled) + 1)
         ],
-        "mask_control": None if mask is None else mask._asdict() | {"holds": mask.holds},
+        "mask_control": None if mask is None else mask.document,
         "errors": [run_document(record) for record in summary.errors],
         "remarks": digit_spans_remarks(summary),
         "people": PEOPLE[summary.config.order],

@@ -6,24 +6,25 @@ import dataclasses
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from digitspan.runs.outcome import END_STATES
 from digitspan.runs.record import RunRecord
-from digitspan.statistics import Interval, kaplan_meier, wilson
+from digitspan.statistics import Interval, binomial_tail, kaplan_meier, wilson
 from digitspan.study.config import StudyConfig
 from digitspan.study.plan import TUNED, Condition, as_run, plan
 from digitspan.study.retention import Span, budget_curve, guaranteed_span, measure_span
 from digitspan.study.store import Row
-from digitspan.tasks import NUM_CLASSES
+from digitspan.tasks import CHANCE, ENUMERATED_UP_TO, NUM_CLASSES
 
 __all__ = [
     "ConditionSummary",
     "Control",
     "LengthSummary",
     "MaskControl",
+    "Masked",
     "Summary",
     "interquartile_mean",
     "mask_control",
@@ -117,22 +118,65 @@ class Control(NamedTuple):
     """The runs by length."""
 
 
+class Masked(NamedTuple):
+    """One network asked again with the digit of one place replaced, x_1 or that of a list."""
+
+    run: str
+    """The name of its run."""
+    length: int
+    """T; 2 L of lists, where L is the length that was asked."""
+    place: int | None
+    """Of the list, from 1 on; None of palindromes, where it is x_1."""
+    right: int
+    """Answers that matched the replaced digit."""
+    asked: int
+    """Palindromes or lists asked."""
+    together: int
+    """How many of these are right or wrong together, at worst: 10 or 1."""
+
+    @property
+    def p(self) -> float:
+        """How probable so many right answers or more are by chance."""
+        return binomial_tail(self.right // self.together, self.asked // self.together, CHANCE)
+
+
 class MaskControl(NamedTuple):
-    """All trained runs asked again with x_1 replaced: right answers must be at chance."""
+    """All trained runs asked again with a digit replaced: right answers must be at chance.
+
+    Over all of them together, and of each network at each place: the binomial tail there is above
+    0.001 divided by the number of networks and places (Bonferroni).
+    """
 
     right: int
     """Answers that matched the replaced digit."""
     tested: int
-    """Palindromes asked, over all runs."""
+    """Palindromes or lists asked, over all runs and places."""
     low: float
     """Lower end of the 99.9 % Wilson interval of the share."""
     high: float
     """Upper end of it."""
+    places: int
+    """Places of networks that were tested each by itself."""
+    leaks: tuple[Masked, ...]
+    """Those at which more answers are right than chance allows, the clearest first."""
+
+    @property
+    def holds_together(self) -> bool:
+        """Whether chance is inside the interval of all answers together."""
+        return self.low <= CHANCE <= self.high
 
     @property
     def holds(self) -> bool:
-        """Whether chance is inside the interval."""
-        return self.low <= 1 / NUM_CLASSES <= self.high
+        """Whether it is, and no network has a place with more right answers than chance allows."""
+        return self.holds_together and not self.leaks
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As plain values."""
+        return self._asdict() | {
+            "leaks": [leak._asdict() | {"p": leak.p} for leak in self.leaks],
+            "holds": self.holds,
+        }
 
 
 class Summary(NamedTuple):
@@ -310,11 +354,40 @@ def _lengths(rows: list[Row]) -> tuple[LengthSummary, ...]:
 def mask_control(records: Iterable[RunRecord]) -> MaskControl | None:
     """The mask control over every run of the study, each once."""
     right = tested = 0
+    places: list[Masked] = []
     for record in records:
         is_asked = record.config.length > 2 or record.config.items is not None
         if is_asked and record.masked_tested:
             right += record.masked_right or 0
             tested += record.masked_tested
+            places += _masked(record)
     if tested == 0:
         return None
-    return MaskControl(right, tested, *wilson(right, tested, z=3.2905267314919255))
+    found = [some for some in places if some.p * len(places) < _BY_CHANCE]
+    leaks = sorted(found, key=lambda some: some.p)
+    interval = wilson(right, tested, z=3.2905267314919255)
+    return MaskControl(right, tested, *interval, len(places), tuple(leaks))
+
+
+_BY_CHANCE = 0.001
+"""How often the mask control may find a leak where there is none, over all places of networks."""
+
+
+def _masked(record: RunRecord) -> list[Masked]:
+    """The places of one run's network that were asked with their digit replaced.
+
+    Of one digit there are ten lists, each asked ten times. Where palindromes are listed, every
+    tail x_2, x_3, ... stands with all ten first digits, and a network that is wrong by as much for
+    a whole tail (as scalar inputs make it) is right ten times at once or never.
+    """
+    config, recalled = record.config, record.recalled
+    if recalled is not None:
+        items, asked = len(recalled.masked), recalled.masked_asked
+        together = NUM_CLASSES if items == 1 else 1
+        return [
+            Masked(config.run_id, 2 * items, place, right, asked, together)
+            for place, right in enumerate(recalled.masked, start=1)
+        ]
+    together = NUM_CLASSES if config.length <= ENUMERATED_UP_TO else 1
+    right, asked = record.masked_right or 0, record.masked_tested or 0
+    return [Masked(config.run_id, config.length, None, right, asked, together)]

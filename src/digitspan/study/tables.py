@@ -45,6 +45,7 @@ __all__ = [
     "document",
     "duration",
     "errors_text",
+    "leaks_text",
     "lengths_table",
     "mask_remark",
     "optimizers_table",
@@ -66,6 +67,8 @@ __all__ = [
 MARKED = "* the surface does not describe the runs: lengths out of line with it, or a hole"
 """What the star at a span says."""
 
+_MOST_LEAKS = 3
+"""Networks whose mask control fails that are named; the others are counted."""
 
 LONGEST_NAME = 24
 """A name longer than it is wrapped: whole columns of them and of intervals must fit 80 letters."""
@@ -421,8 +424,23 @@ def mask_remark(mask: MaskControl, replaced: str) -> str:
     return (
         f"mask control {verdict}: with {replaced} replaced {100 * mask.right / mask.tested:.2f} % "
         f"of {mask.tested:,} answers are right, 99.9 % interval [{100 * mask.low:.2f}, "
-        f"{100 * mask.high:.2f}], chance {100 * CHANCE:.0f}"
+        f"{100 * mask.high:.2f}], chance {100 * CHANCE:.0f}, {leaks_text(mask)}"
     )
+
+
+def leaks_text(mask: MaskControl) -> str:
+    """Which networks have a place with more right answers than chance allows, in a few words."""
+    if not mask.leaks:
+        return "and at no place of any network alone are more right than chance allows"
+    shown = []
+    for leak in mask.leaks[:_MOST_LEAKS]:
+        where = f"T = {leak.length}"
+        if leak.place is not None:
+            where = f"place {leak.place} of {leak.length // 2} items"
+        shown.append(f"{leak.run} at {where} ({leak.right} of {leak.asked})")
+    if len(mask.leaks) > _MOST_LEAKS:
+        shown.append(f"{len(mask.leaks) - _MOST_LEAKS} more")
+    return f"and more than chance allows alone of {', '.join(shown)}"
 
 
 def _criterion_of_1997(summary: Summary) -> str:
@@ -498,7 +516,7 @@ def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:
             for control in summary.controls
             for length in control.lengths
         ],
-        "mask_control": None if mask is None else mask._asdict() | {"holds": mask.holds},
+        "mask_control": None if mask is None else mask.document,
         "continued": [run_document(record) for record in summary.continued],
         "errors": [run_document(record) for record in summary.errors],
         "remarks": remarks(summary),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANCE",
+    "ENUMERATED_UP_TO",
     "LISTS_HELD_OUT_FROM",
     "NUM_CLASSES",
     "ORDERS",
@@ -37,6 +38,9 @@ CHANCE = 1 / NUM_CLASSES
 
 SILENT = 10
 """The symbol that stands in a silent step, after the ten digits; -1 where digits are numbers."""
+
+ENUMERATED_UP_TO = 8
+"""The longest length T whose palindromes (10,000 there) are listed, not drawn."""
 
 LISTS_HELD_OUT_FROM = 4
 """Items L from which lists are held out: of fewer there are too few."""

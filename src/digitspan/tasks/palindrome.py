@@ -14,7 +14,7 @@ import functools
 import torch
 from torch import Tensor
 
-from digitspan.tasks import NUM_CLASSES
+from digitspan.tasks import ENUMERATED_UP_TO, NUM_CLASSES
 from digitspan.tasks.questions import HeldOut, Questions
 from digitspan.tasks.seeds import seed_of
 from digitspan.tasks.split import (
@@ -32,7 +32,6 @@ from digitspan.tasks.split import (
 )
 
 __all__ = [
-    "ENUMERATED_UP_TO",
     "HELD_OUT_FROM",
     "ask",
     "draw_batches",
@@ -45,9 +44,6 @@ __all__ = [
 
 HELD_OUT_FROM = 5
 """The shortest length T at which palindromes are held out."""
-
-ENUMERATED_UP_TO = 8
-"""The longest length T whose palindromes (10,000 there) are listed, not drawn."""
 
 NUM_VALIDATION, NUM_TEST = 500, 10_000
 """Palindromes in the validation and in the test part; fewer where there are no more."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,10 +17,11 @@ from digitspan.cells.own import is_outside, source_of
 from digitspan.cells.seal import sealed, seeded
 from digitspan.errors import UsageError, printable
 from digitspan.runs.config import RunConfig
+from digitspan.runs.outcome import EVALUATE_EVERY
 from digitspan.tasks import TASKS, TaskModule, is_own_task
 from digitspan.tasks.questions import HeldOut, Questions
 from digitspan.tasks.recall import NUM_TEST, NUM_VALIDATION
-from digitspan.tasks.seeds import seed_of
+from digitspan.tasks.seeds import data_seed, seed_of
 
 __all__ = ["OwnTask", "asks_several_answers", "task_of_run", "try_task"]
 
@@ -44,6 +47,10 @@ def asks_several_answers(config: RunConfig) -> bool:
     return questions.asked is not None
 
 
+GENERATORS = 12
+"""With so many a task is tried, a batch each."""
+
+
 class OwnTask:
     """The task of a run that is a class of one's own, `module:Class`.
 
@@ -59,14 +66,13 @@ class OwnTask:
 
     def __init__(self, config: RunConfig) -> None:
         self.name, self.facts = config.task, config.asks
-        made: Any = find(config.task, config.task_facts.partition(" ")[0], kind="task")
-        try:
-            with sealed(), seeded(0):
-                self._task = made()
-        except Exception as error:  # whatever the code of somebody else may raise
-            self._refuse(f"cannot be built without arguments ({_said(error)})")
+        with self._refused_if_it_raises("cannot be imported"):
+            made: Any = find(config.task, config.task_facts.partition(" ")[0], kind="task")
+        with self._refused_if_it_raises("cannot be built without arguments"), sealed(), seeded(0):
+            self._task = made()
         if not callable(getattr(self._task, "draw", None)):
             self._refuse("has no method draw(length, count, generator)")
+        self._sizes: dict[int, str] = {}  # of what was drawn, by T
         self.held_out = functools.lru_cache(maxsize=32)(self._held_out)
 
     def draw_batches(
@@ -91,12 +97,10 @@ class OwnTask:
 
     def _draw(self, length: int, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Sequences and their answers, as they must be."""
-        try:
-            with sealed(), seeded(seed):
-                generator = torch.Generator().manual_seed(seed)
-                drawn: Any = self._task.draw(length, count, generator)
-        except Exception as error:  # whatever the code of somebody else may raise
-            self._refuse(f"cannot be drawn at T = {length:,} ({_said(error)})")
+        refused = self._refused_if_it_raises(f"cannot be drawn at T = {length:,}")
+        with refused, sealed(), seeded(seed):
+            generator = torch.Generator().manual_seed(seed)
+            drawn: Any = self._task.draw(length, count, generator)
         if not isinstance(drawn, tuple | list) or len(drawn) != 2:
             self._refuse(f"draws a {type(drawn).__name__}, expected inputs and targets")
         for what, values, dims, below in (
@@ -109,6 +113,13 @@ class OwnTask:
             self._refuse(
                 f"asks for {targets.shape[1]} answers in {inputs.shape[1]} steps; expected from 1 "
                 f"answer to one after every step"
+            )
+        sizes = f"{inputs.shape[1]} steps and targets {('count', *targets.shape[1:])}"
+        sizes = sizes.replace("'", "")
+        if sizes != (before := self._sizes.setdefault(length, sizes)):
+            self._refuse(
+                f"draws {sizes} at T = {length:,}, and drew {before} there before; expected the "
+                f"same number of steps and answers in every draw of one length"
             )
         return inputs.cpu(), targets.cpu().long()
 
@@ -128,6 +139,19 @@ class OwnTask:
                 f"draws {what.partition(' ')[0]} from {least} to {most}, and says {kind} = "
                 f"{below}: expected whole numbers from 0 to {below - 1}"
             )
+
+    @contextlib.contextmanager
+    def _refused_if_it_raises(self, text: str) -> Iterator[None]:
+        """Refuse whatever the code of somebody else may raise, sys.exit too; no signal's doing."""
+        try:
+            yield
+        except UsageError:
+            raise
+        except BaseException as error:
+            if _is_a_signals(error):
+                raise
+            said = printable(f"{type(error).__name__}: {error}")[:300]
+            self._refuse(f"{text} ({said})")
 
     def _refuse(self, text: str) -> NoReturn:
         message = f"task {self.name!r} {text} (see docs/own-task.md)"
@@ -158,7 +182,14 @@ def try_task(config: RunConfig) -> None:
         raise UsageError(message.format(text))
     if _same(one, other):
         raise UsageError(message.format("the same batch whatever the generator is"))
-    task.held_out(config.length, "validation")
+    for seed in range(2, GENERATORS):  # a number of steps that is drawn differs among so many
+        drawn(seed)
+    # As the run will draw: what leaves its classes once in a thousand is not seen in one batch.
+    batches, generator = min(EVALUATE_EVERY, config.train_steps), torch.Generator()
+    generator.manual_seed(data_seed(config.length, config.seed))
+    task.draw_batches(config.length, batches, config.batch_size, generator, cpu)
+    for part in ("validation", "test"):
+        task.held_out(config.length, part)
     named = source_of(config.task).modules
     for name in sorted(set(sys.modules) - before):
         path = getattr(sys.modules[name], "__file__", None)
@@ -174,5 +205,11 @@ def _same(one: Questions, other: Questions) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def _said(error: Exception) -> str:
-    return printable(f"{type(error).__name__}: {error}")[:300]
+def _is_a_signals(error: BaseException) -> bool:
+    """Whether it comes of Ctrl-C, or of SIGTERM, where a handler of ours raises SystemExit."""
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    raised_in = str(where.tb_frame.f_globals.get("__name__")) if where is not None else ""
+    is_ours = isinstance(error, SystemExit) and raised_in.startswith("digitspan.")
+    return isinstance(error, KeyboardInterrupt) or is_ours

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from digitspan.cells.answers import state_size
+from digitspan.cells.own import is_own
 from digitspan.cells.seal import sealed
 from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.runs.config import RunConfig
 from digitspan.runs.growth import growth_of
-from digitspan.runs.outcome import SOLVED_ACCURACY
+from digitspan.runs.outcome import EVALUATE_EVERY, SOLVED_ACCURACY
 from digitspan.runs.recalled import Recalled, SpanPoint
 from digitspan.runs.record import CurvePoint, Finished, RunRecord
 from digitspan.statistics import memory_bits, wilson
@@ -42,13 +43,11 @@ from digitspan.training.engine import (
 from digitspan.training.machine import environment, flushed_denormals, one_thread
 from digitspan.training.own_task import task_of_run
 from digitspan.training.recalling import ask_every_length, ask_one_length, span_point
+from digitspan.training.trial import try_trained
 
 __all__ = ["train", "train_together"]
 
 _log = logging.getLogger(__name__)
-
-EVALUATE_EVERY = 50
-"""Training steps between two evaluations."""
 
 DIVERGED_LOSS = 1e3
 """nats: guessing has 2.3; a network this certain of wrong digits has lost its weights."""
@@ -115,7 +114,7 @@ def train_together(
     with _apart(configs), one_thread(), flushed_denormals():
         runs = [_Training(config, torch.device(device), None) for config in configs]
         _go_on(runs, on_evaluation)
-        return [run.finish(run.test()) for run in runs]
+        return [run.end() for run in runs]
 
 
 def _apart(configs: Sequence[RunConfig]) -> contextlib.AbstractContextManager[None]:
@@ -126,17 +125,17 @@ def _apart(configs: Sequence[RunConfig]) -> contextlib.AbstractContextManager[No
 
 def _train(run: _Training, on_evaluation: Callable[[CurvePoint], None]) -> Finished:
     """Bring a run to its end, whatever end that is."""
-    checkpoint, note = run.checkpoint, ""
+    checkpoint = run.checkpoint
     try:
         _go_on([run], lambda _, point: on_evaluation(point))
-        tested = run.test()
+        finished = run.end()
     except (MemoryError, RuntimeError) as error:
-        run.end_state, note = "error", _out_of_memory(error)
-        tested = None
+        note = _out_of_memory(error)
+        run.end_state = "error"
+        finished = run.finish(None, note)
     except (KeyboardInterrupt, SystemExit):
         run.save()
         raise
-    finished = run.finish(tested, note)
     if checkpoint is not None:
         for path in (checkpoint, checkpoint.with_name(checkpoint.name + ".previous")):
             path.unlink(missing_ok=True)
@@ -306,6 +305,25 @@ class _Training:
     def lengths_asked(self) -> dict[str, int]:
         """Up to which length lists are asked, in items."""
         return {"trained_to": self.length // 2, "longest": self.config.length // 2}
+
+    def end(self) -> Finished:
+        """Ask the test part once and make the record; an error where the network reads ahead."""
+        tested = self.test()
+        try:
+            self.try_trained(tested)
+        except UsageError as error:
+            return Finished(RunRecord.error(self.config, str(error)), b"")
+        return self.finish(tested)
+
+    def try_trained(self, tested: _Tested) -> None:
+        """Refuse a network that reads ahead, at the run's length and that of the longest lists."""
+        longest = {self.config.length}
+        if tested.recalled is not None:
+            longest.add(2 * tested.recalled.lists[-1].items)
+        if is_own(self.config.cell):
+            for length in sorted(longest):
+                questions = _on(self.task.held_out(length, "test"), self.device).questions
+                try_trained(self.trainer, questions.inputs, questions.asked)
 
     def test(self) -> _Tested:
         """Ask the test palindromes, or lists, once."""

@@ -1,7 +1,8 @@
-"""Tries a cell of one's own on the run that is asked of it, before the first step is counted.
+"""Tries a cell of one's own on the run that is asked of it, before the first step and at its end.
 
 What is tried is what is trained: the same object on the same device, at the same length and size,
-built, trained for a step, kept and read again. So no run is thrown away after its training.
+built, trained for a step, kept and read again. So hardly a run is thrown away
+after its training: one is whose network has learned to read ahead.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from digitspan.cells.answers import is_stepped
 from digitspan.cells.build import find
 from digitspan.cells.duties import CLOSE, apart, broken, check_duties, duties_of, if_it_raises
 from digitspan.cells.names import LENGTH, own_name
@@ -33,10 +35,13 @@ from digitspan.training.engine import (
 from digitspan.training.machine import flushed_denormals, one_thread
 from digitspan.training.own_task import asks_several_answers, task_of_run, try_task
 
-__all__ = ["try_cell", "try_run"]
+__all__ = ["try_cell", "try_run", "try_trained"]
 
 ROWS = 4
 """Palindromes in the training step that is tried, at most."""
+
+MOST_CUTS = 64
+"""Places at most from which on other inputs are read, where a trained network is tried."""
 
 
 def try_run(config: RunConfig, device: torch.device | str = "cpu") -> None:
@@ -80,6 +85,43 @@ def try_cell(config: RunConfig, device: torch.device | str = "cpu") -> None:
             _starts_alike(config)
             _is_trained_and_kept(config, torch.device(device))
             _imports_what_it_names(config, set(sys.modules) - before)
+
+
+def try_trained(trainer: Trainer, inputs: Tensor, asked: int | None) -> None:
+    """Refuse a trained network that reads ahead: whose answers change with what is read later.
+
+    A part that reads ahead and begins with the weight 0 is seen only here: two evaluations of 64
+    sequences.
+
+    Args:
+        trainer: the run's, at its end.
+        inputs: sequences of the run, (M, steps), not encoded.
+        asked: A, the last steps after which it answers; None: after the last alone.
+
+    Raises:
+        UsageError: where it does.
+    """
+    config, steps = trainer.config, inputs.shape[1]
+    # Built-in cells, and all that can be stepped, are given one input at a time where lists are
+    # asked, and the answer after the last step comes when all has been read.
+    if not is_own(config.cell) or is_stepped(trainer.network) or asked is None or asked < 2:
+        return
+    first = steps - asked  # after this step, counted from 0, comes the first answer
+    cuts = torch.linspace(first + 1, steps - 1, min(asked - 1, MOST_CUTS)).round().long()
+    cuts = cuts.to(inputs.device)[:, None]  # (M, 1): what is read from here on is another
+    read = inputs[torch.arange(len(cuts)) % len(inputs)]
+    symbols = config.asks.symbols
+    shift = torch.randint(1, symbols, read.shape, generator=torch.Generator().manual_seed(0))
+    other = ((read.long() + shift.to(read.device)) % symbols).to(read.dtype)
+    changed = torch.where(torch.arange(steps, device=read.device) < cuts, read, other)
+    before, after = (trainer.logits(x, asked).nan_to_num() for x in (read, changed))
+    is_before = first + torch.arange(asked, device=read.device) < cuts  # (M, A)
+    with duties_of(config.cell):
+        if off := apart(after[is_before], before[is_before], CLOSE):
+            broken(
+                f"has learned to read ahead: the trained network's answers change with inputs "
+                f"that it has not read yet (in {steps:,} steps, logits {off:.2g} apart)"
+            )
 
 
 def _built(config: RunConfig) -> nn.Module:
