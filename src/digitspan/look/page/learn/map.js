@@ -1,0 +1,93 @@
+// The map: which lengths were learned at which learning rate, by the study's runs and one's own.
+
+/** Room around a map, in CSS pixels, and its height. */
+const MAP_LEFT = 40;
+const MAP_BOTTOM = 36;
+const PLANE = 230;
+
+/**
+ * Draw a map for each network's cell, and say what lies on them.
+ * @param {HTMLElement} host
+ * @param {App} app
+ * @returns {string}
+ */
+function drawMap(host, app) {
+  const { live, slots } = app;
+  const { choice } = live;
+  if (host.children.length !== slots.length)
+    host.replaceChildren(...slots.map(() => make("figure", {}, make("div", { class: "plane" }), make("figcaption"))));
+  const own = live.runs.filter(({ task }) => task === "palindrome");
+  slots.forEach((slot, k) => {
+    const [plane, caption] = host.children[k].children;
+    const { cell } = slot.network;
+    const studied = (app.data.learn.map.runs[cell] ?? []).filter(([T]) => T <= MOST_LENGTH);
+    const mine = own.filter((run) => run.cell === cell && run.start === choice.start[k]);
+    const solved = (runs) => runs.filter(({ outcome }) => outcome === "solved").length;
+    caption.textContent = `${slot.title}, ${choice.start[k]} start: ${studied.length} runs of the study up to T = ${MOST_LENGTH}, ${mine.length} of yours, ${solved(mine)} of them solved`;
+    drawPlane(plane, slot, studied, mine, choice, (T, rate) =>
+      app.choose({ task: "palindrome", T, rate, digits: "" }),
+    );
+  });
+  if (own.length === 0) return "None of your runs has come to an end yet: press on a place of the map, or let them learn.";
+  const places = new Set(own.map(({ T, rate }) => `${T}/${rate}`)).size;
+  return `Your runs lie at ${places} ${places === 1 ? "place" : "places"}; where a filled and an open mark meet is the edge of what can be learned in ${BUDGET.toLocaleString("en")} steps.`;
+}
+
+/** One cell's runs over T and rate, both logarithmic. */
+function drawPlane(host, slot, studied, mine, choice, onPick) {
+  const width = widthOf(host);
+  const across = [Math.log(4.6), Math.log(33)];
+  const up = [Math.log(LEAST_RATE / 1.3), Math.log(MOST_RATE * 1.3)];
+  const x = (T) => MAP_LEFT + ((Math.log(T) - across[0]) / (across[1] - across[0])) * (width - MAP_LEFT - 8);
+  const y = (rate) => 6 + (1 - (Math.log(rate) - up[0]) / (up[1] - up[0])) * PLANE;
+  const total = PLANE + MAP_BOTTOM + 6;
+  const solved = mine.filter(({ outcome }) => outcome === "solved").length;
+  const description = `${slot.title}: runs over T and learning rate; ${mine.length} of yours, ${solved} solved.`;
+  const picture = draw("svg", { viewBox: `0 0 ${width} ${total}`, width, height: total, role: "img", "aria-label": description });
+  for (const T of [5, 7, 10, 15, 20, 30])
+    picture.append(
+      draw("line", { x1: x(T), x2: x(T), y1: 6, y2: 6 + PLANE, class: "grid" }),
+      draw("text", { x: x(T), y: PLANE + 22, class: "step" }, T),
+    );
+  for (let rate = LEAST_RATE; rate <= MOST_RATE * 1.01; rate *= 10)
+    picture.append(
+      draw("line", { x1: MAP_LEFT, x2: width - 8, y1: y(rate), y2: y(rate), class: "grid" }),
+      draw("text", { x: MAP_LEFT - 6, y: y(rate) + 4, class: "tick" }, powerOfTen(Math.round(Math.log10(rate)))),
+    );
+  picture.append(draw("text", { x: width - 8, y: PLANE + 38, class: "tick" }, "palindrome length T"));
+  for (const [T, rate, outcome] of studied)
+    picture.append(mapMark(slot.letter, x(T), y(rate), outcome, "studied"));
+  for (const { T, rate, outcome } of mine)
+    picture.append(mapMark(slot.letter, x(T), y(rate), outcome, "mine"));
+  if (choice.task === "palindrome")
+    picture.append(
+      draw("path", { d: `M${x(choice.T)},6v${PLANE}M${MAP_LEFT},${y(choice.rate)}H${width - 8}`, class: "here" }),
+    );
+  picture.addEventListener("click", (event) => {
+    const box = picture.getBoundingClientRect();
+    const at = (event.clientX - box.left - MAP_LEFT) / (width - MAP_LEFT - 8);
+    const height = 1 - (event.clientY - box.top - 6) / PLANE;
+    const T = Math.round(Math.exp(across[0] + at * (across[1] - across[0])));
+    const rate = Math.exp(up[0] + height * (up[1] - up[0]));
+    const place = Math.max(0, placeOfRate(Math.min(MOST_RATE, rate)));
+    onPick(Math.max(LEAST_LENGTH, Math.min(MOST_LENGTH, T)), rateAt(place));
+  });
+  host.replaceChildren(picture);
+}
+
+/** A run: filled where it was solved, a cross where it diverged; one's own with a ring. */
+function mapMark(letter, x, y, outcome, whose) {
+  const r = whose === "mine" ? 5 : 3.6;
+  const cross = `M${x - r},${y - r}l${2 * r},${2 * r}M${x - r},${y + r}l${2 * r},${-2 * r}`;
+  const square = `M${x - r},${y - r}h${2 * r}v${2 * r}h${-2 * r}z`;
+  const circle = `M${x - r},${y}a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0z`;
+  const shape = outcome === "diverged" ? cross : letter === "b" ? square : circle;
+  const around = r + 3;
+  const ring = `M${x - around},${y}a${around},${around} 0 1,0 ${2 * around},0a${around},${around} 0 1,0 ${-2 * around},0z`;
+  return draw(
+    "g",
+    { class: `run ${letter} ${outcome} ${whose}` },
+    draw("path", { d: shape }),
+    ...(whose === "mine" ? [draw("path", { d: ring, class: "around" })] : []),
+  );
+}
