@@ -150,7 +150,7 @@ def test_every_control_is_tested(page):
       .filter((element) => element.offsetParent !== null)
       .map((element) => element.id || element.getAttribute("data-network") || element.tagName)""")
     named = {"digits", "another", "length", "step", "play", "relative", "other", "sort", "SUMMARY"}
-    named |= {"unit-a", "unit-b", "cut-a", "cut-b", "0", "1", "2"}
+    named |= {"unit-a", "unit-b", "cut-a", "cut-b", "0", "1", "2", "learn-enter"}
     named |= {f"clamp-b-{gate}-{value}" for gate in "gifo" for value in ("free", "0", "1")}
     assert set(controls) == named
 
@@ -164,7 +164,7 @@ def test_every_control_is_reached_with_the_tab_key(page):
             break
     groups = {f"clamp-b-{gate}-free" for gate in "gifo"}  # arrow keys choose within a group
     named = {"digits", "another", "length", "step", "play", "relative", "other", "sort", "SUMMARY"}
-    named |= {"unit-a", "unit-b", "cut-a", "cut-b", "0", "1", "2"}
+    named |= {"unit-a", "unit-b", "cut-a", "cut-b", "0", "1", "2", "learn-enter"}
     assert named | groups <= set(reached)
 
 

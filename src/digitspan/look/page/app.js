@@ -44,7 +44,7 @@ class App {
     const { choice, problem } = this.address;
     if (choice || this.networks.length === 0) this.learn(choice ?? usualChoice());
     else this.showTrained();
-    if (problem) this.laboratory.refuse(problem);
+    this.showProblem(problem);
     addEventListener("hashchange", () => this.followAddress());
     document.getElementById("skip").addEventListener("click", (event) => {
       event.preventDefault(); // the address is what was chosen
@@ -94,9 +94,15 @@ class App {
   /** The address was changed by hand, or by going back. */
   followAddress() {
     const { choice, problem } = this.address;
-    if (!choice || (this.isLive && addressOf(choice) === addressOf(this.live.choice))) return;
-    this.learn(choice);
-    if (problem) this.laboratory.refuse(problem);
+    if (!choice) return;
+    if (this.isLive && addressOf(choice) === addressOf(this.live.choice)) this.writeAddress();
+    else this.learn(choice);
+    this.showProblem(problem);
+  }
+
+  /** What is wrong with the address. @param {string} problem empty where nothing is */
+  showProblem(problem) {
+    document.getElementById("address").textContent = problem;
   }
 
   /** Networks that learn here come on show, at their start. @param {Choice} choice */
@@ -104,7 +110,7 @@ class App {
     this.live ??= new Live(
       this.data.learn,
       (frame) => this.takeFrame(frame),
-      (problem) => this.laboratory.refuse(problem),
+      () => this.laboratory.accept(),
     );
     this.isLive = true;
     this.screens ??= this.watched(buildStory(document.getElementById("story"), this));
@@ -127,7 +133,6 @@ class App {
     const choice = { ...before, ...changes };
     live.begin(choice);
     this.writeAddress();
-    this.laboratory.accept();
     const asked = choice.T !== before.T || choice.task !== before.task || this.slots.length === 0;
     const same = this.slots.length > 0 && String(before.cell) === String(choice.cell);
     this.networks = live.networks;
@@ -141,6 +146,8 @@ class App {
       this.head(this.asks ? LEAD_OF_LISTS : this.lead, ABOUT_LEARNING);
       this.build();
     }
+    this.laboratory.accept();
+    this.showProblem("");
     if (choice.digits) this.write([...choice.digits].map(Number));
     else if (asked || this.digits.length === 0) {
       this.asked.clear();

@@ -1,5 +1,12 @@
 // What is trained and how, start and pause, and how the networks learn.
 
+const HOW_IT_LEARNS = `Networks of ${HIDDEN_SIZE} units are trained here, in your browser, by the
+equations shown below: batches of ${BATCH_SIZE}, one-hot digits, RMSprop, gradients clipped at
+${MAX_GRAD_NORM}. Fresh ones were never trained on. A network is solved where ${percent(SOLVED_ACCURACY)}
+of ${NUM_FRESH} fresh ones are right twice in a row, ${EVALUATE_EVERY} steps apart; training pauses after
+${BUDGET.toLocaleString("en")} steps. All that you choose stands in the address: the link shows another person the
+same.`;
+
 /** Steps that the button for some steps makes. */
 const SOME_STEPS = 10;
 
@@ -7,6 +14,18 @@ class Laboratory {
   /** @param {HTMLElement} host @param {App} app */
   constructor(host, app) {
     this.app = app;
+    this.enter = button(
+      { id: "learn-enter", onclick: () => app.learn() },
+      "Train two networks in this page",
+    );
+    this.host = host;
+    this.section = null; // until networks learn
+    host.append(this.enter);
+  }
+
+  /** What there is to choose and to see, once networks learn. */
+  build() {
+    const { app } = this;
     const { learn } = app.data;
     const change = (changes) => app.choose(changes);
     const select = (id, entries, onchange) => {
@@ -21,7 +40,7 @@ class Laboratory {
     this.task = select("learn-task", LEARN_TASKS, () => {
       const task = /** @type {any} */ (this.task.value);
       const { T } = app.live.choice;
-      change({ task, T: task === "recall" && T % 2 ? T - 1 : T, digits: "" });
+      change({ task, T: task === "recall" && T % 2 ? T + 1 : T, digits: "" });
     });
     this.length = make("input", { id: "learn-T", type: "number", onchange: () => this.takeNumbers() });
     this.seed = make("input", {
@@ -69,16 +88,20 @@ class Laboratory {
     this.loss = make("div", { class: "chart" });
     this.right = make("div", { class: "chart" });
     this.findings = make("div", { class: "finding", id: "learn-findings" });
-    this.leave = button({ id: "learn-leave", onclick: () => app.leave() }, "back to the trained networks");
+    const leave = { id: "learn-leave", onclick: () => app.leave() };
+    this.leave = button(leave, "back to the trained networks");
     this.legend = make("span", { class: "legend" });
-    this.inside = make(
-      "div",
-      {},
+    const figure = (chart, caption) => make("figure", {}, chart, make("figcaption", {}, caption));
+    this.section = make(
+      "section",
+      { class: "panel", id: "laboratory", "aria-labelledby": "laboratory-title" },
+      make("h2", { id: "laboratory-title" }, "Networks that learn"),
+      make("p", { class: "look" }, HOW_IT_LEARNS),
       make(
         "div",
         { class: "choices" },
         labelled("To learn", this.task),
-        labelled("T, digits of the palindrome", this.length),
+        labelled("T", this.length),
         labelled("Learning rate", this.rate.element),
         labelled("Seed", this.seed),
       ),
@@ -88,31 +111,13 @@ class Laboratory {
       make(
         "div",
         { class: "columns columns-2" },
-        make("figure", {}, this.right, make("figcaption", {}, "share of fresh ones right, by training step")),
-        make("figure", {}, this.loss, make("figcaption", {}, "loss in nats of each batch, by training step")),
+        figure(this.right, "share of fresh ones right, by training step"),
+        figure(this.loss, "loss in nats of each batch, by training step"),
       ),
-      make("p", { class: "controls" }, this.legend),
+      controlLine(this.legend),
       this.findings,
     );
-    this.enter = button({ id: "learn-enter", onclick: () => app.learn() }, "Train two networks in this page");
-    host.append(
-      make(
-        "section",
-        { class: "panel", id: "laboratory", "aria-labelledby": "laboratory-title" },
-        make("h2", { id: "laboratory-title" }, "Networks that learn"),
-        make(
-          "p",
-          { class: "look" },
-          `Networks of ${HIDDEN_SIZE} units are trained here, in your browser, by the equations shown below: 
-          batches of ${BATCH_SIZE}, one-hot digits, RMSprop, gradients clipped at ${MAX_GRAD_NORM}. Fresh ones were
-          never trained on. Training stops where ${percent(SOLVED_ACCURACY)} of ${NUM_FRESH} fresh ones are right
-          twice in a row, ${EVALUATE_EVERY} steps apart, and pauses after ${BUDGET.toLocaleString("en")} steps.
-          All that you choose stands in the address: the link shows another person the same.`,
-        ),
-        this.enter,
-        this.inside,
-      ),
-    );
+    this.host.append(this.section);
   }
 
   /** Take T and the seed as they were typed, or say why not. */
@@ -131,18 +136,19 @@ class Laboratory {
     this.message.textContent = problem;
   }
 
-  /** Forget what was wrong. */
+  /** Forget what was wrong, but for what stays wrong. */
   accept() {
-    this.message.className = "";
-    this.message.textContent = "";
+    this.refuse(this.app.live.problem);
+    if (!this.app.live.problem) this.message.className = "";
   }
 
   draw() {
     const { app } = this;
     const { live } = app;
     this.enter.hidden = app.isLive;
-    this.inside.hidden = !app.isLive;
+    if (this.section) this.section.hidden = !app.isLive;
     if (!app.isLive) return;
+    if (!this.section) this.build();
     const { choice, networks } = live;
     const lists = choice.task === "recall";
     this.leave.hidden = app.data.networks.length === 0;

@@ -29,12 +29,13 @@ class Live {
   /**
    * @param {{cells: Record<string, CellFacts>, starts: Record<string, string>}} learn of the data
    * @param {(frame: Frame) => void} onFrame called after each report
-   * @param {(problem: string) => void} onProblem called where no worker can be had
+   * @param {() => void} onProblem called where the worker broke
    */
   constructor(learn, onFrame, onProblem) {
     this.facts = learn.cells;
     this.onFrame = onFrame;
     this.session = 0;
+    this.order = 0;
     /** @type {OwnRun[]} */
     this.runs = [];
     /** @type {Choice} */
@@ -46,15 +47,20 @@ class Live {
     this.step = 0;
     this.running = false;
     this.seconds = 0;
-    const refuse = () =>
-      onProblem("This browser starts no worker for a page of its own: nothing can be trained here.");
+    /** Why nothing can be trained here, in a sentence. */
+    this.problem = "";
+    const problem =
+      "This browser starts no worker for a page of its own, so nothing can be trained here; try another one.";
     try {
       const source = new Blob([ENGINE, "serve(globalThis);\n})();\n"], { type: "text/javascript" });
       this.worker = new Worker(URL.createObjectURL(source));
       this.worker.onmessage = ({ data }) => this.take(data);
-      this.worker.onerror = refuse;
+      this.worker.onerror = () => {
+        this.problem = problem;
+        onProblem();
+      };
     } catch {
-      refuse();
+      this.problem = problem;
     }
   }
 
@@ -93,13 +99,13 @@ class Live {
   /** Go on, or pause. @param {boolean} running */
   run(running) {
     this.running = running;
-    this.tell({ run: running });
+    this.tell({ run: running, order: ++this.order });
   }
 
   /** Make some steps and stop. @param {number} count */
   walk(count) {
     this.running = false;
-    this.tell({ run: false, steps: count });
+    this.tell({ run: false, steps: count, order: ++this.order });
   }
 
   /** Whether any network can go on. */
@@ -110,8 +116,9 @@ class Live {
   /** What the worker has to say. @param {Frame} frame */
   take(frame) {
     if (frame.session !== this.session) return; // of a training that was given up
-    const { step, seconds, running } = frame;
-    Object.assign(this, { step, seconds, running });
+    const { step, seconds, running, order } = frame;
+    Object.assign(this, { step, seconds });
+    if (order === this.order) this.running = running; // it knows what it was told last
     frame.networks.forEach(({ losses, fresh, state, steps, weights }, k) => {
       const course = this.courses[k];
       course.losses.push(...losses);

@@ -57,7 +57,7 @@ function readAddress(address, facts) {
   const refuse = (name, got, expected) => {
     const shown = got.length > 40 ? `${got.slice(0, 40)}…` : got;
     problems.push(
-      `In the address, ${name} must be ${expected}, and is “${shown}”; ${usualOf(name, usual)} is taken instead.`,
+      `In the address, ${name} must be ${expected}, and is “${shown}”; taken is ${usualOf(name, usual)}.`,
     );
   };
   const texts = new Map();

@@ -106,6 +106,7 @@ const SCREENS = [
         label: slot.title,
       }));
       const find = (slot) => describeGradient(slot.trace.gradientNorms.hidden);
+      parts.caption.replaceChildren("‖∂L/∂h(t)‖: ", legend(app.slots, []));
       const description = "Norm of the gradient with respect to h at each step";
       drawComparison(parts.chart, app, find, { lines, height: 190, description });
     },
@@ -282,7 +283,7 @@ function trainedWords({ live }, k) {
 function comparedPicture(app, parts) {
   const section = make("div");
   parts.chart = buildComparison(section, app, "", []);
-  parts.legend = section.querySelector("figcaption");
+  parts.caption = section.querySelector("figcaption");
   return [section];
 }
 
@@ -294,6 +295,7 @@ function drawDistances(parts, app, slots) {
     label: slot.title,
   }));
   const find = (slot) => describeMemory(slot, app);
+  parts.caption.replaceChildren("distance of the states, of that where it is read: ", legend(slots, []));
   const description = "How much of the difference is left in the state";
   const reference = { value: NOTHING, label: "1 % left" };
   drawComparison(parts.chart, { ...pick(app), slots }, find, { lines, height: 190, reference, description });

@@ -21,6 +21,7 @@
  * @property {number} session
  * @property {number} step
  * @property {boolean} running
+ * @property {number} order the last one that the worker has had
  * @property {number} seconds spent on training so far
  * @property {Progress[]} networks
  */
@@ -109,6 +110,7 @@ class Training {
  */
 function serve(port) {
   let session = 0;
+  let order = 0;
   let training = null;
   let running = false;
   let left = 0; // steps asked for besides
@@ -118,7 +120,7 @@ function serve(port) {
   const tell = () => {
     seen = false;
     const { step, seconds } = training;
-    port.postMessage({ session, step, running, seconds, networks: training.report() });
+    port.postMessage({ session, order, step, running, seconds, networks: training.report() });
   };
   const turn = () => {
     waiting = false;
@@ -146,6 +148,7 @@ function serve(port) {
       left = 0;
       seen = true;
     }
+    order = data.order ?? order;
     if (data.run !== undefined) running = data.run;
     if (data.steps) left = data.steps;
     if (data.seen) seen = true;
