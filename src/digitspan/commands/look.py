@@ -59,8 +59,8 @@ def run(options: argparse.Namespace) -> int:
     if options.learn:
         return _write_page_that_learns(options)
     if not options.runs:
-        message = "look needs a RUN or a study to look into, or --learn for a page of networks"
-        raise UsageError(f"{message} that learn in the browser")
+        message = "look needs a RUN or a study, or --learn for networks that learn in the browser"
+        raise UsageError(message)
     from digitspan.look.page.choose import choose
 
     if options.figures is not None and (options.out is not None or options.open):
@@ -90,8 +90,8 @@ def _write_page_that_learns(options: argparse.Namespace) -> int:
     if options.runs or options.figures is not None:
         got = f"RUN {options.runs[0]}" if options.runs else "--figures"
         message = (
-            f"--learn writes a page without trained networks: it cannot be given with {got}; leave "
-            f"one of them out"
+            f"--learn writes a page without trained networks: it cannot be given with {got}; "
+            f"leave one of them out"
         )
         raise UsageError(message)
     content = page_html(document_that_learns())

@@ -219,6 +219,11 @@ def test_held_forget_gate_empties_the_cell(page):
     page.locator("#states .column.b canvas").first.wait_for()
     assert "h = 0.000, c = 0.000" in text(page, "#states .column.b .reading")
     assert "nothing at all reaches step 1" in text(page, "#gradient .finding")
+    # What it says is then no memory, even where it happens to be right.
+    said = text(page, ".card.b .said")
+    page.locator("#digits").fill(f"{said}12")
+    sentence = text(page, ".card.b .sentence")
+    assert sentence.endswith(f"Right, but it says {said} with another first digit as well.")
 
 
 def test_ringed_mark_loads_its_network(page):

@@ -1,4 +1,4 @@
-"""Training in the browser is PyTorch's: gradients, RMSprop, clipping, starts; and what is asked."""
+"""Training in the browser is PyTorch's: gradients, RMSprop, clipping, starts; what is asked."""
 
 import math
 
@@ -129,8 +129,7 @@ def trained_both_ways(page, cell, task, *, gain=1.0, rate=0.01):
     network = network_of(cell, task, gain=gain)
     drawn = questions_of(task, STEPS * BATCH)
     batches = [
-        type(drawn)(*batch)
-        for batch in zip(*(part.split(BATCH) for part in drawn), strict=True)
+        type(drawn)(*batch) for batch in zip(*(part.split(BATCH) for part in drawn), strict=True)
     ]
     given = [cell, lists(network), [for_page(batch) for batch in batches], rate]
     found = page.evaluate(TRAIN, given)
@@ -165,8 +164,8 @@ def test_gradients_are_clipped_as_the_sheet_does(page):
 START = """([cell, how]) => Object.fromEntries(
   Object.entries(digitspan.training.start(cell, { inputSize: 10, hiddenSize: 32, ...how })).map(
     ([name, { rows, columns, data, value }]) =>
-      [name, { shape: rows ? [rows, columns] : [value.length], numbers: [...(data ?? value)] }]))"""
-
+      [name, { shape: rows ? [rows, columns] : [value.length],
+               numbers: [...(data ?? value)] }]))"""
 
 
 def farthest(cell, start, name):
@@ -276,10 +275,8 @@ def test_worker_trains_as_the_page_computes(open_page):
     page.evaluate(
         """() => { globalThis.expected = ["gru", "rnn"].map((cell) => {
           const how = { start: "orthogonal", length: 7, seed: 5, inputSize: 10, hiddenSize: 32 };
-          const learner = digitspan.training.learner(cell, { W_ph: [[0]] }, 0.02);
-          learner.weights = digitspan.training.start(cell, how);
-          learner.squares = Object.values(learner.weights).map(
-            ({ data, value }) => new Float64Array((data ?? value).length));
+          const weights = digitspan.training.start(cell, how);
+          const learner = digitspan.training.network(cell, weights, 0.02);
           const next = digitspan.training.batches({ asks: null, length: 7 }, 5);
           for (let step = 0; step < 10; step++) learner.step(next());
           return Object.fromEntries(Object.entries(learner.weights).map(

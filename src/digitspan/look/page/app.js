@@ -209,12 +209,15 @@ class App {
     const titles = this.slots.map((slot) => slot.network.title);
     const same = titles.length === 2 && titles[0] === titles[1];
     for (const slot of this.slots)
-      slot.title = same ? `${slot.letter.toUpperCase()} ${slot.network.title}` : slot.network.title;
+      slot.title = same
+        ? `${slot.letter.toUpperCase()} ${slot.network.title}`
+        : slot.network.title;
     this.verdicts = buildVerdicts(this);
     this.panels = PANELS.filter((panel) => !panel.needs || panel.needs(this)).map((panel) =>
       Object.create(panel),
     );
-    for (const section of document.getElementById("panels").children) this.sight.unobserve(section);
+    for (const section of document.getElementById("panels").children)
+      this.sight.unobserve(section);
     this.inSight.clear();
     for (const { section } of this.screens ?? []) {
       this.sight.unobserve(section); // observed anew, it tells at once whether it can be seen
@@ -435,7 +438,8 @@ Object.assign(globalThis, {
     networks: app.networks.map(({ name }) => name),
     trace: traceOf,
     training: {
-      learner: (cell, weights, rate) => new Learner(cell, readWeights(weights), rate),
+      learner: (cell, lists, rate) => new Learner(cell, readWeights(lists), rate),
+      network: (cell, weights, rate) => new Learner(cell, weights, rate),
       start: (cell, how) => startWeights(cell, app.data.learn.cells[cell], how),
       batches: trainingBatches,
       fresh: freshBatches,

@@ -8,7 +8,7 @@ from typing import Any
 
 from digitspan.cells import CELLS, INITIALISATIONS
 
-__all__ = ["MAP", "learning", "document_that_learns"]
+__all__ = ["MAP", "document_that_learns", "learning"]
 
 MAP = Path(__file__).parent / "learn" / "map.json"
 """The runs of `digitspan study quick` as the map shows them; `python docs/make.py` writes it."""

@@ -39,7 +39,8 @@ function buildVerdicts(app) {
  * @param {App} app
  */
 function drawVerdicts({ cards }, app) {
-  app.slots.forEach(({ trace, network }, k) => {
+  app.slots.forEach((slot, k) => {
+    const { trace, network } = slot;
     const { said, sentence, bars, after, card, places, facts } = cards[k];
     facts.replaceChildren(network.summary, " ", make("code", {}, network.name));
     const { asks } = app;
@@ -52,7 +53,7 @@ function drawVerdicts({ cards }, app) {
       ? `${found.filter((place) => place.right).length}/${found.length}`
       : sayDigit(answer);
     said.classList.toggle("share", asks !== null);
-    sentence.textContent = asks ? describeSaid(asks, trace) : describeAnswer(trace);
+    sentence.textContent = asks ? describeSaid(asks, trace) : describeAnswer(slot);
     const names = ["place", "read", "said"].map((name) => make("small", {}, name));
     const boxes = found.map((place) => placeBox(place, app));
     places.replaceChildren(make("li", { class: "names", "aria-hidden": "true" }, ...names), ...boxes);

@@ -54,7 +54,8 @@ class BatchTape extends Tape {
     return this.result(value, (gradient) => {
       if (x.hot) {
         for (let row = 0, at = 0; row < rows; row++)
-          for (let b = 0; b < size; b++, at++) W.gradient[row * columns + x.hot[b]] += gradient[at];
+          for (let b = 0; b < size; b++, at++)
+            W.gradient[row * columns + x.hot[b]] += gradient[at];
         return;
       }
       addMatrixProduct(W.gradient, gradient, size, 1, x.value, 1, size, rows, columns, size);
@@ -149,8 +150,14 @@ function addMatrixProduct(out, A, aRow, aInner, B, bInner, bColumn, rows, column
   for (; row + 1 < rows; row += 2) {
     let column = 0;
     for (; column + 3 < columns; column += 4) {
-      let s0 = 0, s1 = 0, s2 = 0, s3 = 0; // of the first row
-      let t0 = 0, t1 = 0, t2 = 0, t3 = 0; // of the second
+      let s0 = 0,
+        s1 = 0,
+        s2 = 0,
+        s3 = 0; // of the first row
+      let t0 = 0,
+        t1 = 0,
+        t2 = 0,
+        t3 = 0; // of the second
       let a = row * aRow;
       let b = column * bColumn;
       for (let k = 0; k < inner; k++, a += aInner, b += bInner) {

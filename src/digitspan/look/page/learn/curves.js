@@ -11,25 +11,29 @@
 /**
  * Draw curves into their host.
  * @param {HTMLElement} host
- * @param {{curves: Curve[], range: [number, number], reference: {value: number, label: string}, description: string, height: number}} chart
+ * @param {{curves: Curve[], steps: number, range: [number, number], reference: {value: number, label: string}, description: string, height: number}} chart
  */
-function drawCurves(host, { curves, range, reference, description, height }) {
+function drawCurves(host, { curves, steps, range, reference, description, height }) {
   const width = widthOf(host);
   const top = 10;
   const bottom = top + height;
-  const last = Math.max(100, ...curves.flatMap(({ points }) => points.map(([step]) => step)));
-  const every = [20, 50, 100, 200, 250, 500, 1000, 2000, 5000].find((n) => last / n <= 6) ?? 10_000;
+  const last = Math.max(100, steps);
+  const every =
+    [20, 50, 100, 200, 250, 500, 1000, 2000, 5000].find((n) => last / n <= 6) ?? 10_000;
   const most = Math.ceil(last / every) * every;
   const x = (step) => GUTTER + (step / most) * (width - GUTTER - MARGIN);
   const scale = linearScale(range, top, bottom);
   const total = bottom + 22;
   const look = { viewBox: `0 0 ${width} ${total}`, width, height: total, role: "img" };
   const picture = draw("svg", { ...look, "aria-label": description });
-  for (const { value, label } of scale.ticks)
-    drawTick(picture, scale.place(value), label, width);
+  for (const { value, label } of scale.ticks) drawTick(picture, scale.place(value), label, width);
   for (let step = 0; step <= most; step += every)
     picture.append(
-      draw("text", { x: x(step), y: bottom + 16, class: `step${step === most ? " end" : ""}` }, step),
+      draw(
+        "text",
+        { x: x(step), y: bottom + 16, class: `step${step === most ? " end" : ""}` },
+        step,
+      ),
     );
   drawReference(picture, reference, scale, width);
   for (const { points, look, solved } of curves) {

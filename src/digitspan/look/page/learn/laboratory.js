@@ -42,7 +42,11 @@ class Laboratory {
       const { T } = app.live.choice;
       change({ task, T: task === "recall" && T % 2 ? T + 1 : T, digits: "" });
     });
-    this.length = make("input", { id: "learn-T", type: "number", onchange: () => this.takeNumbers() });
+    this.length = make("input", {
+      id: "learn-T",
+      type: "number",
+      onchange: () => this.takeNumbers(),
+    });
     this.seed = make("input", {
       id: "learn-seed",
       type: "number",
@@ -164,7 +168,8 @@ class Laboratory {
       [this.length, choice.T],
       [this.seed, choice.seed],
     ])
-      if (document.activeElement !== input || this.message.textContent === "") input.value = String(value);
+      if (document.activeElement !== input || this.message.textContent === "")
+        input.value = String(value);
     this.rate.draw();
     this.cells.forEach(({ cell, start }, k) => {
       cell.value = choice.cell[k] ?? "none";
@@ -181,7 +186,9 @@ class Laboratory {
     this.start.disabled = this.some.disabled = !live.goesOn;
     const speed = live.seconds > 0.2 ? `, ${Math.round(live.step / live.seconds)} a second` : "";
     this.count.textContent = `step ${live.step.toLocaleString("en")}${speed}`;
-    this.legend.replaceChildren(...app.slots.map((slot) => make("span", {}, swatch(slot), slot.title)));
+    this.legend.replaceChildren(
+      ...app.slots.map((slot) => make("span", {}, swatch(slot), slot.title)),
+    );
     drawAccuracies(this.right, app);
     this.drawLosses();
     const found = networks.map((_, k) => make("p", {}, describeCourse(app, k)));
@@ -198,10 +205,12 @@ class Laboratory {
       solved: solvedAt(course),
     }));
     const last = curves.map(
-      ({ points, label }) => `${label}: ${points.length ? points.at(-1)[1].toFixed(2) : "none yet"}`,
+      ({ points, label }) =>
+        `${label}: ${points.length ? points.at(-1)[1].toFixed(2) : "none yet"}`,
     );
     drawCurves(this.loss, {
       curves,
+      steps: app.live.step,
       range: [0, 3],
       reference: { value: Math.log(NUM_CLASSES), label: "guessing, ln 10" },
       description: `Loss by training step, last: ${last.join("; ")}.`,
@@ -220,6 +229,7 @@ function drawAccuracies(host, app) {
   }));
   drawCurves(host, {
     curves,
+    steps: app.live.step,
     range: [0, 1],
     reference: { value: 1 / NUM_CLASSES, label: "guessing, 1 in 10" },
     description: `Share of fresh ones right, by training step. ${curves.map((_, k) => describeCourse(app, k)).join(" ")}`,
@@ -234,9 +244,12 @@ function describeCourse({ live, slots }, k) {
   const { state, steps, fresh } = live.courses[k];
   const last = fresh.at(-1);
   const count = `${steps.toLocaleString("en")} steps`;
-  const right = last ? `${percent(last.accuracy)} of what is asked is right, where guessing gives 10 %` : "";
+  const right = last
+    ? `${percent(last.accuracy)} of what is asked is right, where guessing gives 10 %`
+    : "";
   if (state === "solved") return `${slots[k].title}: solved after ${count}.`;
-  if (state === "diverged") return `${slots[k].title}: diverged after ${count}, its numbers are lost.`;
+  if (state === "diverged")
+    return `${slots[k].title}: diverged after ${count}, its numbers are lost.`;
   if (!right) return `${slots[k].title}: not asked yet.`;
   return `${slots[k].title}: after ${count} ${right}.`;
 }

@@ -165,7 +165,8 @@ class Learner {
         targets?.forEach((target, b) => {
           const said = (digit) => logits[t].value[digit * AT_ONCE + b];
           let best = 0;
-          for (let digit = 1; digit < NUM_CLASSES; digit++) if (said(digit) > said(best)) best = digit;
+          for (let digit = 1; digit < NUM_CLASSES; digit++)
+            if (said(digit) > said(best)) best = digit;
           right += best === target;
           answers++;
         });

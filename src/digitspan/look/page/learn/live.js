@@ -52,7 +52,9 @@ class Live {
     const problem =
       "This browser starts no worker for a page of its own, so nothing can be trained here; try another one.";
     try {
-      const source = new Blob([ENGINE, "serve(globalThis);\n})();\n"], { type: "text/javascript" });
+      const source = new Blob([ENGINE, "serve(globalThis);\n})();\n"], {
+        type: "text/javascript",
+      });
       this.worker = new Worker(URL.createObjectURL(source));
       this.worker.onmessage = ({ data }) => this.take(data);
       this.worker.onerror = () => {

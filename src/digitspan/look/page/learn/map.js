@@ -15,7 +15,9 @@ function drawMap(host, app) {
   const { live, slots } = app;
   const { choice } = live;
   if (host.children.length !== slots.length)
-    host.replaceChildren(...slots.map(() => make("figure", {}, make("div", { class: "plane" }), make("figcaption"))));
+    host.replaceChildren(
+      ...slots.map(() => make("figure", {}, make("div", { class: "plane" }), make("figcaption"))),
+    );
   const own = live.runs.filter(({ task }) => task === "palindrome");
   slots.forEach((slot, k) => {
     const [plane, caption] = host.children[k].children;
@@ -28,9 +30,10 @@ function drawMap(host, app) {
       app.choose({ task: "palindrome", T, rate, digits: "" }),
     );
   });
-  if (own.length === 0) return "None of your runs has come to an end yet: press on a place of the map, or let them learn.";
+  if (own.length === 0)
+    return "None of your runs has come to an end yet: press on a place of the map, or let them learn.";
   const places = new Set(own.map(({ T, rate }) => `${T}/${rate}`)).size;
-  return `Your runs lie at ${places} ${places === 1 ? "place" : "places"}; where a filled and an open mark meet is the edge of what can be learned in ${BUDGET.toLocaleString("en")} steps.`;
+  return `Your runs lie at ${places} ${places === 1 ? "place" : "places"}; between a filled and an open mark lies the edge of what was learned in ${BUDGET.toLocaleString("en")} steps.`;
 }
 
 /** One cell's runs over T and rate, both logarithmic. */
@@ -38,12 +41,19 @@ function drawPlane(host, slot, studied, mine, choice, onPick) {
   const width = widthOf(host);
   const across = [Math.log(4.6), Math.log(33)];
   const up = [Math.log(LEAST_RATE / 1.3), Math.log(MOST_RATE * 1.3)];
-  const x = (T) => MAP_LEFT + ((Math.log(T) - across[0]) / (across[1] - across[0])) * (width - MAP_LEFT - 8);
+  const x = (T) =>
+    MAP_LEFT + ((Math.log(T) - across[0]) / (across[1] - across[0])) * (width - MAP_LEFT - 8);
   const y = (rate) => 6 + (1 - (Math.log(rate) - up[0]) / (up[1] - up[0])) * PLANE;
   const total = PLANE + MAP_BOTTOM + 6;
   const solved = mine.filter(({ outcome }) => outcome === "solved").length;
   const description = `${slot.title}: runs over T and learning rate; ${mine.length} of yours, ${solved} solved.`;
-  const picture = draw("svg", { viewBox: `0 0 ${width} ${total}`, width, height: total, role: "img", "aria-label": description });
+  const picture = draw("svg", {
+    viewBox: `0 0 ${width} ${total}`,
+    width,
+    height: total,
+    role: "img",
+    "aria-label": description,
+  });
   for (const T of [5, 7, 10, 15, 20, 30])
     picture.append(
       draw("line", { x1: x(T), x2: x(T), y1: 6, y2: 6 + PLANE, class: "grid" }),
@@ -52,16 +62,25 @@ function drawPlane(host, slot, studied, mine, choice, onPick) {
   for (let rate = LEAST_RATE; rate <= MOST_RATE * 1.01; rate *= 10)
     picture.append(
       draw("line", { x1: MAP_LEFT, x2: width - 8, y1: y(rate), y2: y(rate), class: "grid" }),
-      draw("text", { x: MAP_LEFT - 6, y: y(rate) + 4, class: "tick" }, powerOfTen(Math.round(Math.log10(rate)))),
+      draw(
+        "text",
+        { x: MAP_LEFT - 6, y: y(rate) + 4, class: "tick" },
+        powerOfTen(Math.round(Math.log10(rate))),
+      ),
     );
-  picture.append(draw("text", { x: width - 8, y: PLANE + 38, class: "tick" }, "palindrome length T"));
+  picture.append(
+    draw("text", { x: width - 8, y: PLANE + 38, class: "tick" }, "palindrome length T"),
+  );
   for (const [T, rate, outcome] of studied)
     picture.append(mapMark(slot.letter, x(T), y(rate), outcome, "studied"));
   for (const { T, rate, outcome } of mine)
     picture.append(mapMark(slot.letter, x(T), y(rate), outcome, "mine"));
   if (choice.task === "palindrome")
     picture.append(
-      draw("path", { d: `M${x(choice.T)},6v${PLANE}M${MAP_LEFT},${y(choice.rate)}H${width - 8}`, class: "here" }),
+      draw("path", {
+        d: `M${x(choice.T)},6v${PLANE}M${MAP_LEFT},${y(choice.rate)}H${width - 8}`,
+        class: "here",
+      }),
     );
   picture.addEventListener("click", (event) => {
     const box = picture.getBoundingClientRect();

@@ -108,10 +108,11 @@ function readAddress(address, facts) {
   if (given("cell")) {
     const cells = text("cell").split(",");
     const expected = `one or two of ${wordsOf(Object.keys(facts))}, with a comma between`;
-    if (cells.length <= 2 && cells.every((cell) => Object.hasOwn(facts, cell))) choice.cell = cells;
+    if (cells.length <= 2 && cells.every((cell) => Object.hasOwn(facts, cell)))
+      choice.cell = cells;
     else refuse("cell", text("cell"), expected);
   }
-  choice.start = choice.cell.map(() => usual.start[0]);
+  usual.start = choice.start = choice.cell.map(() => usual.start[0]);
   if (given("start")) {
     const starts = text("start").split(",");
     const all = starts.length === 1 ? choice.cell.map(() => starts[0]) : starts;

@@ -77,7 +77,8 @@ function orthogonal(size, random) {
   const data = Float64Array.from({ length: size * size }, random.normal);
   for (let row = 0; row < size; row++) {
     const here = data.subarray(row * size, (row + 1) * size);
-    for (let again = 0; again < 2; again++) // twice: rounding leaves nothing of the others
+    for (let again = 0; again < 2; again++)
+      // twice: rounding leaves nothing of the others
       for (let other = 0; other < row; other++) {
         const there = data.subarray(other * size, (other + 1) * size);
         const along = here.reduce((sum, x, k) => sum + x * there[k], 0);

@@ -32,7 +32,10 @@ const SCREENS = [
           last are read one by one; then the network must say what comes. The first digit has to
           outlast everything in between.`,
     act: (app, parts) => {
-      parts.another = button({ id: "story-another", onclick: () => app.anotherSequence() }, "another one");
+      parts.another = button(
+        { id: "story-another", onclick: () => app.anotherSequence() },
+        "another one",
+      );
       return [controlLine(parts.another)];
     },
     picture: (app, parts) => {
@@ -48,7 +51,7 @@ const SCREENS = [
         finding,
         app.slots.map(
           (slot, k) =>
-            `${slot.title}: ${asks ? describeSaid(asks, slot.trace) : describeAnswer(slot.trace)} ${trainedWords(app, k)}`,
+            `${slot.title}: ${asks ? describeSaid(asks, slot.trace) : describeAnswer(slot)} ${trainedWords(app, k)}`,
         ),
       );
     },
@@ -66,14 +69,21 @@ const SCREENS = [
         onchange: () => app.change({ other: Number(parts.other.value) }),
       });
       parts.from = make("span");
-      return [controlLine(make("label", { for: "story-other" }, "Read ", parts.from, " as"), parts.other)];
+      return [
+        controlLine(
+          make("label", { for: "story-other" }, "Read ", parts.from, " as"),
+          parts.other,
+        ),
+      ];
     },
     picture: comparedPicture,
     draw: (app, parts) => {
       const first = app.list[app.place];
       parts.from.textContent = `the ${first}`;
       const others = [...Array(10).keys()].filter((digit) => digit !== first);
-      parts.other.replaceChildren(...others.map((digit) => make("option", { value: digit }, String(digit))));
+      parts.other.replaceChildren(
+        ...others.map((digit) => make("option", { value: digit }, String(digit))),
+      );
       parts.other.value = String(app.other);
       drawDistances(parts, app, app.slots);
     },
@@ -98,7 +108,11 @@ const SCREENS = [
     picture: comparedPicture,
     draw: (app, parts) => {
       const items = app.list.length + (app.asks ? 0 : 1);
-      Object.assign(parts.length, { min: app.asks ? 3 : 5, max: app.asks ? 30 : 60, value: String(items) });
+      Object.assign(parts.length, {
+        min: app.asks ? 3 : 5,
+        max: app.asks ? 30 : 60,
+        value: String(items),
+      });
       parts.name.textContent = app.asks ? `Ask for ${items} digits` : `Ask at T = ${items}`;
       const lines = app.slots.map((slot) => ({
         values: slot.trace.gradientNorms.hidden,
@@ -157,7 +171,7 @@ const SCREENS = [
       const steps = slot.trace.gates[gate];
       const all = steps.flatMap((values) => [...values]);
       const mean = all.reduce((a, b) => a + b, 0) / all.length;
-      const says = app.asks ? describeSaid(app.asks, slot.trace) : describeAnswer(slot.trace);
+      const says = app.asks ? describeSaid(app.asks, slot.trace) : describeAnswer(slot);
       const words = `${gate} is ${mean.toFixed(2)} in the mean over units and steps${held === undefined ? "" : ", held there"}. ${says}`;
       parts.chart.finding.append(make("p", {}, words));
     },
@@ -176,15 +190,29 @@ const SCREENS = [
     picture: (app, parts) => {
       parts.host = make("div", { class: "chart" });
       parts.runs = make("div", { class: "finding", id: "story-runs" });
-      const caption = make("figcaption", {}, "share of fresh ones right, by training step: ", (parts.legend = make("span", { class: "legend" })));
+      const caption = make(
+        "figcaption",
+        {},
+        "share of fresh ones right, by training step: ",
+        (parts.legend = make("span", { class: "legend" })),
+      );
       return [make("figure", {}, parts.host, caption), findingOf(parts), parts.runs];
     },
     draw: (app, { rate, start, host, legend, finding, runs }) => {
       rate.draw();
-      start.textContent = app.live.running ? "pause" : app.live.goesOn ? "let them learn" : "let them learn again";
-      legend.replaceChildren(...app.slots.map((slot) => make("span", {}, swatch(slot), slot.title)));
+      start.textContent = app.live.running
+        ? "pause"
+        : app.live.goesOn
+          ? "let them learn"
+          : "let them learn again";
+      legend.replaceChildren(
+        ...app.slots.map((slot) => make("span", {}, swatch(slot), slot.title)),
+      );
       drawAccuracies(host, app);
-      say(finding, app.slots.map((_, k) => describeCourse(app, k)));
+      say(
+        finding,
+        app.slots.map((_, k) => describeCourse(app, k)),
+      );
       const found = describeRates(app);
       if (runs.textContent !== found) runs.textContent = found;
     },
@@ -202,7 +230,8 @@ const SCREENS = [
         type: "range",
         min: LEAST_LENGTH,
         max: MOST_LENGTH,
-        oninput: () => app.choose({ task: "palindrome", T: Number(parts.length.value), digits: "" }),
+        oninput: () =>
+          app.choose({ task: "palindrome", T: Number(parts.length.value), digits: "" }),
       });
       parts.T = make("output", { for: "story-T" });
       parts.rate = rateSlider("story-map-rate", app);
@@ -238,12 +267,16 @@ function buildStory(host, app) {
     const picture = screen.picture(app, parts);
     const section = make(
       "section",
-      { class: "screen", id: `story-${screen.id}`, "aria-labelledby": `story-${screen.id}-title` },
+      {
+        class: "screen",
+        id: `screen-${screen.id}`,
+        "aria-labelledby": `screen-${screen.id}-title`,
+      },
       make(
         "div",
         {},
         make("p", { class: "brand" }, `${k + 1} of ${SCREENS.length}`),
-        make("h2", { id: `story-${screen.id}-title` }, screen.title),
+        make("h2", { id: `screen-${screen.id}-title` }, screen.title),
         text,
         make("div", { class: "act" }, ...act),
       ),
@@ -295,10 +328,18 @@ function drawDistances(parts, app, slots) {
     label: slot.title,
   }));
   const find = (slot) => describeMemory(slot, app);
-  parts.caption.replaceChildren("distance of the states, of that where it is read: ", legend(slots, []));
+  parts.caption.replaceChildren(
+    "distance of the states, of that where it is read: ",
+    legend(slots, []),
+  );
   const description = "How much of the difference is left in the state";
   const reference = { value: NOTHING, label: "1 % left" };
-  drawComparison(parts.chart, { ...pick(app), slots }, find, { lines, height: 190, reference, description });
+  drawComparison(parts.chart, { ...pick(app), slots }, find, {
+    lines,
+    height: 190,
+    reference,
+    description,
+  });
 }
 
 /** What a chart needs of the page. @param {App} app */
@@ -327,7 +368,8 @@ function describeRates({ live }) {
     winner < 0 ? `at ${rate} neither is ahead` : `at ${rate} ${titles[winner]} is ahead`,
   );
   if (words.length === 0) return "";
-  const turned = new Set(winners.map(({ winner }) => winner).filter((winner) => winner >= 0)).size > 1;
+  const turned =
+    new Set(winners.map(({ winner }) => winner).filter((winner) => winner >= 0)).size > 1;
   return `Your runs at T = ${T}: ${words.join(", ")}.${turned ? " It has turned: nothing but the rate was changed." : ""}`;
 }
 

@@ -42,7 +42,11 @@ class Training {
   constructor({ asks, length, rate, seed, networks }) {
     const sizes = { inputSize: symbolsOf(asks), hiddenSize: HIDDEN_SIZE };
     this.learners = networks.map(({ cell, start, facts }) => ({
-      learner: new Learner(cell, startWeights(cell, facts, { start, length, seed, ...sizes }), rate),
+      learner: new Learner(
+        cell,
+        startWeights(cell, facts, { start, length, seed, ...sizes }),
+        rate,
+      ),
       state: "training",
       steps: 0,
       losses: [],
@@ -94,10 +98,9 @@ class Training {
     return this.learners.map((one) => {
       const { losses, fresh, state, steps } = one;
       Object.assign(one, { losses: [], fresh: [] });
-      const weights = Object.entries(one.learner.weights).map(([name, { gradient: _, ...kept }]) => [
-        name,
-        kept,
-      ]);
+      const weights = Object.entries(one.learner.weights).map(
+        ([name, { gradient: _, ...kept }]) => [name, kept],
+      );
       return { losses, fresh, state, steps, weights: Object.fromEntries(weights) };
     });
   }
@@ -111,6 +114,7 @@ class Training {
 function serve(port) {
   let session = 0;
   let order = 0;
+  let wanted = null; // settings to begin with: of several in a row, as a slider sends, the last
   let training = null;
   let running = false;
   let left = 0; // steps asked for besides
@@ -124,6 +128,8 @@ function serve(port) {
   };
   const turn = () => {
     waiting = false;
+    if (wanted) training = new Training(wanted);
+    wanted = null;
     if (!training) return;
     const end = performance.now() + AT_A_TIME;
     while ((running || left > 0) && training.goesOn && performance.now() < end) {
@@ -144,7 +150,7 @@ function serve(port) {
   port.onmessage = ({ data }) => {
     if (data.begin) {
       ({ session } = data);
-      training = new Training(data.begin);
+      wanted = data.begin;
       left = 0;
       seen = true;
     }
