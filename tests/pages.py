@@ -49,7 +49,7 @@ def page_that_learns():
 
 def until(page, condition):
     """Wait for a condition in JavaScript; its policy forbids playwright's own way to wait."""
-    for _ in range(4_000):
+    for _ in range(20_000):  # a busy machine is no fault of the page
         if page.evaluate(condition):
             return
         page.wait_for_timeout(50)

@@ -201,7 +201,7 @@ def test_control_works_by_mouse_and_by_keyboard(page, control):
         page.evaluate("globalThis.first = document.getElementById('digits').value")
         assert look(page) != expected
         act(page)
-        for _ in range(2_000):  # the worker, and some browsers, tell a moment later
+        for _ in range(10_000):  # the worker, and some browsers, tell a moment later
             if look(page) == expected:
                 break
             page.wait_for_timeout(50)
@@ -247,13 +247,41 @@ def test_every_control_has_a_name_and_every_picture_words(page):
 
 
 def test_pressing_the_map_trains_there(page):
-    plane = page.locator(".plane svg").first
+    plane = page.locator(".plane").first
     plane.scroll_into_view_if_needed()
     box = plane.bounding_box()
     plane.click(position={"x": box["width"] - 12, "y": 8})
     found = address(page)
     assert int(found["T"]) == 30
     assert float(found["rate"]) > 0.5
+
+
+def test_training_takes_nothing_out_of_a_persons_hands(page):
+    """While pictures are drawn anew, a list stays open, a number half typed, a press a press."""
+    go(page, "#T=30&cell=lstm,gru&rate=0.0001")
+    page.locator("#learn-start").click()
+    page.locator("#learn-T").focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("1")
+    page.evaluate("globalThis.option = document.querySelector('#story-other option')")
+    before = count(page)
+    page.locator("#screen-forget").scroll_into_view_if_needed()
+    until(page, f"!document.getElementById('learn-count').value.startsWith('step {before},')")
+    assert page.locator("#learn-T").input_value() == "1"
+    assert page.evaluate("option.isConnected")
+    page.keyboard.press("5")
+    plane = page.locator(".plane").last
+    plane.scroll_into_view_if_needed()
+    box = plane.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
+    page.mouse.down()  # which leaves the number: it is taken
+    until(page, "location.hash.includes('T=15')")
+    picture = "document.querySelector('.plane svg')"
+    page.evaluate(f"globalThis.svg = {picture}")
+    until(page, f"svg !== {picture}")
+    rate = address(page)["rate"]
+    page.mouse.up()
+    assert address(page)["rate"] != rate
 
 
 def test_again_begins_anew_and_pause_holds(page):
@@ -438,6 +466,19 @@ def test_training_to_the_end_is_told_as_it_was(page):
     digits = page.locator("#digits").input_value()
     said = page.evaluate("(digits) => digitspan.trace(0, digits).predictions.at(-1)", digits)
     assert text(page, ".card.a .said") == str(said)
+
+
+def test_training_pauses_at_the_budget_and_can_go_on(page):
+    """A rate that is too low: after 1,000 steps it stands on the map as not solved, for good."""
+    go(page, "#T=7&cell=rnn&rate=0.0001")
+    page.locator("#learn-start").click()
+    until(page, "document.getElementById('learn-start').textContent === 'start'")
+    assert page.locator("#learn-count").inner_text().startswith("step 1,000")
+    assert page.locator(".plane .run.mine.censored").count() == 1
+    assert "trained for 1,000 steps" in text(page, ".card.a .facts")
+    page.locator("#learn-step").click()
+    until(page, "document.getElementById('learn-count').value.startsWith('step 1,010')")
+    assert page.locator(".plane .run.mine").count() == 1
 
 
 def test_lists_are_learned_too(page):

@@ -168,8 +168,7 @@ class Laboratory {
       [this.length, choice.T],
       [this.seed, choice.seed],
     ])
-      if (document.activeElement !== input || this.message.textContent === "")
-        input.value = String(value);
+      if (document.activeElement !== input) input.value = String(value);
     this.rate.draw();
     this.cells.forEach(({ cell, start }, k) => {
       cell.value = choice.cell[k] ?? "none";

@@ -41,7 +41,7 @@ const DIVERGED_LOSS = 1e3;
 const symbolsOf = (asks) => NUM_CLASSES + (asks?.silent ? 1 : 0);
 
 /**
- * A random sequence of the training part, or a fresh one. A hash decides which it is: four in ten
+ * A random sequence of the training part, or a fresh one. A hash decides which it is: about four in ten
  * are never trained on. A palindrome's first digit has no say in it, so that tails learned by
  * heart do not help with fresh ones.
  * @param {TaskSettings} task

@@ -16,7 +16,7 @@ function drawMap(host, app) {
   const { choice } = live;
   if (host.children.length !== slots.length)
     host.replaceChildren(
-      ...slots.map(() => make("figure", {}, make("div", { class: "plane" }), make("figcaption"))),
+      ...slots.map(() => make("figure", {}, newPlane(app), make("figcaption"))),
     );
   const own = live.runs.filter(({ task }) => task === "palindrome");
   slots.forEach((slot, k) => {
@@ -25,10 +25,9 @@ function drawMap(host, app) {
     const studied = (app.data.learn.map.runs[cell] ?? []).filter(([T]) => T <= MOST_LENGTH);
     const mine = own.filter((run) => run.cell === cell && run.start === choice.start[k]);
     const solved = (runs) => runs.filter(({ outcome }) => outcome === "solved").length;
-    caption.textContent = `${slot.title}, ${choice.start[k]} start: ${studied.length} runs of the study up to T = ${MOST_LENGTH}, ${mine.length} of yours, ${solved(mine)} of them solved`;
-    drawPlane(plane, slot, studied, mine, choice, (T, rate) =>
-      app.choose({ task: "palindrome", T, rate, digits: "" }),
-    );
+    const study = `${studied.length} runs of the study (${app.data.learn.map.start} start, up to T = ${MOST_LENGTH})`;
+    caption.textContent = `${slot.title}: ${study}, ${mine.length} of yours (${choice.start[k]} start), ${solved(mine)} of them solved`;
+    drawPlane(plane, slot, studied, mine, choice);
   });
   if (own.length === 0)
     return "None of your runs has come to an end yet: press on a place of the map, or let them learn.";
@@ -36,14 +35,44 @@ function drawMap(host, app) {
   return `Your runs lie at ${places} ${places === 1 ? "place" : "places"}; between a filled and an open mark lies the edge of what was learned in ${BUDGET.toLocaleString("en")} steps.`;
 }
 
-/** One cell's runs over T and rate, both logarithmic. */
-function drawPlane(host, slot, studied, mine, choice, onPick) {
-  const width = widthOf(host);
+/** Where T and rate lie on a map of some width, and which of them lie at a place. */
+function mapScale(width) {
   const across = [Math.log(4.6), Math.log(33)];
   const up = [Math.log(LEAST_RATE / 1.3), Math.log(MOST_RATE * 1.3)];
-  const x = (T) =>
-    MAP_LEFT + ((Math.log(T) - across[0]) / (across[1] - across[0])) * (width - MAP_LEFT - 8);
-  const y = (rate) => 6 + (1 - (Math.log(rate) - up[0]) / (up[1] - up[0])) * PLANE;
+  const wide = width - MAP_LEFT - 8;
+  return {
+    x: (T) => MAP_LEFT + ((Math.log(T) - across[0]) / (across[1] - across[0])) * wide,
+    y: (rate) => 6 + (1 - (Math.log(rate) - up[0]) / (up[1] - up[0])) * PLANE,
+    at: (x, y) => {
+      const T = Math.exp(across[0] + ((x - MAP_LEFT) / wide) * (across[1] - across[0]));
+      const rate = Math.exp(up[0] + (1 - (y - 6) / PLANE) * (up[1] - up[0]));
+      const inside = Math.max(LEAST_RATE, Math.min(MOST_RATE, rate));
+      return {
+        T: Math.max(LEAST_LENGTH, Math.min(MOST_LENGTH, Math.round(T))),
+        rate: rateAt(placeOfRate(inside)),
+      };
+    },
+  };
+}
+
+/**
+ * A map's host. It takes presses in its picture's place (style.css), which is drawn anew again and
+ * again: a press that begins on one picture and ends on the next is none to a browser.
+ */
+const newPlane = (app) =>
+  make("div", {
+    class: "plane",
+    onclick: ({ currentTarget, clientX, clientY }) => {
+      const box = currentTarget.getBoundingClientRect();
+      const { at } = mapScale(box.width);
+      app.choose({ task: "palindrome", ...at(clientX - box.left, clientY - box.top), digits: "" });
+    },
+  });
+
+/** One cell's runs over T and rate, both logarithmic. */
+function drawPlane(host, slot, studied, mine, choice) {
+  const width = widthOf(host);
+  const { x, y } = mapScale(width);
   const total = PLANE + MAP_BOTTOM + 6;
   const solved = mine.filter(({ outcome }) => outcome === "solved").length;
   const description = `${slot.title}: runs over T and learning rate; ${mine.length} of yours, ${solved} solved.`;
@@ -82,15 +111,6 @@ function drawPlane(host, slot, studied, mine, choice, onPick) {
         class: "here",
       }),
     );
-  picture.addEventListener("click", (event) => {
-    const box = picture.getBoundingClientRect();
-    const at = (event.clientX - box.left - MAP_LEFT) / (width - MAP_LEFT - 8);
-    const height = 1 - (event.clientY - box.top - 6) / PLANE;
-    const T = Math.round(Math.exp(across[0] + at * (across[1] - across[0])));
-    const rate = Math.exp(up[0] + height * (up[1] - up[0]));
-    const place = Math.max(0, placeOfRate(Math.min(MOST_RATE, rate)));
-    onPick(Math.max(LEAST_LENGTH, Math.min(MOST_LENGTH, T)), rateAt(place));
-  });
   host.replaceChildren(picture);
 }
 

@@ -79,11 +79,13 @@ const SCREENS = [
     picture: comparedPicture,
     draw: (app, parts) => {
       const first = app.list[app.place];
-      parts.from.textContent = `the ${first}`;
-      const others = [...Array(10).keys()].filter((digit) => digit !== first);
-      parts.other.replaceChildren(
-        ...others.map((digit) => make("option", { value: digit }, String(digit))),
-      );
+      if (parts.from.textContent !== `the ${first}`) {
+        parts.from.textContent = `the ${first}`;
+        const others = [...Array(10).keys()].filter((digit) => digit !== first);
+        parts.other.replaceChildren(
+          ...others.map((digit) => make("option", { value: digit }, String(digit))),
+        );
+      }
       parts.other.value = String(app.other);
       drawDistances(parts, app, app.slots);
     },
