@@ -490,11 +490,16 @@ def test_lists_are_learned_too(page):
     go(page, "#task=recall&T=6&cell=gru&rate=0.01")
     assert text(page, "#lead").startswith("A list of digits is read.")
     assert text(page, "#screen-remember .look").startswith("Read these digits one by one")
+    assert text(page, "#screen-remember h2") == "Remember the list"
     assert len(page.locator("#digits").input_value()) == 3
     page.locator("#learn-step").click()
     until(page, "document.getElementById('learn-count').value.startsWith('step 10')")
     assert "of fresh lists right" in text(page, ".card.a .facts")
     assert page.locator(".place").count() == 3
+    page.locator("#story-map-start").click()  # the map is of palindromes
+    assert address(page)["task"] == "palindrome"
+    assert running(page) == "pause"
+    assert text(page, "#screen-remember h2") == "Remember the first digit"
 
 
 def test_without_a_worker_the_page_says_so(open_page, content):
@@ -512,6 +517,7 @@ def test_trained_networks_come_back(open_page):
     before = page.locator(".pills").inner_text(), page.locator("#digits").input_value()
     page.locator("#learn-enter").click()
     assert page.locator("#story").is_visible()
+    assert page.evaluate("document.activeElement.id") == "learn-start"
     assert address(page) == USUAL
     assert "not trained yet" in text(page, ".card.a .facts")
     page.locator("#learn-leave").click()

@@ -15,7 +15,7 @@ class Laboratory {
   constructor(host, app) {
     this.app = app;
     this.enter = button(
-      { id: "learn-enter", onclick: () => app.learn() },
+      { id: "learn-enter", onclick: () => (app.learn(), this.start.focus()) },
       "Train two networks in this page",
     );
     this.host = host;

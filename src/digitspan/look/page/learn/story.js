@@ -5,6 +5,7 @@
  * @typedef {object} Screen
  * @property {string} id
  * @property {string} title
+ * @property {string} [ofLists] the title where lists are asked
  * @property {(app: App) => string} text
  * @property {(app: App, parts: any) => HTMLElement[]} act what there is to do
  * @property {(app: App, parts: any) => HTMLElement[]} picture what there is to see
@@ -24,6 +25,7 @@ const SCREENS = [
   {
     id: "remember",
     title: "Remember the first digit",
+    ofLists: "Remember the list",
     text: ({ asks }) =>
       asks
         ? `Read these digits one by one, look away, and say them backwards. A network must do the
@@ -237,7 +239,11 @@ const SCREENS = [
       });
       parts.T = make("output", { for: "story-T" });
       parts.rate = rateSlider("story-map-rate", app);
-      parts.start = button({ id: "story-map-start", onclick: () => app.toggleTraining() });
+      const start = () => {
+        if (app.asks) app.choose({ task: "palindrome", digits: "" }); // the map is of palindromes
+        app.toggleTraining();
+      };
+      parts.start = button({ id: "story-map-start", onclick: start });
       return [
         controlLine(
           labelled("T", make("span", { class: "rate" }, parts.length, parts.T)),
@@ -264,6 +270,7 @@ const SCREENS = [
 function buildStory(host, app) {
   const screens = SCREENS.map((screen, k) => {
     const parts = {};
+    const heading = make("h2", { id: `screen-${screen.id}-title` });
     const text = make("p", { class: "look" });
     const act = screen.act(app, parts);
     const picture = screen.picture(app, parts);
@@ -278,13 +285,13 @@ function buildStory(host, app) {
         "div",
         {},
         make("p", { class: "brand" }, `${k + 1} of ${SCREENS.length}`),
-        make("h2", { id: `screen-${screen.id}-title` }, screen.title),
+        heading,
         text,
         make("div", { class: "act" }, ...act),
       ),
       make("div", { class: "see" }, ...picture),
     );
-    return { screen, parts, text, section };
+    return { screen, parts, heading, text, section };
   });
   host.replaceChildren(...screens.map(({ section }) => section));
   return screens;
@@ -292,8 +299,9 @@ function buildStory(host, app) {
 
 /** @param {ReturnType<typeof buildStory>} screens @param {App} app @param {Set<Element>} [only] */
 function drawStory(screens, app, only) {
-  for (const { screen, parts, text, section } of screens) {
+  for (const { screen, parts, heading, text, section } of screens) {
     if (only && !only.has(section)) continue;
+    heading.textContent = (app.asks && screen.ofLists) || screen.title;
     text.textContent = screen.text(app);
     screen.draw(app, parts);
   }
