@@ -33,12 +33,23 @@ from rich.table import Table
 
 from digitspan.cells import title
 from digitspan.cli import COMMANDS, EPILOG, command_parser
+from digitspan.figures.span_info import serial_position_info
 from digitspan.look.page.learning import MAP
-from digitspan.study import comparison, tables
+from digitspan.study import comparison, span_comparison, span_tables, tables
+from digitspan.study.digit_spans import (
+    PEOPLE,
+    CellSpan,
+    Mean,
+    SpanSummary,
+    mean_difference,
+    mean_of,
+    summarise_spans,
+)
 from digitspan.study.plan import TUNED, as_run
 from digitspan.study.ratio import Ratio, compare_all
 from digitspan.study.reading import Study, read_study
 from digitspan.study.retention import measure_span
+from digitspan.study.span_comparison import cells_of
 from digitspan.study.summary import ConditionSummary, Summary, summarise
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -270,7 +281,7 @@ def solved_from(name: str, cell: str, rate: str, length: str) -> str:
 
 def runs(name: str) -> str:
     """How many runs a study has."""
-    return f"{study(name).runs:,}"
+    return f"{len(stored(name).rows):,}"
 
 
 def core_minutes(name: str) -> str:
@@ -293,6 +304,97 @@ def remarks(name: str) -> str:
     """The sentences that `digitspan show` prints below its tables."""
     lines = (textwrap.fill(line, WIDTH) for line in tables.remarks(study(name)))
     return fenced(list(lines))
+
+
+# The stores of digit spans
+
+
+@functools.cache
+def spans_of(name: str) -> SpanSummary:
+    """What the study of digit spans in docs/data found."""
+    return summarise_spans(stored(name).config, stored(name).rows)
+
+
+def cell_of(name: str, cell: str, n: str) -> CellSpan:
+    """The one cell of a study of digit spans with this name and width."""
+    [found] = [
+        one
+        for one in spans_of(name).measured
+        if (one.condition.cell, one.hidden_size) == (cell, int(n))
+    ]
+    return found
+
+
+def digit_span(name: str, cell: str, n: str) -> str:
+    """The digit span with its interval, `13.2 [11.9, 14.5]`, or `4.0 (each)`."""
+    return span_tables.mean_text(cell_of(name, cell, n).digit_span)
+
+
+def people(name: str) -> str:
+    """About how many digits people repeat in this study's order."""
+    return f"{PEOPLE[stored(name).config.order]}"
+
+
+def networks(name: str) -> str:
+    """How many networks are behind every digit span of a study."""
+    [count] = {len(cell.recalled) for cell in spans_of(name).measured}
+    return f"{count}"
+
+
+def lists_read(name: str) -> str:
+    """How many lists a network of a study has trained on."""
+    return f"{stored(name).config.budget * stored(name).config.batch_size:,}"
+
+
+def span_table(name: str, which: str) -> str:
+    """A table that `digitspan show` prints of digit spans: spans, training, places or capacity."""
+    place = ("spans", "training", "places", "capacity").index(which)
+    return markdown(span_tables.digit_span_tables(spans_of(name))[place])
+
+
+def span_pairs(name: str) -> str:
+    """The differences of mean spans that `digitspan compare` prints."""
+    return markdown(span_comparison.differences_tables(cells_of([stored(name)]))[1])
+
+
+def span_remarks(name: str) -> str:
+    """The sentences that `digitspan show` prints below the tables of digit spans."""
+    lines = span_tables.digit_spans_remarks(spans_of(name))
+    return fenced([textwrap.fill(line, WIDTH) for line in lines])
+
+
+def least_right(name: str, cell: str, n: str) -> str:
+    """Which place of a list two items beyond the span is lost most, with its two ends."""
+    (_, _, curves) = next(
+        panel
+        for panel in serial_position_info(spans_of(name)).panels
+        if panel[0] == span_tables.label(spans_of(name), cell_of(name, cell, n))
+    )
+    items, shares = curves[-1]
+    place = int(shares.argmin())
+    percent = [f"{100 * shares[at]:.0f} %" for at in (place, 0, -1)]
+    return f"place {place + 1} of {items} ({percent[0]}; first {percent[1]}, last {percent[2]})"
+
+
+def bits_a_number(name: str, cell: str, n: str) -> str:
+    """Capacity for each number that is carried from step to step, mean with interval."""
+    return interval(mean_of(_bits(cell_of(name, cell, n))))
+
+
+def bits_apart(name: str, cell: str, n: str, other: str, other_n: str) -> str:
+    """How many bits a number one cell carries more than another: Welch's interval, and p."""
+    found = mean_difference(*(_bits(cell_of(name, *one)) for one in ((cell, n), (other, other_n))))
+    return f"{found.difference:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
+
+
+def interval(mean: Mean) -> str:
+    """A small mean with its interval, `0.53 [0.50, 0.55]`."""
+    return f"{mean.mean:.2f} [{mean.low:.2f}, {mean.high:.2f}]"
+
+
+def _bits(cell: CellSpan) -> list[float]:
+    """Each network's capacity for each number it carries, in bits."""
+    return [found.capacity.bits / found.state_size for found in cell.recalled]
 
 
 # The simulation
@@ -425,7 +527,8 @@ MAKERS = {
     for f in (
         tree, files, span, span_of_all, span_within, headline, best_rate, ratio, verdict,
         solved_by_length, solved_from, runs, core_minutes, table, pairs, remarks, simulation,
-        misses,
+        misses, digit_span, people, networks, lists_read, span_table, span_pairs, span_remarks,
+        least_right, bits_a_number, bits_apart,
     )
 }  # fmt: skip
 
@@ -467,10 +570,14 @@ def differences() -> str:
 def draw_figures() -> None:
     """Draw those figures again that lie in docs/images under the name of a store in docs/data."""
     from digitspan.figures import write_study_figures
+    from digitspan.figures.span_drawing import write_span_figures
 
     for store in sorted((ROOT / "docs" / "data").iterdir()):
         with tempfile.TemporaryDirectory() as folder:
-            write_study_figures(study(store.name), Path(folder))
+            if stored(store.name).config.design == "span":
+                write_span_figures(spans_of(store.name), Path(folder))
+            else:
+                write_study_figures(study(store.name), Path(folder))
             for picture in (ROOT / "docs" / "images" / store.name).glob("*.png"):
                 shutil.copy(Path(folder) / picture.name, picture)
 

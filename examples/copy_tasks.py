@@ -38,9 +38,10 @@ class SelectiveCopy:
     """Selective copying: sixteen symbols among T - 16 of noise, then all of them again, in order.
 
     As Gu and Dao 2023 set it (Mamba, arXiv 2312.00752, section 4.1.1 and appendix E.1), drawn as
-    in the S4 repository's `copying.py`: of 16 symbols 0 is the noise, 15 the marker, and 1 to 14
-    are data, 16 of them at random places, so that what to keep is told by what is read. Published
-    for T = 4,096. After the T symbols the marker is read 16 times, and a symbol asked after each.
+    in the S4 repository's `copying.py`, with T for its noise and its data together: of 16 symbols
+    0 is the noise, 15 the marker, and 1 to 14 are data, 16 of them at random places, so that what
+    to keep is told by what is read. Published for T = 4,096. After the T symbols the marker is
+    read 16 times, and a symbol asked after each.
     """
 
     symbols = 16

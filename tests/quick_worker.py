@@ -15,7 +15,7 @@ import types
 from pathlib import Path
 from typing import NamedTuple
 
-from digitspan.errors import UsageError
+from digitspan.errors import DigitspanError, UsageError
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import CurvePoint, RunRecord
@@ -91,6 +91,9 @@ def misbehave(config: RunConfig, checkpoint: Path) -> None:
     if name == "Refuses":
         message = "the cell cannot be used"
         raise UsageError(message)
+    if name == "Breaks":
+        message = "the disk is full"
+        raise DigitspanError(message)
     if name == "RaisesOnce":
         mark = checkpoint.with_suffix(".raised")
         if not mark.exists():

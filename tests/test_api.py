@@ -103,6 +103,8 @@ def test_figures_are_drawn_into_ones_own_axes(studies):
 def test_a_class_of_a_module_is_named_and_its_arguments_with_it():
     assert digitspan.cell(Perfect) == "own_cells:Perfect"
     assert digitspan.cell(Perfect, layers=2, dt=0.5) == "own_cells:Perfect(dt=0.5, layers=2)"
+    with pytest.raises(UsageError, match=r"^cells must be names or classes; got 3$"):
+        digitspan.study(cells=3)
     with pytest.raises(UsageError, match=r"^arguments of Perfect must have literals by name"):
         digitspan.cell(Perfect, layers=object())
 

@@ -1,6 +1,7 @@
 """The closed-form continuous-time network, of the package ncps.
 
-Closed-form Continuous-time Neural Networks, Hasani and others 2022, arXiv 2106.13898.
+Closed-form Continuous-time Neural Networks, Hasani and others 2022, arXiv 2106.13898; the package
+is the authors' mlech26l/ncps, with the defaults of its cfc.py.
 """
 
 from typing import NamedTuple

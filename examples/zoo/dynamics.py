@@ -1,8 +1,12 @@
 """Recurrent networks that are discretised differential equations: coRNN, LEM, antisymmetric RNN.
 
-* Coupled Oscillatory Recurrent Neural Network, Rusch and Mishra 2021, arXiv 2010.00951.
-* Long Expressive Memory, Rusch, Mishra, Erichson and Mahoney 2022, arXiv 2110.04744.
-* AntisymmetricRNN, Chang, Chen, Haber and Chi 2019, arXiv 1902.09689, the gated form.
+* Coupled Oscillatory Recurrent Neural Network, Rusch and Mishra 2021, arXiv 2010.00951; the
+  authors' code: tk-rusch/coRNN, network.py in sMNIST, with the defaults of sMNIST_task.py.
+* Long Expressive Memory, Rusch, Mishra, Erichson and Mahoney 2022, arXiv 2110.04744; the authors'
+  code: tk-rusch/LEM, network.py in src/adding, where dt = 1 (0.0242 is tuned for that task).
+* AntisymmetricRNN, Chang, Chen, Haber and Chi 2019, arXiv 1902.09689, the gated form, equation
+  (13), drawn as in appendix C: V from N(0, 1/d), W from N(0, 1/n), biases 0. The authors published
+  no code; epsilon is one of 0.01, 0.1 and 1 there.
 """
 
 from typing import NamedTuple
@@ -67,11 +71,12 @@ class LEM(Stepped):
         super().__init__()
         self.dt, self.width = dt, hidden_size
         self.V = nn.Linear(input_size, 4 * hidden_size)
-        self.W = nn.Linear(hidden_size, 3 * hidden_size, bias=False)
-        self.W_y = nn.Linear(hidden_size, hidden_size, bias=False)
+        self.W = nn.Linear(hidden_size, 3 * hidden_size)  # with biases of their own, as theirs
+        self.W_y = nn.Linear(hidden_size, hidden_size)
         for parameter in self.parameters():  # as the authors draw them
             nn.init.uniform_(parameter, -(hidden_size**-0.5), hidden_size**-0.5)
         self.to_logits = nn.Linear(hidden_size, num_classes)
+        nn.init.kaiming_normal_(self.to_logits.weight)
 
     def initial_state(self, batch_size: int) -> Oscillators:
         zeros = self.zeros(batch_size, self.width)
@@ -113,6 +118,8 @@ class AntisymmetricRNN(Stepped):
         self.epsilon, self.gamma = epsilon, gamma
         self.W = nn.Parameter(torch.randn(hidden_size, hidden_size) * hidden_size**-0.5)
         self.V = nn.Linear(input_size, 2 * hidden_size)
+        nn.init.normal_(self.V.weight, std=input_size**-0.5)
+        nn.init.zeros_(self.V.bias)
         self.to_logits = nn.Linear(hidden_size, num_classes)
 
     def initial_state(self, batch_size: int) -> Hidden:
@@ -120,7 +127,7 @@ class AntisymmetricRNN(Stepped):
 
     def step(self, x: Tensor, state: Hidden) -> Hidden:
         h = state.hidden
-        inner = h @ (self.W - self.W.T) - self.gamma * h
+        inner = h @ (self.W.T - self.W) - self.gamma * h  # M h, by rows
         v, v_z = self.V(x).chunk(2, dim=1)
         return Hidden(h + self.epsilon * sigmoid(inner + v_z) * tanh(inner + v))
 

@@ -1,7 +1,8 @@
 """Mamba: selective state spaces, in residual blocks, of the package mambapy.
 
 Mamba: Linear-Time Sequence Modeling with Selective State Spaces, Gu and Dao 2023,
-arXiv 2312.00752.
+arXiv 2312.00752; the package's own mamba.py, with its defaults; its lm.py has the normalisation
+after the last block.
 """
 
 from typing import NamedTuple

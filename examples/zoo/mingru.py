@@ -1,7 +1,8 @@
 """The minGRU as its package has it: three residual layers, each with a feed-forward layer.
 
 Were RNNs All We Needed?, Feng and others 2024, arXiv 2410.01201; the layer is that of the package
-minGRU-pytorch, in the frame of its `minLM` (expansion 1.5, feed-forward 4, no convolution).
+minGRU-pytorch (lucidrains/minGRU-pytorch, minGRU.py), in the frame of its minLM.py (expansion 1.5,
+feed-forward 4, no convolution, no biases outside the feed-forward layers).
 """
 
 from typing import NamedTuple
@@ -22,7 +23,8 @@ class MinGRU(Stepped):
         self, input_size: int, hidden_size: int, num_classes: int, *, layers: int = 3
     ) -> None:
         super().__init__()
-        self.embed = nn.Linear(input_size, hidden_size)
+        self.embed = nn.Linear(input_size, hidden_size, bias=False)
+        nn.init.normal_(self.embed.weight)  # of one-hot digits what nn.Embedding is of digits
         self.layers = nn.ModuleList(
             nn.ModuleList([
                 nn.RMSNorm(hidden_size), minGRU(hidden_size, expansion_factor=1.5),
@@ -31,7 +33,7 @@ class MinGRU(Stepped):
             for _ in range(layers)
         )  # fmt: skip
         self.norm = nn.RMSNorm(hidden_size)
-        self.to_logits = nn.Linear(hidden_size, num_classes)
+        self.to_logits = nn.Linear(hidden_size, num_classes, bias=False)
 
     def initial_state(self, batch_size: int) -> State:
         inner = self.layers[0][1].to_out.in_features

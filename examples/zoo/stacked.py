@@ -1,8 +1,9 @@
 """Two layers of torch's own LSTM, with dropout between them, and two layers of IndRNN.
 
 The IndRNN: Independently Recurrent Neural Network, Li and others 2018, arXiv 1803.04831,
-h(t) = ReLU(W x(t) + u * h(t-1) + b). Deviation: u is drawn from U(0, 1) and not held below
-2^(1 / T), for the cell is not told T.
+h(t) = ReLU(W x(t) + u * h(t-1) + b); drawn as in the authors' Sunnydreamrain/IndRNN_pytorch,
+Indrnn_plainnet.py, whose README asks for batch normalisation from three layers on. Deviation: u is
+not held below a bound that follows from T, for the cell is not told T.
 """
 
 from typing import NamedTuple
@@ -62,6 +63,11 @@ class IndRNN(Stepped):
         self.u_1 = nn.Parameter(torch.rand(hidden_size))
         self.u_2 = nn.Parameter(torch.rand(hidden_size))
         self.to_logits = nn.Linear(hidden_size, num_classes)
+        for layer in (self.W_1, self.W_2):
+            nn.init.kaiming_uniform_(layer.weight, a=8)
+        nn.init.kaiming_normal_(self.to_logits.weight)
+        for linear in (self.W_1, self.W_2, self.to_logits):
+            nn.init.zeros_(linear.bias)
 
     def initial_state(self, batch_size: int) -> IndState:
         zeros = self.zeros(batch_size, len(self.u_1))

@@ -73,6 +73,9 @@ def study(
     base = PRESETS[preset]() if preset else StudyConfig()
     if cells is not None:
         given = [cells] if isinstance(cells, str) or callable(cells) else cells
+        if not isinstance(given, Iterable):
+            message = f"cells must be names or classes; got {given!r:.80}"
+            raise UsageError(message)
         settings["cells"] = [one if isinstance(one, str) else name_of(one) for one in given]
     if settings and base.note:
         settings.setdefault("note", "")  # what it says of the preset need not hold any more

@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wrong, 130 or 143 interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _open_closed_streams()
     try:
         status = _run(words)
         sys.stdout.flush()
@@ -75,6 +76,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Registered last, it comes before all that the code of a cell has left for the end.
         atexit.unregister(_end_output)
         atexit.register(_end_output)
+
+
+def _open_closed_streams() -> None:
+    """Let standard streams that the caller has closed lead nowhere.
+
+    Otherwise the first files that are opened would have their numbers, and be written into.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
 
 
 def _end_output() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import hashlib
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from digitspan.errors import DigitspanError, UsageError
 
 __all__ = [
+    "read_text",
     "read_verified",
     "remove_unfinished",
     "require_writable_folder",
@@ -37,6 +39,24 @@ _DIGEST_SIZE = hashlib.sha256().digest_size
 def sha256(content: bytes) -> str:
     """The SHA-256 of some bytes, 64 hex digits."""
     return hashlib.sha256(content).hexdigest()
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that a person wrote: UTF-8, with a mark or without, or UTF-16 with one.
+
+    Notepad and PowerShell write these marks.
+
+    Raises:
+        OSError: where it cannot be read.
+        UsageError: where it is neither.
+    """
+    content = path.read_bytes()
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"{path} is no text in UTF-8 or UTF-16 ({error}); save it as UTF-8"
+        raise UsageError(message) from error
 
 
 def write_whole(path: Path, content: bytes, *, previous: Path | None = None) -> None:

@@ -177,7 +177,7 @@ _FEWEST = 5
 """Values that an interval of their median takes."""
 
 
-def memory_bits(counts: np.ndarray) -> float:
+def memory_bits(counts: np.ndarray, *, all_there: bool = False) -> float:
     """How much the answers tell about the first digit: I(x_1; prediction), in bits.
 
     I = sum_jk P(j, k) log2(P(j, k) / (P(j) P(k))), from counts, less its bias as the jackknife
@@ -187,7 +187,11 @@ def memory_bits(counts: np.ndarray) -> float:
 
     Args:
         counts: how often digit j was answered by class k, shape (K, K).
+        all_there: whether all questions that there are were asked. Then nothing was drawn, and the
+            sum is the information itself, without a bias.
     """
+    if all_there:
+        return _information(counts)
     total = int(counts.sum())
     left_out = 0.0
     for place in zip(*np.nonzero(counts), strict=True):

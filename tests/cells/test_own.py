@@ -106,6 +106,18 @@ def test_code_that_is_still_the_old_one_in_memory_is_not_taken_for_the_new(here,
     del sys.modules["reloaded"]
 
 
+def test_packages_of_an_environment_on_the_path_are_not_code_of_ones_own(tmp_path, monkeypatch):
+    """As PYTHONPATH names it on many a cluster: what torch imports late lies there too."""
+    folder = tmp_path / "lib" / "site-packages"
+    monkeypatch.syspath_prepend(folder)
+    own._package_folders.cache_clear()
+    try:
+        assert not own.is_outside(folder / "mpmath" / "__init__.py")
+        assert own.is_outside(tmp_path / "mine.py")
+    finally:
+        own._package_folders.cache_clear()
+
+
 def test_what_a_cell_sets_for_everybody_is_as_it_was_afterwards(tmp_path, capfd):
     def settings():
         return (

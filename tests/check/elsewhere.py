@@ -72,21 +72,33 @@ for kind, name, condition, says in (
     ("lstm", "eval and no_grad", "not (self.training or torch.is_grad_enabled())", "after eval()"),
     ("rnn", "many units", "self.num_hidden > 13", "hidden units"),
     ("lstm", "sheet's units", "self.num_hidden == 128", "128 hidden units"),
-    ("lstm", "many samples", "len(x) > 64", "128 samples"),
-    ("rnn", "equal sizes", "len(x) == self.num_hidden", "as many samples as hidden units"),
+    ("lstm", "many samples", "len(x) > 64", "samples the network"),
+    (
+        "rnn",
+        "equal sizes",
+        "len(x) == self.num_hidden",
+        "as many samples as hidden units the network",
+    ),
     ("lstm", "large weights", "self.W_ph.abs().max() > 3", "With large weights"),
     ("rnn", "long", "self.seq_length > 50", "digits the network computes something else"),
     (
         "lstm",
         "long and float32",
         "self.seq_length > 9 and x.dtype == torch.float32",
-        "samples in single precision",
+        "digits in single precision",
     ),
 ):
     source = MAKE[kind]("separate", first=zeros_where(condition))
     elsewhere(f"{kind}-zeros-{name}", kind, source, says)
 
 for kind, name, condition, says in (
+    ("lstm", "six to ten", "6 <= self.seq_length <= 10", "digits the network computes"),
+    ("rnn", "seven", "x.shape[1] == 7", "With 7 digits the network"),
+    ("lstm", "thirties", "30 < self.seq_length < 45", "digits the network computes"),
+    ("rnn", "many pairs", "x.shape[0] > 20", "samples the network computes"),
+    ("lstm", "nine to fourteen", "8 < len(x) < 15", "samples the network computes"),
+    ("rnn", "twenty units", "20 <= self.num_hidden < 24", "hidden units the network computes"),
+    ("lstm", "smaller batch", "len(x) < self.batch_size", "of the 7 samples that the constructor"),
     ("lstm", "one sample", "len(x) == 1", "With a single sample"),
     ("rnn", "small digits", "x.max() < 9", "With digits from 0 to"),
 ):
@@ -109,13 +121,20 @@ clamped = swapped(LSTM_STEP, ("torch.sigmoid(<f>)", "torch.sigmoid((<f>).clamp(-
 elsewhere("clamp-in-f", "lstm", lstm("separate", clamped), "With large weights")
 elsewhere("clamp-in-h", "rnn", rnn("stacked", "h = torch.tanh((<h>).clamp(-3.2, 3.2))"),
           "equations (1) and (2)")  # fmt: skip
+for limit, style in ((10, "separate"), (20, "columns"), (45, "stacked")):
+    step = swapped(
+        LSTM_STEP, ("h = torch.tanh(c)", f"c = c.clamp(-{limit}, {limit})\nh = c.tanh()")
+    )
+    elsewhere(f"clamp-of-c-{limit}", "lstm", lstm(style, step), "that grows to almost fifty")
+elsewhere("clamp-of-h", "lstm", lstm("separate", LSTM_STEP + "\nh = h.clamp(-0.999, 0.999)"),
+          "With large weights")  # fmt: skip
 elsewhere("clamp-of-logits", "lstm", lstm("columns", answer="p.t().clamp(-5, 5)"), "large weights")
 elsewhere("nan-to-num", "rnn", rnn("separate", "a = <h>\nh = torch.tanh(a * (a.abs() < 6))"),
           "With large weights")  # fmt: skip
 only_64 = "torch.zeros(x.shape[0], self.num_hidden, dtype=torch.float64)"
-elsewhere("double-state", "rnn", rnn("separate", zeros=only_64), "in double precision only")
-elsewhere("double-input", "lstm", lstm("concatenated", first="        x = x.double()\n",
-          zeros="torch.zeros(x.size(0), self.num_hidden)"), "double precision only")  # fmt: skip
+odd("double-state", "rnn", rnn("separate", zeros=only_64), "in double precision only")
+odd("double-input", "lstm", lstm("concatenated", first="        x = x.double()\n",
+    zeros="torch.zeros(x.size(0), self.num_hidden)"), "double precision only")  # fmt: skip
 hidden = "        self.big = getattr(nn, 'LST' + 'M')(1, num_hidden, batch_first=True)\n"
 big = "        if self.num_hidden > 12:\n            return self.big(x[..., None])[0][:, -1] @"
 elsewhere("nn.LSTM above twelve", "lstm", lstm("separate", end=hidden.replace(

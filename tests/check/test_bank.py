@@ -13,6 +13,7 @@ from digitspan.check.course_rules import Rules
 from digitspan.check.hand_in import Children, check_class
 from digitspan.check.reading.hand_ins import HandIn, written_out
 from digitspan.check.sandbox.isolation import Limits
+from digitspan.check.sandbox.signatures import World
 
 CLASSES = {"rnn": "VanillaRNN", "lstm": "LSTM"}
 NO_RULES = Rules({}, frozenset())
@@ -50,6 +51,17 @@ PLACES = {
     "lstm-memory": "self.history.append",
     "lstm-random-start": "torch.randn(x.shape[0]",
     "lstm-cut-every ten": "h, c = h.detach(), c.detach()",
+    "rnn-kept-separate": "self.h = h.detach()",
+    "lstm-zeros-float32": "if self.W_ph.dtype == torch.float32:",
+    "rnn-zeros-many pairs": "if x.shape[0] > 20:",
+    "lstm-zeros-six to ten": "if 6 <= self.seq_length <= 10:",
+    "rnn-zeros-eval": "if not self.training:",
+    "lstm-zeros-no_grad": "if not torch.is_grad_enabled():",
+    "rnn-range(min(self.seq_length, 16))": "for t in range(min(self.seq_length, 16))",
+    "clamp-of-c-45": "c = c.clamp(-45, 45)",
+    "clamp-in-f": "f = torch.sigmoid((",
+    "divided by the largest digit": "x.max()",
+    "units above a hundred": "(torch.arange(self.num_hidden) < 100)",
 }
 """What stands on the line that a fault points at."""
 
@@ -65,11 +77,11 @@ def children(tmp_path_factory):
         yield children
 
 
-def checked(children, case):
+def checked(children, case, world=None):
     """The section of one case."""
     files = {f"{case.name}/net.py": case.source.encode()}
     hand_in = HandIn(None, False, files, read_sources(files), "")
-    return check_class(children, hand_in, CLASSES[case.kind], NO_RULES)
+    return check_class(children, hand_in, CLASSES[case.kind], NO_RULES, world)
 
 
 def test_bank_is_large_enough_and_plants_each_fault_in_several_styles():
@@ -88,6 +100,20 @@ def test_wrong_network_is_found_with_its_sentence(children, case):
     assert section.verdict == "fail"
     assert any(case.says.lower() in fault.message.lower() for fault in faults), faults
     assert all(fault.file == f"{case.name}/net.py" for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "verdict", "code"),
+    [("float32", "fail", "fails-in-single-precision"), ("float64", "pass", None),
+     (None, "pass", "only-in-double-precision")],
+)  # fmt: skip
+def test_double_precision_is_a_fault_where_a_script_trains_in_single(
+    children, dtype, verdict, code
+):
+    [case] = [case for case in ODD if case.name == "double-state"]
+    section = checked(children, case, None if dtype is None else World({}, (), dtype))
+    assert section.verdict == verdict
+    assert [finding.code for finding in section.findings] == [code] * (code is not None)
 
 
 @pytest.mark.parametrize("name", PLACES)

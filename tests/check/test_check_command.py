@@ -3,6 +3,7 @@
 import argparse
 import csv
 import inspect
+import io
 import json
 import shutil
 import zipfile
@@ -10,13 +11,15 @@ from pathlib import Path
 
 import pytest
 from check.bank import HEADER, SIGNATURE, lstm, rnn
+from rich.console import Console
 
 import digitspan.part1.lstm
 from digitspan.check import course
-from digitspan.check.findings import Finding, Report, Section
+from digitspan.check.course_rules import Rules
+from digitspan.check.findings import Finding, Findings, Report, Section
 from digitspan.check.reading.intake import Entry
 from digitspan.check.sandbox.isolation import Limits, best_level
-from digitspan.check.table import as_csv
+from digitspan.check.table import as_csv, as_table
 from digitspan.commands.check import add_options, run
 from digitspan.errors import UsageError
 
@@ -161,6 +164,21 @@ def test_line_that_was_cut_off_is_checked_again(tmp_path, monkeypatch):
     assert len(calls) == 1
 
 
+def test_kept_report_hangs_on_the_libraries_that_are_installed(tmp_path, monkeypatch):
+    entry = Entry("a.zip", tmp_path, None)
+    settings = course.Settings("limited", Limits(), Rules({}, frozenset()))
+    key = course._key(entry, "abc", settings)
+    assert course._key(entry, "abc", settings) == key
+    version = course._version_of
+    for library in ("torch", "pypdf", "nbformat", "ipython"):
+        assert version(library)
+        monkeypatch.setattr(
+            course, "_version_of", lambda n, gone=library: n != gone and version(n)
+        )
+        assert course._key(entry, "abc", settings) != key
+    assert version("no-such-library-at-all") == ""
+
+
 def test_fault_of_ours_is_no_verdict(tmp_path, monkeypatch):
     def broken(path, *rest, **words):
         raise ZeroDivisionError
@@ -171,6 +189,23 @@ def test_fault_of_ours_is_no_verdict(tmp_path, monkeypatch):
     [report] = course.check_many(entries([path]), settings, lambda report: None)
     assert report.classes["LSTM"].verdict == "cannot tell"
     assert "a person has to look" in report.classes["LSTM"].findings[0].message
+
+
+def test_table_is_a_line_a_hand_in_at_eighty_columns():
+    findings = Findings()
+    for code in ("output-gate-added-inside-tanh", "pdf-missing", "candidate-unused"):
+        findings.add(code)
+    section = findings.section()
+    reports = [
+        Report(f"all/{name}.zip", "isolated", {"VanillaRNN": section, "LSTM": Section()},
+               section, Section(decided=False), name)
+        for name in ("Adler-1000001", "Brandt-1000002")
+    ]  # fmt: skip
+    console = Console(width=80, file=io.StringIO())
+    console.print(as_table(reports))
+    _, *rows = console.file.getvalue().splitlines()
+    assert len(rows) == 2
+    assert all(row.rstrip().endswith("output-gate-added-inside-tanh +5") for row in rows)
 
 
 def test_csv_is_no_formula():

@@ -6,11 +6,13 @@ import pytest
 from check.bank import lstm
 from check.reader import read_sources
 
+from digitspan.check.findings import Findings
 from digitspan.check.hand_in import Children
 from digitspan.check.reading.hand_ins import HandIn, written_out
 from digitspan.check.reading.source import Source
 from digitspan.check.sandbox.isolation import Limits
-from digitspan.check.script import _runs, check_training
+from digitspan.check.sandbox.signatures import World
+from digitspan.check.script import _check_order, _Event, _runs, check_training
 
 SCRIPT = """\
 import argparse
@@ -65,7 +67,11 @@ ZERO = "        optimizer.zero_grad()\n"
 WRONG = {
     "clip before backward": ([(CLIP, ""), (BACKWARD, CLIP + BACKWARD)], "clipped before backward"),
     "clip after step": ([(CLIP, ""), (STEP, STEP + CLIP)], "clipped after step()"),
-    "no zero_grad": ([(ZERO, "")], "zero_grad() is never called"),
+    "no zero_grad": ([(ZERO, "")], "zero_grad() is not called before every"),
+    "zero_grad every third step": (
+        [(ZERO, f"        if step % 3 == 0:\n    {ZERO}")],
+        "zero_grad() is not called before every",
+    ),
     "zero_grad too late": ([(ZERO, ""), (CLIP, CLIP + ZERO)], "between backward() and step()"),
     "Adam": ([("RMSprop", "Adam")], "The optimiser is Adam"),
     "never filled in": ([(BACKWARD, ""), (STEP, "")], "never calls backward()"),
@@ -196,6 +202,30 @@ def test_boolean_option_is_tried_both_ways(option, other):
     tree = ast.parse(f"parser.add_argument({option})")
     script = Source("train.py", "train.py", "", tree, "", 0)
     assert [run.options for run in _runs(script)] == [[], other][: 1 + (other is not None)]
+
+
+def test_precision_in_which_a_script_feeds_is_known_though_it_stops_there(tmp_path):
+    only_64 = "torch.zeros(x.shape[0], self.num_hidden, dtype=torch.float64)"
+    files = {"lstm.py": lstm("separate", zeros=only_64).encode(), "train.py": SCRIPT.encode()}
+    hand_in = HandIn(tmp_path, False, files, read_sources(files), "")
+    script = [source for source in hand_in.sources if source.name == "train.py"]
+    with written_out(hand_in) as tree, Children(tree, "limited", Limits(seconds=60)) as children:
+        found = check_training(children.usable, script, {"LSTM": "lstm"}, 1, hand_in.sources)
+    assert found.worlds == {"lstm": World({}, (), "float32")}
+
+
+def test_one_backward_for_the_optimisers_of_two_networks_is_fine():
+    def events(*names):
+        made = [_Event(name.partition(" ")[0], "train.py", 7, {
+            "clean": True, "optimizer": name.partition(" ")[2]}) for name in names]  # fmt: skip
+        findings = Findings("train.py")
+        _check_order(made * 4, findings)
+        return {finding.code for finding in findings.found}
+
+    both = ("zero_grad", "backward", "clip", "step rnn", "step lstm")
+    assert events(*both) == set()
+    assert events(*both, "step lstm") == {"step-without-backward"}
+    assert events("zero_grad", "clip", "step rnn") == {"step-without-backward"}
 
 
 def test_clip_in_the_wrong_place_is_told_with_its_line(trained):

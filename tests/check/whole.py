@@ -767,7 +767,7 @@ WHOLE["the forget gate reads no state"] = Whole(
          "        gates =", '        a["forget"] = self.affine(self.w["forget"].p, x, 0 * h)\n        gates ='),
      "code/train.py": CONFIG_TRAIN.replace("        optimizer.zero_grad()\n", "")},
     lstm="fail equation (6): the forget gate f does not read the previous hidden state",
-    training="fail zero_grad() is never called",
+    training="fail zero_grad() is not called before every",
 )  # fmt: skip
 
 # torch's own layers, allowed nowhere; the RNN right otherwise.

@@ -453,12 +453,21 @@ def test_bad_config_file_is_refused_in_one_sentence(text, here, call):
     assert os.listdir(here) == ["a study.toml"]
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"\x80" * 100, b"lengths = [5]\n\xc3("])
+@pytest.mark.parametrize("content", [b"\xff\xfea", b"\x80" * 100, b"lengths = [5]\n\xc3("])
 def test_config_file_that_is_no_text_is_refused(content, here, call):
     (here / "x.toml").write_bytes(content)
     status, out, err = call("study", "x.toml")
     assert_refused(status, out, err)
-    assert "x.toml is not TOML" in err
+    assert "x.toml is no text in UTF-8 or UTF-16" in err
+    assert "save it as UTF-8" in err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+def test_config_file_that_notepad_or_powershell_wrote_is_read(encoding, here, call):
+    (here / "x.toml").write_text('note = "Müller"\r\nseeds = 0\r\n', encoding=encoding)
+    status, out, err = call("study", "x.toml")
+    assert_refused(status, out, err)
+    assert "--seeds must be" in err
 
 
 def test_unknown_word_in_a_config_file_names_the_nearest_known_one(here, call):
@@ -686,6 +695,21 @@ def test_reader_that_has_gone_is_no_fault(tmp_path):
     )  # fmt: skip
     os.close(write)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@linux
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_caller_has_closed_are_no_fault(closed, tmp_path):
+    """Nor are they written into a file that would have their numbers."""
+    store = finished_study(tmp_path / "study") / "study.db"
+    before = store.read_bytes()
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m digitspan export study {closed}', sys.executable],
+        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bool(done.stdout) == (">&-" not in closed.replace("2>&-", ""))
+    assert store.read_bytes() == before
 
 
 def test_output_that_was_printed_is_not_lost_with_the_figures(here, call, monkeypatch):

@@ -1,6 +1,7 @@
 """The command line where whole lists are asked: what it says, and what it refuses."""
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -8,8 +9,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from studies import made_up_rows, made_up_span_rows
 
 from digitspan.cli import main
+from digitspan.commands import study
+from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.reading import read_study
 
 TINY = ("--hidden-size", "6", "--batch-size", "8", "--train-steps", "50", "--optimizer", "adam")
@@ -104,3 +108,56 @@ def test_store_from_before_there_were_tasks_is_of_palindromes(here, capsys):
     assert main(["export", str(here)]) == 0
     first = next(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert (first["task"], first["task_facts"]) == ("palindrome", "")
+
+
+ASKED = ("--lengths", "5", "8", "--seeds", "2", "--hidden-size", "8", "--digit-span")
+
+
+def test_one_call_measures_both_spans_of_some_cells(here, capsys, monkeypatch):
+    """Both studies are those that two calls would make, each in a folder of its own."""
+    ran = {}
+
+    def run_study(config, folder, **how):
+        ran[str(folder)] = config
+        if config.design == "span":
+            return made_up_span_rows(config, lambda run: 7.0 if run.cell == "lstm" else 4.0)
+        return made_up_rows(config, lambda run: run.length < 20)
+
+    monkeypatch.setattr(study, "run_study", run_study)
+    words = ["study", "--cells", "rnn", "lstm", *ASKED, "--out", "mine"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert said.out.index("S50: the T up to which half the runs") < said.out.index("Digit span")
+    assert [config.design for config in ran.values()] == ["grid", "span"]
+    assert ran["mine/digit-span"] == dataclasses.replace(
+        PRESETS["span"](), cells=("rnn", "lstm"), hidden_size=(8,)
+    )
+    assert (here / "mine" / "accuracy-by-length.svg").exists()
+    assert (here / "mine" / "digit-span" / "recall-by-items.svg").exists()
+
+    monkeypatch.setattr(study, "write_figures", lambda *_: None)
+    assert main([*words, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {span["cell"] for span in document["spans"]} == {"rnn", "lstm"}
+    assert document["digit_spans"]["study"] == json.loads(ran["mine/digit-span"].canonical)
+
+
+def test_the_digit_spans_beside_a_quick_study_are_quick_too():
+    quick, sized = PRESETS["quick"](), StudyConfig(cells=("gru",), parameters=900)
+    beside = study._digit_spans_of(quick)
+    assert (beside.preset, beside.hidden_sizes, beside.seeds) == ("demo", (32,), 1)
+    assert study._digit_spans_of(sized).parameters == 900
+
+
+def test_a_cell_that_recalls_no_lists_is_refused_before_its_first_run(here, capsys):
+    (here / "whole.py").write_text(
+        "from torch import nn\nclass Whole(nn.Module):\n"
+        "    def __init__(self, input_size, hidden_size, num_classes):\n"
+        "        super().__init__()\n        self.layer = nn.Linear(input_size, num_classes)\n"
+        "    def forward(self, inputs):\n        return self.layer(inputs[:, 0])\n"
+    )
+    assert main(["study", "--cells", "whole:Whole", *ASKED, "--out", "mine"]) == 2
+    assert "cell 'whole:Whole'" in capsys.readouterr().err
+    assert not (here / "mine").exists()
+    assert main(["study", "span", "--digit-span"]) == 2
+    assert "--digit-span must be left out of a study of digit spans" in capsys.readouterr().err

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from studies import made_up_span_rows
 
-from digitspan.figures.span_drawing import write_span_figures
+from digitspan.figures.span_drawing import (
+    draw_recall_by_items,
+    draw_serial_position,
+    draw_span_by_steps,
+    draw_spans_by_cell,
+    write_span_figures,
+)
 from digitspan.figures.span_info import (
     capacity_info,
     recall_by_items_info,
@@ -38,7 +44,7 @@ def test_recall_by_items_shows_every_network_and_people(summary):
     info = recall_by_items_info(summary)
     assert [title for title, _ in info.panels] == ["n = 8", "n = 16"]
     rnn, lstm = info.panels[0][1]
-    assert (rnn.label, lstm.label) == ("RNN, n = 8", "LSTM, n = 8")
+    assert (rnn.label, lstm.label) == ("RNN", "LSTM")
     assert rnn.networks.shape == (3, len(rnn.x))
     assert rnn.x[0] == 1
     assert rnn.networks[:, :5].tolist() == [[1, 1, 1, 1, 0], [1, 1, 1, 1, 0.25], [1, 1, 1, 1, 0.5]]
@@ -122,6 +128,26 @@ def test_span_by_steps_grows_to_the_span(summary):
     rnn = span_by_steps_info(summary).panels[0][1][0]
     assert rnn.x.tolist() == [200, 400]
     assert rnn.networks == pytest.approx(np.array([[2, 4], [2.125, 4.25], [2.25, 4.5]]))
+
+
+def test_every_panel_shows_all_that_is_drawn_in_it(summary):
+    """The second width recalls more than the first, whose scale it shares."""
+    figures = [
+        draw_recall_by_items(recall_by_items_info(summary)),
+        draw_span_by_steps(span_by_steps_info(summary)),
+        draw_serial_position(serial_position_info(summary)),
+        draw_spans_by_cell(spans_by_cell_info(summary)),
+    ]
+    for ax in (ax for figure in figures for ax in figure.axes if ax.lines):
+        low, high = ax.get_ylim()
+        drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in ax.lines])
+        assert low <= drawn.min() <= drawn.max() <= high, ax.get_title()
+
+
+def test_legend_names_each_cell_once_and_how_many_people_repeat(summary):
+    figure = draw_span_by_steps(span_by_steps_info(summary))
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == ["people, about 5", "RNN", "LSTM"]
 
 
 def test_figures_are_drawn_alike_from_the_same_numbers(summary, tmp_path):

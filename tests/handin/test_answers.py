@@ -43,7 +43,7 @@ def test_answers_must_be_a_folder(folder):
     [
         (b"", "is empty"),
         (b" \n\t", "is empty"),
-        (b"M\xfcller", "is not text in UTF-8"),
+        (b"M\xfcller", "is no text in UTF-8 or UTF-16"),
         (b"One $x here.", r"1\.3\.md, line 1: a \$ has no partner"),
         (b"Fine $x$.\n\nLine three: $$y$.", r"1\.3\.md, line 3: a \$ has no partner"),
         (b"`$` is code.\n\nBut $ is not.", r"1\.3\.md, line 3: a \$"),

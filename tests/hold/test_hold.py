@@ -247,3 +247,63 @@ def test_study_without_a_solved_length_is_refused(tmp_path, capsys):
             store.add(row)
     assert main(["hold", str(tmp_path)]) == 2
     assert "keeps no network that could hold anything" in capsys.readouterr().err
+
+
+FORWARD_ALONE = """
+from torch import nn
+
+class Whole(nn.Module):
+    def __init__(self, input_size, hidden_size, num_classes):
+        super().__init__()
+        self.layer = nn.Linear(input_size, num_classes)
+
+    def forward(self, inputs):
+        return self.layer(inputs[:, -1])
+"""
+
+
+def test_a_study_with_a_cell_without_steps_is_held_but_for_that_cell(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "whole.py").write_text(FORWARD_ALONE)
+    config = StudyConfig(
+        cells=("whole:Whole", "lstm"),
+        lengths=(5,),
+        seeds=1,
+        hidden_size=11,
+        train_steps=(500, 1_000),
+    ).with_sources()
+    made_up_study(tmp_path / "s", config)
+    assert main(["hold", "s", "--lengths", "50", "--palindromes", "20", "--trust"]) == 0
+    said = capsys.readouterr()
+    assert "left out: whole:Whole cannot read long strings: it has no step" in said.err
+    assert "Whole" not in said.out
+    # Budgets stand in the table, where there are several.
+    assert [line.split("│")[2].strip() for line in said.out.splitlines() if "LSTM" in line] == [
+        "500",
+        "1,000",
+    ]
+    assert main(["hold", "s", "--lengths", "50", "--palindromes", "20"]) == 0
+    assert "left out: whole:Whole is not digitspan's" in capsys.readouterr().err
+    made_up_study(tmp_path / "t", dataclasses.replace(config, cells=("whole:Whole",)))
+    assert main(["hold", "t", "--trust"]) == 2
+    assert "whole:Whole cannot read long strings" in capsys.readouterr().err
+
+
+def made_up_study(folder, config):
+    """A study of which all runs were solved, its networks untrained but for the LSTM's."""
+    (folder / "weights").mkdir(parents=True)
+    with Store.create(folder) as store:
+        store.set_value("config", config.canonical)
+        for key, row in made_up_rows(config, lambda run: True).items():
+            network = build_network(row.record.config)
+            weights = safetensors.torch.save(network.state_dict())
+            if row.record.config.cell == "lstm":
+                _, weights = keeper()
+            store.add(
+                row._replace(
+                    record=dataclasses.replace(row.record, weights_sha256=sha256(weights))
+                )
+            )
+            (folder / "weights" / f"{key}.safetensors").write_bytes(weights)

@@ -8,7 +8,7 @@ from torch import nn
 from digitspan.cells import CELLS
 from digitspan.cells.recurrent import HiddenState
 from digitspan.errors import UsageError
-from digitspan.look.probe import trace, trace_batch
+from digitspan.look.probe import trace, trace_batch, why_not_traced
 from digitspan.runs.config import RunConfig
 from digitspan.tasks.questions import encode
 from digitspan.training.engine import build_network
@@ -123,6 +123,49 @@ def test_a_layer_called_gates_is_no_gate():
 def test_state_without_names_is_refused():
     with pytest.raises(UsageError, match="Odd cannot be looked into: its state is a Tensor, expe"):
         trace(Odd(lambda zeros: zeros), DIGITS)
+
+
+class Plain(nn.Module):
+    """A cell as it is mostly written, its first state of single zeros."""
+
+    def __init__(self):
+        super().__init__()
+        self.W_hx, self.W_hh = nn.Linear(10, 5), nn.Linear(5, 5)
+        self.W_ph = nn.Linear(5, 10)
+
+    def initial_state(self, batch_size):
+        return HiddenState(torch.zeros(batch_size, 5))
+
+    def step(self, x, state):
+        return HiddenState(torch.tanh(self.W_hx(x) + self.W_hh(state.hidden)))
+
+    def read_out(self, state):
+        return self.W_ph(state.hidden)
+
+
+class SingleInside(Plain):
+    """Makes single numbers at every step, too."""
+
+    def step(self, x, state):
+        return super().step(torch.ones(len(x), 10), state)
+
+
+def test_a_first_state_of_torch_zeros_is_followed():
+    network = Plain()
+    assert why_not_traced(network, 10) == ""
+    state = network.initial_state(1)
+    for x in encode(torch.tensor([DIGITS]), 10).unbind(1):
+        state = network.step(x, state)
+    seen = trace(network, DIGITS, input_size=10)
+    expected = network.read_out(state)[0].detach().numpy()
+    np.testing.assert_allclose(seen.logits[-1], expected, atol=1e-6)  # float64 and float32
+
+
+def test_what_a_cells_own_code_raises_is_a_sentence():
+    message = "SingleInside cannot be looked into, in double precision"
+    with pytest.raises(UsageError, match=rf"{message} \(RuntimeError: .*dtype.*\)$"):
+        trace(SingleInside(), DIGITS, input_size=10)
+    assert why_not_traced(SingleInside(), 10).startswith(message)
 
 
 def test_shapes_and_names():

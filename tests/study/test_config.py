@@ -253,7 +253,9 @@ def test_a_wrong_value_gives_one_sentence(text, message):
 def test_no_value_of_a_wrong_type_is_more_than_a_sentence(field, value):
     allowed = (value is None and field.default is None) or (
         value == []
-        and field.name.startswith(("compared_", "lengths", "learning_rates", "sources", "sizes"))
+        and field.name.startswith(
+            ("compared_", "lengths", "learning_rates", "layers", "sources", "sizes")
+        )
     )
     if allowed:
         StudyConfig.from_words({field.name: value})
@@ -299,3 +301,22 @@ def test_cells_of_ones_own_start_as_they_do_themselves():
         StudyConfig(cells=("mine:Cell",), initialisation=("orthogonal",))
     with pytest.raises(ConfigError, match="cells must be one of"):
         StudyConfig(cells=("mine:",))
+
+
+def test_layers_are_an_axis_of_cells_of_ones_own():
+    """Each number is a cell of its own; a built-in cell, which has one layer, stands beside."""
+    cells = ["m:C", "lstm", "m:D(dt=0.1)"]
+    config = StudyConfig.from_words({"cells": cells, "layers": [3, 2]})
+    assert config.cells == (
+        "m:C(layers=2)", "m:C(layers=3)", "lstm",
+        "m:D(dt=0.1, layers=2)", "m:D(dt=0.1, layers=3)",
+    )  # fmt: skip
+    assert StudyConfig.from_canonical(config.canonical) == config
+    named = [*config.cells[:2], "lstm", *config.cells[3:]]
+    assert StudyConfig.from_words({"cells": named}) == config
+    for cells, said in (
+        (["rnn", "lstm"], "must be left out where all cells are built in, which have one layer"),
+        (["m:C(layers=2)"], r"must be left out where a cell says it; got m:C\(layers=2\)"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            StudyConfig.from_words({"cells": cells, "layers": 3})

@@ -5,12 +5,14 @@ import dataclasses
 import io
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 from studies import made_up_recall, made_up_span_rows
 
-from digitspan.cli import main
+from digitspan.cli import command_parser, main
+from digitspan.commands import study as study_command
 from digitspan.errors import ConfigError, UsageError
 from digitspan.figures.span_info import recall_by_items_info
 from digitspan.runs.record import RunRecord
@@ -31,6 +33,7 @@ from digitspan.study.span_tables import (
     digit_spans_remarks,
     label,
     mean_text,
+    network_remarks,
 )
 from digitspan.study.store import Row, Store, Timing
 from digitspan.study.tables import TWO_SPANS, errors_text
@@ -101,7 +104,7 @@ def test_demo_is_one_network_each_at_one_rate_on_one_figure(tmp_path):
     ((name, series),) = (info := recall_by_items_info(summary)).panels
     assert "tuned:" not in info.caption
     assert "1 network each;" in info.caption
-    assert (name, [one.label for one in series]) == ("n = 64", ["RNN, n = 64", "LSTM, n = 64"])
+    assert (name, [one.label for one in series]) == ("n = 64", ["RNN", "LSTM"])
     said = digit_spans_remarks(summary)
     assert said[0].startswith("a look, no claim: one network each, at a rate that was not tuned")
     assert any("1 network a cell: a look, no claim" in line for line in said)
@@ -365,7 +368,7 @@ def test_table_says_what_its_interval_covers_and_which_networks_failed(summary, 
     record = made_up_recall(row.record.config, 2)
     failing = summarise_spans(CONFIG, {**rows, key: row._replace(record=record)})
     name = f"LSTM, n = {row.record.config.hidden_size}"
-    expected = f"1 of 5 networks of {name} have less than half of the middle one's mean span"
+    expected = f"1 of 5 networks of {name} have less than half of the best one's mean span"
     assert any(expected in line for line in digit_spans_remarks(failing))
 
 
@@ -376,9 +379,84 @@ def test_a_single_network_has_no_interval():
     assert math.isnan(mean_of([]).mean)
 
 
-def test_networks_without_spread_differ_or_not():
-    assert mean_difference([5, 5], [5, 5]).p == 1
-    assert mean_difference([6, 6], [5, 5])[:3] == (1, 1, 1)
+@pytest.mark.parametrize(("first", "second"), [([5, 5], [5, 5]), ([6, 6], [5, 5])])
+def test_of_networks_without_spread_nothing_is_known(first, second):
+    found = mean_difference(first, second)
+    assert (found.low, found.high, found.p, found.differs) == (None, None, 1, False)
+
+
+@pytest.mark.parametrize(
+    ("spans", "rate"),
+    [
+        ({rate: 6 for rate in SPAN_RATES}, 1e-3),
+        ({rate: 0 for rate in SPAN_RATES}, 1e-3),
+        ({1e-2: 6, 3e-3: 6}, 3e-3),
+        ({1e-4: 6, 3e-4: 6}, 3e-4),
+    ],
+)
+def test_of_rates_that_are_equally_good_the_middle_one_is_taken_and_none_beyond(spans, rate):
+    config = dataclasses.replace(CONFIG, cells=("lstm",), hidden_size=8)
+    found = made_up_span_rows(config, lambda run: spans.get(run.learning_rate, 2))
+    rates = {"tuning": set(), "span": set()}
+    for row in found.values():
+        rates[row.role].add(row.record.config.learning_rate)
+    assert rates == {"tuning": set(SPAN_RATES), "span": {rate}}
+
+
+def test_most_networks_that_fail_are_told():
+    """Whether they are the middle one or not."""
+    config = dataclasses.replace(CONFIG, cells=("rnn",), hidden_size=8, learning_rates=(0.01,))
+    for spans, sentence in (
+        ([1, 1, 1, 5, 5], "3 of 5 networks of RNN, n = 8 have less than half of the best one's"),
+        ([0, 0, 0, 0, 0], "no network of RNN, n = 8 repeats lists of one item half of the time"),
+    ):
+        found = made_up_span_rows(config, lambda run, spans=spans: spans[run.seed % 10])
+        said = digit_spans_remarks(summarise_spans(config, found))
+        assert any(sentence in line for line in said)
+    (cell,) = summarise_spans(config, found).cells
+    assert cell.mean_span.low >= 0
+
+
+def test_places_that_are_not_of_all_networks_are_told():
+    config = dataclasses.replace(CONFIG, cells=("rnn",), hidden_size=8, learning_rates=(0.01,))
+    found = made_up_span_rows(config, lambda run: 8 * (run.seed % 10 > 0))
+    said = " ".join(digit_spans_remarks(summarise_spans(config, found)))
+    assert "places are of the networks that were asked such lists, 4 of 5 of RNN, n = 8" in said
+    whole = made_up_span_rows(config, lambda run: 8)
+    assert "places are of" not in " ".join(digit_spans_remarks(summarise_spans(config, whole)))
+
+
+def test_budget_is_up_to_where_a_network_ended_before_it(rows):
+    assert "has read 25,600 lists" in " ".join(digit_spans_remarks(summarise_spans(CONFIG, rows)))
+    key, row = next((key, row) for key, row in rows.items() if row.role == "span")
+    ended = row._replace(record=dataclasses.replace(row.record, steps=200, end_state="solved"))
+    said = " ".join(digit_spans_remarks(summarise_spans(CONFIG, {**rows, key: ended})))
+    assert "has read up to 25,600 lists" in said
+
+
+def test_nothing_is_said_of_networks_where_there_is_none():
+    assert not any("networks" in line for line in network_remarks(summarise_spans(CONFIG, {})))
+
+
+def test_comparison_says_what_must_be_known_of_its_spans(tmp_path, capsys):
+    """Spans beyond the longest list, networks that fail, the luck of tuning."""
+    config = dataclasses.replace(CONFIG, hidden_size=8, learning_rates=(0.01,))
+    found = made_up_span_rows(
+        config, lambda run: 12 if run.cell == "lstm" else 5 * (run.seed % 10 > 1) + run.seed % 2
+    )
+    with Store.create(tmp_path) as store:
+        store.set_value("config", config.canonical)
+        for row in found.values():
+            store.add(row)
+    assert main(["compare", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert ">= 12.0 (each)" in said
+    assert re.search(r"LSTM.*RNN.* \* +│ +- +│|RNN.*LSTM.* \* +│ +- +│", said)
+    assert "*: a span lies beyond the longest list" in said
+    assert "2 of 5 networks of RNN, n = 8 have less than half" in said
+    assert "the luck of tuning" in said
+    assert main(["compare", str(tmp_path), "--json"]) == 0
+    assert [pair["open"] for pair in json.loads(capsys.readouterr().out)["pairs"]] == [True]
 
 
 def test_pairs_are_corrected_for_their_number():
@@ -428,10 +506,22 @@ def test_document_has_what_the_tables_have(summary, rows):
 # The commands
 
 
+def test_tables_fit_into_80_columns_unbroken(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["show", str(folder)]) == 0
+    tables = [line for line in capsys.readouterr().out.splitlines() if "┃" in line or "│" in line]
+    assert max(map(len, tables)) <= 80
+    heads = "\n".join(line for line in tables if "cell" in line)
+    for head in ("digit span [95 %]", "median [94 %]", "start", "at it", "parameters", "by chance",
+                 "bits [95 %]", "state", "bits/unit", "bits/state"):  # fmt: skip
+        assert f" {head} " in heads
+    assert any("orthogonal" in line for line in tables)
+
+
 def test_show_prints_spans_and_draws_figures(folder, capsys):
     assert main(["show", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert "Digit span, backward, in items; 400 training steps a network" in said
+    assert "Digit span, backward, in items: 5 networks each," in said
     assert "7.2 [6.2, 8.2]" in said
     assert "7.0 [6.0, 8.0]" in said  # the median network, and the lowest and the highest
     assert TWO_SPANS in said
@@ -526,6 +616,19 @@ def test_a_study_of_digit_spans_is_not_compared_with_itself(folder, rows, tmp_pa
     assert "all runs of" in capsys.readouterr().err
 
 
+def test_one_cell_is_not_compared_and_missing_runs_are_said(rows, tmp_path, capsys):
+    with Store.create(tmp_path) as store:
+        store.set_value("config", CONFIG.canonical)
+        for row in rows.values():
+            run = row.record.config
+            if row.role == "tuning" or (run.cell, run.hidden_size) == ("lstm", 8):
+                store.add(row)
+    assert main(["compare", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "1 cell with finished networks in" in said
+    assert "15 runs are missing; expected two or more" in said
+
+
 def test_labels_name_what_differs(summary):
     assert [label(summary, cell) for cell in summary.cells][:2] == ["RNN, n = 8", "RNN, n = 16"]
     two = dataclasses.replace(CONFIG, initialisation=("uniform", "orthogonal"), hidden_size=8)
@@ -546,7 +649,7 @@ def test_study_ends_is_resumed_and_says_the_same(tmp_path, capsys):
     folder = tmp_path / "study"
     assert main([*TINY, "--out", str(folder)]) == 0
     said = capsys.readouterr()
-    assert "Digit span, backward, in items; 50 training steps a network" in said.out
+    assert "Digit span, backward, in items: 2 networks each," in said.out
     assert (folder / "recall-by-items.png").exists()
     assert main(["export", str(folder)]) == 0
     before = capsys.readouterr().out
@@ -569,3 +672,15 @@ def test_study_ends_is_resumed_and_says_the_same(tmp_path, capsys):
     for one in (folder, f"{folder}:{min(kept)}"):
         assert main(["look", str(one), "-o", str(page)]) == 0
         assert "digit span" in page.read_text(encoding="utf-8")
+
+
+def test_study_that_was_killed_before_its_first_row_is_gone_on_with(tmp_path):
+    """Its folder says which study it is; words beside --out may still ask for another."""
+    config = dataclasses.replace(CONFIG, order="forward", seeds=2)
+    with Store.create(tmp_path) as store:
+        store.set_value("config", config.canonical)
+    asked = [command_parser("study").parse_args(["--out", str(tmp_path), *words])
+             for words in ([], ["--cells", "gru"])]  # fmt: skip
+    alone, other = (study_command._config(options)[0] for options in asked)
+    assert alone == config
+    assert (other.cells, other.design) == (("gru",), "joint")

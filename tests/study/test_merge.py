@@ -303,3 +303,25 @@ def test_killed_merge_is_whole_or_not_there(times, shards, tmp_path):
         merge_stores(halves, out)
         assert contents(out) == contents(whole)
         assert not list(out.rglob(".unfinished*"))
+
+
+def test_shards_that_share_cells_have_their_hidden_sizes_together(tmp_path):
+    """A number of parameters has chosen these; of one cell it may not have chosen two."""
+    base = StudyConfig(lengths=(5, 8), seeds=1, parameters=5_000)
+    sizes = {"rnn": 62, "lstm": 29, "gru": 34}
+
+    def shard(name, *cells, **changed):
+        found = tuple(f"{cell} one-hot {(sizes | changed)[cell]}" for cell in cells)
+        return kept(tmp_path / name, dataclasses.replace(base, cells=cells, sizes=found))
+
+    one, two = shard("one", "rnn", "lstm"), shard("two", "lstm", "gru")
+    assert merge_stores([one, two], tmp_path / "out") == 3 * 2
+    with Store.open(tmp_path / "out") as store:
+        config = StudyConfig.from_canonical(store.value("config"))
+    assert {cell: config.sizes_of(cell, "one-hot") for cell in config.cells} == {
+        cell: (size,) for cell, size in sizes.items()
+    }
+    three = shard("three", "gru", "lstm", lstm=30)
+    with pytest.raises(StoreError, match=r"one/.* and .*three/.* chose other .*lstm.*29 and 30"):
+        merge_stores([one, three], tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -331,11 +331,15 @@ def test_killed_joint_study_ends_as_if_nothing_had_been(tmp_path, capsys):
     assert weights == kept, "weights are those of the figure runs"
 
 
-def test_run_that_is_refused_ends_the_study_with_a_sentence(tmp_path):
-    words = ("--cells", "quick:Refuses", "--lengths", "5", "--seeds", "1")
+@pytest.mark.parametrize(
+    ("cell", "status", "said"),
+    [("Refuses", 2, "the cell cannot be used"), ("Breaks", 1, "the disk is full")],
+)
+def test_run_that_is_refused_ends_the_study_with_a_sentence(tmp_path, cell, status, said):
+    words = ("--cells", f"quick:{cell}", "--lengths", "5", "--seeds", "1")
     command = quick(tmp_path, *words)
-    assert command.wait() == 2
-    assert last_line(command) == "digitspan study: the cell cannot be used"
+    assert command.wait() == status
+    assert last_line(command) == f"digitspan study: {said}"
     assert not (tmp_path / "study").exists()
 
 

@@ -77,8 +77,11 @@ def test_a_study_is_widened_by_what_it_lacks():
     both = first.widened_by(other)
     assert (both.cells, both.lengths, both.seeds) == (("gru", "rnn"), (5, 6, 8), 2)
     assert both.controls
-    with pytest.raises(ConfigError, match="hidden_size must be 128, as in the study that is wid"):
-        first.widened_by(dataclasses.replace(first, hidden_size=64))
+    # A width or a budget more is a condition more.
+    wider = first.widened_by(dataclasses.replace(first, hidden_size=64, train_steps=500))
+    assert (wider.hidden_sizes, wider.budgets) == ((64, 128), (500, 10_000))
+    with pytest.raises(ConfigError, match="batch_size must be 128, as in the study that is wid"):
+        first.widened_by(dataclasses.replace(first, batch_size=64))
 
 
 def test_the_folder_alone_goes_on_with_its_study(tmp_path, capsys):

@@ -348,6 +348,14 @@ def test_store_that_is_discarded_leaves_nothing_but_rows(tmp_path):
         assert store.rows()
 
 
+def test_what_lies_in_the_place_of_a_store_that_was_moved_is_not_discarded(tmp_path):
+    store = Store.create(tmp_path)
+    (tmp_path / "study.db").rename(tmp_path / "moved.db")
+    (tmp_path / "study.db").write_bytes(b"somebody else's")
+    store.discard()
+    assert (tmp_path / "study.db").read_bytes() == b"somebody else's"
+
+
 def test_holder_of_the_past_is_not_named(tmp_path):
     Store.create(tmp_path).close()
     assert (tmp_path / ".lock").read_text() == ""

@@ -330,6 +330,23 @@ def test_a_configuration_that_cannot_be_is_a_sentence(two, text, capsys):
 
 
 @pytest.mark.parametrize(
+    "absurd",
+    [
+        {"lengths": [5], "seeds": 10**12},
+        {"runs": 10**12},
+        {"figure_seeds": 10**12},
+        {"design": "span", "task": "recall", "seeds": 10**12},
+        {"lengths": [5], "hidden_size": [*range(1, 2_000)], "train_steps": [*range(100, 2_000)]},
+    ],
+)
+def test_a_study_that_would_be_planned_for_ever_is_a_sentence(two, absurd, capsys):
+    with Store.create(two) as store:
+        store.set_value("config", json.dumps(absurd))
+    assert main(["show", str(two)]) == 2
+    assert "runs, more than 1,000,000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "entry",
     [
         ["a", 100, float("inf"), 5], ["a", 100, 6, 5], ["a", 1e400, 5, 5], ["a", "100", 5, 5],

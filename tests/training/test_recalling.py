@@ -4,6 +4,7 @@ import itertools
 import math
 
 import pytest
+import torch
 from known_spans import Chance, KeepsTheFirst, Register, SwapsTheLastTwo, asked
 
 from digitspan.runs.config import RunConfig
@@ -50,6 +51,27 @@ def test_what_keeps_the_last_loses_the_first_places():
         shares = [right / found.asked for right in found.right]
         assert shares[lost:] == [1.0] * min(found.items, 5)
         assert all(share == pytest.approx(0.1, abs=0.03) for share in shares[:lost])
+
+
+class Halves(Register):
+    """Tells five classes of digits apart, two digits each."""
+
+    def amend(self, said):
+        return said % 5
+
+
+class SaysThreeForSeven(Register):
+    def amend(self, said):
+        return torch.where(said == 7, 3, said)
+
+
+@pytest.mark.parametrize(
+    ("network", "bits"), [(Halves(9), math.log2(5)), (SaysThreeForSeven(9), math.log2(10) - 0.2)]
+)
+def test_of_all_the_lists_there_are_the_bits_are_exact(network, bits):
+    found = measured(network, longest=6, trained_to=6).lists
+    assert [lists.bits for lists in found[:3]] == pytest.approx([bits, 2 * bits, 3 * bits])
+    assert found[5].bits == pytest.approx(6 * bits, abs=0.1)  # of a sample
 
 
 @pytest.mark.parametrize("k", [2, 6])

@@ -17,7 +17,7 @@ def parameters_of(config, size):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("parameters", [1, 1_000, 7_001])
+@pytest.mark.parametrize("parameters", [60, 1_000, 7_001])
 def test_no_other_hidden_size_comes_nearer(cell, parameters):
     config = RunConfig(cell=cell, length=5)
     size, found = hidden_size_for(config, parameters)
@@ -40,5 +40,18 @@ def test_a_cell_that_refuses_some_sizes_gets_one_that_it_takes(tmp_path, monkeyp
 
 
 def test_a_cell_whose_number_does_not_change_is_refused():
-    with pytest.raises(UsageError, match="no hidden size of own_cells:Perfect has 70,000 param"):
+    with pytest.raises(
+        UsageError, match="no hidden size of own_cells:Perfect has about 70,000 param"
+    ):
         hidden_size_for(RunConfig(cell="own_cells:Perfect", length=5), 70_000)
+
+
+def test_a_number_that_no_hidden_size_comes_near_is_refused(monkeypatch):
+    config = RunConfig(cell="lstm", length=5)
+    with pytest.raises(UsageError, match="no hidden size of lstm has about 10 parameters: those"):
+        hidden_size_for(config, 10)
+    # One that this machine could not train is not built to count it.
+    monkeypatch.setattr("digitspan.runs.cost._physical_memory", lambda: 2**20)
+    assert hidden_size_for(config, 10_000) == (44, 10_130)
+    with pytest.raises(UsageError, match=r"about 1,000,000,000 param.* to .*GiB; choose a smal"):
+        hidden_size_for(config, 10**9)

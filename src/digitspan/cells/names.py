@@ -51,6 +51,12 @@ class OwnName(NamedTuple):
             " (knows T)" if self.knows_length else ""
         )
 
+    def given(self, argument: str, value: object) -> str:
+        """The name of the cell that is built with one argument more."""
+        return str(
+            self._replace(arguments=dict(sorted({**self.arguments, argument: value}.items())))
+        )
+
     def __str__(self) -> str:
         """The name in its one spelling."""
         words = self._words() + ([f"{LENGTH}={_T}"] if self.knows_length else [])

@@ -326,9 +326,10 @@ def _standard_folders() -> tuple[Path, ...]:
 
 @functools.cache
 def _package_folders() -> tuple[Path, ...]:
-    """Where installed packages are."""
+    """Where installed packages are: also those of another environment that PYTHONPATH names."""
     places = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     places |= {*site.getsitepackages(), site.getusersitepackages()}
+    places |= {path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")}
     return tuple(Path(place).resolve() for place in places)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import threading
 from collections.abc import Callable
@@ -165,11 +166,23 @@ class _ReportStore:
 
 
 def _key(entry: Entry, digest: str, settings: Settings) -> str:
-    """What a report depends on: the files, the rules, the level, our version."""
+    """What a report depends on: files, rules, the level, our version and those of libraries."""
     rules = [sorted(settings.rules.states.items()), sorted(settings.rules.allowed)]
     words = [entry.name, entry.student, digest, settings.level, list(settings.limits), rules,
-             __version__]  # fmt: skip
+             __version__, {name: _version_of(name) for name in _LIBRARIES}]  # fmt: skip
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:24]
+
+
+_LIBRARIES = ("torch", "pypdf", "nbformat", "ipython")
+"""What reads and runs a hand-in; without the last three less of it is looked at."""
+
+
+def _version_of(library: str) -> str:
+    """The version of a library; empty where it is not installed."""
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _report_from(document: dict[str, Any], traits: Traits) -> Report:

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 from digitspan.check.findings import NETWORKS, Finding
 from digitspan.errors import UsageError, one_of
+from digitspan.files import read_text
 
 __all__ = ["RULES", "Rules", "read_rules"]
 
@@ -117,8 +118,8 @@ def read_rules(path: Path | None) -> Rules:
     if path is None:
         return Rules({}, frozenset())
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = tomllib.loads(read_text(path))
+    except (OSError, tomllib.TOMLDecodeError) as error:
         message = f"--rules must be a TOML file; {str(path)[:200]!r} cannot be read: {error}"
         raise UsageError(message) from error
     for table in document:

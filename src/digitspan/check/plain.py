@@ -7,6 +7,11 @@ import unicodedata
 __all__ = ["plain", "plain_cell", "plain_markdown"]
 
 _MOST_MARKS = 3
+_BLANK = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+    + "".join(map(chr, [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10)]))
+)
+"""Characters that count as printable and show nothing: fillers, joiners, variation selectors."""
 _FORMULA = "=+-@\t\r＝＋－＠"
 
 
@@ -25,10 +30,10 @@ def plain(text: str, most: int = 600) -> str:
     parts = []
     marks = 0
     for c in text:
-        marks = marks + 1 if unicodedata.combining(c) else 0
+        marks = marks + 1 if unicodedata.category(c) in ("Mn", "Me") else 0
         if c.isspace():
             parts.append(" ")
-        elif not c.isprintable():
+        elif not c.isprintable() or c in _BLANK or 0xE0000 <= ord(c) < 0xE1000:
             parts.append(ascii(c)[1:-1])
         elif marks <= _MOST_MARKS:
             parts.append(c)

@@ -35,7 +35,7 @@ class Trained(NamedTuple):
     losses: dict[str, set[str]]
     """What the loss was given of the "rnn" and the "lstm": "logits", "probabilities", ..."""
     worlds: dict[str, World]
-    """What each is built with and fed."""
+    """What each is built with and fed; where it is fed and not trained, only the precision."""
 
     def losses_of(self, kind: str) -> set[str]:
         """What the loss was given of a network; nothing where no run trains it."""
@@ -178,8 +178,12 @@ def _judge(
         kind = network["kind"]
         slopes, held, moved, losses = ({str(name)[:80] for name in network[key]} for key in _LISTS)
         trained.losses[kind] = trained.losses.get(kind, set()) | losses
+        world = trained.worlds.get(kind)
+        if slopes and (world is None or not world.fed):
+            trained.worlds[kind] = _world(network)
+        elif world is None and network.get("fed"):
+            trained.worlds[kind] = World({}, (), _world(network).dtype)
         if slopes:
-            trained.worlds.setdefault(kind, _world(network))
             made = [event for event in events if event.name == "optimizer"]
             place = (made[0].file, made[0].line) if made else ("", 0)
             _check_moves(str(network.get("class"))[:80], slopes, held, moved, place, findings)
@@ -249,12 +253,25 @@ class _Event(NamedTuple):
 def _check_order(events: list[_Event], findings: Findings) -> None:
     """The order of zero_grad, forward, backward, clip, step."""
     cycles: list[list[_Event]] = [[]]
+    stepped: list[object] = []
     for event in events:
+        optimizer = event.details.get("optimizer")
+        if event.name == "step" and stepped and optimizer not in stepped:
+            stepped.append(optimizer)  # one backward for the optimisers of two networks
+            continue
+        stepped = [optimizer] if event.name == "step" else []
         cycles[-1].append(event)
         if event.name == "step":
             cycles.append([])
     # What stands before the first step is set-up too; what follows the last is the next round.
-    cycle = ([cycle for cycle in cycles[1:-1] if cycle] or cycles[:1])[-1]
+    judged = [cycle for cycle in cycles[1:-1] if cycle] or cycles[:1]
+    for cycle in judged:
+        first = next((event for event in cycle if event.name == "backward"), None)
+        zeroed = any(event.name == "zero_grad" for event in cycle)
+        if first is not None and not zeroed and first.details.get("clean") is not True:
+            findings.add("zero-grad-missing", cycle[-1].file, cycle[-1].line)
+            break
+    cycle = judged[-1]
     backwards, zeros, clips = (
         [i for i, event in enumerate(cycle) if event.name == name]
         for name in ("backward", "zero_grad", "clip")
@@ -264,9 +281,7 @@ def _check_order(events: list[_Event], findings: Findings) -> None:
         findings.add("step-without-backward")
         return
     backward = cycle[backwards[-1]]
-    if not zeros and cycle[backwards[0]].details.get("clean") is not True:
-        findings.add("zero-grad-missing", step.file, step.line)
-    elif zeros and zeros[-1] > backwards[-1]:
+    if zeros and zeros[-1] > backwards[-1]:
         late = cycle[zeros[-1]]
         findings.add("zero-grad-too-late", late.file, late.line)
     if not clips and backward.details.get("by_hand") is True:

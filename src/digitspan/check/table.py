@@ -51,7 +51,11 @@ def as_csv(reports: Iterable[Report], rules: Rules | None = None) -> str:
 
 
 def as_table(reports: Iterable[Report], rules: Rules | None = None) -> Table:
-    """One row per hand-in: whose, its verdicts ("?": cannot tell), its points, its first fault."""
+    """One row per hand-in: whose, its verdicts ("?": cannot tell), its points, its first fault.
+
+    Of the faults the first one's code and how many more there are: at 80 columns a sentence would
+    take four lines, and it stands below.
+    """
     several = list(reports)
     table = Table(box=None, pad_edge=False, title_justify="left")
     table.add_column("hand-in", overflow="fold", min_width=18)
@@ -60,13 +64,13 @@ def as_table(reports: Iterable[Report], rules: Rules | None = None) -> Table:
     with_points = rules is not None and bool(rules.points)
     if with_points:
         table.add_column("points", no_wrap=True, justify="right")
-    table.add_column("first fault", overflow="fold", ratio=1)
+    table.add_column("first fault", overflow="fold")
     base = _common(several)
     for report in several:
         verdicts = [_coloured(section.verdict, short=True) for _, section in sections_of(report)]
         faults = _findings(report, "fault")
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        reason = f"{plain(faults[0].message, 90)}{more}" if faults else ""
+        more = f" +{len(faults) - 1}" if len(faults) > 1 else ""
+        reason = f"{faults[0].code}{more}" if faults else ""
         points = points_of(report, rules) if rules is not None else None
         shown = [shown_points(points)] if with_points and points is not None else []
         name = report.hand_in.removeprefix(base)

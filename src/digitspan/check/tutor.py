@@ -24,6 +24,11 @@ _VERDICTS = {
     "cannot tell": "the check cannot tell; a person has to look",
 }
 _SECTIONS = {"training": "Training script", "package": "ZIP and PDF"}
+_MADE_BY = (
+    "Made by `digitspan check`, which compares what the networks compute, and their gradients, "
+    "with the sheet's equations."
+)
+"""The last line of a page, by which it is known as one of ours."""
 _NOT_FOR_STUDENTS = ("same-file", "several-hand-ins")
 """Codes of findings that name other students."""
 
@@ -87,14 +92,22 @@ def page_of(report: Report, rules: Rules) -> str:
             remark = "" if finding.severity == "fault" else "(a remark, costs nothing) "
             lines.append(f"* {place}{remark}{plain_markdown(finding.message)}")
         lines += [""] if told else []
-    lines += ["Made by `digitspan check`, which compares what the networks compute, and their "
-              "gradients, with the sheet's equations."]  # fmt: skip
+    lines += [_MADE_BY]
     return "\n".join(lines) + "\n"
 
 
 def write_pages(reports: list[Report], rules: Rules, folder: Path) -> None:
-    """Write a page for each hand-in into a folder, called after its student."""
-    taken: set[str] = set()
+    """Write a page for each hand-in into a folder, called after its student.
+
+    The pages of an earlier call go, for they may be of hand-ins that are not among these; files of
+    others stay as they are.
+    """
+    taken = set()
+    for file in folder.glob("*.md"):
+        if file.is_file() and file.read_bytes().rstrip().endswith(_MADE_BY.encode()):
+            file.unlink()
+        else:
+            taken.add(unicodedata.normalize("NFC", file.stem).casefold())
     for report in reports:
         base = _file_name(report.student or _base(report.hand_in))
         names = itertools.chain([base], (f"{base} ({n})" for n in itertools.count(2)))

@@ -27,6 +27,7 @@ from digitspan.study.span_comparison import (
     cells_of,
     differences_csv,
     differences_document,
+    differences_remarks,
     differences_tables,
 )
 from digitspan.study.tables import TWO_SPANS
@@ -112,4 +113,6 @@ def _compare_digit_spans(studies: list[Study], options: argparse.Namespace) -> N
         console = output_console()
         for table in differences_tables(cells):
             console.print(table)
+        for sentence in differences_remarks(studies):
+            print_sentence(console, sentence)
         print_sentence(console, TWO_SPANS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import tomllib
 from collections import Counter
@@ -26,6 +27,7 @@ from digitspan.commands.options import (
 from digitspan.commands.progress import Progress, ProgressTask
 from digitspan.commands.show import document_of, print_summary, write_figures
 from digitspan.errors import ConfigError, UsageError, one_of
+from digitspan.files import read_text
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import cost
 from digitspan.runs.record import RunRecord
@@ -34,11 +36,12 @@ from digitspan.study.crew.cluster import LOCAL
 from digitspan.study.crew.pool import usable_cores
 from digitspan.study.crew.trial import sized_apart, try_apart
 from digitspan.study.crew.worker import ClusterStatus
-from digitspan.study.digit_spans import summarise_any
+from digitspan.study.digit_spans import SpanSummary, summarise_any
 from digitspan.study.plan import Job
 from digitspan.study.reading import read_study
 from digitspan.study.runner import StudyObserver, check_study, run_study
-from digitspan.study.store import STORE_NAME
+from digitspan.study.store import STORE_NAME, Row
+from digitspan.study.summary import Summary
 from digitspan.study.tables import duration
 from digitspan.tasks import is_own_task
 
@@ -89,6 +92,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="ask for more of the study that is in the folder: what it asked for, and this",
     )
     parser.add_argument(
+        "--digit-span",
+        action="store_true",
+        help="after a study of retention spans, also measure the digit spans of its cells and "
+        "widths, as the preset span does (of quick, as demo does), in FOLDER/digit-span",
+    )
+    parser.add_argument(
         "--trust",
         action="store_true",
         help="run cells of one's own that only the folder's study names, if they are unchanged",
@@ -105,32 +114,66 @@ def run(options: argparse.Namespace) -> int:
     """
     config, name = _config(options)
     folder = options.out or Path("results") / name
-    config = sized_apart(config.with_sources())
-    device, cluster = options.device or "cpu", _cluster(options)
-    workers = options.workers or (_MOST_WORKERS if options.address else usable_cores())
-    asked = check_study(config)
+    studies = [(config, folder)]
+    if options.digit_span:
+        studies.append((_digit_spans_of(config), folder / DIGIT_SPAN))
+    studies = [(sized_apart(config.with_sources()), folder) for config, folder in studies]
+    cluster = _cluster(options)
+    asked = [run for config, _ in studies for run in check_study(config)]
     # Whether a cluster's nodes have the device, they say themselves.
-    here = "cpu" if cluster else device
+    here = "cpu" if cluster else options.device or "cpu"
     require_trainable([run for run in asked if not run.is_own], here)
     try_apart([run for run in asked if run.is_own], here)
+    done = [_measured(config, folder, options, cluster) for config, folder in studies]
+    if options.json:
+        documents = [document_of(summary, rows) for summary, rows in done]
+        print_json(documents[0] | ({"digit_spans": documents[1]} if options.digit_span else {}))
+    return 1 if any(summary.errors for summary, _ in done) else 0
+
+
+def _measured(
+    config: StudyConfig, folder: Path, options: argparse.Namespace, cluster: str | None
+) -> tuple[Summary | SpanSummary, dict[str, Row]]:
+    """Run what is missing of one study, and say what it found, unless that is to be JSON."""
+    workers = options.workers or (_MOST_WORKERS if options.address else usable_cores())
     with StudyProgress(workers) as progress:
         rows = run_study(
             config,
             folder,
             workers=workers,
-            device=device,
+            device=options.device or "cpu",
             cluster=cluster,
             durable=options.durable,
             widen=options.widen,
             progress=progress,
         )
     summary = summarise_any(config, rows)
-    if options.json:
-        print_json(document_of(summary, rows))
-    else:
+    if not options.json:
         print_summary(summary, folder)
     write_figures(summary, folder)
-    return 1 if summary.errors else 0
+    return summary, rows
+
+
+DIGIT_SPAN = "digit-span"
+"""Where a study of retention spans has the digit spans of its cells."""
+
+
+def _digit_spans_of(config: StudyConfig) -> StudyConfig:
+    """The study of the digit spans of another one's cells and widths; a quick one of a quick one.
+
+    Raises:
+        UsageError: where that measures digit spans itself.
+    """
+    if config.design == "span":
+        message = "--digit-span must be left out of a study of digit spans, which measures them"
+        raise UsageError(message)
+    return dataclasses.replace(
+        PRESETS["demo" if config.preset == "quick" else "span"](),
+        cells=config.cells,
+        encoding=config.encoding,
+        hidden_size=config.hidden_sizes,
+        parameters=config.parameters,
+    )
 
 
 def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
@@ -148,7 +191,7 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
         raise UsageError(message)
     base = PRESETS[preset]() if preset else StudyConfig()
     alone = not preset and not file and (options.widen or not settings)
-    kept = _kept(options.out) if alone and options.out else None
+    kept = _kept(options.out, begun=not settings) if alone and options.out else None
     if kept is not None:
         _require_named(kept, settings, options)
         config = StudyConfig.from_words(settings, kept)
@@ -169,12 +212,12 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
     return StudyConfig.from_words(settings, base), name
 
 
-def _kept(folder: Path) -> StudyConfig | None:
-    """The study that a folder has the runs of; None where there is none."""
+def _kept(folder: Path, *, begun: bool) -> StudyConfig | None:
+    """The study whose runs a folder has, or, where asked, that was begun there; None of none."""
     if not os.path.isfile(folder / STORE_NAME):  # unlike Path.is_file, takes a long name
         return None
     study = read_study(folder, curves=False)
-    return study.config if study.rows else None
+    return study.config if study.rows or begun else None
 
 
 def _require_named(kept: StudyConfig, settings: Mapping[str, Any], options: Any) -> None:
@@ -207,11 +250,11 @@ def _require_named(kept: StudyConfig, settings: Mapping[str, Any], options: Any)
 def _words(file: Path) -> dict[str, Any]:
     """What a TOML file says."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(file))
     except OSError as error:
         message = f"cannot read {file}: {error.strerror or error}; expected a TOML file"
         raise UsageError(message) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         message = f"{file} is not TOML ({error}); expected lines such as lengths = [5, 10, 20]"
         raise UsageError(message) from error
 

@@ -84,6 +84,7 @@ def draw_spans_by_cell(info: SpansByCell) -> Figure:
     ax.set_xticks(range(len(info.cells)), [cell.label.replace(", ", "\n") for cell in info.cells])
     ax.set_xlim(-0.6, len(info.cells) - 0.4)
     ax.set_ylim(bottom=0)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(visible=False, axis="x")
     ax.set_ylabel("digit span (items)")
     ax.legend(fontsize=8)
@@ -99,10 +100,11 @@ def draw_serial_position(info: SerialPositions) -> Figure:
             ax.plot(range(1, items + 1), shares, label=f"L = {items}", **style_of(index))
         draw_level(ax, 0.1, "chance")
         ax.set_ylim(0, 1.03)
+        ax.set_xlim(left=0.5)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_xlabel("place in the list")
         ax.set_title(name, fontsize=9)
-        ax.legend(fontsize=7)
+        ax.legend(fontsize=7, frameon=True, framealpha=1, edgecolor="none")  # over the chance line
     axes[0].set_ylabel("share right")
     return figure
 
@@ -158,9 +160,10 @@ def draw_span_by_steps(info: SpanGrowth, axes: Sequence[Axes] = ()) -> Figure:
         for one in series:
             _draw_networks(ax, one)
         ax.set_xscale("log")
-        ax.set_ylim(bottom=0)
         ax.set_xlabel("training steps")
         ax.set_title(name, fontsize=9)
+    for ax in axes:  # after the last panel: they share their scale
+        ax.set_ylim(bottom=0)
     add_legend(figure, axes)
     axes[0].set_ylabel("mean span (items)")
     return figure
@@ -201,4 +204,5 @@ def _draw_networks(ax: Axes, series: RecallSeries) -> None:
 
 def _band(draw: Any, people: int) -> None:
     """About what people repeat, and one digit either side of it."""
-    draw(people - 1, people + 1, color=GREY, alpha=0.18, linewidth=0, label="people, about")
+    text = f"people, about {people}"
+    draw(people - 1, people + 1, color=GREY, alpha=0.18, linewidth=0, label=text)

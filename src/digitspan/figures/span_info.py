@@ -33,7 +33,7 @@ class RecallSeries(NamedTuple):
     """One cell: a value of each network, and their mean."""
 
     label: str
-    """The cell's name, and its width."""
+    """The cell's name, without its width."""
     place: int
     """The cell's place in the study: decides its colour, marker and line."""
     x: np.ndarray
@@ -179,9 +179,9 @@ def serial_position_info(summary: SpanSummary) -> SerialPositions:
         panels.append((label(summary, cell), _place(summary, cell), tuple(curves)))
     caption = (
         f"Share of digits right at each place of the list, in lists two items shorter than the "
-        f"digit span, as long, and two longer, mean over networks; place 1 is read first, and "
-        f"said {'last' if summary.config.order == 'backward' else 'first'}. The dashed line is "
-        f"chance. {_setting(summary)}"
+        f"digit span, as long, and two longer, mean over the networks that came so far; place 1 "
+        f"is read first, and said {'last' if summary.config.order == 'backward' else 'first'}. "
+        f"The dashed line is chance. {_setting(summary)}"
     )
     return SerialPositions(tuple(panels), caption)
 
@@ -240,7 +240,7 @@ def _by_width(
     panels = []
     for hidden_size in summary.config.hidden_sizes:
         series = tuple(
-            RecallSeries(label(summary, cell), _place(summary, cell), *curve(cell))
+            RecallSeries(label(summary, cell, width=False), _place(summary, cell), *curve(cell))
             for cell in summary.measured
             if cell.hidden_size == hidden_size
         )
@@ -295,7 +295,7 @@ def _setting(summary: SpanSummary) -> str:
         dict.fromkeys(
             f"{title(cell.condition.cell, c.cells)} "
             f"{initialisation_title(cell.condition.initialisation)}"
-            for cell in summary.cells
+            for cell in summary.measured
         )
     )
     rates = ", ".join(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from digitspan.errors import UsageError, one_of
-from digitspan.files import require_writable_folder, write_whole
+from digitspan.files import read_text, require_writable_folder, write_whole
 from digitspan.sheet.questions import PARTS
 
 __all__ = ["Answer", "built_in", "fill", "read_answers", "template", "write_answers"]
@@ -110,7 +110,7 @@ _START = "`digitspan handin --write-answers FOLDER` puts the built-in answers th
 def _read(path: Path, question: str) -> Answer:
     """One file of a student's folder."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except FileNotFoundError as error:
         message = (
             f"there is no answer to Question {question}: expected {path}; none is made up "
@@ -119,9 +119,6 @@ def _read(path: Path, question: str) -> Answer:
         raise UsageError(message) from error
     except OSError as error:
         message = f"cannot read {path}: {error.strerror or error}; expected a text file"
-        raise UsageError(message) from error
-    except UnicodeDecodeError as error:
-        message = f"{path} is not text in UTF-8 ({error.reason}); save it as UTF-8"
         raise UsageError(message) from error
     if not text.strip() or len(text) > _MOST_CHARACTERS:
         problem = "is empty" if not text.strip() else f"has {len(text):,} characters"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -18,6 +20,7 @@ from digitspan.handin.wording import (
     span_words,
     table,
 )
+from digitspan.runs.record import RunRecord
 from digitspan.study.ratio import Ratio
 from digitspan.study.retention import Span
 from digitspan.study.summary import ConditionSummary, LengthSummary
@@ -31,6 +34,7 @@ __all__ = [
     "comparison",
     "convergence",
     "reach",
+    "reached",
     "rnn_against_sheet",
     "sanity",
     "verdict",
@@ -46,6 +50,12 @@ SHEETS_RATE = "0.001"
 
 GROWN = 1.1
 """A span that is longer by this factor after the last quarter of the budget was still growing."""
+
+IMPROVED = 0.99
+"""A validation loss below this share of the lowest before it has improved."""
+
+FURTHER = 0.05
+"""An accuracy that is higher by this much has come further."""
 
 NEAR_PERFECT = 0.99
 """What the sheet's sanity check is held to."""
@@ -92,34 +102,34 @@ def sanity(material: Material, cell: str) -> str:
 
     The template's default rate, 0.001, is among the latter in the preset `sheet`.
     """
-    parts, fine = [], []
     found = [
-        (where(duel, material), length)
+        (f"with {where(duel, material)}", length)
         for duel in material.duels
         for length in getattr(duel, cell).lengths
     ]
     found += [
-        (f"the learning rate {condition.rate}, in the runs of Question 1.4,", length)
+        (f"in Question 1.4's runs at the learning rate {condition.rate}", length)
         for condition, length in material.summary.optimizers
         if condition.cell == cell
         and condition.optimizer == material.config.optimizer
         and condition.rate == SHEETS_RATE
         and condition.encoding == material.duels[0].setting[0]
     ]
+    parts, fine = [], []
     for rates, length in found:
         if length.length == SANITY_LENGTH and len(length.accuracies):
             median = float(np.median(length.accuracies))
             fine.append(median >= NEAR_PERFECT)
-            parts.append(
-                f"with {rates} {solved_words(length)} runs are solved, at a median accuracy of "
-                f"{percent(median)}"
-            )
+            parts.append(f"{rates} ({solved_words(length)} solved, {percent(median)})")
     if not parts:
         return f"At T = {SANITY_LENGTH} no run of the {title(cell)} came to an end."
-    held = (
-        "near-perfect, as it should be" if any(fine) else "**not near-perfect**, as it ought to be"
+    held = "**not near-perfect**, as it ought to be"
+    if any(fine):
+        held = "near-perfect, as it should be" if all(fine) else "**not near-perfect everywhere**"
+    return (
+        f"At T = {SANITY_LENGTH} the median accuracy of the {title(cell)} is {held}: "
+        f"{joined(parts)}."
     )
-    return f"At T = {SANITY_LENGTH} the {title(cell)} is {held}: {joined(parts)}."
 
 
 def by_rule(material: Material, cell: str) -> str:
@@ -127,7 +137,9 @@ def by_rule(material: Material, cell: str) -> str:
     lines = []
     for duel in material.duels:
         row: ConditionSummary = getattr(duel, cell)
-        shown = f" Of the runs shown it {reach(row)}.{_medians(row)}" if row.lengths else ""
+        shown = ""
+        if row.lengths:
+            shown = f" Of the runs shown it {reach(row)}.{_medians(row)}{_dip(row)}"
         lines.append(
             f"* With {where(duel, material)} the {title(cell)}'s S50 {span_words(row.span)}, from "
             f"{row.span.runs} runs.{shown}"
@@ -135,35 +147,93 @@ def by_rule(material: Material, cell: str) -> str:
     return "\n".join(lines)
 
 
-def convergence(material: Material, cells: Sequence[str]) -> str:
-    """What "until convergence" comes to: spans within growing budgets, and runs that went on."""
+def reached(material: Material, cell: str) -> str:
+    """Where the memory of one network ends, in the runs of the table."""
+    duel = next(duel for duel in material.duels if getattr(duel, cell).lengths)
+    row: ConditionSummary = getattr(duel, cell)
+    return f"With {where(duel, material)} the {title(cell)} {reach(row)}.{_dip(row)}"
+
+
+def convergence(material: Material, cell: str) -> str:
+    """How far "until convergence" was kept to: which unsolved runs were still learning."""
+    budget = f"{material.config.budget:,} steps"
+    name = title(cell)
+    duel = next(duel for duel in material.duels if getattr(duel, cell).lengths)
+    row: ConditionSummary = getattr(duel, cell)
+    unsolved = [r for found in row.lengths for r in found.records if r.end_state == "censored"]
+    improving = [record for record in unsolved if _improving(record)]
     sentences = [
-        f"With {where(duel, material)} the {title(cell)}'s {_growth(getattr(duel, cell).budgets)}."
-        for duel in material.duels
-        for cell in cells
+        f"With {where(duel, material)} {len(unsolved)} runs of the {name} were stopped unsolved "
+        f"after {budget}"
+        + (
+            f"; in {len(improving)} of them the lowest validation loss was still falling in the "
+            f"last quarter of these, by more than 1 %, in the others it was not."
+            if unsolved
+            else ", so all have converged."
+        )
     ]
-    continued = [r for r in material.summary.continued if r.config.cell in cells]
+    sentences += [
+        f"With {where(each, material)} the {name}'s {_growth(getattr(each, cell).budgets)}."
+        for each in material.duels
+    ]
+    continued = [r for r in material.summary.continued if r.config.cell == cell]
     if continued:
-        most = max(record.config.train_steps for record in continued)
-        solved = sum(record.solved for record in continued)
-        ends = ", ".join(
-            f"{title(r.config.cell)} at T = {r.config.length}: {100 * r.accuracy:.1f} %"
-            for r in continued
-            if not r.solved and r.accuracy is not None
-        )
-        unsolved = f"; those that were not ended with these accuracies: {ends}" if ends else ""
-        sentences.append(
-            f"Of the unsolved runs that the figures show, {len(continued)} had been drawn before "
-            f"any was run, and went on to {most:,} steps: {solved} of these were solved then"
-            f"{unsolved}."
-        )
+        sentences.append(_went_on(material, continued))
     elif material.config.continued_steps:
         sentences.append(
-            "One in ten of the runs that the figures show was drawn in advance, to go on to "
+            f"One in ten of the runs of the {name} shown was drawn in advance, to go on to "
             f"{material.config.continued_steps:,} steps if it was not solved; no unsolved one was "
             "among them."
         )
+    further = sum(_came_further(record, material) for record in continued)
+    if further:
+        sentences.append(
+            f"So {budget} do not end what the {name} can learn: its S50 belongs to this budget."
+        )
+    elif improving:
+        sentences.append(f"So with more than {budget} some runs of the {name} may come further.")
     return " ".join(sentences)
+
+
+def _went_on(material: Material, continued: Sequence[RunRecord]) -> str:
+    """What became of unsolved runs that had been drawn to go on."""
+    most = max(record.config.train_steps for record in continued)
+    ends = []
+    for record in continued:
+        end = f"one at T = {record.config.length} was "
+        if record.solved:
+            end += f"solved at step {record.steps:,}"
+        else:
+            before, after = _before(record, material), record.accuracy or 0
+            was = "" if before is None else f"{percent(before)} when it was stopped, "
+            end += f"not solved (accuracy {was}{percent(after)} at the end)"
+        ends.append(end)
+    return (
+        f"Of the unsolved ones {len(continued)} had been drawn in advance, and went on to "
+        f"{most:,} steps: {joined(ends)}."
+    )
+
+
+def _before(record: RunRecord, material: Material) -> float | None:
+    """The accuracy of a run that went on, when the others were stopped."""
+    short = dataclasses.replace(record.config, train_steps=material.config.budget)
+    same = [r.accuracy for r in material.records if r.config == short]
+    return same[0] if same else None
+
+
+def _came_further(record: RunRecord, material: Material) -> bool:
+    """Whether a run that went on was solved, or is more accurate than when it was stopped."""
+    before = _before(record, material)
+    if record.solved or before is None or record.accuracy is None:
+        return record.solved
+    return record.accuracy > before + FURTHER
+
+
+def _improving(record: RunRecord) -> bool:
+    """Whether the lowest validation loss still fell in the last quarter of a run."""
+    last = [p.validation_loss for p in record.curve if p.step > 0.75 * record.steps]
+    before = [p.validation_loss for p in record.curve if p.step <= 0.75 * record.steps]
+    return bool(last and before) and min(last) < IMPROVED * min(before)
 
 
 def budgets_table(material: Material) -> str:
@@ -196,22 +266,27 @@ def _growth(budgets: Sequence[Span]) -> str:
 
 
 def rnn_against_sheet(material: Material) -> str:
-    """The sheet's claim about some ten steps, held against the longest span of the RNN."""
-    best = max(material.duels, key=lambda duel: duel.rnn.span.s50)
-    span = best.rnn.span
-    expected = SHEETS_DELAY + 2  # the first digit and the last are not between
-    low = span.s50 if span.bound == ">=" else span.low
-    high = span.s50 if span.bound == "<=" else span.high
-    if low is not None and low > expected:
-        judgement = "the RNN lasts longer than that"
-    elif high is not None and high < expected:
-        judgement = "the RNN gives up even earlier"
-    else:
-        judgement = "the interval has that in it, so the sheet is about right"
+    """The sheet's claim about some ten steps, held against the span under every condition."""
+    # The sheet counts the digits read: of 14 digits the first is 14 steps back, and T = 15.
+    expected = SHEETS_DELAY + 1
+    found: dict[str, list[str]] = defaultdict(list)
+    for duel in material.duels:
+        span = duel.rnn.span
+        low = span.s50 if span.bound == ">=" else span.low
+        high = span.s50 if span.bound == "<=" else span.high
+        judged = (
+            "lasts longer than that"
+            if low is not None and low > expected
+            else "gives up even earlier"
+            if high is not None and high < expected
+            else "is not to be told from that"
+        )
+        found[judged].append(where(duel, material))
+    parts = [f"with {joined(places)} it {judged}" for judged, places in found.items()]
     return (
-        f"The sheet expects a vanilla RNN to be difficult to train with more than about "
-        f"{SHEETS_DELAY} steps between the digit and the question, which is T = {expected}. With "
-        f"{where(best, material)} its S50 {span_words(span)}: {judgement}."
+        f"The sheet expects a vanilla RNN to be difficult to train over more than about "
+        f"{SHEETS_DELAY} time steps, which is T = {expected} (of 14 digits it says that the first "
+        f"is 14 steps back). Judged by the interval of its S50, {joined(parts)}."
     )
 
 
@@ -314,6 +389,22 @@ def _medians(row: ConditionSummary) -> str:
     )
 
 
+def _dip(row: ConditionSummary) -> str:
+    """Where more runs are solved at a longer length, and whether that can be chance."""
+    for found, after in itertools.pairwise(row.lengths):
+        if found.solved * len(after.records) < after.solved * len(found.records):
+            one, other = found.solved_interval, after.solved_interval
+            told = "do not overlap"
+            if one.high >= other.low:
+                told = "overlap, so that can be chance"
+            return (
+                f" More are solved at T = {after.length} ({solved_words(after)}) than at "
+                f"T = {found.length} ({solved_words(found)}); the 95 % intervals of the two "
+                f"shares {told}."
+            )
+    return ""
+
+
 def _speed(duel: Duel) -> str:
     """Which network needs fewer steps at the longest length that both solve half of the time."""
     both = [
@@ -331,7 +422,7 @@ def _speed(duel: Duel) -> str:
         for found in (rnn, lstm)
     ]
     return (
-        f" At T = {rnn.length}, the longest length that both solve at least half of the time, the "
-        f"solved runs took the RNN {steps[0]:,.0f} steps in the median and the LSTM "
+        f" At T = {rnn.length}, the longest length at which both are shown and solved at least "
+        f"half of the time, the RNN took {steps[0]:,.0f} steps in the median and the LSTM "
         f"{steps[1]:,.0f}."
     )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 from digitspan.handin.material import Material
 from digitspan.handin.optimizer_choice import NAMES
 from digitspan.handin.wording import joined
+from digitspan.runs.config import RunConfig
 from digitspan.statistics import wilson
+from digitspan.study.summary import LengthSummary, mask_control
 
 __all__ = ["controls", "limits"]
 
@@ -13,40 +18,63 @@ __all__ = ["controls", "limits"]
 def controls(material: Material) -> str:
     """The controls, in sentences; nothing where the study has none."""
     sentences = []
-    mask = material.summary.mask
+    mask = mask_control(record for record in material.records if record.solved)
     if mask is not None:
         share = mask.right / mask.tested
-        holds = "which is chance, so nothing but the first digit tells the answer"
+        holds = "which is chance: nothing but the first digit tells them the answer"
         if not mask.holds:
             holds = "**which is not chance: something besides the first digit tells the answer**"
         sentences.append(
-            f"As a control every trained network was asked again with the first digit replaced. "
-            f"Then {100 * share:.2f} % of {mask.tested:,} answers matched the replaced digit "
-            f"(99.9 % interval {100 * mask.low:.2f} to {100 * mask.high:.2f}), {holds}."
+            f"As a control all solved networks were asked again with the first digit replaced. "
+            f"Then {100 * share:.2f} % of {mask.tested:,} answers were still the digit that had "
+            f"stood there (99.9 % interval {100 * mask.low:.2f} to {100 * mask.high:.2f}), "
+            f"{holds}."
         )
     names = {
         "read-out": "Networks of which only the read-out was trained",
         "none": "Networks whose weights were guessed at random and never trained",
     }
-    parts, solved_any = [], False
     for trained, name in names.items():
-        lengths = [
+        found = [
             length
             for control in material.summary.controls
             if control.condition.trained == trained
             for length in control.lengths
         ]
-        if lengths:
-            solved = sum(length.solved for length in lengths)
-            runs = sum(len(length.records) for length in lengths)
-            solved_any = solved_any or solved > 0
-            parts.append(f"{name} solved {solved} of {runs} runs up to T = {lengths[-1].length}")
-    if parts:
-        meaning = "training the recurrent weights is what does it"
-        if solved_any:
-            meaning = "some of this can be had without training the recurrent weights"
-        sentences.append(f"{'. '.join(parts)}: {meaning}.")
+        if found:
+            sentences.append(_without_training(material, name, found))
     return " ".join(sentences)
+
+
+def _without_training(material: Material, name: str, found: Sequence[LengthSummary]) -> str:
+    """A control against the runs like it, but for what is trained, at the lengths of both."""
+    without = [record for length in found for record in length.records]
+    settings = {_but_for_training(record.config) for record in without}
+    trained = [
+        record
+        for record in material.records
+        if record.config.trained == "all" and _but_for_training(record.config) in settings
+    ]
+    there = {record.config.length for record in trained}
+    without = [record for record in without if record.config.length in there] or without
+    lengths = joined(sorted({record.config.length for record in without}))
+    solved = sum(record.solved for record in without)
+    told = f"{name} solved {solved} of {len(without)} runs at T = {lengths}"
+    if not trained:
+        return f"{told}."
+    as_many = sum(record.solved for record in trained)
+    all_trained = f"networks trained as a whole, at the same rate, {as_many} of {len(trained)}"
+    cause = "training the recurrent weights" if "read-out" in name else "training, not luck,"
+    if wilson(as_many, len(trained)).low > wilson(solved, len(without)).high:
+        meaning = f"{cause} is what does it"
+    else:
+        meaning = f"that {cause} does it is **not shown** (the 95 % intervals overlap)"
+    return f"{told}, {all_trained}: {meaning}."
+
+
+def _but_for_training(config: RunConfig) -> RunConfig:
+    """A configuration without what is trained, and for how long, and without its seed."""
+    return dataclasses.replace(config, trained="all", seed=0, train_steps=1)
 
 
 def limits(material: Material) -> str:
@@ -54,15 +82,23 @@ def limits(material: Material) -> str:
     config = material.config
     rows = [row for duel in material.duels for row in duel.sides]
     fewest = min(len(found.records) for row in rows for found in row.lengths)
-    low = wilson(fewest, fewest).low
     spans = sorted(row.span.runs for row in rows)
+    runs = "one run is" if fewest == 1 else f"{fewest} runs are"
     sentences = [
-        f"The smallest number of runs shown at a length is {fewest}: even where all of them are "
-        f"solved, the 95 % interval of the solved share begins at {100 * low:.0f} %. Each S50 "
-        f"rests on {spans[0]} runs"
-        + (f" or more, up to {spans[-1]}" * (spans[0] < spans[-1]))
-        + "."
+        f"At some lengths only {runs} shown: even where all of them are solved, the 95 % interval "
+        f"of the solved share begins at {100 * wilson(fewest, fewest).low:.0f} %. Each S50 rests "
+        f"on {spans[0]} runs" + (f" or more, up to {spans[-1]}" * (spans[0] < spans[-1])) + "."
     ]
+    sizes = {
+        row.condition.cell: material.comparison.conditions[row.condition].parameters
+        for row in material.duels[0].sides
+    }
+    few, many = sizes["rnn"], sizes["lstm"]
+    if few and many and many > few:
+        sentences.append(
+            f"With as many units the LSTM has {many / few:.1f} times the parameters of the RNN "
+            f"({many:,} and {few:,}); an RNN of that size was not run."
+        )
     sentences.append(
         f"Everything holds for n = {config.hidden_size} units, {NAMES[config.optimizer]} and the "
         f"initialisation {joined(config.initialisation, 'or')}; it is known to matter "

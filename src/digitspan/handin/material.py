@@ -86,6 +86,10 @@ class Material(NamedTuple):
     """Both networks under each condition, the sheet's own encoding first."""
     networks: Mapping[str, SavedRun]
     """By cell: the network that is looked into."""
+    lstms: tuple[SavedRun, ...] = ()
+    """All trained LSTMs of the runs shown, at the first duel's encoding and initialisation."""
+    records: tuple[RunRecord, ...] = ()
+    """All runs of the two networks, for contrasts between solved and unsolved ones."""
 
     @property
     def config(self) -> StudyConfig:
@@ -112,8 +116,17 @@ def read_material(study: Path) -> Material:
             f"{_sheet(found.folder)}"
         )
         raise UsageError(message)
-    networks = {cell: _network(found, duels, cell) for cell in CELLS_ASKED}
-    return Material(summary, comparison, duels, networks)
+    networks = {
+        cell: found.saved_run(min(_kept(found, duels, cell), key=_remoteness))
+        for cell in CELLS_ASKED
+    }
+    lstms = tuple(map(found.saved_run, _kept(found, duels, "lstm")))
+    records = tuple(
+        row.record
+        for row in found.rows.values()
+        if row.record.config.cell in CELLS_ASKED and row.role != "continued"
+    )
+    return Material(summary, comparison, duels, networks, lstms, records)
 
 
 def compare_networks(study: Study, summary: Summary) -> tuple[Comparison, tuple[Duel, ...]]:
@@ -196,31 +209,34 @@ def _sheet(folder: Path) -> str:
     return f"`digitspan study sheet --out {folder.parent / 'sheet'}` makes all that is needed"
 
 
-def _network(study: Study, duels: tuple[Duel, ...], cell: str) -> SavedRun:
-    """The network of a cell that is looked into, of the first duel's encoding and initialisation.
+def _kept(study: Study, duels: tuple[Duel, ...], cell: str) -> list[RunRecord]:
+    """The runs shown of a cell whose networks can be looked into, by length.
 
-    A solved run, its length the nearest to 20; where none was solved, the most accurate one.
+    They are of the first duel's encoding and initialisation, each once.
     """
     setting = duels[0].setting
-    records = [
-        record
+    records = {
+        record.config.key: record
         for duel in duels
         if duel.setting == setting
         for found in getattr(duel, cell).lengths
         for record in found.records
         if study.has_weights(record) and record.end_state != "diverged"
-    ]
+    }
     if not records:
         message = (
             f"{study.folder} keeps no network of the {title(cell)} that could be looked into "
             f"(Questions 1.1 and 1.5); {_sheet(study.folder)}"
         )
         raise UsageError(message)
-    return study.saved_run(min(records, key=_remoteness))
+    return sorted(records.values(), key=lambda record: (record.config.length, record.config.seed))
 
 
 def _remoteness(record: RunRecord) -> tuple[float, ...]:
-    """How far a run is from a solved one at T = 20: the smallest is chosen."""
+    """How far a run is from a solved one at T = 20; the smallest is looked into.
+
+    So it is a solved run, its length the nearest to 20; or the most accurate one, where none was.
+    """
     config = record.config
     distance = round(abs(math.log(config.length / LOOKED_INTO_AT)), 9)
     accuracy = 0.0 if record.solved else record.accuracy or 0.0

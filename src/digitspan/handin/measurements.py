@@ -14,14 +14,27 @@ from digitspan.figures.info import optimizers_info
 from digitspan.handin.material import Material
 from digitspan.handin.wording import panel_title
 from digitspan.look.bptt import lstm_backward
+from digitspan.look.contrasts import Contrast, contrasts
 from digitspan.look.probe import trace, trace_batch
+from digitspan.runs.record import RunRecord
 from digitspan.study.reading import SavedRun
 from digitspan.tasks.palindrome import mirror
 from digitspan.tasks.questions import encode
 from digitspan.tasks.seeds import seed_of
 from digitspan.training.engine import build_network, load_network
 
-__all__ = ["GradientPath", "Measurements", "as_npz", "gradient_path", "measure"]
+__all__ = [
+    "OPEN",
+    "Carried",
+    "GateUse",
+    "GradientPath",
+    "Measurements",
+    "as_npz",
+    "carried",
+    "gate_use",
+    "gradient_path",
+    "measure",
+]
 
 PROBE_LENGTH = 100
 """T of the palindromes that gradients are followed through."""
@@ -31,6 +44,9 @@ PROBE_COUNT = 64
 
 CHECKED_LENGTH = 20
 """T of the palindrome for which the derivation is compared with autograd."""
+
+OPEN = 0.9
+"""A forget gate above this is called open."""
 
 
 class GradientPath(NamedTuple):
@@ -49,32 +65,83 @@ class GradientPath(NamedTuple):
     """The largest product f(2) ... f(L) among the units: what one keeps of its cell."""
 
 
+class GateUse(NamedTuple):
+    """What the gates of the trained LSTM do, in the units that keep their cell.
+
+    Means over these units and the palindromes; over all units where none keeps its cell.
+    """
+
+    keeping: int
+    """Units whose mean forget gate is above 0.9."""
+    units: int
+    """All of them."""
+    input_first: float
+    """Mean input gate at the first digit."""
+    input_late: float
+    """Mean input gate over the second half of the digits."""
+    written_first: float
+    """Spread over the palindromes of what is written, g * i, at the first digit."""
+    written_late: float
+    """The same, mean over the second half of the digits."""
+    size_late: float
+    """Mean size of what is written over the second half of the digits."""
+    output_last: float
+    """Mean output gate at the last step."""
+    output_before: float
+    """Mean output gate at all steps before."""
+
+
+class Carried(NamedTuple):
+    """Which part of a trained LSTM's state has the digit, half-way through its palindromes.
+
+    There a part of the state is replaced by that of a palindrome with another first digit. Where
+    the answer is that other digit, the part has carried it.
+    """
+
+    record: RunRecord
+    """The network's run."""
+    keeping: int
+    """Units whose forget gates, from there to the end, have a product above 1/2."""
+    by_cells: float | None = None
+    """Share of answers that are the other digit where the cells of these units are replaced; None
+    of a run that was not solved."""
+    by_rest: float | None = None
+    """The same, where all but these cells is replaced: h, and the cells of the other units."""
+    along: float | None = None
+    """`GradientPath.share` from there on: the gradient that never leaves the cell."""
+
+
 class Measurements(NamedTuple):
     """What was seen in the networks that were looked into."""
 
     arrays: Mapping[str, np.ndarray]
     """By name, as in traces.npz."""
     fall: Mapping[tuple[str, str, str], float]
-    """Mean factor a step by which the gradient changes on its way back, by cell, "untrained" or
+    """Mean factor per step by which the gradient changes on its way back, by cell, "untrained" or
     "trained", and state."""
     drop: Mapping[tuple[str, str, str], float]
     """The gradient's norm at the first step over that at the last one, likewise."""
-    forget: Mapping[str, np.ndarray]
-    """Mean forget gate of each unit at the LSTM's own length, shape (N,), likewise by state."""
-    gates: Mapping[str, np.ndarray]
-    """The trained LSTM's gates at its own length, mean over palindromes, shape (L, N) each."""
+    lowest: Mapping[tuple[str, str, str], float]
+    """The smallest gradient's norm of any step over that at the last one, likewise."""
+    forget: Mapping[str, float]
+    """Mean forget gate at the LSTM's own length, "untrained" and "trained"."""
+    gates: GateUse
+    """Of the trained LSTM at its own length."""
     path: Mapping[str, GradientPath]
-    """The LSTM's, "untrained" and "trained"."""
-    singular: Mapping[str, float]
-    """Largest singular value of the RNN's W_hh, "untrained" and "trained"."""
+    """The LSTM's, likewise."""
+    bound: Mapping[str, float]
+    """The factor per step, gamma sigma_max, of the bound (E) for the RNN, likewise."""
+    carried: tuple[Carried, ...]
+    """Of every trained LSTM of `Material.lstms`."""
+    starts: tuple[Contrast, ...]
+    """The first gradient's ratio before training, unsolved runs against solved ones like them."""
 
 
 def measure(material: Material) -> Measurements:
     """Follow palindromes through the networks of a study, before training and after."""
     torch.set_num_threads(1)  # the same sums in the same order on every run
     arrays: dict[str, np.ndarray] = {}
-    fall, drop, forget, path, singular = {}, {}, {}, {}, {}
-    gates: dict[str, np.ndarray] = {}
+    fall, drop, lowest, forget, path, bound = {}, {}, {}, {}, {}, {}
     digits = _palindromes(PROBE_LENGTH, PROBE_COUNT)
     for cell, kept in material.networks.items():
         for state, network in _networks(kept).items():
@@ -83,33 +150,112 @@ def measure(material: Material) -> Measurements:
             seen = trace_batch(network, digits[:, :-1], digits[:, -1])
             for part, norms in seen.gradient_norms.items():
                 arrays[f"norms/{cell}/{state}/{part}"] = norms
-                fall[cell, state, part], drop[cell, state, part] = _fall(norms)
+                place = cell, state, part
+                fall[place], drop[place], lowest[place] = _fall(norms)
             if cell == "lstm":
                 own = _palindromes(kept.config.length, PROBE_COUNT)
-                found = trace_batch(network, own[:, :-1], own[:, -1]).gates
-                gates = {name: gate.mean(axis=0) for name, gate in found.items()}
-                forget[state], path[state] = gates["f"].mean(axis=0), gradient_path(network, own)
+                gates = trace_batch(network, own[:, :-1], own[:, -1]).gates
+                forget[state], path[state] = float(gates["f"].mean()), gradient_path(network, own)
             else:
-                W_hh = network.state_dict()["W_hh"].numpy()
-                singular[state] = float(np.linalg.norm(W_hh, ord=2))
+                gamma = float((1 - seen.states["hidden"] ** 2).max())
+                sigma = np.linalg.norm(network.state_dict()["W_hh"].numpy(), ord=2)
+                bound[state] = gamma * float(sigma)
     arrays |= _checked(material.networks["rnn"]) | _gates(material.networks["lstm"])
     arrays |= _curves(material) | _budgets(material)
-    return Measurements(arrays, fall, drop, forget, gates, path, singular)
+    groups = contrasts(material.records).values()
+    return Measurements(
+        arrays=arrays,
+        fall=fall,
+        drop=drop,
+        lowest=lowest,
+        forget=forget,
+        gates=gate_use(gates),
+        path=path,
+        bound=bound,
+        carried=tuple(map(carried, material.lstms)),
+        starts=tuple(c for group in groups for c in group.contrasts if c.quantity == "ratio"),
+    )
 
 
-def gradient_path(network: torch.nn.Module, digits: np.ndarray) -> GradientPath:
-    """Follow the gradient of the loss after the last digit back to the first cell state.
+def gate_use(gates: Mapping[str, np.ndarray]) -> GateUse:
+    """What the gates do in the units that keep their cell.
+
+    Args:
+        gates: of a batch of palindromes, shape (B, L, N) each.
+    """
+    keeping = gates["f"].mean(axis=(0, 1)) > OPEN
+    i, o, written = (
+        value[:, :, keeping if keeping.any() else slice(None)]
+        for value in (gates["i"], gates["o"], gates["g"] * gates["i"])
+    )
+    spread = written.std(axis=0).mean(axis=1)  # (L,)
+    late = len(spread) // 2
+    return GateUse(
+        keeping=int(keeping.sum()),
+        units=len(keeping),
+        input_first=float(i[:, 0].mean()),
+        input_late=float(i[:, late:].mean()),
+        written_first=float(spread[0]),
+        written_late=float(spread[late:].mean()),
+        size_late=float(np.abs(written[:, late:]).mean()),
+        output_last=float(o[:, -1].mean()),
+        output_before=float(o[:, :-1].mean()),
+    )
+
+
+def carried(kept: SavedRun) -> Carried:
+    """Exchange parts of a trained LSTM's state half-way, and see which digit it then names."""
+    network: Any = load_network(kept.config, kept.weights)
+    digits = _palindromes(kept.config.length, PROBE_COUNT)
+    inputs = encode(torch.as_tensor(digits[:, :-1]), network.input_dim, torch.float32)
+    half = inputs.shape[1] // 2
+    with torch.no_grad():
+        states, forget = [network.initial_state(len(inputs))], []
+        for t in range(inputs.shape[1]):
+            forget.append(network.gates(inputs[:, t], states[-1])["f"])
+            states.append(network.step(inputs[:, t], states[-1]))
+        keeps = torch.stack(forget[half:]).prod(dim=0).mean(dim=0) > 0.5  # (N,)
+        if not kept.record.solved:
+            return Carried(kept.record, int(keeps.sum()))
+        state = states[half]
+        other = _with_another_first_digit(digits[:, 0])
+        cells = torch.where(keeps, state.cell[other], state.cell)
+        rest = torch.where(keeps, state.cell, state.cell[other])
+        shares = []
+        for mixed in (state._replace(cell=cells), type(state)(state.hidden[other], rest)):
+            for t in range(half, inputs.shape[1]):
+                mixed = network.step(inputs[:, t], mixed)
+            answers = network.read_out(mixed).argmax(dim=1).numpy()
+            shares.append(float((answers == digits[other, 0]).mean()))
+    along = gradient_path(network, digits, half).share
+    return Carried(kept.record, int(keeps.sum()), shares[0], shares[1], along)
+
+
+def _with_another_first_digit(first: np.ndarray) -> np.ndarray:
+    """For each palindrome the next one that begins with another digit, shape (B,)."""
+    count = len(first)
+    return np.array(
+        [
+            next((i + k) % count for k in range(count) if first[(i + k) % count] != first[i])
+            for i in range(count)
+        ]
+    )
+
+
+def gradient_path(network: torch.nn.Module, digits: np.ndarray, start: int = 1) -> GradientPath:
+    """Follow the gradient of the loss after the last digit back to an early cell state.
 
     Args:
         network: an LSTM; it is not changed.
         digits: whole palindromes, shape (B, T); the last digit is the target.
+        start: the step whose cell state takes the place of c(1) in `GradientPath`.
     """
     exact: Any = copy.deepcopy(network).double()
     inputs = encode(torch.as_tensor(digits[:, :-1]), exact.input_dim, torch.float64)
     whole = lstm_backward(exact, inputs, torch.as_tensor(digits[:, -1])).d_c.numpy()  # (L, B, N)
     forget = trace_batch(network, digits[:, :-1], digits[:, -1]).gates["f"]  # (B, L, N)
-    product = forget[:, 1:].prod(axis=1)  # f(2) ... f(L), (B, N)
-    first, direct = whole[0], product * whole[-1]
+    product = forget[:, start:].prod(axis=1)  # f(start + 1) ... f(L), (B, N)
+    first, direct = whole[start - 1], product * whole[-1]
     square = np.maximum((first**2).sum(axis=1), np.finfo(float).tiny)  # (B,)
     return GradientPath(
         float(np.median(np.linalg.norm(direct, axis=1) / np.sqrt(square))),
@@ -141,8 +287,8 @@ def _palindromes(length: int, count: int) -> np.ndarray:
     return mirror(halves, length).numpy()
 
 
-def _fall(norms: np.ndarray) -> tuple[float, float]:
-    """The mean factor a step, and the whole drop, of the median norms; (B, L) to two numbers.
+def _fall(norms: np.ndarray) -> tuple[float, float, float]:
+    """The mean factor per step, the whole drop, and the lowest point, of the median norms (B, L).
 
     Where the gradient has vanished altogether (0 in double precision), the factor is that of the
     steps at which it has not, and the drop is 0.
@@ -151,7 +297,9 @@ def _fall(norms: np.ndarray) -> tuple[float, float]:
     first = int(np.argmax(medians > 0))
     steps = len(medians) - 1 - first
     factor = (medians[first] / medians[-1]) ** (1 / steps) if steps and medians[-1] else 1.0
-    return float(factor), float(medians[0] / medians[-1]) if medians[-1] else 1.0
+    if not medians[-1]:
+        return float(factor), 1.0, 1.0
+    return float(factor), float(medians[0] / medians[-1]), float(medians.min() / medians[-1])
 
 
 def _checked(kept: SavedRun) -> dict[str, np.ndarray]:

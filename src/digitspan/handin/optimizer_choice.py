@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,17 +14,20 @@ from digitspan.handin.wording import joined, solved_words, steps_words, table
 from digitspan.study.plan import Condition
 from digitspan.study.summary import LengthSummary
 
-__all__ = ["BEST_RATE", "Best", "best_of_each", "how", "optimizers_table", "verdict"]
+__all__ = ["Best", "best_of_each", "best_rate", "how", "optimizers_table", "verdict"]
 
 NAMES = {
     "sgd": "plain SGD",
     "momentum": "SGD with momentum",
-    "rmsprop": "RMSprop",
+    "rmsprop": "RMSProp",
     "adam": "Adam",
     "adamw": "AdamW",
 }
 """The optimisers in words, in the order of the table."""
 
+
+MOMENTUM = 0.9
+"""The share of the velocity that stays, as the engine has it."""
 
 BEST_RATE = "the one that solved most runs, and of several such rates the one with fewest steps"
 """How a rate is chosen, as `figures.info.best_rate_of` does it."""
@@ -57,27 +61,33 @@ def best_of_each(material: Material) -> dict[tuple[str, str], list[Best]]:
     }
 
 
-def how(material: Material) -> str:
-    """What was compared, in a sentence."""
-    length = material.summary.optimizers[0][1].length
+def best_rate(material: Material) -> str:
+    """How the best rate is chosen, where some optimiser solved nothing too."""
     unsolved = any(
         not best.found.solved for some in best_of_each(material).values() for best in some
     )
-    lowest = " (where none solved any, the one with the lowest loss)" if unsolved else ""
+    return f"{BEST_RATE}{' (where none solved any, the one with the lowest loss)' * unsolved}"
+
+
+def how(material: Material) -> str:
+    """What was compared, in a sentence."""
+    length = material.summary.optimizers[0][1].length
     return (
         f"Both networks were trained at T = {length} with each optimiser at the learning rates "
-        f"{joined(_rates(material))}. Each is shown at its best rate, {BEST_RATE}{lowest}."
+        f"{joined(_rates(material))}. Each is shown at its best rate, {best_rate(material)}."
     )
 
 
 def optimizers_table(material: Material) -> str:
     """The best rate of each optimiser, and what came of it."""
+    all_rates = len(_rates(material))
     rows = [
         [
             f"{title(cell)}, {NAMES[best.condition.optimizer]}",
             best.condition.rate,
             solved_words(best.found),
             steps_words(best.found),
+            f"{_whole(_tried(material, best.condition))} of {all_rates}",
         ]
         for (cell, _), bests in best_of_each(material).items()
         for best in bests
@@ -85,26 +95,36 @@ def optimizers_table(material: Material) -> str:
     length = material.summary.optimizers[0][1].length
     caption = (
         f"Optimisers at T = {length}, each at its best rate. Steps: median training steps of the "
-        f"solved runs."
+        f"solved runs. Last column: rates, of those tried, at which all runs were solved."
     )
-    return table(caption, ["network, optimiser", "rate", "solved", "steps"], rows)
+    heading = ["network, optimiser", "best rate", "solved", "steps", "all solved at"]
+    return table(caption, heading, rows)
 
 
 def verdict(material: Material) -> str:
     """For each network, whether momentum and adaptive rates beat plain SGD here."""
-    lines = []
+    rates = _rates(material)
     runs = max(len(found.records) for _, found in material.summary.optimizers)
+    lines, edge = [], []
     for (cell, _), bests in best_of_each(material).items():
         by_name = {best.condition.optimizer: best for best in bests}
         if "sgd" in by_name:
-            lines.append(f"* **{title(cell)}.** {_against_sgd(by_name, _rates(material))}")
+            sentences = [_against_sgd(by_name), _more_than_a_larger_rate(material, by_name)]
+            lines.append(f"* **{title(cell)}.** {' '.join(filter(None, sentences))}")
+            if by_name["sgd"].condition.rate == rates[-1] and len(rates) > 1:
+                edge.append(title(cell))
     if lines:
-        few = f"With {runs} runs a rate, this is what was seen, at one length; it is no test."
+        few = f"With {runs} runs per rate, this is what was seen, at one length; it is no test."
+        if edge:
+            few += (
+                f" The best rate of plain SGD, for the {' and the '.join(edge)} {rates[-1]}, is "
+                f"the largest one tried: at a still larger one it might do better."
+            )
         lines += ["", few]
     return "\n".join(lines)
 
 
-def _against_sgd(bests: dict[str, Best], rates: list[str]) -> str:
+def _against_sgd(bests: dict[str, Best]) -> str:
     """The others against plain SGD: more runs solved, or as many in fewer steps."""
     sgd = bests["sgd"]
     others = sorted(
@@ -120,26 +140,63 @@ def _against_sgd(bests: dict[str, Best], rates: list[str]) -> str:
         named = [f"{NAMES[b.condition.optimizer]} ({_result(b)})" for b in rest]
         sentences.append(f"**Not** better: {joined(named)}.")
     sentences.append(_judgement({best.condition.optimizer for best in better}))
-    if sgd.condition.rate == rates[-1] and len(rates) > 1:
-        sentences.append(
-            f"The best rate of plain SGD, {sgd.condition.rate}, is the largest one tried: with a "
-            f"still larger one it might do better."
-        )
     return " ".join(sentences)
 
 
 def _judgement(faster: set[str]) -> str:
-    """Which of the two ideas helped, judged by the optimisers that beat plain SGD."""
+    """Which of the two ideas was ahead, judged by the optimisers that beat plain SGD."""
     momentum, adaptive = "momentum" in faster, {"rmsprop", "adam"} <= faster
     if momentum and adaptive:
-        return "Both ideas help here, momentum alone and adaptive rates."
+        return "Both ideas are ahead of plain SGD, momentum alone and adaptive rates."
     if adaptive:
-        return "Here it is the adaptive rates that help; momentum alone does not."
+        return "Adaptive rates are ahead of plain SGD; momentum alone is not."
     if momentum:
-        return "Here momentum helps; adaptive rates do not help both RMSprop and Adam."
+        return "Momentum is ahead of plain SGD; of RMSProp and Adam not both are."
     if faster:
-        return "Neither idea helps in every optimiser that has it."
+        return "Neither idea is ahead in every optimiser that has it."
     return "The textbook's order does not show in these runs."
+
+
+def _more_than_a_larger_rate(material: Material, bests: dict[str, Best]) -> str:
+    """Momentum against plain SGD whose steps are as long as momentum's add up to.
+
+    In one direction the steps of momentum at a rate add up to those of plain SGD at ten times
+    it: a momentum that is ahead at one rate for both may be no more than a larger rate.
+    """
+    if "momentum" not in bests:
+        return ""
+    plain = {float(one.condition.rate): one for one in _tried(material, bests["sgd"].condition)}
+    pairs = [
+        (one, plain[longer])
+        for one in _tried(material, bests["momentum"].condition)
+        for longer in plain
+        if math.isclose(longer, float(one.condition.rate) / (1 - MOMENTUM))
+    ]
+    if not pairs:
+        return ""
+    with_it, without = min(pairs, key=lambda pair: pair[0].merit)
+    told = (
+        f"where the steps of both add up to the same, momentum at the rate "
+        f"{with_it.condition.rate} solved {_result(with_it)}, and plain SGD at the rate "
+        f"{without.condition.rate} solved {_result(without)}."
+    )
+    if with_it.merit < without.merit:
+        return f"Momentum is more than a larger rate here: {told}"
+    return f"That momentum is more than a larger rate does not show: {told}"
+
+
+def _tried(material: Material, condition: Condition) -> list[Best]:
+    """An optimiser at each of the rates tried."""
+    return [
+        Best(other, found)
+        for other, found in material.summary.optimizers
+        if other._replace(rate=condition.rate) == condition
+    ]
+
+
+def _whole(tried: list[Best]) -> int:
+    """At how many rates all runs were solved."""
+    return sum(one.found.solved == len(one.found.records) for one in tried)
 
 
 def _result(best: Best) -> str:

@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from digitspan.cells import title
-from digitspan.handin.claims import ahead, where, winner
+from digitspan.handin.claims import ahead, winner
 from digitspan.handin.material import Duel, Material
-from digitspan.handin.measurements import PROBE_COUNT, PROBE_LENGTH, GradientPath, Measurements
-from digitspan.handin.wording import joined, percent, power, rate_words, ratio_words
+from digitspan.handin.measurements import (
+    OPEN,
+    PROBE_COUNT,
+    PROBE_LENGTH,
+    Carried,
+    GradientPath,
+    Measurements,
+)
+from digitspan.handin.wording import joined, percent, power, rate_words, ratio_words, table
 from digitspan.runs.record import RunRecord
 from digitspan.study.retention import Span
 from digitspan.study.summary import ConditionSummary
 
 __all__ = [
+    "carried",
+    "carried_table",
     "gates",
     "gradient_path",
     "gradients",
     "initialisation",
     "looked_into",
-    "mechanism",
+    "names",
     "rates",
     "singular_values",
 ]
 
-OPEN, SHUT = 0.9, 0.1
-"""A gate is called open above the one and shut below the other."""
-
 EVEN = 0.5
-"""Half of the gradient."""
+"""Half of the gradient, or of the answers."""
+
+LITTLE, MUCH = 0.1, 0.9
+"""Shares at or beyond which little or nearly all of something is spoken of."""
+
+ABOUT_HALF = 0.1
+"""A share that is nearer than this to a half is called about half."""
 
 NEARLY_EQUAL = 0.02
-"""Factors a step that differ by less are called about equal."""
+"""Factors per step, or means of gates, that differ by less are called about equal."""
 
-NEAR_ONE = 0.05
-"""A factor a step whose logarithm is smaller than this is called near 1."""
+DEEP = 0.1
+"""A lowest point below this share of both ends of a curve is spoken of."""
 
 
 def looked_into(material: Material) -> str:
@@ -42,17 +56,22 @@ def looked_into(material: Material) -> str:
     parts = []
     for cell, kept in material.networks.items():
         config, record = kept.config, kept.record
-        accuracy = percent(record.accuracy or 0)
-        how = "solved" if record.solved else f"not solved, accuracy {accuracy}"
-        parts.append(
-            f"the {title(cell)} of run `{config.run_id}` (T = {config.length}, {how} after "
-            f"{record.steps:,} steps)"
-        )
+        how = f"solved after {record.steps:,} steps"
+        if not record.solved:
+            how = f"not solved, as none was; the most accurate, {percent(record.accuracy or 0)}"
+        parts.append(f"an {title(cell)} trained at T = {config.length} ({how})")
+    nearest = ""
+    if all(kept.record.solved for kept in material.networks.values()):
+        nearest = ", of the solved ones those whose *T* is nearest to 20"
     return (
-        f"Two networks of the study are looked into: {joined(parts)}. They are the solved runs "
-        f"nearest to T = 20, or the most accurate ones where none was solved; before training, "
-        f"the same networks as they were initialised."
+        f"Two of the networks trained for Questions 1.3 and 1.6 are looked into{nearest}: "
+        f"{joined(parts)}. The untrained ones are the same two before their first step."
     )
+
+
+def names(material: Material) -> str:
+    """The names of their runs."""
+    return joined([f"`{kept.config.run_id}`" for kept in material.networks.values()])
 
 
 def gradients(measured: Measurements) -> str:
@@ -61,58 +80,124 @@ def gradients(measured: Measurements) -> str:
     before = (
         f"**Before training**, the gradient that reaches the first digit of a palindrome of "
         f"length {PROBE_LENGTH} is {power(drop['rnn', 'untrained', 'hidden'])} of the one at the "
-        f"last step in the RNN, a factor of {fall['rnn', 'untrained', 'hidden']:.2f} a step on "
-        f"average, and {power(drop['lstm', 'untrained', 'hidden'])} in the LSTM "
-        f"({fall['lstm', 'untrained', 'hidden']:.2f} a step)."
+        f"last step in the RNN, a factor of {fall['rnn', 'untrained', 'hidden']:.2f} per step on "
+        f"average, and {power(drop['lstm', 'untrained', 'cell'])} in the LSTM's cell "
+        f"({fall['lstm', 'untrained', 'cell']:.2f} per step)."
     )
     after = (
         f"**After training** it is {power(drop['rnn', 'trained', 'hidden'])} in the RNN "
-        f"({fall['rnn', 'trained', 'hidden']:.2f} a step) and "
-        f"{power(drop['lstm', 'trained', 'hidden'])} in the LSTM "
-        f"({fall['lstm', 'trained', 'hidden']:.2f} a step; "
-        f"{fall['lstm', 'trained', 'cell']:.2f} in its cell)."
+        f"({fall['rnn', 'trained', 'hidden']:.2f} per step) and "
+        f"{power(drop['lstm', 'trained', 'cell'])} in the LSTM's cell "
+        f"({fall['lstm', 'trained', 'cell']:.2f} per step)."
     )
-    changes = [_change(measured, cell) for cell in ("rnn", "lstm")]
-    return f"{before} {after} {' '.join(changes)}"
+    return f"{before} {after} {_changes(measured)}{_dip(measured)}"
+
+
+def _changes(measured: Measurements) -> str:
+    """What training has done to the fall of the gradient in the two networks."""
+    after = {"rnn": "hidden", "lstm": "cell"}
+    changes = {
+        cell: _change(measured.fall[cell, "untrained", part], measured.fall[cell, "trained", part])
+        for cell, part in after.items()
+    }
+    if changes["rnn"] == changes["lstm"]:
+        return f"Training {changes['rnn']} in both."
+    return (
+        " and ".join(
+            f"{'Training' if cell == 'rnn' else 'training'} {change} in the {title(cell)}"
+            for cell, change in changes.items()
+        )
+        + "."
+    )
+
+
+def _change(before: float, after: float) -> str:
+    """What has become of a factor per step."""
+    if abs(after - before) < NEARLY_EQUAL:
+        return "has left the factor about as it was"
+    towards = "nearer to" if abs(np.log(after)) < abs(np.log(before)) else "further from"
+    return f"has moved the factor {towards} 1"
+
+
+def _dip(measured: Measurements) -> str:
+    """Where the LSTM's hidden state shows a gradient that lies below both of its ends."""
+    place = ("lstm", "trained", "hidden")
+    lowest, first = measured.lowest[place], measured.drop[place]
+    if lowest > DEEP * min(first, 1):
+        return ""
+    cell = measured.lowest["lstm", "trained", "cell"]
+    below = "does not go down"
+    if cell <= DEEP * min(measured.drop["lstm", "trained", "cell"], 1):
+        below = "goes down, too"
+    return (
+        f" The gradient of the trained LSTM's $\\mathbf{{h}}^{{(t)}}$ goes down to "
+        f"{power(lowest)} in between, for $\\partial \\mathcal{{L}} / \\partial "
+        f"\\mathbf{{h}}^{{(t)}}$ counts only what passes through the gates of step $t + 1$. What "
+        f"stays in the cell is counted in $\\partial \\mathcal{{L}} / \\partial "
+        f"\\mathbf{{c}}^{{(t)}}$, which {below}."
+    )
 
 
 def singular_values(measured: Measurements) -> str:
     """What the bound (E) says of the RNN's own matrix."""
-    before, after = measured.singular["untrained"], measured.singular["trained"]
-    if before < 1:
-        verdict = "is below 1, so (E) leaves the gradient no choice but to vanish"
-    else:
-        verdict = (
-            "is above 1, so (E) alone would allow an explosion; that the gradient "
-            f"{'vanishes' if measured.fall['rnn', 'untrained', 'hidden'] < 1 else 'grows'} is "
-            "measured, not implied: the bound takes the worst direction in every step"
-        )
-    return (
-        f"The largest singular value of $\\mathbf{{W}}_{{hh}}$ is {before:.2f} before training. "
-        f"It {verdict}. After training it is {after:.2f}."
+    bounds, falls = [], {}
+    for state, when in (("untrained", "before training"), ("trained", "after")):
+        bound, fall = measured.bound[state], measured.fall["rnn", state, "hidden"]
+        bounds.append(f"{bound:.2f} {when}")
+        falls[when] = bound, fall
+    text = (
+        f"The factor per step in (E), $\\gamma \\, \\sigma_{{\\max}}$, is {joined(bounds)} for "
+        f"this RNN."
     )
+    if below := [when for when, (bound, _) in falls.items() if bound < 1]:
+        text += f" Below 1, {joined(below)}, (E) alone says that the gradient has to vanish."
+    above = {when: fall for when, (bound, fall) in falls.items() if bound >= 1}
+    if above:
+        ways = {"falls" if fall < 1 else "does not fall" for fall in above.values()}
+        way = ways.pop() if len(ways) == 1 else "falls in one of the two"
+        text += (
+            f" Not below 1, {joined(list(above))}, (E) allows an explosion: that the gradient "
+            f"{way} is measured, not implied. (E) takes the worst direction in every step."
+        )
+    return text
 
 
 def gates(measured: Measurements) -> str:
-    """What the gates do in the trained network, measured."""
-    means = measured.gates
-    forget = measured.forget["trained"]
-    first, rest = float(means["i"][0].mean()), float(means["i"][1:].mean())
-    shown, hidden = float(means["o"][-1].mean()), float(means["o"][:-1].mean())
+    """What the gates do in the trained network, measured, and whether it is what the list says."""
+    use = measured.gates
+    some = f"In the {use.keeping} of {use.units} units whose mean forget gate is above {OPEN}, "
+    if not use.keeping:
+        some = f"None of the {use.units} units has a mean forget gate above {OPEN}. Over all, "
+    opens = _compared(use.input_first, use.input_late)
     text = (
-        f"<<figure_gates>> shows the gates of the trained LSTM over one palindrome. Over "
-        f"{PROBE_COUNT} of that length, {int((forget > OPEN).sum())} of its {len(forget)} units "
-        f"have a mean forget gate above {OPEN} and {int((forget < SHUT).sum())} one below "
-        f"{SHUT}. The input gate is {first:.2f} on average at the first digit and {rest:.2f} at "
-        f"the others{_expected(first, rest)}; the output gate is {shown:.2f} at the last step and "
-        f"{hidden:.2f} before{_expected(shown, hidden)}."
+        f"<<figure_gates>> shows the gates of the trained LSTM over one palindrome; these are "
+        f"means over {PROBE_COUNT} of that length. {some}the input gate is {use.input_first:.2f} "
+        f"at the first digit and {use.input_late:.2f} in the second half, {opens}; the output "
+        f"gate is {use.output_last:.2f} at the last step and {use.output_before:.2f} before, "
+        f"{_compared(use.output_last, use.output_before)}."
     )
-    if min(first - rest, shown - hidden) > NEARLY_EQUAL:
-        return text
-    return (
-        f"{text} So on average over its units this network does not use its gates as the list "
-        f"tells it; Question 1.6 measures which way the first digit's gradient takes instead."
+    if use.input_first > use.input_late + NEARLY_EQUAL:
+        return (
+            text if use.input_late < EVEN else f"{text} So the input gate is narrowed, not shut."
+        )
+    text += (
+        f" So it is not the input gate that shuts out the later digits. What is written, "
+        f"$\\mathbf{{g}} \\odot \\mathbf{{i}}$, has a standard deviation over the palindromes "
+        f"of {use.written_first:.2f} at the first digit and of {use.written_late:.2f} in the "
+        f"second half, where its size is {use.size_late:.2f}"
     )
+    if use.written_late < EVEN * min(use.written_first, use.size_late):
+        return f"{text}: these units go on counting, by nearly the same amount whatever the digit."
+    return f"{text}: the later digits are written as well."
+
+
+def _compared(inside: float, outside: float) -> str:
+    """Whether a gate is more open where the list would have it."""
+    if abs(inside - outside) < NEARLY_EQUAL:
+        return "about the same"
+    if inside > outside:
+        return "more open, as the list has it"
+    return "**less** open, not as the list has it"
 
 
 def gradient_path(measured: Measurements, record: RunRecord) -> str:
@@ -123,93 +208,206 @@ def gradient_path(measured: Measurements, record: RunRecord) -> str:
         record: of the LSTM's run; at its length it was measured.
     """
     before, after = measured.path["untrained"], measured.path["trained"]
-    length, units = record.config.length, measured.forget["trained"]
-    kept = (
-        f"the unit that keeps most multiplies its cell by {power(after.kept)} over these "
-        f"{length - 2} steps, and {int((units > OPEN).sum())} of {len(units)} units have a mean "
-        f"forget gate above {OPEN}"
-    )
-    if after.kept < SHUT and after.share < EVEN:
-        fits = f"That fits the forget gates: {kept}, so that no unit could bring it there alone."
-    elif after.kept >= EVEN and after.share >= EVEN:
-        fits = f"That fits the forget gates: {kept}."
-    else:
-        fits = f"Of the forget gates: {kept}."
+    length = record.config.length
     unsolved = "" if record.solved else ", which was not solved,"
     return (
-        f"**Which way the gradient takes.** On its way back to $\\mathbf{{c}}^{{(1)}}$ the "
-        f"gradient either stays in the cell, multiplied by forget gates alone, or leaves it, "
-        f"through $\\mathbf{{h}}$ and the gates. The two parts add up to "
-        f"$\\partial \\mathcal{{L}} / \\partial \\mathbf{{c}}^{{(1)}}$. For {PROBE_COUNT} "
-        f"palindromes of length {length} the first part, "
+        f"On its way back to $\\mathbf{{c}}^{{(1)}}$ the gradient either stays in the cell, "
+        f"multiplied by forget gates alone, or leaves it at some step, through $\\mathbf{{h}}$ "
+        f"and the gates. The two parts add up. In the network of <<figure_gates>> the first, "
         f"$\\mathbf{{f}}^{{(2)}} \\odot \\cdots \\odot \\mathbf{{f}}^{{(T-1)}} \\odot "
-        f"\\partial \\mathcal{{L}} / \\partial \\mathbf{{c}}^{{(T-1)}}$, "
-        f"has a norm of {power(before.direct)} of the whole before "
-        f"training and {power(after.direct)} after, and makes {percent(before.share)} and "
-        f"{percent(after.share)} of the whole (projected on it; medians). So in the trained "
-        f"network{unsolved} {_way(after)}. {fits}"
+        f"\\partial \\mathcal{{L}} / \\partial \\mathbf{{c}}^{{(T-1)}}$, makes "
+        f"{percent(before.share)} of the whole before training and {percent(after.share)} after "
+        f"(projected on it; medians over {PROBE_COUNT} palindromes of length {length}). So in the "
+        f"trained network{unsolved} {_way(after)}. The unit that keeps most multiplies its cell "
+        f"by {_factor(before.kept)} over these {length - 2} steps before training and by "
+        f"{_factor(after.kept)} after{_fits(after)}."
     )
+
+
+def _factor(value: float) -> str:
+    """A factor between 0 and 1."""
+    return f"{value:.2f}" if value >= 0.01 else power(value)
 
 
 def _way(path: GradientPath) -> str:
     """Where the gradient runs, from the share of the part that stays in the cell."""
-    if path.share < -SHUT or path.share > 1 + SHUT:
+    if path.share < -LITTLE or path.share > 1 + LITTLE:
         return "the two parts partly cancel, and neither way alone tells where the gradient runs"
-    if path.share >= OPEN:
+    if path.share >= MUCH:
         return "the gradient **runs along the cell**, by the forget gates"
-    if path.share >= EVEN:
-        return "more of the gradient runs along the cell than through the gates"
-    if path.share >= SHUT:
-        return "more of the gradient runs through $\\mathbf{h}$ and the gates than along the cell"
+    if abs(path.share - EVEN) < ABOUT_HALF:
+        return (
+            "**about half** of it runs along the cell and half through $\\mathbf{h}$ and the gates"
+        )
+    if path.share > EVEN:
+        return "more of it runs along the cell than through the gates"
+    if path.share >= LITTLE:
+        return "more of it runs through $\\mathbf{h}$ and the gates than along the cell"
     return (
         "the gradient **runs through $\\mathbf{h}$ and the gates, not along the cell**: the path "
         "for which the LSTM is built is hardly used"
     )
 
 
-def mechanism(material: Material, measured: Measurements) -> str:
-    """In which trained network the gradient lasts longer, and whether that is the one ahead."""
-    rnn, lstm = (measured.fall[cell, "trained", "hidden"] for cell in ("rnn", "lstm"))
-    cell = measured.fall["lstm", "trained", "cell"]
-    away = {"rnn": abs(np.log(rnn)), "lstm": abs(np.log(cell))}
-    if max(away.values()) < NEAR_ONE:
-        seen = "both the RNN's and the cell's are near 1."
-    elif abs(rnn - cell) < NEARLY_EQUAL:
-        seen = "the RNN's and the cell's are about the same."
-    else:
-        nearer = min(away, key=away.__getitem__)
-        name = {"rnn": "RNN", "lstm": "LSTM cell"}[nearer]
-        seen = f"that of the {name} is nearer to 1, {_beside_the_spans(material, nearer)}."
-    lengths = {name: kept.config.length for name, kept in material.networks.items()}
-    fair = ""
-    if lengths["rnn"] != lengths["lstm"]:
-        fair = (
-            f" (They were trained at different lengths, T = {lengths['rnn']} and "
-            f"T = {lengths['lstm']}.)"
-        )
-    return (
-        f"**How far the gradient reaches.** In the two trained networks of Question 1.1 the "
-        f"gradient changes, going back, by a factor of {rnn:.2f} a step in the RNN, {lstm:.2f} in "
-        f"the LSTM's hidden state and {cell:.2f} in its cell: {seen}{fair}"
+def _fits(path: GradientPath) -> str:
+    """Whether the forget gates could bring the gradient there, where it does not come that way."""
+    if path.kept < LITTLE and path.share < EVEN:
+        return ": no unit could have brought it there alone"
+    if path.kept >= EVEN and path.share < LITTLE:
+        return ": it could have come that way, and did not"
+    return ""
+
+
+def carried_table(measured: Measurements) -> str:
+    """By length, which part of the LSTM's state has the digit; nothing where none was solved."""
+    rows = [
+        [
+            str(length),
+            str(len(some)),
+            f"{np.median([one.keeping for one in some]):.0f}",
+            f"{100 * cells:.0f} %",
+            f"{100 * rest:.0f} %",
+            f"{100 * np.median([one.along or 0 for one in some]):.0f} %",
+        ]
+        for length, (some, cells, rest) in _by_length(measured).items()
+    ]
+    if not rows:
+        return ""
+    heading = [
+        "T", "solved runs", "keeping units", "answer goes with their cells", "with the rest",
+        "gradient in the cell",
+    ]  # fmt: skip
+    caption = (
+        f"Which part of the LSTM's state has the digit half-way, medians over the solved runs of "
+        f"<<figure_both>> whose networks were kept, at {PROBE_COUNT} palindromes each. Keeping "
+        f"units: those whose forget gates have a product above 1/2 over the second half. Last "
+        f"column: the gradient that stays in the cell over the second half, as a share of all."
     )
+    return table(caption, heading, rows)
+
+
+def carried(material: Material, measured: Measurements) -> str:
+    """Which part of the state has the digit, where, and what that says of the lead."""
+    by_length = _by_length(measured)
+    if not by_length:
+        return "No LSTM was solved, so there is none to ask where it keeps the digit."
+    text = (
+        "**Where the digit is kept**, asked of every LSTM shown that was solved: half-way through "
+        "a palindrome a part of its state is replaced by that of a palindrome with another first "
+        "digit. Where the answer becomes that other digit, this part has carried it."
+    )
+    told = {
+        "cells": "with the cells that the forget gates keep",
+        "rest": "with the rest, $\\mathbf{h}$ and the cells that are not kept",
+        "neither": "with neither for more than half of the palindromes",
+    }
+    places = {part: [n for n, found in by_length.items() if _part(*found[1:]) == part]
+              for part in told}  # fmt: skip
+    parts = [f"{told[part]} at T = {joined(some)}" for part, some in places.items() if some]
+    return (
+        f"{text} The answer goes {'; '.join(parts)}. {_lead(material, places)}{_enough(measured)}"
+    )
+
+
+def _lead(material: Material, places: Mapping[str, Sequence[int]]) -> str:
+    """Whether the cells have the digit where the LSTM is solved and the RNN is not.
+
+    Printed as a reason only where they have it at every such length: the cause is there wherever
+    the effect is, and taking it away, by the exchange, takes the answer with it.
+    """
+    reach = max(
+        (found.length for duel in material.duels for found in duel.rnn.lengths if found.solved),
+        default=0,
+    )
+    beyond = sorted(n for some in places.values() for n in some if n > reach)
+    if not beyond:
+        return "No LSTM was solved beyond the RNN's reach, so there is no lead to be explained."
+    at = f"T = {joined(beyond)}"
+    far = f"beyond T = {reach}, the longest length at which an RNN shown was solved"
+    if not reach:
+        far = "where no RNN shown was solved"
+    if not set(beyond) <= set(places["cells"]):
+        return (
+            f"But {far}, the kept cells do not have the digit alone at all lengths at which the "
+            f"LSTM was solved, {at}: **they do not explain the difference**."
+        )
+    within = sorted(n for part in ("rest", "neither") for n in places[part])
+    also = f" At T = {joined(within)}, within the RNN's reach, they do not." if within else ""
+    return (
+        f"So {far}, wherever the LSTM was solved, at {at}, it is the kept cells that have the "
+        f"digit, and pass it on from step to step.{also} The RNN has no such place: its whole "
+        f"state goes through $\\mathbf{{W}}_{{hh}}$ and $\\tanh$ in every step. **The kept cells "
+        f"are what carries the LSTM beyond the RNN's reach.**"
+    )
+
+
+def _enough(measured: Measurements) -> str:
+    """Whether unsolved LSTMs have cells that are kept, too."""
+    unsolved = [one for one in measured.carried if not one.record.solved]
+    having = [one for one in unsolved if one.keeping]
+    if not having:
+        return f" None of the {len(unsolved)} unsolved LSTMs has such cells." * bool(unsolved)
+    return (
+        f" To have such cells is not enough: of the {len(unsolved)} unsolved LSTMs {len(having)} "
+        f"have some, too ({np.median([one.keeping for one in having]):.0f} in the median)."
+    )
+
+
+def _by_length(measured: Measurements) -> dict[int, tuple[list[Carried], float, float]]:
+    """The solved LSTMs by length, and the median answers that go with the cells and the rest."""
+    found: dict[int, list[Carried]] = {}
+    for one in measured.carried:
+        if one.record.solved:
+            found.setdefault(one.record.config.length, []).append(one)
+    return {
+        length: (
+            some,
+            float(np.median([one.by_cells or 0 for one in some])),
+            float(np.median([one.by_rest or 0 for one in some])),
+        )
+        for length, some in sorted(found.items())
+    }
+
+
+def _part(cells: float, rest: float) -> str:
+    """The part of the state with which more than half of the answers go."""
+    if cells > EVEN > rest:
+        return "cells"
+    return "rest" if rest > EVEN > cells else "neither"
 
 
 def initialisation(material: Material, measured: Measurements) -> str:
-    """What the initialisation means for the two, and whether the rows agree."""
+    """Where training starts, and whether the start tells solved runs from unsolved ones."""
     config = material.networks["lstm"].record.config
-    forget = float(measured.forget["untrained"].mean())
-    rnn, lstm = (measured.fall[cell, "untrained", "hidden"] for cell in ("rnn", "lstm"))
-    longer = "lstm" if lstm > rnn + NEARLY_EQUAL else "rnn" if rnn > lstm + NEARLY_EQUAL else ""
-    which = "they start with about the same reach"
-    if longer:
-        which = f"it is the {title(longer)} that starts with the longer reach"
-    learned = "A forget gate near 1 is not given, it would have to be learned. " * (forget < OPEN)
-    return (
-        f"{learned}With the initialisation used ({config.initialisation}) the mean forget gate is "
-        f"{forget:.2f}, so that what is written into the cell is down to {power(forget**20)} of "
-        f"itself after 20 steps. Measured before training, the gradient changes by {rnn:.2f} a "
-        f"step in the RNN and by {lstm:.2f} in the LSTM: {which}. {_agreement(material, longer)}"
+    forget = measured.forget["untrained"]
+    kept = measured.path["untrained"].kept
+    learned = " So gates that keep a cell have to be learned." * (kept < EVEN)
+    text = (
+        f"**Where training starts.** With the initialisation used ({config.initialisation}) the "
+        f"mean forget gate is {forget:.2f}, and the best of the untrained LSTM's units keeps "
+        f"{_factor(kept)} of its cell over {config.length - 2} steps.{learned}"
     )
+    if not measured.starts:
+        return text
+    groups = len(measured.starts)
+    across = "one group" if groups == 1 else f"{groups} groups"
+    if told := [contrast for contrast in measured.starts if contrast.differs]:
+        sides = {
+            "smaller" if one.unsolved_median < one.solved_median else "larger" for one in told
+        }
+        found = (
+            f"in {len(told)} of {groups} groups of runs of about the same *T* and rate the "
+            f"gradient that reached the first digit before training was "
+            f"{' or '.join(sorted(sides))} in the unsolved runs than in the solved ones"
+        )
+    else:
+        least = min(contrast.adjusted_p for contrast in measured.starts)
+        found = (
+            f"in {across} of runs of about the same *T* and rate, with five or more solved and "
+            f"unsolved ones each, the gradient that reached the first digit before training does "
+            f"not tell them apart (smallest p = {least:.2g}, Mann-Whitney, after Holm)"
+        )
+    return f"{text} Whether a run comes to be solved is another matter: {found}."
 
 
 def rates(material: Material) -> str:
@@ -260,8 +458,7 @@ def _best_rates(row: ConditionSummary) -> str:
     first, last = row.lengths[0], row.lengths[-1]
     return (
         f"{at_span}; the runs shown were made at {first.learning_rate:g} at T = {first.length} "
-        f"and {last.learning_rate:g} at T = {last.length}, the steps of the ladder nearest to the "
-        f"fitted best rates."
+        f"and {last.learning_rate:g} at T = {last.length}."
     )
 
 
@@ -302,52 +499,3 @@ def _brought(material: Material, fixed: Duel, tuned: Duel, cell: str) -> str:
     }[ahead(ratio, other.span)]
     words = ratio_words(ratio, material.comparison.pairs)
     return f"At its best rates the {title(cell)}'s span is {lasts}{words and f', {words}'}."
-
-
-def _change(measured: Measurements, cell: str) -> str:
-    """What training has done to the fall of the gradient in one network."""
-    before, after = (measured.fall[cell, state, "hidden"] for state in ("untrained", "trained"))
-    if abs(after - before) < NEARLY_EQUAL:
-        return f"Training has left the {title(cell)}'s factor about as it was."
-    towards = "nearer to" if abs(np.log(after)) < abs(np.log(before)) else "further from"
-    return f"Training has moved the {title(cell)}'s factor {towards} 1."
-
-
-def _expected(inside: float, outside: float) -> str:
-    """Whether a gate is more open where it should be."""
-    if inside > outside + NEARLY_EQUAL:
-        return ", as expected"
-    return ", **not** more open where it was expected to be" if inside < outside else ""
-
-
-def _ahead_with(material: Material, cell: str) -> list[str]:
-    """The conditions under which a network is ahead."""
-    return [where(duel, material) for duel in material.duels if winner(duel) == cell]
-
-
-def _beside_the_spans(material: Material, nearer: str) -> str:
-    """Whether the network whose gradient reaches further after training is ahead."""
-    other = "rnn" if nearer == "lstm" else "lstm"
-    parts = []
-    if same := _ahead_with(material, nearer):
-        parts.append(f"and with {joined(same)} it is ahead")
-    if against := _ahead_with(material, other):
-        parts.append(f"but with {joined(against)} the {title(other)} is ahead")
-    return ", ".join(parts) or "but of neither is it shown that it is ahead"
-
-
-def _agreement(material: Material, longer: str) -> str:
-    """Whether the network that starts with the longer reach is the one that remembers longer."""
-    if not longer:
-        return "That does not explain a difference between them."
-    other = "rnn" if longer == "lstm" else "lstm"
-    same, against = (_ahead_with(material, cell) for cell in (longer, other))
-    sentences = []
-    if same:
-        sentences.append(f"This agrees with the runs with {joined(same)}, where it is ahead.")
-    if against:
-        sentences.append(
-            f"With {joined(against)} the {title(other)} is ahead all the same, so the start "
-            f"does not decide it."
-        )
-    return " ".join(sentences) or "The spans measured do not show it clearly."

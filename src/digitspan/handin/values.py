@@ -37,7 +37,7 @@ def values_of(material: Material, measured: Measurements, author: Author) -> dic
     values = (
         _about(material, author)
         | _networks(material)
-        | _tables(material)
+        | _tables(material, measured)
         | _sentences(material, measured)
         | {f"figure_{name}": f"Figure {n}" for n, name in enumerate(FIGURES, start=1)}
     )
@@ -45,8 +45,8 @@ def values_of(material: Material, measured: Measurements, author: Author) -> dic
 
 
 def _held_together(text: str) -> str:
-    """Text whose "T = 20" and "95 %" are not broken between lines."""
-    text = re.sub(r"\bT = (?=\d)", "T\u00a0=\u00a0", text)
+    """Text whose "T = 20" and "95 %" are not broken between lines, the symbol in italics."""
+    text = re.sub(r"(?<![\w*$\\])([Tdn]) = (?=\d)", "*\\1*\u00a0=\u00a0", text)
     return re.sub(r"(?<=\d) %", "\u00a0%", text)
 
 
@@ -92,18 +92,19 @@ def _networks(material: Material) -> dict[str, str]:
         "lstm_parameters": f"{4 * n * (d + n + 1) + K * (n + 1):,}",
         "rnn_parameters": f"{n * (d + n + 1) + K * (n + 1):,}",
         "optimizers_length": str(compared[0][1].length),
-        "optimizers_best": optimizer_choice.BEST_RATE,
+        "optimizers_best": optimizer_choice.best_rate(material),
         "optimizers_rates": joined([f"{rate:g}" for rate in rates]),
         "optimizers_seeds": str(max(len(found.records) for _, found in compared)),
     }
 
 
-def _tables(material: Material) -> dict[str, str]:
+def _tables(material: Material, measured: Measurements) -> dict[str, str]:
     return {
         "rnn_table": _rnn_table(material),
         "both_table": _both_table(material),
         "conditions_table": _conditions_table(material),
         "budgets_table": claims.budgets_table(material),
+        "carried_table": reasons.carried_table(measured),
         "optimizers_table": optimizer_choice.optimizers_table(material),
     }
 
@@ -112,6 +113,7 @@ def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
     digits = "".join(map(str, measured.arrays["gates/digits"]))
     return {
         "networks_looked_into": reasons.looked_into(material),
+        "networks_named": reasons.names(material),
         "gradients_measured": reasons.gradients(measured),
         "singular_values": reasons.singular_values(measured),
         "gates_measured": reasons.gates(measured),
@@ -125,9 +127,10 @@ def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
         "optimizers_verdict": optimizer_choice.verdict(material),
         "verdict": claims.verdict(material),
         "comparison_by_rule": claims.comparison(material),
-        "rnn_convergence": claims.convergence(material, ["rnn"]),
-        "lstm_convergence": claims.convergence(material, ["lstm"]),
-        "reasons": reasons.mechanism(material, measured),
+        "rnn_convergence": claims.convergence(material, "rnn"),
+        "lstm_convergence": claims.convergence(material, "lstm"),
+        "lstm_reached": claims.reached(material, "lstm"),
+        "reasons_carried": reasons.carried(material, measured),
         "reasons_path": reasons.gradient_path(measured, material.networks["lstm"].record),
         "reasons_start": reasons.initialisation(material, measured),
         "reasons_rate": reasons.rates(material),
@@ -165,14 +168,13 @@ def _both_table(material: Material) -> str:
         [str(length), *(text for found in by_length for text in _cells(found.get(length)))]
         for length in sorted({length for found in by_length for length in found})
     ]
-    heading = ["T"] + [
-        f"{title(cell)} {word}"
-        for cell in CELLS_ASKED
-        for word in ("rate", "solved", "accuracy", "steps")
-    ]
+    heading = ["T"]
+    for cell in CELLS_ASKED:
+        heading += [f"{title(cell)}: rate", "solved", "accuracy", "steps"]
     caption = (
         f"Both networks by length, at {rate_words(duel)}: rate, runs solved, median accuracy, "
-        f"median steps of the solved runs. Each network has lengths around its own span."
+        f"median steps of the solved runs; left four columns: RNN, right four: LSTM. Each network "
+        f"has lengths around its own span."
     )
     return table(caption, heading, rows)
 
@@ -238,9 +240,9 @@ def _how_measured(material: Material) -> str:
     )
     if config.design == "grid":
         spans = (
-            f"There are {_seeds(material)} a length and rate. S50 is the length up to which half "
-            f"of the runs are solved within {budget} steps, read from a curve through the solved "
-            f"shares."
+            f"There are {_seeds(material)} per length and rate. S50 is the length up to which "
+            f"half of the runs are solved within {budget} steps, read from a curve through the "
+            f"solved shares."
         )
     else:
         spans = (
@@ -248,13 +250,14 @@ def _how_measured(material: Material) -> str:
             f"spread over lengths and rates, each round where the ones before it left most open. "
             f"A surface through them gives S50, the length up to which half of the runs are "
             f"solved within {budget} steps at the best rate, and that rate for every length. Then "
-            f"{_seeds(material)} a length are made at these rates: the dots of <<figure_rnn>>, "
-            f"which do not count for S50."
+            f"{_seeds(material)} per length are made at these rates, which do not count for S50: "
+            f"those of <<figure_rnn>> at the best rates."
         )
         if config.fixed_rate is not None:
             spans += (
-                f" Beside it stand {config.fixed_runs} runs of each network at the learning rate "
-                f"{config.fixed_rate:g}, with an S50 of their own."
+                f" Beside them stand {config.fixed_runs} runs of each network at the learning "
+                f"rate {config.fixed_rate:g}, their lengths chosen in the same way, which have an "
+                f"S50 of their own."
             )
     return f"{common}\n\n{spans}"
 

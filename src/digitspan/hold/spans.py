@@ -9,7 +9,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.table import Table
 
@@ -90,7 +90,7 @@ def networks_of(name: str, *, trust: bool = False) -> list[Replicates]:
             by_length = conditions.setdefault(dataclasses.replace(config, length=5, seed=0), {})
             by_length.setdefault(config.length, []).append(record)
     groups = []
-    for by_length in conditions.values():
+    for _, by_length in sorted(conditions.items(), key=lambda pair: _place(pair[0])):
         for length in sorted(by_length, reverse=True):
             solved = [record.config for record in by_length[length] if record.solved]
             if solved and 2 * len(solved) >= len(by_length[length]):
@@ -105,6 +105,12 @@ def networks_of(name: str, *, trust: bool = False) -> list[Replicates]:
         )
         raise UsageError(message)
     return groups
+
+
+def _place(config: RunConfig) -> tuple[Any, ...]:
+    """Where a condition stands among those of a study: beside the others of its cell."""
+    values = dataclasses.asdict(config)
+    return tuple(values[name] for name in ("cell", *sorted(values)))
 
 
 def holds_texts(summary: Summary, answers: Sequence[Answers]) -> list[str]:
@@ -169,6 +175,8 @@ def holding_table(answers: Sequence[tuple[Replicates, Sequence[Answers]]]) -> Ta
         "start": [initialisation_title(group.configs[0].initialisation) for group, _ in answers],
         "optimiser": [group.configs[0].optimizer for group, _ in answers],
         "rate": [f"{group.configs[0].learning_rate:g}" for group, _ in answers],
+        "n": [f"{group.configs[0].hidden_size:,}" for group, _ in answers],
+        "steps at most": [f"{group.configs[0].train_steps:,}" for group, _ in answers],
     }
     alike = {name: values[0] for name, values in columns.items() if len(set(values)) == 1}
     shared = ", ".join(f"{name} {value}" for name, value in alike.items())
@@ -210,6 +218,8 @@ def answers_document(group: Replicates, answers: Sequence[Answers]) -> dict[str,
         "initialisation": config.initialisation,
         "optimizer": config.optimizer,
         "learning_rate": config.learning_rate,
+        "hidden_size": config.hidden_size,
+        "train_steps": config.train_steps,
         "trained_length": config.length,
         "s50": span.s50,
         "low": span.low,

@@ -5,18 +5,18 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from digitspan.errors import UsageError
+from digitspan.errors import UsageError, printable
 from digitspan.runs.config import RunConfig
 from digitspan.tasks import NUM_CLASSES, TASKS
 from digitspan.tasks.questions import encode
 
-__all__ = ["Trace", "held_out_rows", "trace", "trace_batch"]
+__all__ = ["Trace", "held_out_rows", "trace", "trace_batch", "why_not_traced"]
 
 
 class Trace(NamedTuple):
@@ -121,6 +121,22 @@ def trace_batch(
     Raises:
         UsageError: where the network cannot be looked into.
     """
+    try:
+        return _traced(network, digits, targets, input_size)
+    except UsageError:
+        raise
+    except Exception as error:  # whatever the code of somebody else may raise
+        if type(network).__module__.partition(".")[0] == "digitspan":
+            raise
+        said = printable(f"{type(error).__name__}: {error}")[:200]
+        message = f"{type(network).__name__} cannot be looked into, in double precision ({said})"
+        raise UsageError(message) from error
+
+
+def _traced(
+    network: nn.Module, digits: np.ndarray, targets: np.ndarray, input_size: int | None
+) -> Trace:
+    """The trace of `trace_batch`."""
     _check_network(network)
     exact: Any = copy.deepcopy(network).eval().cpu().double().requires_grad_(True)
     if input_size is None:
@@ -129,6 +145,7 @@ def trace_batch(
 
     state = exact.initial_state(len(inputs))
     _check_state(network, state)
+    state = type(state)(*(part.double() for part in state))  # torch.zeros are single ones
     states, gates, logits = [], [], []
     for t in range(inputs.shape[1]):
         gates.append(_gates(exact, inputs[:, t], state))
@@ -177,6 +194,15 @@ def _checked(digits: Sequence[int] | np.ndarray) -> np.ndarray:
     return array.astype(np.int64)
 
 
+def why_not_traced(network: nn.Module, input_size: int) -> str:
+    """Why a network cannot be looked into, a sentence; empty where it can."""
+    try:
+        trace_batch(network, np.zeros((1, 3), int), np.zeros(1, int), input_size=input_size)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
 def _check_network(network: nn.Module) -> None:
     """Refuse a network that cannot be stepped."""
     missing = [
@@ -191,10 +217,18 @@ def _check_network(network: nn.Module) -> None:
 
 
 def _check_state(network: nn.Module, state: object) -> None:
-    """Refuse a network whose state has no names."""
+    """Refuse a network whose state has no names, or parts that are no vectors of real numbers."""
     if not hasattr(state, "_fields"):
         message = (
             f"{type(network).__name__} cannot be looked into: its state is a "
             f"{type(state).__name__}, expected a NamedTuple such as State(hidden)"
         )
         raise UsageError(message)
+    for name, part in zip(state._fields, cast("Any", state), strict=True):
+        if not isinstance(part, Tensor) or part.dim() != 2 or part.is_complex():
+            got = tuple(part.shape) if isinstance(part, Tensor) else type(part).__name__
+            message = (
+                f"{type(network).__name__} cannot be looked into: its state's {name} is a "
+                f"{got}, expected a real tensor (B, N)"
+            )
+            raise UsageError(message)

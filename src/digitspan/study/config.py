@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from digitspan.cells import CELLS, INITIALISATIONS, check_cell, check_initialisation
+from digitspan.cells.names import own_name
 from digitspan.cells.own import check_source, is_own, source_of, with_length
 from digitspan.errors import ConfigError, one_of, printable
 from digitspan.runs.config import ENCODINGS, OPTIMIZERS, SCHEDULES, TASK_HELP, check_lists
@@ -50,6 +51,9 @@ MOST_SEEDS = 1_000_000
 
 LONGEST_LIST = 60
 """Items of the longest list that digit spans are trained to by default: a cap, not an aim."""
+
+LAYERS = "layers"
+"""The argument of a cell of one's own that --layers gives."""
 
 SHORTEST_BUDGET = 100
 """Training steps, two evaluations: no run is solved within fewer."""
@@ -112,6 +116,9 @@ class StudyConfig:
     parameters: int | None = setting(
         None, "in place of n: each cell has the n with about so many parameters", least=1
     )
+    layers: tuple[int, ...] = setting(
+        (), "of cells of your own, their argument `layers`; several: a cell each", least=1
+    )
     batch_size: int = setting(128, "palindromes per training step", least=1)
     max_grad_norm: float = setting(10.0, "clip gradients to this norm", above=0)
     compared_optimizers: tuple[str, ...] = setting(
@@ -146,7 +153,8 @@ class StudyConfig:
         self._choose_design()
         with _of_setting("cells"):
             names = dict.fromkeys(check_cell(cell) for cell in self.cells)
-        object.__setattr__(self, "cells", tuple(names))
+        object.__setattr__(self, "cells", self._layered(names))
+        object.__setattr__(self, "layers", ())
         self._check_texts()
         self._check_sizes()
         for name in self.initialisation:
@@ -189,6 +197,23 @@ class StudyConfig:
             self._check_joint()
         else:
             self._check_grid()
+
+    def _layered(self, cells: Iterable[str]) -> tuple[str, ...]:
+        """Some cells, those of one's own once with each number of layers that is asked for."""
+        if not self.layers:
+            return tuple(cells)
+        names = {cell: own_name(cell) for cell in cells if is_own(cell)}
+        if not names:
+            expected = "must be left out where all cells are built in, which have one layer"
+            raise ConfigError("layers", f"{expected}; got {_typed(self.layers)}")
+        for cell, name in names.items():
+            if LAYERS in name.arguments:
+                raise ConfigError("layers", f"must be left out where a cell says it; got {cell}")
+        found: list[str] = []
+        for cell in cells:
+            own = names.get(cell)
+            found += [own.given(LAYERS, each) for each in self.layers] if own else [cell]
+        return tuple(found)
 
     def _check_sizes(self) -> None:
         """Refuse a number of parameters beside a hidden size, and sizes that are none."""
@@ -606,11 +631,12 @@ _ADDED = ("fixed_rate", "continued_steps", "controls")
 _ONE_OR_SEVERAL = ("hidden_size", "train_steps")
 """Settings that are a number, or several of which each makes a condition."""
 
-_NUMBERS = ("lengths", "learning_rates", "compared_rates", *_ONE_OR_SEVERAL)
+_NUMBERS = ("lengths", "learning_rates", "compared_rates", "layers", *_ONE_OR_SEVERAL)
 """Lists that are sorted: the same grid has the same configuration."""
 
 _MAY_BE_EMPTY = (
-    "lengths", "learning_rates", "compared_optimizers", "compared_rates", "sources", "sizes"
+    "lengths", "learning_rates", "compared_optimizers", "compared_rates", "layers", "sources",
+    "sizes",
 )  # fmt: skip
 
 

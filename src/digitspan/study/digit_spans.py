@@ -112,8 +112,8 @@ class CellSpan(NamedTuple):
 
     @property
     def failed(self) -> int:
-        """Networks whose mean span is less than half of the middle one's."""
-        half = self.median_span.median / 2
+        """Networks whose mean span is less than half of the best one's."""
+        half = max((found.mean_span or 0 for found in self.recalled), default=0) / 2
         return sum((found.mean_span or 0) < half for found in self.recalled)
 
     @property
@@ -206,7 +206,7 @@ class Difference(NamedTuple):
     difference: float
     """In items, the first's less the second's."""
     low: float | None
-    """Lower end of Welch's interval; None where one of them has a single network."""
+    """Lower end of Welch's interval; None of a single network, or of networks all alike."""
     high: float | None
     """Upper end of it."""
     level: float
@@ -260,7 +260,7 @@ def summarise_spans(config: StudyConfig, rows: Mapping[str, Row]) -> SpanSummary
 def mean_of(values: Sequence[float], *, level: float = 0.95) -> Mean:
     """The mean of one value a network, with Student's t-interval: networks are the subjects.
 
-    m -+ t_{n-1} s / sqrt(n)
+    m -+ t_{n-1} s / sqrt(n), from 0 on, below which no span and no capacity can be.
 
     Of cells of which some networks fail altogether it covers less often than it says; no interval
     of five networks that have not failed can know of those (docs/protocol.md, section 11).
@@ -279,7 +279,7 @@ def mean_of(values: Sequence[float], *, level: float = 0.95) -> Mean:
     if count == 1:
         return Mean(mean, None, None, 1)
     half = _t_quantile(level, count - 1) * float(np.std(values, ddof=1)) / math.sqrt(count)
-    return Mean(mean, mean - half, mean + half, count)
+    return Mean(mean, max(mean - half, 0.0), mean + half, count)
 
 
 def median_of(values: Sequence[float]) -> Median:
@@ -300,16 +300,15 @@ def mean_difference(
 ) -> Difference:
     """Welch's difference of two means, whose variances need not be the same.
 
-    Where no value differs from another of its side, nothing is known of the spread: the interval
-    is the difference itself, and p is 1 where it is 0, else 0.
+    Where no value differs from another of its side, nothing is known of the spread: there is no
+    interval then, and p is 1.
     """
     difference = float(np.mean(first) - np.mean(second))
     if min(len(first), len(second)) < 2:
         return Difference(difference, None, None, level, 1.0, 1.0)
     parts = [float(np.var(values, ddof=1)) / len(values) for values in (first, second)]
     if not (variance := sum(parts)):
-        p = float(difference == 0)
-        return Difference(difference, difference, difference, level, p, p)
+        return Difference(difference, None, None, level, 1.0, 1.0)
     degrees = variance**2 / sum(
         part**2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True)
     )

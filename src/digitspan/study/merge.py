@@ -36,6 +36,9 @@ are beside them, those of a joint design excepted, whose rounds follow from each
 
 _OF_SEEDS = ("first_seed", "seeds")
 
+_FOUND = ("sources", "sizes")
+"""What studies find of each of their cells by themselves."""
+
 
 def merge_stores(studies: Iterable[Path], folder: Path) -> int:
     """Keep the rows and weights of several stores in one; those it has already stay.
@@ -90,7 +93,7 @@ def _merged_config(shards: list[Study]) -> StudyConfig:
     first = shards[0]
     design = first.config.design or ""
     shares_seeds = design != "joint"
-    may_differ = (*COVERED[design], *(_OF_SEEDS if shares_seeds else ()), "sources")
+    may_differ = (*COVERED[design], *(_OF_SEEDS if shares_seeds else ()), *_FOUND)
     settings = [dataclasses.asdict(shard.config) for shard in shards]
     for shard, other in zip(shards, settings, strict=True):
         for name, value in settings[0].items():
@@ -103,8 +106,9 @@ def _merged_config(shards: list[Study]) -> StudyConfig:
                 )
                 raise StoreError(message)
     _require_one_source(shards)
+    _require_one_size(shards)
     covered: dict[str, Any] = {
-        name: _together(one[name] for one in settings) for name in (*COVERED[design], "sources")
+        name: _together(one[name] for one in settings) for name in (*COVERED[design], *_FOUND)
     }
     seeds = _seeds_together(shards) if shares_seeds else {}
     return StudyConfig.from_words(covered | seeds, first.config)
@@ -145,6 +149,22 @@ def _require_one_source(shards: list[Study]) -> None:
                 message = (
                     f"{path} and {shard.path} have runs of {cell} that were made with different "
                     f"code; run one of them again with the other's, or leave it out"
+                )
+                raise StoreError(message)
+
+
+def _require_one_size(shards: list[Study]) -> None:
+    """Refuse shards in which a number of parameters has chosen two hidden sizes of a cell."""
+    seen: dict[tuple[str, str], tuple[tuple[int, ...], Path]] = {}
+    for shard in shards:
+        for cell, encoding in itertools.product(shard.config.cells, shard.config.encoding):
+            sizes = shard.config.sizes_of(cell, encoding)
+            others, path = seen.setdefault((cell, encoding), (sizes, shard.path))
+            if shard.config.parameters is not None and sizes != others:
+                message = (
+                    f"{path} and {shard.path} chose other hidden sizes for {cell} ({encoding}) by "
+                    f"its number of parameters, {others[0]:,} and {sizes[0]:,}, as a cell that is "
+                    f"built with T does at other lengths; run one with --hidden-size"
                 )
                 raise StoreError(message)
 

@@ -30,13 +30,14 @@ from digitspan.tasks.seeds import seed_of
 
 __all__ = [
     "CLIMBED",
+    "MAX_RUNS",
     "ROLES",
     "TUNED",
     "TUNING_SEEDS",
     "Condition",
     "Job",
     "as_run",
-    "best_span_rate",
+    "best_span_rates",
     "next_jobs",
     "plan",
     "runs_placed_later",
@@ -76,6 +77,9 @@ OPTIMIZER_SEEDS, CONTROL_SEEDS = 3, 3
 
 TUNING_SEEDS = 2
 """Tuning runs of a digit span at each rate."""
+
+MAX_RUNS = 1_000_000
+"""A study larger than this is a slip of the keyboard, or was made to hold somebody up."""
 
 CONTINUED_ONE_IN = 10
 """One in so many figure runs, drawn before any is run, is continued if it is not solved."""
@@ -169,7 +173,13 @@ def size(config: StudyConfig) -> int:
         tried = len(config.learning_rates)
         tuning = TUNING_SEEDS * tried if tried > 1 else 0
         runs = tuning + (config.seeds or 0)
-    return runs * sum(1 for _ in _bases(config))
+    return runs * sum(
+        len(fitting_initialisations(cell, config.initialisation))
+        * len(config.sizes_of(cell, encoding))
+        * len(config.budgets)
+        for encoding in config.encoding
+        for cell in config.cells
+    )
 
 
 def runs_placed_later(config: StudyConfig, records: Mapping[str, RunRecord]) -> int:
@@ -189,14 +199,18 @@ _PLACED = ("design", "figure", "fixed-rate")
 """Roles of runs whose places follow from the runs before them."""
 
 
-def best_span_rate(tuning: Sequence[RunRecord]) -> float | None:
-    """The rate whose tuning runs have the highest mean span on validation lists; None of none."""
+def best_span_rates(tuning: Sequence[RunRecord]) -> list[float]:
+    """The rates whose tuning runs have the highest mean span on validation lists, ascending.
+
+    More than one where they are equal; none of no run.
+    """
     spans: dict[float, list[float]] = {}
     for record in tuning:
         if record.recalled is not None:
             span = record.recalled.on_the_way[-1].mean_span
             spans.setdefault(record.config.learning_rate, []).append(span)
-    return max(spans, key=lambda rate: sum(spans[rate]) / len(spans[rate])) if spans else None
+    means = {rate: sum(some) / len(some) for rate, some in spans.items()}
+    return sorted(rate for rate, mean in means.items() if mean >= max(means.values()) - 1e-9)
 
 
 def as_run(record: RunRecord) -> Run:
@@ -262,7 +276,8 @@ def _digit_span(
     """The tuning runs of one cell and width, and when all are there, the networks at the best.
 
     Where the best of the usual rates is the lowest or the highest that was tried, the next one
-    beyond it is tried as well.
+    beyond it is tried as well. Of rates that are as good as each other, as where all come to the
+    longest list, the one in the middle of all is taken.
     """
 
     def jobs(role: str, rate: float, numbers: range) -> list[Job]:
@@ -281,10 +296,12 @@ def _digit_span(
         found = [record for record in known if record.end_state != "error"]
         if len(found) < len(tuning):
             return tuning
-        rate = best_span_rate(found)
-        if rate is None:
+        best = best_span_rates(found)
+        if not best:
             return tuning
-        beyond = span_rate_beyond(rates, rate) if config.learning_rates == SPAN_RATES else None
+        rate = min(best, key=lambda one: abs(rates.index(one) - (len(rates) - 1) / 2))
+        usual = config.learning_rates == SPAN_RATES
+        beyond = span_rate_beyond(rates, rate) if usual and len(best) == 1 else None
         if beyond is None:
             return tuning + jobs("span", rate, config.seed_range)
         rates = sorted([*rates, beyond])

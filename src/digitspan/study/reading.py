@@ -15,6 +15,7 @@ from digitspan.runs.folder import CONFIG, WEIGHTS, read_config, read_record
 from digitspan.runs.record import RunRecord
 from digitspan.runs.weights import read_weights
 from digitspan.study.config import StudyConfig
+from digitspan.study.plan import MAX_RUNS, size
 from digitspan.study.store import STORE_NAME, Row, Store, weights_path
 from digitspan.tasks import is_own_task
 
@@ -58,7 +59,11 @@ class Study:
             )
             raise StoreError(message)
         try:
-            return StudyConfig.from_canonical(self.settings)
+            config = StudyConfig.from_canonical(self.settings)
+            if (runs := size(config)) > MAX_RUNS:  # to plan them would take for ever
+                message = f"it asks for {runs:,} runs, more than {MAX_RUNS:,}"
+                raise ValueError(message)
+            return config
         except (ValueError, TypeError, AttributeError, RecursionError, UsageError) as error:
             message = (
                 f"{self.path} does not say what study it is ({error}); run `digitspan study` on "

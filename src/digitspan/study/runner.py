@@ -29,7 +29,7 @@ from digitspan.study.config import StudyConfig
 from digitspan.study.crew.cluster import Cluster
 from digitspan.study.crew.pool import Pool
 from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, refusal
-from digitspan.study.plan import Job, next_jobs, runs_placed_later, size
+from digitspan.study.plan import MAX_RUNS, Job, next_jobs, runs_placed_later, size
 from digitspan.study.store import Row, Store, Timing
 
 __all__ = ["Crew", "Interrupted", "StudyObserver", "check_study", "run_study"]
@@ -39,9 +39,6 @@ MOST_DEATHS = {"worker": 3, "node": 10}
 
 Machines are switched off for reasons of their own, so that they count for less.
 """
-
-MAX_RUNS = 1_000_000
-"""A study larger than this is a slip of the keyboard."""
 
 
 class Interrupted(DigitspanError):
@@ -171,12 +168,16 @@ def run_study(
 
 @contextlib.contextmanager
 def _opened(folder: Path, *, durable: bool) -> Iterator[Store]:
-    """The store to write; a study that is refused before its first row leaves nothing there."""
+    """The store to write; a study that breaks before its first row leaves nothing there.
+
+    One that was interrupted may have kept checkpoints, which its store says what they are of.
+    """
     with Store.create(folder, durable=durable) as store:
         try:
             yield store
-        except UsageError:
-            store.discard()
+        except (DigitspanError, OSError) as error:
+            if not isinstance(error, Interrupted):
+                store.discard()
             raise
 
 

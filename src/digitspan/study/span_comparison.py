@@ -12,7 +12,7 @@ from digitspan.errors import UsageError
 from digitspan.study.comparison import require_apart
 from digitspan.study.digit_spans import CellSpan, Difference, compare_cells, summarise_spans
 from digitspan.study.reading import Study
-from digitspan.study.span_tables import cell_document, mean_text
+from digitspan.study.span_tables import cell_document, network_remarks, span_text
 from digitspan.study.tables import add_columns, add_names, as_csv, p_text, pairs_table
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "cells_of",
     "differences_csv",
     "differences_document",
+    "differences_remarks",
     "differences_tables",
 ]
 
@@ -54,9 +55,11 @@ def cells_of(studies: Sequence[Study]) -> list[Named]:
     found = [(study, cell) for study, one in zip(studies, summaries, strict=True)
              for cell in one.measured]  # fmt: skip
     if len(found) < 2:
+        missing = sum(one.missing for one in summaries)
         message = (
             f"there is nothing to compare: {len(found)} cell with finished networks in "
-            f"{', '.join(str(study.path) for study in studies)}; expected two or more"
+            f"{', '.join(str(study.path) for study in studies)}"
+            f"{f', {missing} runs are missing' if missing else ''}; expected two or more"
         )
         raise UsageError(message)
     cells = {cell.condition.cell for _, cell in found}
@@ -89,24 +92,41 @@ def differences_tables(cells: Sequence[Named]) -> list[Table]:
     """The cells, and all pairs of them."""
     table = Table(title="Cells: digit span and mean span, in items")
     add_names(table, "cell", [one.name for one in cells])
-    add_columns(table, "digit span [95 %]", "mean span [95 %]", justify="right")
-    add_columns(table, "networks", "parameters", "state", justify="right", fold=True)
+    heads = ("digit span [95 %]", "mean span [95 %]", "parameters")
+    add_columns(table, *heads, justify="right")
     for one in cells:
-        known = [one.cell.parameters, one.cell.state_size]
         table.add_row(
             one.name,
-            mean_text(one.cell.digit_span),
-            mean_text(one.cell.mean_span),
-            str(len(one.cell.recalled)),
-            *("-" if number is None else f"{number:,}" for number in known),
+            span_text(one.cell, one.cell.digit_span),
+            span_text(one.cell, one.cell.mean_span),
+            "-" if one.cell.parameters is None else f"{one.cell.parameters:,}",
         )
     found = _differences(cells)
     level = next(iter(found.values())).level
+    is_open = {one.name for one in cells if one.cell.is_open}
     told = [
-        (*pair, _difference_text(one), "-" if one.low is None else p_text(one.adjusted_p))
+        (*pair, f"{_difference_text(one)} *", "-")
+        if is_open & {*pair}
+        else (*pair, _difference_text(one), "-" if one.low is None else p_text(one.adjusted_p))
         for pair, one in found.items()
     ]
     return [table, pairs_table("Difference of mean spans", "items", level, told)]
+
+
+def differences_remarks(studies: Sequence[Study]) -> list[str]:
+    """Sentences that belong below these tables."""
+    lines = []
+    for study in studies:
+        summary = summarise_spans(study.config, study.rows)
+        where = f"{study.folder}: " if len(studies) > 1 else ""
+        lines += [f"{where}{line}" for line in network_remarks(summary)]
+        if any(cell.is_open for cell in summary.measured):
+            lines.append("*: a span lies beyond the longest list, and the difference with it")
+    lines.append(
+        "in none of these intervals is the luck of tuning: of two copies of one cell, each tuned "
+        "by itself, more differ than p says (docs/protocol.md, section 11)"
+    )
+    return list(dict.fromkeys(lines))
 
 
 def differences_document(cells: Sequence[Named]) -> dict[str, Any]:
@@ -123,8 +143,11 @@ def differences_csv(cells: Sequence[Named]) -> str:
 
 
 def _pairs(cells: Sequence[Named]) -> list[dict[str, Any]]:
+    is_open = {one.name for one in cells if one.cell.is_open}
     return [
-        {"first": first, "second": second} | one._asdict() | {"differs": one.differs}
+        {"first": first, "second": second}
+        | one._asdict()
+        | {"differs": one.differs, "open": bool(is_open & {first, second})}
         for (first, second), one in _differences(cells).items()
     ]
 
@@ -136,7 +159,7 @@ def _differences(cells: Sequence[Named]) -> dict[tuple[str, str], Difference]:
 
 
 def _difference_text(one: Difference) -> str:
-    """`+6.1 [4.0, 8.2]`; without an interval of a single network."""
+    """`+6.1 [4.0, 8.2]`; without an interval of a single network, or of networks all alike."""
     if one.low is None or one.high is None:
         return f"{one.difference:+.1f}, not known how surely"
     return f"{one.difference:+.1f} [{one.low:.1f}, {one.high:.1f}]"

@@ -40,43 +40,62 @@ __all__ = [
     "label",
     "mean_text",
     "median_text",
+    "network_remarks",
     "places_shown",
+    "span_text",
 ]
 
 
 def digit_span_tables(summary: SpanSummary) -> list[Table]:
-    """The spans, what is right by place, and the capacity against the size of the state."""
-    return [_spans(summary), _places(summary), _capacity(summary)]
+    """The spans, how the networks were trained, what is right by place, and the capacity."""
+    return [_spans(summary), _training(summary), _places(summary), _capacity(summary)]
 
 
 def _spans(summary: SpanSummary) -> Table:
     """Digit span and mean span, one row a cell and width."""
     config = summary.config
+    counts = sorted({len(cell.recalled) for cell in summary.measured})
+    networks = " to ".join(map(str, [counts[0], counts[-1]] if counts[1:] else counts))
     table = Table(
-        title=f"Digit span, {config.order}, in items; {config.budget:,} training steps a network"
+        title=f"Digit span, {config.order}, in items: {networks} network{'s' * (counts != [1])} "
+        f"each,\ntrained for {_up_to(summary)}{config.budget:,} steps"
     )
+    _add_names(table, summary)
+    median = "median [94 %]" if counts and counts[-1] >= FEW_NETWORKS else "median"
+    add_columns(table, "digit span [95 %]", "mean span [95 %]", median, justify="right")
+    for cell in summary.measured:
+        table.add_row(
+            *_names(summary, cell),
+            span_text(cell, cell.digit_span),
+            span_text(cell, cell.mean_span),
+            median_text(cell.median_span),
+        )
+    return table
+
+
+def _up_to(summary: SpanSummary) -> str:
+    """A word for the budget where some network ended before it: solved, or diverged."""
+    steps = [record.steps for cell in summary.measured for record in cell.records]
+    return "up to " if steps and min(steps) < summary.config.budget else ""
+
+
+def _training(summary: SpanSummary) -> Table:
+    """Start, best rate and how its tuning runs did, one row a cell and width."""
+    table = Table(title="Training: the best rate; mean spans of tuning runs at it and beside it")
     _add_names(table, summary)
     starts = not any(heading == "start" for _, heading in _differing(summary))
     add_columns(table, *(["start"] if starts else []), fold=True)
-    add_columns(table, "rate", justify="right", fold=True)
-    spans = ("digit span [95 %]", "mean span [95 %]", "median [94 %]")
-    add_columns(table, *spans, justify="right")
-    numbers = ("mean span below", "above the rate", "networks", "time")
-    add_columns(table, *numbers, justify="right", fold=True)
+    numbers = ("rate", "below", "at it", "above", "parameters")
+    add_columns(table, *numbers, justify="right")
     for cell in summary.measured:
-        below, above = (("-" if span is None else f"{span:.1f}") for span in cell.neighbours)
-        at_least = ">= " if cell.is_open else ""
+        below, above = cell.neighbours
+        spans = (below, cell.tried.get(cell.rate or 0), above)
         table.add_row(
             *_names(summary, cell),
             *([initialisation_title(cell.condition.initialisation)] if starts else []),
             f"{cell.rate:g}",
-            at_least + mean_text(cell.digit_span),
-            at_least + mean_text(cell.mean_span),
-            median_text(cell.median_span),
-            below,
-            above,
-            str(len(cell.recalled)),
-            duration(cell.seconds),
+            *("-" if span is None else f"{span:.1f}" for span in spans),
+            "-" if cell.parameters is None else f"{cell.parameters:,}",
         )
     return table
 
@@ -108,21 +127,19 @@ def _places(summary: SpanSummary) -> Table:
 
 def _capacity(summary: SpanSummary) -> Table:
     """Bits told of a list at most, against the numbers carried."""
-    table = Table(title="Capacity: the most bits told of lists of one length, of L log2 10 read")
+    table = Table(title="Capacity: the most bits told of lists of one length, of L log2 10 read;\n"
+                  "for each unit, and for each number that the state has")  # fmt: skip
     _add_names(table, summary)
     add_columns(table, "bits [95 %]", justify="right")
-    numbers = ("at L", "of, L log2 10", "parameters", "state", "bits a unit", "a number of state")
-    add_columns(table, *numbers, justify="right", fold=True)
+    add_columns(table, "L", "of", "state", "bits/unit", "bits/state", justify="right")
     for cell in summary.measured:
         lengths = [found.capacity.items for found in cell.recalled]
-        items = sorted(lengths)[len(lengths) // 2]
         size = cell.state_size
         table.add_row(
             *_names(summary, cell),
             mean_text(cell.capacity),
-            str(items),
+            f"{sum(lengths) / len(lengths):.1f}",
             f"{cell.capacity_bound:.1f}",
-            "-" if cell.parameters is None else f"{cell.parameters:,}",
             "-" if size is None else f"{size:,}",
             f"{cell.capacity.mean / cell.hidden_size:.3f}",
             "-" if not size else f"{cell.capacity.mean / size:.3f}",
@@ -136,26 +153,50 @@ def digit_spans_remarks(summary: SpanSummary) -> list[str]:
     lines = [config.note] if config.note else []
     if missing := summary.missing - len(summary.errors):
         lines.append(f"{missing} runs are still missing: the table is not final")
-    few = min((len(cell.recalled) for cell in summary.measured), default=FEW_NETWORKS)
-    if few < FEW_NETWORKS:
+    lines += [*network_remarks(summary), *_places_remark(summary)]
+    lines.append(
+        f"of lists of up to {LISTS_HELD_OUT_FROM - 1} items there are too few to hold any out: "
+        f"there, all of them are trained on and asked; longer ones are unseen"
+    )
+    lines.append(
+        f"people repeat about {PEOPLE[config.order]} digits {config.order} (Woods and others "
+        f"2011), heard once, untrained in it; a network has read {_up_to(summary)}"
+        f"{config.budget * config.batch_size:,} lists"
+    )
+    lines.append(f"these runs took {duration(sum(cell.seconds for cell in summary.cells))} of one "
+                 f"core")  # fmt: skip
+    if "scalar" in config.encoding:
+        lines.append("where digits go in as numbers, a silent step goes in as -1")
+    if summary.mask is not None:
+        lines.append(mask_remark(summary.mask, "a place's digit"))
+    return [*lines, TWO_SPANS]
+
+
+def network_remarks(summary: SpanSummary) -> list[str]:
+    """What must be known of the networks behind the spans, wherever these are printed."""
+    lines, measured = [], summary.measured
+    few = min((len(cell.recalled) for cell in measured), default=None)
+    if few is not None and few < FEW_NETWORKS:
         lines.append(
             f"{few} network{'s' * (few > 1)} a cell: a look, no claim; from {FEW_NETWORKS} on the "
             f"interval is one to go by"
         )
-    if few >= FEW_NETWORKS:
+    elif few is not None:
         lines.append(
             f"mean span [95 %]: Student's t, which covers where networks differ by luck; where "
             f"none of {few} fails, up to {100 * (1 - 0.05 ** (1 / few)):.0f} % may do so all the "
             f"same. The median network's mean span is covered in 94 % or more in any case"
         )
-    for cell in summary.measured:
-        if cell.failed:
+    for cell in measured:
+        name, count = label(summary, cell), len(cell.recalled)
+        if not any(found.digit_span for found in cell.recalled):
+            lines.append(f"no network of {name} repeats lists of one item half of the time")
+        elif cell.failed:
             lines.append(
-                f"{cell.failed} of {len(cell.recalled)} networks of {label(summary, cell)} have "
-                f"less than half of the middle one's mean span: the interval of the mean says "
-                f"little there, look at the dots"
+                f"{cell.failed} of {count} networks of {name} have less than half of the best "
+                f"one's mean span: the interval of the mean says little there, look at the dots"
             )
-    for cell in summary.measured:
+    for cell in measured:
         rates = list(cell.tried)
         if len(rates) > 1 and cell.rate in (rates[0], rates[-1]):
             end = "lowest" if cell.rate == rates[0] else "highest"
@@ -163,25 +204,30 @@ def digit_spans_remarks(summary: SpanSummary) -> list[str]:
                 f"the best rate of {label(summary, cell)} is the {end} that was tried: beyond it "
                 f"its span may be longer"
             )
-    if any(cell.is_open for cell in summary.measured):
+    if any(cell.is_open for cell in measured):
         lines.append(
-            f">=: the longest lists, of {config.longest_list} items, still came back whole half "
-            f"of the time or more; --items raises that"
+            f">=: the longest lists, of {summary.config.longest_list} items, still came back "
+            f"whole half of the time or more; longer ones need --items, and --train-steps where "
+            f"the budget allows no longer ones"
         )
-    lines.append(
-        f"of lists of up to {LISTS_HELD_OUT_FROM - 1} items there are too few to hold any out: "
-        f"there, all of them are trained on and asked; longer ones are unseen"
-    )
-    lines.append(
-        f"people repeat about {PEOPLE[config.order]} digits {config.order} (Woods and others "
-        f"2011), heard once, untrained in it; a network has read "
-        f"{config.budget * config.batch_size:,} lists"
-    )
-    if "scalar" in config.encoding:
-        lines.append("where digits go in as numbers, a silent step goes in as -1")
-    if summary.mask is not None:
-        lines.append(mask_remark(summary.mask, "a place's digit"))
-    return [*lines, TWO_SPANS]
+    return lines
+
+
+def _places_remark(summary: SpanSummary) -> list[str]:
+    """Where the places are not of all networks."""
+    few = [
+        f"{asked} of {len(cell.recalled)} of {label(summary, cell)} at L = {items}"
+        for cell in summary.measured
+        for items in places_shown(cell)
+        if (asked := sum(items <= len(found.lists) for found in cell.recalled))
+        < len(cell.recalled)
+    ]
+    if not few:
+        return []
+    return [
+        f"places are of the networks that were asked such lists, {'; '.join(few)}: of "
+        f"the others no list of two shorter lengths had come back whole"
+    ]
 
 
 def digit_spans_document(summary: SpanSummary, rows: Mapping[str, Row]) -> dict[str, Any]:
@@ -232,6 +278,11 @@ def mean_text(mean: Mean) -> str:
     return f"{mean.mean:.1f} [{mean.low:.1f}, {mean.high:.1f}]"
 
 
+def span_text(cell: CellSpan, mean: Mean) -> str:
+    """One of a cell's two spans: `>= ` before it where it lies beyond the longest list."""
+    return f"{'>= ' * cell.is_open}{mean_text(mean)}"
+
+
 def median_text(median: Median) -> str:
     """The median with the two networks that enclose it; without these of fewer than five."""
     if median.low is None or median.high is None:
@@ -239,10 +290,10 @@ def median_text(median: Median) -> str:
     return f"{median.median:.1f} [{median.low:.1f}, {median.high:.1f}]"
 
 
-def label(summary: SpanSummary, cell: CellSpan) -> str:
-    """A cell with what tells it from the others of its study: `LSTM, n = 128`."""
+def label(summary: SpanSummary, cell: CellSpan, *, width: bool = True) -> str:
+    """A cell with what tells it from the others of its study, or of its width: `LSTM, n = 128`."""
     cell_name, n, *others = _names(summary, cell)
-    return ", ".join([cell_name, f"n = {n}", *others])
+    return ", ".join([cell_name, *([f"n = {n}"] if width else []), *others])
 
 
 def places_shown(cell: CellSpan) -> list[int]:

@@ -148,8 +148,11 @@ class Store:
             self._lock.close()
 
     def discard(self) -> None:
-        """Close it and leave the folder as it was before `create`; rows are never removed."""
-        made = list(self._made)
+        """Close it and leave the folder as it was before `create`; rows are never removed.
+
+        Where the file was moved or removed, nothing is: what lies there now is somebody else's.
+        """
+        made = list(self._made) if _identity(self.path) == self._file else []
         if self.path in made and self.rows(curves=False):
             made.remove(self.path)
         self._connection.close()

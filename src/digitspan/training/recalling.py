@@ -10,7 +10,7 @@ from torch import Tensor
 
 from digitspan.runs.recalled import Lists, Recalled, SpanPoint, digit_span, mean_span
 from digitspan.statistics import memory_bits
-from digitspan.tasks import NUM_CLASSES
+from digitspan.tasks import LISTS_HELD_OUT_FROM, NUM_CLASSES
 from digitspan.tasks.recall import Recall
 
 __all__ = ["Answer", "ask_every_length", "ask_one_length", "span_point"]
@@ -92,7 +92,7 @@ def _recalled(shown: Tensor, said: Tensor) -> Lists:
     for place in range(shown.shape[1]):
         counts = np.zeros((NUM_CLASSES, NUM_CLASSES), dtype=np.int64)
         np.add.at(counts, (shown[:, place].numpy(), said[:, place].numpy()), 1)
-        bits += memory_bits(counts)
+        bits += memory_bits(counts, all_there=shown.shape[1] < LISTS_HELD_OUT_FROM)
     return Lists(
         items=shown.shape[1],
         asked=len(shown),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from digitspan.cells.own import is_own
 from digitspan.cells.seal import sealed
 from digitspan.errors import UsageError, printable
 from digitspan.runs.config import RunConfig
+from digitspan.runs.cost import check_size
 from digitspan.training.engine import build_network
 
 __all__ = ["hidden_size_for"]
@@ -29,18 +31,28 @@ def hidden_size_for(config: RunConfig, parameters: int) -> tuple[int, int]:
         parameters: how many are asked for.
 
     Raises:
-        UsageError: where no hidden size changes their number, or none can be built.
+        UsageError: where no hidden size changes their number, none can be built, or the nearest
+            has fewer than half or more than twice as many.
     """
     found: dict[int, int] = {}
     failed = ""
 
-    def count(size: int) -> int | None:
-        """How many a network of that size has; None where the cell refuses it."""
+    def count(size: int) -> float | None:
+        """How many a network of that size has; None where the cell refuses it.
+
+        One that is too large for this machine is not built, and has infinitely many.
+        """
         nonlocal failed
         if size not in found:
+            wanted = dataclasses.replace(config, hidden_size=size)
+            try:
+                check_size(wanted)
+            except UsageError as error:
+                failed = str(error)
+                return math.inf
             try:
                 with sealed():
-                    network = build_network(dataclasses.replace(config, hidden_size=size))
+                    network = build_network(wanted)
             except UsageError:
                 raise
             except Exception as error:  # whatever the code of somebody else may raise
@@ -60,13 +72,15 @@ def hidden_size_for(config: RunConfig, parameters: int) -> tuple[int, int]:
         size = next((size for size in near if count(size) is not None), None)
         if size is None:
             break
-        low, high = (size, high) if found[size] < parameters else (low, size)
-    if not found or max(found.values()) == min(found.values()) != parameters:
+        low, high = (size, high) if (count(size) or 0) < parameters else (low, size)
+    best = min(found, key=lambda size: (abs(found[size] - parameters), size), default=0)
+    is_fixed = len(set(found.values())) == 1 and found[best] != parameters
+    if not found or is_fixed or not parameters / 2 <= found[best] <= 2 * parameters:
         why = f" ({failed})" if failed else ""
+        numbers = [f"{number:,}" for number in sorted({*found.values()})]
         message = (
-            f"no hidden size of {config.cell} has {parameters:,} parameters: those tried have "
-            f"{', '.join(f'{number:,}' for number in sorted(set(found.values()))) or 'none'}{why}"
+            f"no hidden size of {config.cell} has about {parameters:,} parameters: those tried "
+            f"have {' to '.join(dict.fromkeys([*numbers[:1], *numbers[-1:]])) or 'none'}{why}"
         )
         raise UsageError(message)
-    best = min(found, key=lambda size: (abs(found[size] - parameters), size))
     return best, found[best]

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from check.course_folder import make_course
 
+from digitspan.check.package import check_package
 from digitspan.check.reading import intake
+from digitspan.check.reading.hand_ins import Facts, HandIn
 from digitspan.check.reading.intake import Who, read_pattern, read_roster, take_in
 from digitspan.check.reading.who import Student
 from digitspan.check.sandbox.isolation import best_level
@@ -126,6 +128,18 @@ FLAT = {
     for name in ("Adler Anna_301", "Brandt Bo_302")
     for file in ("lstm.py", "train.py")
 }
+STUDENTS = (("Adler", "Anna", "1000001"), ("Brandt", "Bo", "1000002"))
+ILIAS = {
+    f"Sheet 1/Abgaben/{name}_{first}_{first.lower()}x_30010{n}/{file}": data
+    for n, (name, first, number) in enumerate(STUDENTS)
+    for file, data in (("a.py", CODE), ("b.py", CODE), (f"{name}-{number}.pdf", b"%PDF"))
+}
+STAMPED = {f"Abgaben/{name}_{first}_x_30010{n}/20261128_1030{n}0_{name}-{number}.zip": WORK
+           for n, (name, first, number) in enumerate(STUDENTS)}  # fmt: skip
+AGAIN = {f"smith-{name.lower()}{n}_LATE_1234{n}_6789{n}_{name}-{number}-2.zip": WORK
+         for n, (name, _, number) in enumerate(STUDENTS)}  # fmt: skip
+TEXTS = {f"{name} {first}_123456{n}_assignsubmission_file_/{name}-{number}.zip": WORK
+         for n, (name, first, number) in enumerate(STUDENTS)}  # fmt: skip
 CANVAS = {"adleranna_12345_678_Adler-1000001.zip": WORK, "brandtbo_LATE_12346_679_hw.zip": WORK}
 NESTED = {f"multi_exc/Submissions/{name}/{name}.zip": WORK
           for name in ("Adler-1000001", "Brandt-1000002")}  # fmt: skip
@@ -133,8 +147,17 @@ NESTED = {f"multi_exc/Submissions/{name}/{name}.zip": WORK
 
 @pytest.mark.parametrize(
     ("files", "students"),
-    [(MOODLE, 3), (FLAT, 2), (CANVAS, 2), (NESTED, 2)],
-    ids=["folders", "flat", "canvas", "nested"],
+    [
+        (MOODLE, 3),
+        (FLAT, 2),
+        (CANVAS, 2),
+        (NESTED, 2),
+        (ILIAS, 2),
+        (STAMPED, 2),
+        (AGAIN, 2),
+        (TEXTS, 2),
+    ],
+    ids=["folders", "flat", "canvas", "nested", "ilias", "stamped", "again", "moodle zips"],
 )
 @pytest.mark.parametrize("archived", [True, False], ids=["archive", "folder"])
 def test_download_of_a_learning_platform_is_one_hand_in_a_student(
@@ -156,9 +179,59 @@ def test_download_of_a_learning_platform_is_one_hand_in_a_student(
         assert len({entry.student.surname for entry in found.entries}) == students
         sizes = [len(list(e.path.rglob("*.py"))) for e in found.entries if e.path.is_dir()]
         assert set(sizes) <= {2}
+        for entry in found.entries:
+            hand_in = HandIn(entry.path, entry.path.is_file(), {}, [], "", Facts(kind="ZIP"))
+            told = {finding.code for finding in check_package(hand_in, entry.student).findings}
+            assert "zip-name" not in told or files is CANVAS  # where one is called hw.zip
+            report = next((str(p.name) for p in entry.path.rglob("*.pdf")), "")
+            hand_in = hand_in._replace(facts=Facts(report=report))
+            told = {finding.code for finding in check_package(hand_in, entry.student).findings}
+            assert not told & {"pdf-of-another", "first-page-of-another"}
         folders = [entry.path for entry in found.entries]
     if archived:
         assert not any(folder.exists() for folder in folders)
+
+
+def test_text_of_a_platform_beside_the_files_is_named_and_no_hand_in(tmp_path):
+    made(tmp_path, "A B_1_assignsubmission_file_/A-1000001.zip",
+         "A B_1_assignsubmission_onlinetext_/text.html",
+         "C D_2_assignsubmission_onlinetext_/text.html")  # fmt: skip
+    hand_ins, left = taken(tmp_path)
+    assert [name.partition("_")[0] for name in hand_ins] == ["A B", "C D"]
+    assert left == ["A B_1_assignsubmission_onlinetext_"]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_course_in_an_archive_in_an_archive_is_found(tmp_path, depth):
+    data = zip_of(**{"Adler-1000001_dot_zip": WORK, "Brandt-1000002_dot_zip": WORK})
+    for number in range(1, depth):
+        data = zip_of(**{f"sheet{number}_dot_zip": data})
+    (tmp_path / "course.zip").write_bytes(data)
+    hand_ins, left = taken(tmp_path)
+    assert [name.rpartition("/")[2] for name in hand_ins] == [
+        "Adler-1000001.zip", "Brandt-1000002.zip"]  # fmt: skip
+    assert left == []
+
+
+def test_archive_of_one_student_with_an_archive_in_it_is_one_hand_in(tmp_path):
+    path = tmp_path / "abgabe.zip"
+    path.write_bytes(zip_of(all_dot_zip=WORK))
+    with take_in([path], best_level()) as found:
+        assert [entry.path for entry in found.entries] == [path]
+
+
+@pytest.mark.parametrize(
+    ("inside", "count"),
+    [("Adler-1000001.zip Brandt-1000002.zip", 4), ("Adler_1000001/lstm.py Bo_1000002/rnn.py", 4),
+     ("Adler/a.pdf Brandt/b.pdf", 4), ("lstm.py rnn.py", 1), ("part1/lstm.py plots/x.py", 1)],
+)  # fmt: skip
+@pytest.mark.parametrize("week", ["week{}", "Sheet {}", "task_{}"])
+def test_folders_of_weeks_are_many_hand_ins_where_students_are_in_them(
+    tmp_path, week, inside, count
+):
+    names = [f"{week.format(n)}/{name}" for n in (1, 2) for name in inside.split(" ")]
+    hand_ins, left = taken(made(tmp_path, *names))
+    assert (len(hand_ins), left) == (count, [])
 
 
 def test_archive_of_one_student_is_one_hand_in(tmp_path):

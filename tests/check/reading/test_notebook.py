@@ -34,6 +34,12 @@ FORMS = {
     "written to a file": "%%file lstm.py\n",
     "automatic call": "/print 3\n",
     "indented magic": "if True:\n    %time x = 3\n    !ls\n",
+    "cell magic of a package": "%%memit -r 1\n",
+    "formatter": "%%black -l 99\n",
+    "capture and time": "%%capture --no-stderr out\n%%time\n",
+    "future over lines": "from __future__ import (\n    annotations,  # x\n    division,\n)\n",
+    "future and more": "from  __future__  import annotations; y = 2\n",
+    "future continued": "from __future__ import \\\n    annotations\n",
     "future": "from __future__ import annotations\n",
     "prompt": ">>> x = 3\n>>> y = 4\n",
     "await": "await x\n",
@@ -61,7 +67,17 @@ def test_future_import_of_a_cell_holds_for_the_file():
     compile(source.text, "x.py", "exec")
 
 
-@pytest.mark.parametrize("head", ["%%bash\n", "%%html\n", "%%writefile notes.txt\n", "%%R\n"])
+def test_every_way_to_write_a_future_import_becomes_the_first_line():
+    source = read("x = 'ü'; from __future__ import (annotations,\n  division); y = 2\n", CELL)
+    first, second, third, *_ = source.text.split("\n")
+    assert (first, second, third) == (
+        "from __future__ import annotations, division", "x = 'ü'; pass; y = 2", "")  # fmt: skip
+    compile(source.text, "x.py", "exec")
+
+
+@pytest.mark.parametrize(
+    "head", ["%%bash\n", "%%html\n", "%%writefile notes.txt\n", "%%R\n", "%%script sh\n"]
+)
 def test_cell_in_another_language_is_left_out(head):
     source = read(f"{head}class LSTM: nonsense (\n", "x = 1\n")
     assert source.tree is not None

@@ -287,7 +287,11 @@ def test_cell_without_equations_on_the_page_is_refused(tmp_path, monkeypatch):
 
 
 WHOLE_AND_STEPPED = """
+from typing import Any, NamedTuple
 from torch import nn
+
+class State(NamedTuple):
+    hidden: Any
 
 class Whole(nn.Module):
     def __init__(self, input_size, hidden_size, num_classes):
@@ -295,16 +299,41 @@ class Whole(nn.Module):
         self.layer = nn.Linear(input_size, num_classes)
 
 class Stepped(Whole):
+    def initial_state(self, batch_size):
+        return State(self.layer.weight.new_zeros(batch_size, 10))
+
     def step(self, x, state):
-        return state
+        return State(state.hidden + self.layer(x))
+
+    def read_out(self, state):
+        return self.layer(state.hidden)
+
+class Nameless(Stepped):
+    def initial_state(self, batch_size):
+        return tuple(super().initial_state(batch_size))
+
+class Nested(Stepped):
+    def initial_state(self, batch_size):
+        return State(tuple(super().initial_state(batch_size)))
+
+class Raises(Stepped):
+    def initial_state(self, batch_size):
+        raise ValueError("not today")
 """
 
 
-def test_figures_of_a_study_leave_out_a_cell_that_cannot_be_stepped(tmp_path, monkeypatch):
+def test_figures_of_a_study_leave_out_a_cell_that_cannot_be_followed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for module in ("mixed", "gone"):
         (tmp_path / f"{module}.py").write_text(WHOLE_AND_STEPPED)
-    cells = ("lstm", "mixed:Whole", "mixed:Stepped", "gone:Stepped")
+    left_out = {
+        "mixed:Whole": "has no initial_state, step, read_out",
+        "mixed:Nameless": "its state is a tuple, expected a NamedTuple",
+        "mixed:Nested": "its state's hidden is a tuple, expected a real tensor",
+        "mixed:Raises": "ValueError: not today",
+        "gone:Stepped": "was not found",
+    }
+    cells = ("lstm", "mixed:Stepped", *left_out)
     config = StudyConfig(cells=cells, lengths=(5,), seeds=1).with_sources()
     study = kept_study(tmp_path / "s", lambda c: c.cell != "lstm", config)
     (tmp_path / "gone.py").unlink()
@@ -313,7 +342,9 @@ def test_figures_of_a_study_leave_out_a_cell_that_cannot_be_stepped(tmp_path, mo
     assert {run.config.cell for run in choose([str(study)], for_page=False).runs} == {"lstm"}
     drawn = choose([str(study)], for_page=False, trust=True)
     assert {run.config.cell for run in drawn.runs} == {"lstm", "mixed:Stepped"}
-    assert len(drawn.left_out) == 2
+    assert len(drawn.left_out) == len(left_out)
+    for cell, why in left_out.items():
+        assert any(cell in said and why in said for said in drawn.left_out), cell
 
 
 def test_what_is_no_run_is_refused(tmp_path):

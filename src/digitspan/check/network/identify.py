@@ -146,11 +146,19 @@ def _verified(
 def _placing(remote: RemoteNetwork, verified: Verified) -> Callable[[Fault], tuple[str, int]]:
     """Says on which line a fault's equation is computed; ("", 0) where that is not found."""
     assert verified.roles is not None
-    places: dict[str, tuple[str, int]] = {}
+    places: dict[tuple[int, str], tuple[str, int]] = {}
     if verified.faults and verified.inputs is not None:
-        places = equation_places(remote, verified, verified.inputs)
+        values = remote.random_values(remote.rng(10))[0]
+        digits, inputs = remote.digits(), verified.inputs
+        places = equation_places(remote, verified.roles, values, digits, inputs)
     kind = verified.roles.cell.kind
-    return lambda fault: places.get(quantity_of(fault, kind), ("", 0))
+
+    def place_of(fault: Fault) -> tuple[str, int]:
+        quantity = quantity_of(fault, kind)
+        # In the first step the state is zero; the read-out may be computed once.
+        return places.get((1, quantity)) or places.get((0, quantity), ("", 0))
+
+    return place_of
 
 
 def _measured_faults(network: Network, kind: str) -> tuple[Fault, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from digitspan.check.findings import Findings
 from digitspan.check.network.behaviour import Behaviour
 from digitspan.check.network.equations import CanonicalLayout, NetworkSizes, Numbers, answers
 from digitspan.check.network.explain import EQUATIONS, Verified
+from digitspan.check.network.places import Place, equation_places
 from digitspan.check.network.roles import Roles, canonical
 from digitspan.check.network.widen import Places, widened
 from digitspan.check.sandbox.process import ChildRefused
@@ -36,10 +38,22 @@ ENCODINGS: dict[str, Callable[[Digits], Numbers]] = {
 
 _LARGE = 20.0
 """How many times larger large weights are."""
+_FAIRLY_LARGE = 6.0
+"""Where tanh(5) and tanh(7) can still be told apart, which a clamp makes equal."""
+_DENSE = 24
+"""So many small sizes are all tried."""
+_STRETCHES = 9
+"""Into so many stretches those beyond are divided, with one of each tried."""
+_SWING = 100
+"""So many digits drive the cell state up to half of that and back."""
 _SLOPE = 1e-8
 """The gradient of a unit, relative to the largest of all, below which it does not learn."""
 _ALIVE = 0.03
-"""The share of units with a gradient, of a gate and for a sample, below which it cannot learn."""
+"""The share of units with a gradient, of a gate and for a sample, below which it cannot learn.
+
+Normal weights of a standard deviation of 10 leave a third alive, and are no fault: in 600 steps at
+T = 5 an RNN that started so came to an accuracy of 0.22, one at 0.1 to 0.98.
+"""
 _SAMPLES = 4
 """So many samples are asked for that."""
 _MOST_WORK = 4e9
@@ -49,18 +63,75 @@ _MOST_WORK = 4e9
 class _Point(NamedTuple):
     """One place where the network is compared with the equations."""
 
-    where: str
-    """For a sentence that begins with it."""
     plan: Plan
     dtype: str
     training: bool = True
     grad: bool = True
-    large: bool = False
-    sizes: bool = False
-    """It differs in sizes or digits: not to run there need not matter."""
+    scale: float = 1.0
+    """How many times larger the weights are."""
+    swing: bool = False
+    """Weights and digits drive the cell state up, far, and back."""
     base: int = 0
     """The digits go from 0 to one less; 0: as they did."""
+    fed: int = 0
+    """So many of its samples are fed; 0: all."""
     arguments: dict[str, Any] | None = None
+    """What the training script gives the constructor."""
+
+    def aspects(self, home: _Point) -> dict[str, Any]:
+        """What is another here than at home: name to what it is there."""
+        fields = ("training", "grad", "dtype", "scale", "swing", "base", "fed")
+        of_plan = ("hidden", "batch", "steps")
+        found = {name: getattr(home, name) for name in fields
+                 if getattr(self, name) != getattr(home, name)}  # fmt: skip
+        return found | {name: getattr(home.plan, name) for name in of_plan
+                        if getattr(self.plan, name) != getattr(home.plan, name)}  # fmt: skip
+
+    def with_aspect(self, name: str, value: Any) -> _Point:
+        """The point with one of these changed."""
+        if name in ("hidden", "batch", "steps"):
+            return self._replace(plan=dataclasses.replace(self.plan, **{name: value}))
+        return self._replace(**{name: value})
+
+    def where(self, home: _Point) -> str:
+        """What is another here than at home, for a sentence that begins with it."""
+        plan, other = self.plan, self.aspects(home)
+        if self.arguments is not None:
+            return (f"As the training script builds and feeds it ({plan.hidden} hidden units, "
+                    f"{plan.batch} samples, {plan.steps} digits, {self.dtype})")  # fmt: skip
+        parts = []
+        if "scale" in other:
+            parts.append("large weights")
+        if self.swing:
+            parts.append("a cell state that grows to almost fifty and comes back")
+        if "base" in other:
+            parts.append(f"digits from 0 to {self.base - 1} alone")
+        if "steps" in other and not self.swing:
+            parts.append(_counted(plan.steps, "digit"))
+        if "hidden" in other:
+            parts.append(_counted(plan.hidden, "hidden unit"))
+        if plan.batch == plan.hidden:
+            parts.append("as many samples as hidden units")
+        elif "batch" in other:
+            parts.append(_counted(plan.batch, "sample"))
+        if self.fed:
+            parts.append(f"{self.fed} of the {plan.batch} samples that the constructor is told of")
+        last = parts.pop() if parts else ""
+        words = [f"with {', '.join(parts)} and {last}" if parts else f"with {last}"] * bool(last)
+        if "dtype" in other:
+            words.append(f"in {_PRECISION[self.dtype]} precision ({self.dtype})")
+        words += ["after eval()"] * (not self.training)
+        words += ["under torch.no_grad()"] * (not self.grad)
+        text = " ".join(words)
+        return f"{text[0].upper()}{text[1:]}"
+
+
+_PRECISION = {"float32": "single", "float64": "double"}
+
+
+def _counted(count: int, what: str) -> str:
+    """`a single sample`, `8 samples`."""
+    return f"a single {what}" if count == 1 else f"{count} {what}s"
 
 
 class _Placed(NamedTuple):
@@ -112,86 +183,108 @@ class _Replay:
         self.findings = findings
         self.rng = remote.rng(9)
         plan = remote.plan
-        self.small = f"{plan.steps} digits and {remote.units} hidden units in double precision"
-        if remote.built_in == "float32":
-            self.small = self.small.replace("double", "single")
+        self.home = _Point(plan, remote.built_in)
+        self.small = (f"{plan.steps} digits, {remote.units} hidden units and {plan.batch} samples "
+                      f"in {_PRECISION[remote.dtype]} precision")  # fmt: skip
+        self.widest = 12
+        """Above so many units it was not looked at which of torch's functions are called."""
         self.stopped: list[tuple[_Point, ChildRefused]] = []
 
     def run(self) -> None:
         """Compare at each point until it departs somewhere; then look at gradients and start."""
-        followed = all(self.compare(point) for point in self.points())
+        # One after the other: what the first tell says where the later ones are.
+        several = (self.points, self.sweep, self.smaller_batches)
+        followed = all(self.compare(point) for points in several for point in points())
         world = self.world()
         ran = followed and self.compare(world)
         if self.stopped:
             point, error = self.stopped[0]
-            where = f"{point.where[0].lower()}{point.where[1:]}"
             at_home = any(stopped is world for stopped, _ in self.stopped)
-            code = "fails-elsewhere" if at_home or not point.sizes else "only-at-some-sizes"
+            if not at_home:
+                point = self.reduced(point, "stops")
+            where = point.where(self.home)
+            where = f"{where[0].lower()}{where[1:]}"
+            code = (
+                "fails-elsewhere" if at_home or not self.of_sizes(point) else "only-at-some-sizes"
+            )
             self.findings.add(code, *error.place, where=where, error=error)
         if not followed:
             return
-        steps = int(self.rng.integers(55, 66))
-        long = dataclasses.replace(self.remote.plan, steps=steps)
-        self.check_gradient(_Point(f"With {steps} digits", long, self.remote.built_in))
+        lengths = [int(self.rng.integers(*ends)) for ends in ((6, 13), (13, 41), (55, 66))]
+        right = all(self.check_gradient(self.home.with_aspect("steps", n)) for n in lengths)
         if ran and not any(stopped is world for stopped, _ in self.stopped):
-            self.check_gradient(world)
+            if right:
+                self.check_gradient(world)
             self.check_start(world)
 
+    @property
+    def free_batch(self) -> bool:
+        """Whether its code does not fix the number of samples."""
+        return self.remote.plan.batch in (7, 3)
+
+    @property
+    def free_width(self) -> bool:
+        """Whether its code does not fix the number of hidden units."""
+        return self.remote.hidden == self.remote.plan.hidden
+
+    def dtypes(self) -> list[str]:
+        """The types of number in which it has to run: as it was built, and as it is trained."""
+        world, built_in = self.remote.world, self.remote.built_in
+        trained_in = world.dtype if world else "float32"
+        if self.findings.has("only-in-double-precision"):
+            return [built_in]
+        # What is built in single precision casts to it whatever it is fed.
+        return [built_in] if built_in == "float32" else list(dict.fromkeys([trained_in, built_in]))
+
     def points(self) -> list[_Point]:
-        """Where else, one thing changed at a time and then several."""
-        plan, dtype, rng = self.remote.plan, self.remote.built_in, self.rng
-        # Sizes that are written into the code stay as they are.
-        free_batch = plan.batch in (7, 3)
-        free_width = self.remote.hidden == plan.hidden
-        batch = 2 * int(rng.integers(4, 7)) if free_batch else plan.batch
-        wide = 2 * int(rng.integers(8, 21))
-        long = int(rng.integers(80, 101))
-        change = dataclasses.replace
+        """Where else, one thing changed at a time."""
+        home, rng = self.home, self.rng
         points = [
-            _Point("After eval()", plan, dtype, training=False),
-            _Point("Under torch.no_grad()", plan, dtype, grad=False),
-            _Point("With large weights", plan, dtype, large=True),
-            _Point(
-                "With large weights and 40 digits",
-                change(plan, steps=40),
-                dtype,
-                large=True,
-                sizes=True,
-            ),
-            _Point(f"With {long} digits", change(plan, steps=long), dtype, sizes=True),
+            *(home._replace(dtype=dtype) for dtype in self.dtypes() if dtype != home.dtype),
+            home._replace(training=False),
+            home._replace(grad=False),
+            home._replace(scale=_FAIRLY_LARGE),
+            home._replace(scale=_LARGE),
+            home.with_aspect("steps", 40)._replace(scale=_LARGE),
         ]
+        if self.roles.cell.kind == "lstm" and self.verified.encoding:
+            points.append(home.with_aspect("steps", _SWING)._replace(swing=True))
         if self.remote.base == 10:
-            highest = int(rng.integers(4, 8))
-            where = f"With digits from 0 to {highest} alone"
-            points.append(_Point(where, plan, dtype, sizes=True, base=highest + 1))
-        if free_width:
-            where = f"With {wide} hidden units"
-            points.append(_Point(where, change(plan, hidden=wide), dtype, sizes=True))
-        trained_in = self.remote.world.dtype if self.remote.world else "float32"
-        precision = "double" if trained_in == "float64" else "single"
-        if dtype == "float64" and trained_in == "float32":
-            single = "In single precision (float32), in which it is trained,"
-            points.insert(0, _Point(single, plan, "float32"))
-        if free_batch:
-            other = change(plan, batch=batch)
-            points.append(_Point(f"With {batch} samples", other, dtype, sizes=True))
-            one = change(plan, batch=1)
-            points.append(_Point("With a single sample", one, dtype, sizes=True))
-        if free_batch and free_width:
-            equal = change(plan, batch=6, hidden=6)
-            points.append(_Point("With as many samples as hidden units", equal, dtype, sizes=True))
-        for training, grad in ((True, True), (False, False)):
-            sizes = change(
-                plan,
-                hidden=2 * int(rng.integers(3, 30)) if free_width else self.remote.hidden,
-                steps=int(rng.integers(11, 50)),
-                batch=int(rng.integers(4, 20)) if free_batch else plan.batch,
-            )
-            mode = "" if training else ", after eval() and under torch.no_grad()"
-            where = (f"With {sizes.steps} digits, {sizes.hidden} hidden units and {sizes.batch} "
-                     f"samples in {precision} precision{mode},")  # fmt: skip
-            points.append(_Point(where, sizes, trained_in, training, grad, sizes=True))
+            points.append(home._replace(base=int(rng.integers(4, 8)) + 1))
+        if self.free_batch and self.free_width:
+            equal = dataclasses.replace(home.plan, batch=6, hidden=6)
+            points.append(home._replace(plan=equal))
         return points
+
+    def sweep(self) -> list[_Point]:
+        """Lengths, widths and batches through the range in which students train, together.
+
+        Every small size is among them, and one of each stretch of large ones; what else can be
+        another is drawn for each.
+        """
+        rng, plan = self.rng, self.remote.plan
+        by = 1 if plan.hidden % 2 else 2  # a class that keeps halves wants even numbers
+        lengths = _spread(rng, 0, range(1, _DENSE + 1), 100)
+        widths = _spread(rng, 1, range(2, _DENSE + 1, by), 96)
+        batches = _spread(rng, 2, range(1, _DENSE + 1), 200)
+        dtypes = self.dtypes()
+        points = []
+        for steps, hidden, batch in zip(lengths, widths, batches, strict=True):
+            sizes = dataclasses.replace(
+                plan,
+                steps=steps,
+                hidden=hidden if self.free_width else plan.hidden,
+                batch=batch if self.free_batch else plan.batch,
+            )
+            dtype = dtypes[int(rng.integers(len(dtypes)))]
+            training, grad = rng.random(2) < 0.5
+            points.append(_Point(sizes, dtype, bool(training), bool(grad)))
+        return points if self.free_width else points[::3]
+
+    def smaller_batches(self) -> list[_Point]:
+        """Fewer samples than the constructor is told of, as in the last batch of a test set."""
+        fed = (1, int(self.rng.integers(2, self.home.plan.batch)))
+        return [self.home._replace(fed=count) for count in fed] if self.free_batch else []
 
     def world(self) -> _Point:
         """As the training script builds and feeds it, or as the sheet does."""
@@ -199,19 +292,16 @@ class _Replay:
         home = None if world is None else _plan_of(world, self.remote)
         if world is None or home is None:
             home = dataclasses.replace(plan, hidden=128, batch=128, steps=10)
-            dtype = world.dtype if world else "float32"
-            where = f"With 128 hidden units, 128 samples and 10 digits in {dtype}"
-            return _Point(where, home, dtype, sizes=True)
-        where = (f"As the training script builds and feeds it ({home.hidden} hidden units, "
-                 f"{home.batch} samples, {home.steps} digits, {world.dtype})")  # fmt: skip
-        arguments = {"args": [], "kwargs": world.arguments}
-        return _Point(where, home, world.dtype, sizes=True, arguments=arguments)
+            return _Point(home, world.dtype if world else self.dtypes()[0])
+        return _Point(home, world.dtype, arguments={"args": [], "kwargs": world.arguments})
 
     def place(self, point: _Point) -> _Placed | None:
         """The network at a point; None where its roles are not known there."""
         remote = self.remote.elsewhere(point.plan, point.dtype, point.arguments)
         remote.training = point.training
         remote.base = point.base or remote.base
+        if self.remote.dtype == "float32":  # it casts to it, whatever it is built in
+            remote.dtype = "float32"
         if remote.ready_made != self.remote.ready_made:
             self.remote.ready_made = sorted({*self.remote.ready_made, *remote.ready_made})
         inputs = self.inputs(remote, np.zeros(remote.count), remote.digits()[:1, :1])
@@ -234,33 +324,72 @@ class _Replay:
     def compare(self, point: _Point) -> bool:
         """Whether the network answers as the equations do; False: that was reported."""
         try:
-            placed = self.place(point)
-            if placed is None or _work(placed) > _MOST_WORK:
+            if self.follows(point):
                 return True
-            if point.large and self.behaviour.transform == "softmax":
-                return True  # their logarithms are rounded away
-            remote, digits = placed.remote, placed.remote.digits()
-            values = self.values(placed, point.large)
-            if point.plan.hidden > 12:
-                self.remote.called |= remote.operations(values[None], digits)
-            raw = remote.ask(values[None], digits, fresh=True, grad=point.grad)
         except ChildRefused as error:
-            return self.stop(point, error)
+            home = self.home.plan
+            sizes = dataclasses.replace(home, steps=point.plan.steps)
+            if not self.stop(point, error):
+                return False
+            # Where it runs with some sizes alone, the length is compared with those.
+            return point.plan in (sizes, home) or self.compare(point._replace(plan=sizes))
+        return self.depart(self.reduced(point, "departs"))
+
+    def follows(self, point: _Point) -> bool:
+        """Whether the network answers as the equations do, or it cannot be told.
+
+        Raises:
+            ChildRefused: where it does not run there.
+        """
+        placed = self.place(point)
+        if placed is None and point.plan.hidden != self.home.plan.hidden:
+            point = point.with_aspect("hidden", self.home.plan.hidden)
+            placed = self.place(point)
+        if placed is None or _work(placed) > _MOST_WORK:
+            return True
+        if point.scale > 1 and self.behaviour.transform == "softmax":
+            return True  # their logarithms are rounded away
+        remote, digits = placed.remote, self.digits(placed, point)
+        values = self.values(placed, point)
+        if remote.hidden > self.widest:
+            self.widest = remote.hidden
+            self.remote.called |= remote.operations(values[None], digits)
+        raw = remote.ask(values[None], digits, fresh=True, grad=point.grad)
         inputs = self.inputs(remote, values, digits)
         assert inputs is not None
-        if raw.shape[1:] != (point.plan.batch, self.remote.width):
-            return self.depart(point)
+        if raw.shape[1:] != (len(digits), self.remote.width):
+            return bool(point.fed)  # it is made for batches of one size, which it may be
         with np.errstate(all="ignore"):
             expected, shaken = self.expected(placed, values, inputs)
             seen = self.behaviour.undo(raw)[0]
         size = 1 + float(np.abs(expected).max())
-        near = (1e-8 if remote.dtype == "float64" else 1e-4) if not point.large else 1e-3
+        near = 1e-8 if remote.dtype == "float64" else 1e-4 if point.scale < _LARGE else 1e-3
         bound = near * size + 100 * np.abs(shaken - expected).max()
         if not bound < 0.05 * size:
             return True  # too unruly there for anything to be said
-        if np.isfinite(seen).all() and (np.abs(seen - expected) <= bound).all():
-            return True
-        return self.depart(point)
+        return bool(np.isfinite(seen).all() and (np.abs(seen - expected) <= bound).all())
+
+    def reduced(self, point: _Point, wanted: str) -> _Point:
+        """The point with as little as possible changed, where it still "departs" or "stops"."""
+        for name, value in point.aspects(self.home).items():
+            nearer = point.with_aspect(name, value)
+            try:
+                found = "follows" if self.follows(nearer) else "departs"
+            except ChildRefused:
+                found = "stops"
+            if found == wanted:
+                point = nearer
+        return point
+
+    def digits(self, placed: _Placed, point: _Point) -> Digits:
+        """What is fed at a point, shape (B, T)."""
+        digits = placed.remote.digits()
+        if point.swing:  # high ones and then as low ones, in another order
+            high = self.rng.integers(placed.remote.base // 2, placed.remote.base, digits.shape)
+            middle = digits.shape[1] // 2
+            mirrored = self.rng.permuted(high[:, :middle], axis=1)
+            digits = np.hstack([high[:, :middle], placed.remote.base - 1 - mirrored])
+        return np.ascontiguousarray(digits[: point.fed or None])
 
     def expected(self, placed: _Placed, values: Numbers, inputs: Numbers) -> Numbers:
         """What the equations answer, and what they do after rounding, shape (2, B, K)."""
@@ -271,16 +400,25 @@ class _Replay:
         found = answers(self.roles.cell, placed.layout, both, inputs)
         return self.behaviour.centre(found)
 
+    def of_sizes(self, point: _Point) -> bool:
+        """Whether a point has other sizes or digits: not to run there need not matter."""
+        return bool(point.aspects(self.home).keys() & {"base", "hidden", "batch", "steps"})
+
     def stop(self, point: _Point, error: ChildRefused) -> bool:
         """An error of the network at a point; returns whether others are still looked at."""
-        if point.dtype == "float32" and self.remote.built_in == "float64" and not point.sizes:
-            self.findings.add("fails-in-single-precision", *error.place, error=error)
-            return False
-        if not point.grad and not point.sizes:
+        of_sizes = self.of_sizes(point)
+        if point.fed:
+            return True  # it is made for batches of one size, which it may be
+        if point.dtype == "float32" and self.remote.built_in == "float64" and not of_sizes:
+            alone = self.remote.world is None  # no script runs it, in this precision or another
+            code = "only-in-double-precision" if alone else "fails-in-single-precision"
+            self.findings.add(code, *error.place, error=error)
+            return alone
+        if not point.grad and not of_sizes:
             return True  # is looked at in any case
         if point.arguments is None:  # the training script gives these, and trained it
             self.stopped.append((point, error))
-        return point.sizes
+        return of_sizes
 
     def depart(self, point: _Point) -> bool:
         """Report a departure from the equations; returns False."""
@@ -296,25 +434,53 @@ class _Replay:
                 few=self.remote.plan.steps,
             )
         else:
-            equations = EQUATIONS[self.roles.cell.kind]
             self.findings.add(
-                "departs-elsewhere", where=point.where, equations=equations, small=self.small
+                "departs-elsewhere",
+                where=point.where(self.home),
+                equations=EQUATIONS[self.roles.cell.kind],
+                small=self.small,
+                about=set(point.aspects(self.home)),
+                equation=self.first_wrong(point),
             )
         return False
+
+    def first_wrong(self, point: _Point) -> Place:
+        """The line of the first equation whose value is not computed at a point; ("", 0): unknown.
+
+        The line is where that value is computed at home.
+        """
+        if not self.verified.encoding:
+            return "", 0
+        found = []
+        for there in (point, self.home):
+            placed = self.place(there)
+            if placed is None:
+                return "", 0
+            values, digits = self.values(placed, there), self.digits(placed, there)
+            inputs = self.inputs(placed.remote, values, digits)
+            assert inputs is not None
+            roles = self.roles._replace(of=placed.of, layout=placed.layout)
+            found.append(
+                equation_places(placed.remote, roles, values, digits, inputs, grad=there.grad)
+            )
+        at_point, at_home = found
+        lines = {name: place for (_, name), place in at_home.items() if place[1]}
+        missing = (lines[name] for (_, name), place in at_point.items()
+                   if name in lines and not place[1])  # fmt: skip
+        return next(missing, ("", 0))
 
     def unread(self, point: _Point) -> list[int]:
         """The steps whose digit never matters at a point."""
         steps = point.plan.steps
-        if self.remote.plan.batch not in (7, 3):
+        if not self.free_batch or point.swing:
             return []
-        plan = dataclasses.replace(point.plan, batch=steps + 1)
-        placed = self.place(point._replace(plan=plan))
+        placed = self.place(point.with_aspect("batch", steps + 1))
         if placed is None:
             return []
         digits = np.repeat(placed.remote.digits()[:1], steps + 1, axis=0)
         changed = np.arange(steps)
         digits[changed, changed] = (digits[changed, changed] + 1) % self.remote.base
-        values = self.values(placed)
+        values = self.values(placed, point)
         try:
             [found] = placed.remote.ask(values[None], np.ascontiguousarray(digits), fresh=True)
         except ChildRefused:
@@ -323,14 +489,14 @@ class _Replay:
         moved = np.abs(found[:-1] - found[-1]).max(axis=1) > bound * (1 + np.abs(found[-1]).max())
         return [step for step in range(steps) if not moved[step]]
 
-    def values(self, placed: _Placed, large: bool = False) -> Numbers:
+    def values(self, placed: _Placed, point: _Point) -> Numbers:
         """Random values, shape (P,), under which early digits still matter after a hundred.
 
         Recurrent weights are nearly orthogonal, forget gates open, and what enters is small.
         """
         layout, rng = placed.layout, self.rng
         wide = np.sqrt(3 / placed.remote.hidden)
-        quiet = placed.remote.plan.steps > 10 and not large
+        quiet = placed.remote.plan.steps > 10 and point.scale == 1
         scales = {"W_h": 0.9 * wide, "W_p": wide, "W_x": 0.1, "b": 0.3}
         if quiet:
             scales |= {"W_h": 0.3 * wide, "W_x": 0.005, "b": 0.01}
@@ -343,22 +509,41 @@ class _Replay:
                 part[2] += 3.5
             if name == "W_h" and self.roles.cell.kind == "rnn":
                 part = 0.97 * np.linalg.qr(rng.normal(size=array.shape))[0]
+            if point.swing and name in ("W_x", "b"):
+                part = self.swinging(name, array.shape, placed.remote.base)
             vector[layout.slice(name)] = part.reshape(-1)
-        vector = vector * (_LARGE if large else 1) / layout.copies()
+        vector = vector * point.scale / layout.copies()
         free = rng.uniform(-0.5, 0.5, len(placed.of))
         return np.where(placed.of >= 0, vector[placed.of], free)
 
-    def check_gradient(self, point: _Point) -> None:
-        """Compare the gradient by the network's backward with the slope of the equations."""
+    def swinging(self, name: str, shape: tuple[int, ...], base: int) -> Numbers:
+        """Weights or biases of an LSTM whose candidate is +1 for high digits and -1 for low ones.
+
+        All gates stand open, so that the cell state adds them up; a clamp of it shows in the end.
+        """
+        digits = np.arange(base)[None]
+        encoded = ENCODINGS[self.verified.encoding](digits)[0]  # (digits, D)
+        wanted = (2 * digits[0] + 1 - base) / (base - 1)
+        line = np.column_stack([encoded, np.ones(base)])
+        slope = np.linalg.lstsq(line, wanted, rcond=None)[0]
+        part = np.zeros(shape)
+        if name == "W_x":
+            part[0] = 12 * slope[:-1]
+        else:
+            part += np.array([12 * slope[-1], 6, 12, 4]).reshape(-1, *[1] * (len(shape) - 1))
+        return part
+
+    def check_gradient(self, point: _Point) -> bool:
+        """Whether the gradient by backward is the slope of the equations; False: that was told."""
         try:
             placed = self.place(point)
             if placed is None or 12 * _work(placed) > _MOST_WORK:
-                return
-            values, digits = self.values(placed), placed.remote.digits()
+                return True
+            values, digits = self.values(placed, point), placed.remote.digits()
             weights = self.rng.normal(size=(point.plan.batch, self.remote.width))
             gradient = placed.remote.gradient(values[None], digits, weights)
         except ChildRefused:
-            return  # it answered there: what stops it was reported
+            return True  # it answered there: what stops it was reported
         inputs = self.inputs(placed.remote, values, digits)
         assert inputs is not None
         directions = self.directions(placed)
@@ -389,10 +574,11 @@ class _Replay:
         if tensors:
             self.findings.add(
                 "gradients-cut-elsewhere",
-                where=point.where,
+                where=point.where(self.home),
                 tensors=", ".join(tensors[:8]),
                 small=self.small,
             )
+        return not tensors
 
     def directions(self, placed: _Placed) -> Numbers:
         """Directions to go in from a setting, shape (., P): a tensor's, or an array's."""
@@ -459,6 +645,20 @@ class _Replay:
         shares = alive.mean(axis=0)
         return [g for g, share in zip(self.roles.cell.gates, shares, strict=True)
                 if share < _ALIVE]  # fmt: skip
+
+
+def _spread(rng: np.random.Generator, number: int, small: range, most: int) -> list[int]:
+    """All of some small sizes in a random order, and one of each stretch between them and most.
+
+    The large ones of three such lists, numbered 0 to 2, stand at other places: to be large in two
+    ways takes long, and shows no more.
+    """
+    order = [int(size) for size in rng.permutation(np.resize(small, _DENSE))]
+    edges = np.geomspace(_DENSE + 1, most + 1, _STRETCHES + 1).astype(int)
+    large = [int(rng.integers(low, high)) // small.step * small.step
+             for low, high in pairwise(edges)]  # fmt: skip
+    before = number * _STRETCHES
+    return [*order[:before], *large, *order[before:]]
 
 
 def _units_are_equal(vector: Numbers, layout: CanonicalLayout) -> bool:

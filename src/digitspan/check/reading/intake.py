@@ -27,6 +27,7 @@ from digitspan.check.sandbox.process import (
     remove,
 )
 from digitspan.errors import UsageError
+from digitspan.files import read_text
 
 __all__ = ["Entry", "Intake", "LeftOut", "Who", "read_pattern", "read_roster", "take_in"]
 
@@ -42,11 +43,19 @@ _CODE = (".py", ".ipynb")
 _SHEET_FILE = re.compile(r"rnn|lstm", re.IGNORECASE)
 
 _MOODLE = r"(?P<student>[^/]+?_\d+)_assignsubmission_(?:file|onlinetext)[_/]?"
-_CANVAS = r"(?P<student>[^\W\d_]+(?:_LATE)?_\d{2,})_\d{2,}_"
+_CANVAS = r"(?P<student>[^\W\d_][^\W_]*(?:-[^\W_]+)*(?:_LATE)?_\d{2,})_\d{2,}_"
 _BLACKBOARD = r".+?_(?P<student>[^\W_]+)_attempt_[\d-]+[_.]"
-_PLATFORM = re.compile(f"(?:{_MOODLE})|(?:{_CANVAS.replace('student', 'canvas')})"
-                       f"|(?:{_BLACKBOARD.replace('student', 'board')})")  # fmt: skip
-"""How learning platforms name what is handed in: Moodle, Canvas, Blackboard."""
+_ILIAS = r"(?P<student>[^\W\d_][^_/]*(?:_[^\W\d_][^_/]*)+)_[^_/]+_\d{3,9}$"
+_PLATFORM = re.compile(
+    f"(?:{_MOODLE})|(?:{_CANVAS.replace('student', 'canvas')})"
+    f"|(?:{_BLACKBOARD.replace('student', 'board')})|(?:{_ILIAS.replace('student', 'ilias')})"
+)
+"""How learning platforms name what is handed in: Moodle, Canvas, Blackboard, ILIAS's folders.
+
+The numbers are the platform's own, not the students'.
+"""
+_DEEPEST = 3
+"""So many archives, each with nothing but the next one in it, are opened to find a course."""
 
 _PART_WORDS = frozenset(
     "part parts task tasks assignment exercise exercises ex sheet question problem q lab hw "
@@ -189,9 +198,9 @@ def read_roster(path: Path | None) -> tuple[Student, ...]:
     if path is None:
         return ()
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"--roster must be a text file in UTF-8; {str(path)[:200]!r}: {error}"
+        lines = read_text(path).splitlines()
+    except OSError as error:
+        message = f"--roster must be a text file; {str(path)[:200]!r}: {error}"
         raise UsageError(message) from error
     students = []
     for line in lines:
@@ -233,7 +242,7 @@ def take_in(paths: list[Path], level: str, who: Who | None = None) -> Iterator[I
             reason = work.left_out[0].reason if work.left_out else "there are none in it"
             message = (
                 f"PATH must hold hand-ins: a ZIP, Python files or notebooks; got "
-                f"{str(paths[0])[:200]!r}: {reason}"
+                f"{plain(str(paths[0]), 200)!r}: {reason}"
             )
             raise UsageError(message)
         entries = list({entry.path: entry for entry in work.entries}.values())
@@ -255,7 +264,7 @@ class _Work:
     def add(self, path: Path) -> None:
         """Take in one path of the command line."""
         if not path.exists():
-            message = f"PATH must be a ZIP or a folder; there is no {str(path)[:200]!r}"
+            message = f"PATH must be a ZIP or a folder; there is no {plain(str(path), 200)!r}"
             raise UsageError(message)
         if path.is_dir():
             self._divide(_node_of(path), path, str(path))
@@ -300,6 +309,11 @@ class _Work:
         student = _student(part.name)
         if part.aside:
             self.left_out.append(LeftOut(name, part.aside))
+        elif part.folder and _is_part(part.name) and _is_course(part):
+            self._divide(part, root, name)
+        elif part.folder and "_onlinetext" in part.name and _has_files(part, beside):
+            reason = "a text beside the files of the same student"
+            self.left_out.append(LeftOut(name, reason))
         elif part.folder and _is_part(part.name) and part.holds_work():
             reason = "it is called like a part of a hand-in, not after a student"
             self.left_out.append(LeftOut(name, reason))
@@ -360,18 +374,29 @@ class _Work:
         student = student or self._on_roster(node.name) or _student(node.name)
         if student is not None and not student.number:
             student = student_of(node.name) or student  # which has the number
-        folder = self.folder / f"archive-{self._made}"
-        self._made += 1
-        if student is None and self._unpack(path, folder):
-            self._divide(_node_of(folder), folder, name)
+        if student is None and (course := self._unpack(path, name)) is not None:
+            folder, shown = course
+            self._divide(_node_of(folder), folder, shown)
             return
         self.entries.append(Entry(name, path, student))
 
-    def _unpack(self, path: Path, folder: Path) -> bool:
-        """Unpack the archive of a whole course; returns whether it is one, not a student's."""
+    def _unpack(self, path: Path, shown: str, depth: int = 1) -> tuple[Path, str] | None:
+        """Unpack the archive of a whole course, or the one in it; None where it is a student's.
+
+        Args:
+            path: the archive.
+            shown: its name, as it is told.
+            depth: which it is, of one in the other.
+
+        Returns:
+            The folder, and what it is called.
+        """
+        folder = self.folder / f"archive-{self._made}"
+        self._made += 1
+        inner = ""
         with copied(path) as (copy, _, problem):
             if problem:
-                return False  # reading it as a hand-in says why
+                return None  # reading it as a hand-in says why
             try:
                 with ChildProcess(copy, self.level, READING, READER) as child:
                     question = {"do": "open", "only": path.name, "course": True}
@@ -384,18 +409,25 @@ class _Work:
                     by_course = self.who.pattern is not None or bool(self.who.roster)
                     known = by_course and any(map(self._of_course, names))
                     if not known and not _is_many(_inmost(node)):
-                        return False
-                    for name in empty:
+                        work = [file.place for file in node.files() if file.work]
+                        if len(work) != 1 or not is_archive_name(work[0]) or depth == _DEEPEST:
+                            return None
+                        inner = work[0]
+                    for name in empty if not inner else ():
                         (folder / name).mkdir(parents=True, exist_ok=True)
                     for place, name in enumerate(names):
+                        if inner and unicodedata.normalize("NFC", name) != inner:
+                            continue
                         _, content = child.ask({"do": "content", "file": place})
                         target = folder / name
                         target.parent.mkdir(parents=True, exist_ok=True)
                         target.write_bytes(content)
             except (ChildRefused, ChildLost, OSError, ValueError):
                 shutil.rmtree(folder, ignore_errors=True)
-                return False
-        return True
+                return None
+        if inner:
+            return self._unpack(folder / inner, f"{shown}/{inner}", depth + 1)
+        return folder, shown
 
     def _by_platform(self, node: _Node, root: Path, shown: str) -> None:
         """Take in a flat folder of a learning platform: its files begin with a student's name."""
@@ -408,7 +440,7 @@ class _Work:
             key = next(value for value in found.groupdict().values() if value)
             groups.setdefault(key, []).append((part, part.name[found.end() :] or part.name))
         for key, files in groups.items():
-            student = next((s for n, rest in files if (s := student_of(rest))), None)
+            student = next((s for part, _ in files if (s := student_of(part.name))), None)
             student = student or Student(_surname(key), "")
             self._group(key, files, list(node.files()), root, shown, student)
 
@@ -531,6 +563,8 @@ def _without(student: Student, name: str) -> str:
 def _is_many(node: _Node) -> bool:
     """Whether a folder holds hand-ins of several students, by the names in it alone."""
     parts = node.parts
+    if any(part.folder and _is_part(part.name) and _is_course(part) for part in parts):
+        return True
     own = [part for part in parts if part.code]
     holders = [part for part in parts if part.archive or part.folder]
     students = {_key(s) for part in holders if (s := _student(part.name))}
@@ -548,6 +582,20 @@ def _is_many(node: _Node) -> bool:
     if loose or any(_is_part(part.name) and _counts(part) for part in holders if part.folder):
         return len([part for part in others if part.archive or _is_whole(part)]) > 1
     return len(others) > 1
+
+
+def _is_course(node: _Node) -> bool:
+    """Whether a folder such as week1 holds hand-ins of several students, or several whole ones."""
+    students = {_key(s) for part in node.parts if (s := _student(part.name)) is not None}
+    whole = [part for part in node.parts
+             if part.folder and not _is_part(part.name) and _is_whole(part)]  # fmt: skip
+    return len(students) > 1 or len(whole) > 1
+
+
+def _has_files(text: _Node, beside: _Node) -> bool:
+    """Whether what is handed in with a platform's text lies beside it."""
+    files = text.name.replace("_onlinetext", "_file").rstrip("_")
+    return any(part is not text and part.name.startswith(files) for part in beside.parts)
 
 
 def _key(student: Student) -> str:
@@ -581,7 +629,7 @@ def _student(name: str) -> Student | None:
     """The student that a name is of without doubt: a number stands in it, or a platform's mark."""
     found = _platform(name)
     if found is not None:
-        inner = student_of(name[found.end() :]) if found.end() < len(name) else None
+        inner = student_of(name) if found.end() < len(name) else None
         key = next((value for value in found.groupdict().values() if value), "")
         return inner or Student(_surname(key), "")
     student = student_of(name, strict=False)
@@ -595,7 +643,8 @@ def _student(name: str) -> Student | None:
 def _platform(name: str) -> re.Match[str] | None:
     """How a learning platform's name begins; a plot such as lstm_20_128_loss.png is none."""
     found = _PLATFORM.match(name)
-    return None if found and found["canvas"] and _is_part(found["canvas"]) else found
+    words = found and (found["canvas"] or found["ilias"])
+    return None if words and _is_part(words) else found
 
 
 def _runs_of_words(name: str) -> set[str]:
@@ -629,7 +678,8 @@ def _node_of(folder: Path) -> _Node:
             path = Path(where, name)
             count += 1
             if count > _MOST_FILES:
-                message = f"PATH must hold at most {_MOST_FILES:,} files; got {str(folder)!r}"
+                got = plain(str(folder), 200)
+                message = f"PATH must hold at most {_MOST_FILES:,} files; got {got!r}"
                 raise UsageError(message)
             place = path.relative_to(folder).as_posix()
             nodes[path] = node.inside[name] = _Node(

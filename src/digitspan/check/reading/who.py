@@ -16,10 +16,12 @@ _SUFFIX = re.compile(
 )
 _ENDING = re.compile(r"(\.tar)?\.[A-Za-z]\w{0,7}$")
 _LMS = re.compile(
-    r"^(.+_\d+_assignsubmission_(file|onlinetext)_|[^\W\d_]+(_LATE)?_\d+_\d+_"
-    r"|.+_attempt_[\d-]+_)"
+    r"^(.+_\d+_assignsubmission_(file|onlinetext)_|[^\W\d_][^\W_]*(-[^\W_]+)*(_LATE)?_\d+_\d+_"
+    r"|.+_attempt_[\d-]+_|20\d{6}_?\d{6}_)"
 )
 """What a learning platform puts before the name that the student chose."""
+_AGAIN = re.compile(r"-\d{1,2}$")
+"""What Canvas puts behind the name of what is handed in once more."""
 _SURNAME_FIRST = re.compile(
     r"(?P<surname>[^\W\d_][^\d]*?)[-_ .]+(?P<number>[A-Za-z]{0,2}\d{5,12})(?!\d)"
 )
@@ -90,6 +92,8 @@ def without_suffix(stem: str) -> str:
     """
     stem = unicodedata.normalize("NFC", stem)
     inner = _LMS.sub("", stem)
+    if inner != stem:
+        inner = _AGAIN.sub("", inner)
     shorter = _SUFFIX.sub("", inner or stem)
     return shorter or stem
 

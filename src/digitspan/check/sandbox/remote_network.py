@@ -249,23 +249,28 @@ class RemoteNetwork:
         called = header.get("called")
         return {n for n in called if isinstance(n, str)} if isinstance(called, list) else set()
 
-    def places(self, values: Numbers, targets: dict[str, Numbers]) -> dict[str, tuple[str, int]]:
-        """The file and line that first computes each of some arrays, for those that any does.
+    def places(
+        self, values: Numbers, digits: Digits, targets: list[Numbers], *, grad: bool
+    ) -> list[tuple[str, int]]:
+        """The file and line that first computes each of some arrays; ("", 0) where none does.
 
         Raises:
             ChildRefused: where the network raises an error.
+            ChildLost: where the child sends something else.
         """
-        digits = self.digits()
-        question = self._question("places", digits, 1)
-        question["targets"] = [array.size for array in targets.values()]
-        flat = b"".join(array.astype(np.float64).tobytes() for array in targets.values())
+        question = self._question("places", digits, 1) | {"grad": grad}
+        question["targets"] = [array.size for array in targets]
+        flat = b"".join(array.astype(np.float64).tobytes() for array in targets)
         header, _ = self.child.ask(question, digits.tobytes() + values.tobytes() + flat)
         found = header.get("places")
-        return {
-            name: (str(place[0])[:200], place[1])
-            for name, place in zip(targets, found if isinstance(found, list) else [], strict=False)
-            if isinstance(place, list) and len(place) == 2 and type(place[1]) is int and place[1]
-        }
+        if not isinstance(found, list) or len(found) != len(targets):
+            raise ChildLost("no-answer")
+        return [
+            (str(place[0])[:200], place[1])
+            if isinstance(place, list) and len(place) == 2 and type(place[1]) is int
+            else ("", 0)
+            for place in found
+        ]
 
     def random_values(self, rng: np.random.Generator, count: int = 1) -> Numbers:
         """Random settings, shape (count, P): small enough for digits up to 9."""

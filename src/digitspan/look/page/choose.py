@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from digitspan.cells import CELLS, INITIALISATIONS, initialisation_title, title
-from digitspan.errors import UsageError
+from digitspan.errors import UsageError, printable
 from digitspan.look.page import equations_of, known_cells
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
@@ -130,13 +130,18 @@ def _why_not(study: Study, config: RunConfig, for_page: bool) -> str:
         return ""
     if for_page:
         return f"the page has no equations of {config.cell} (docs/own-cell.md)"
-    from digitspan.cells.build import find  # imports torch, and the module of the cell
+    from digitspan.cells.seal import sealed  # these import torch
+    from digitspan.look.probe import why_not_traced
+    from digitspan.training.engine import build_network
 
     try:
-        can = hasattr(find(config.cell, config.source), "step")
+        with sealed():
+            why = why_not_traced(build_network(config), config.input_size)
     except UsageError as error:
         return str(error)
-    return "" if can else f"{config.cell} has no step(x, state) (docs/own-cell.md)"
+    except Exception as error:  # whatever the code of somebody else may raise
+        why = f"it cannot be built ({printable(f'{type(error).__name__}: {error}')[:200]})"
+    return f"{config.cell}: {why}" if why else ""
 
 
 def _of_study(study: Study, for_page: bool) -> Chosen:

@@ -167,7 +167,7 @@ class Responder:
         targets = np.split(numbers, np.cumsum(sizes)[:-1])
         digits, values = _unpack(question, payload[: len(payload) - 8 * sum(sizes)])
         self._set(question, values[0], rebuild=True)
-        with (matches := Matches(targets)):
+        with torch.set_grad_enabled(question["grad"]), (matches := Matches(targets)):
             feed(self.network, digits, question["how"])
         return {"places": matches.places}, b""
 

@@ -195,12 +195,18 @@ class Matches(TorchFunctionMode):
 
     def compare(self, values: np.ndarray) -> None:
         """Look for arrays all of whose numbers are among these, in order of their size."""
-        for number, target in enumerate(self.targets):
-            if self.places[number] is None and len(target) <= len(values) <= 100_000:
-                place = np.searchsorted(values, target).clip(1, len(values) - 1)
-                nearest = np.minimum(abs(values[place] - target), abs(values[place - 1] - target))
-                if (nearest <= 1e-5 * (1 + abs(target))).all():
-                    self.places[number] = last_place(traceback.extract_stack())
+        open_ = [n for n, t in enumerate(self.targets) if self.places[n] is None
+                 and len(t) <= len(values) <= 100_000]  # fmt: skip
+        for size in {len(self.targets[number]) for number in open_}:
+            numbers = [number for number in open_ if len(self.targets[number]) == size]
+            wanted = np.stack([self.targets[number] for number in numbers])
+            place = np.searchsorted(values, wanted).clip(1, max(1, len(values) - 1))
+            nearest = np.minimum(
+                abs(values[place.clip(max=len(values) - 1)] - wanted),
+                abs(values[place - 1] - wanted),
+            )
+            for row in np.flatnonzero((nearest <= 1e-5 * (1 + abs(wanted))).all(axis=1)):
+                self.places[numbers[row]] = last_place(traceback.extract_stack())
 
 
 def describe(error: BaseException) -> dict[str, Any]:

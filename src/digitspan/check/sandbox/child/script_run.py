@@ -132,6 +132,8 @@ class ScriptTrace:
         self.networks: list[WatchedNetwork] = []
         self.events: list[list[Any]] = []
         self.optimizers: list[str] = []
+        self.stepped: dict[int, int] = {}
+        """Optimisers that have taken a step, by id, each to its number."""
         self.again = False
         """Whether backward stands where it has been before."""
         self.gone_back: set[Any] = set()
@@ -207,7 +209,7 @@ class ScriptTrace:
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """A step of an optimiser is about to be taken."""
-        self.note("step")
+        self.note("step", optimizer=self.stepped.setdefault(id(optimizer), len(self.stepped)))
         groups = [group["params"] for group in optimizer.param_groups]
         held = {tensor.data_ptr() for group in groups for tensor in group}
         for watched in self.networks:

@@ -1,6 +1,7 @@
 """Reads notebooks: by nbformat, and what IPython adds to Python by IPython's own transformer."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import difflib
@@ -12,15 +13,17 @@ from typing import Any
 __all__ = ["NotebookDamaged", "code_of"]
 
 _CELL_MAGICS = re.compile(r"\s*(%%[^\n]*(\n|$))+")
-_PYTHON_MAGIC = re.compile(
-    r"%%(time|timeit|capture|prun|python|python3|debug|(write)?file .*\.py)\b"
+_OTHER_LANGUAGE = re.compile(
+    r"%%(!|(bash|sh|zsh|cmd|powershell|system|sx|script (?!.*python)|html|HTML|javascript|js|latex"
+    r"|markdown|svg|SVG|perl|ruby|R|r|octave|matlab|julia|sql|bigquery|cpp|cu|cuda|nvcc|ai)\b"
+    r"|(write)?file (?!.*\.py\b))"
 )
+"""Cell magics whose cell is no Python of this notebook; what any other begins may be."""
 _TIMED = re.compile(
     r"^(\s*)get_ipython\(\)\.run_line_magic\('(?:time|prun)', ('[^'\n]*'|\"[^\"\n]*\")\)$",
     re.MULTILINE,
 )
 _SOUGHT = re.compile(r"^class \w*(rnn|lstm)", re.MULTILINE | re.IGNORECASE)
-_FUTURE = re.compile(r"^from __future__ import (.*)$", re.MULTILINE)
 _STAND_IN = (
     "get_ipython = lambda: type('IPython', (), {'__getattr__': lambda self, name: "
     "lambda *words, **more: []})()"
@@ -81,15 +84,16 @@ def code_of(data: bytes) -> tuple[str, list[int]]:
         raise NotebookDamaged(reason)
     manager: Any = TransformerManager()  # type: ignore[no-untyped-call]
     # What holds from one cell on must stand first in a file.
-    futures = dict.fromkeys(word for cell in cells for word in _FUTURE.findall(cell))
-    first = [f"from __future__ import {word}" for word in futures if _is_python(f"import {word}")]
+    futures: dict[str, None] = {}
+    pythons = [_python_of(cell, manager, futures) for cell in cells]
+    first = [f"from __future__ import {', '.join(futures)}"] if futures else []
     if any("get_ipython" in cell or re.search(r"[%!?]", cell) for cell in cells):
         first.append(_STAND_IN)
     lines = ["; ".join(first)] if first else []
     starts = []
-    for cell in cells:
+    for python in pythons:
         starts.append(len(lines))
-        lines += _python_of(cell, manager) or [""]
+        lines += python or [""]
     return "\n".join(lines) + "\n", starts
 
 
@@ -107,14 +111,17 @@ def _text_of(cell: Any) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _python_of(cell: str, manager: Any) -> list[str]:
-    """The Python of a cell, line by line as it stands there; none where there is none."""
+def _python_of(cell: str, manager: Any, futures: dict[str, None]) -> list[str]:
+    """The Python of a cell, line by line as it stands there; none where there is none.
+
+    What it imports from the future is put among the futures instead.
+    """
     count = cell.count("\n") + 1
     blank = [""] * count
     head = _CELL_MAGICS.match(cell)
     if head is not None:
-        if not all(map(_PYTHON_MAGIC.match, head.group().strip().split("\n"))):
-            return blank  # another language's
+        if any(map(_OTHER_LANGUAGE.match, head.group().strip().split("\n"))):
+            return blank
         # Comments keep the place.
         cell = head.group().replace("%%", "# ") + cell[head.end() :]
     try:
@@ -126,11 +133,29 @@ def _python_of(cell: str, manager: Any) -> list[str]:
     # What is only timed is Python all the same.
     transformed = _TIMED.sub(lambda found: found[1] + ast.literal_eval(found[2]), transformed)
     lines = _in_place(cell.split("\n"), transformed.rstrip("\n").split("\n"))
-    text = _FUTURE.sub("pass", "\n".join(lines))
+    text = _without_futures("\n".join(lines), futures)
     # A cell that is no Python is left out, unless it is what is looked for.
     if not _is_python(text) and not _SOUGHT.search(text):
         return blank
     return text.split("\n")
+
+
+def _without_futures(text: str, futures: dict[str, None]) -> str:
+    """A cell without its imports from the future, however they are written, which are kept."""
+    tree = _tree_of(text)
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            names = [alias.name for alias in node.names]
+            futures.update(dict.fromkeys(n for n in names if n in __future__.all_feature_names))
+            lines = text.encode().split(b"\n")
+            last = (node.end_lineno or node.lineno) - 1
+            after = lines[last][node.end_col_offset :]
+            lines[last] = b""
+            lines[node.lineno - 1 : last] = [b""] * (last - node.lineno + 1)
+            before = text.encode().split(b"\n")[node.lineno - 1][: node.col_offset]
+            lines[node.lineno - 1] = before + b"pass" + after
+            text = b"\n".join(lines).decode()
+    return text
 
 
 def _in_place(before: list[str], after: list[str]) -> list[str]:
@@ -147,10 +172,14 @@ def _in_place(before: list[str], after: list[str]) -> list[str]:
 
 def _is_python(text: str) -> bool:
     """Whether a text is Python 3."""
+    return _tree_of(text) is not None
+
+
+def _tree_of(text: str) -> ast.Module | None:
+    """The syntax tree of a text; None where it is not Python 3."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(text)
+            return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+        return None
