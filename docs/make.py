@@ -34,6 +34,7 @@ from rich.table import Table
 from digitspan.cells import title
 from digitspan.cli import COMMANDS, EPILOG, command_parser
 from digitspan.figures.span_info import serial_position_info
+from digitspan.look.page.learning import MAP
 from digitspan.study import comparison, span_comparison, span_tables, tables
 from digitspan.study.digit_spans import (
     PEOPLE,
@@ -44,7 +45,7 @@ from digitspan.study.digit_spans import (
     mean_of,
     summarise_spans,
 )
-from digitspan.study.plan import as_run
+from digitspan.study.plan import TUNED, as_run
 from digitspan.study.ratio import Ratio, compare_all
 from digitspan.study.reading import Study, read_study
 from digitspan.study.retention import measure_span
@@ -139,6 +140,21 @@ def fenced(lines: list[str]) -> str:
 
 
 # The stores
+
+
+def runs_of_map(name: str) -> str:
+    """The runs of a study in docs/data by cell, [T, rate, outcome], for the page that learns."""
+    tuned = [row for row in study(name).spans if row.condition.rate == TUNED]
+    runs = {
+        row.condition.cell: sorted(
+            [record.config.length, record.config.learning_rate, record.end_state]
+            for record in row.records
+        )
+        for row in tuned
+    }
+    lines = (f"{json.dumps(cell)}: {json.dumps(some)}" for cell, some in runs.items())
+    body = ",\n".join(lines)
+    return f'{{"start": "{tuned[0].condition.initialisation}", "runs": {{\n{body}\n}}}}\n'
 
 
 @functools.cache
@@ -534,7 +550,7 @@ def documents() -> dict[Path, str]:
     """Every document with a part that is made, as it ought to be."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     made = {page: remade(page.read_text(encoding="utf-8")) for page in pages}
-    return made | {ROOT / "docs" / "cli.md": cli_page()}
+    return made | {ROOT / "docs" / "cli.md": cli_page(), MAP: runs_of_map("quick")}
 
 
 def differences() -> str:

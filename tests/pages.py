@@ -7,11 +7,12 @@ from studies import made_up_recall, made_up_record
 from digitspan.look.page import page_html
 from digitspan.look.page.choose import Chosen
 from digitspan.look.page.data import document
+from digitspan.look.page.learning import document_that_learns
 from digitspan.runs.config import RunConfig
 from digitspan.study.reading import SavedRun
 from digitspan.training.engine import build_network
 
-__all__ = ["kept_run", "page_of"]
+__all__ = ["kept_run", "page_of", "page_that_learns", "until"]
 
 
 def kept_run(
@@ -39,3 +40,18 @@ def page_of(*runs, show=2, study=None, about=""):
     """The page of some runs, and what it was given."""
     data = document(Chosen(runs, min(show, len(runs)), about, study), lambda run: "")
     return page_html(data), data
+
+
+def page_that_learns():
+    """The page of networks that learn in it."""
+    return page_html(document_that_learns())
+
+
+def until(page, condition):
+    """Wait for a condition in JavaScript; its policy forbids playwright's own way to wait."""
+    for _ in range(20_000):  # a busy machine is no fault of the page
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    message = f"it never came to be that {condition}"
+    raise AssertionError(message)

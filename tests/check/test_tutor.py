@@ -150,12 +150,13 @@ def test_every_hand_in_has_a_page_of_its_own(tmp_path):
 def test_pages_of_an_earlier_call_go_and_files_of_others_stay(tmp_path):
     write_pages([report("Adler-1"), report("Brandt-2")], NO_RULES, tmp_path)
     (tmp_path / "notes.md").write_text("mine\n")
-    (tmp_path / "Conrad-3.md").write_text("a tutor's words\n")
+    page_of_conrad = tmp_path / f"{report('Conrad-3').name}.md"
+    page_of_conrad.write_text("a tutor's words\n")
     write_pages([report("Brandt-2"), report("Conrad-3")], NO_RULES, tmp_path)
-    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert sorted(found) == ["Brandt-2.md", "Conrad-3 (2).md", "Conrad-3.md", "notes.md"]
-    assert (found["notes.md"], found["Conrad-3.md"]) == ("mine\n", "a tutor's words\n")
-    assert found["Conrad-3 (2).md"].startswith("# Conrad-3\n")
+    found = {path.stem: path.read_text() for path in tmp_path.iterdir()}
+    assert sorted(found) == ["Brandt-2", "Conrad-3", "Conrad-3 (2)", "notes"]
+    assert (found["notes"], found["Conrad-3"]) == ("mine\n", "a tutor's words\n")
+    assert found["Conrad-3 (2)"].startswith("# Conrad-3\n")
 
 
 def test_page_has_each_fault_with_its_place_and_is_called_after_the_student(tmp_path):

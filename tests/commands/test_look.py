@@ -3,6 +3,8 @@
 import argparse
 import dataclasses
 import json
+import subprocess
+import sys
 
 import pytest
 from pages import kept_run
@@ -37,6 +39,49 @@ def call(*words):
     parser = argparse.ArgumentParser()
     look.add_options(parser)
     return look.run(parser.parse_args([str(word) for word in words]))
+
+
+def test_page_that_learns_needs_no_run(tmp_path, capsys):
+    page = tmp_path / "pages" / "learn.html"
+    assert call("--learn", "--out", page) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{page}: networks that learn in the browser\n"
+    assert err == "0.2 MB, works offline\n"
+    content = page.read_text(encoding="utf-8")
+    assert content.startswith("<!doctype html>")
+    assert '"networks":[]' in content
+
+
+def test_page_that_learns_is_written_without_torch(tmp_path):
+    """For a site: none of what a study needs has to be installed."""
+    script = (
+        "import sys\nsys.modules['torch'] = sys.modules['numpy'] = None\n"
+        "from digitspan.cli import main\n"
+        "sys.exit(main(['look', '--learn', '--out', 'learn.html']))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (
+        0,
+        "learn.html: networks that learn in the browser\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "look needs a RUN or a study, or --learn for networks that learn in the browser"),
+        (["--learn", "results"], "cannot be given with RUN results; leave one of them out"),
+        (["--learn", "--figures", "f"], "cannot be given with --figures; leave one of them out"),
+        (["--learn", "--out", "."], r"--out must be a file to write, .* got the folder '\.'"),
+    ],
+)
+def test_what_is_not_clear_is_refused(words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=message):
+        call(*words)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_page_is_written_and_named(folder, tmp_path, capsys):

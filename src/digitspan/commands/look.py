@@ -1,4 +1,4 @@
-"""`digitspan look RUN [RUN]`: one HTML page to look inside a network, or the figures of why."""
+"""`digitspan look [RUN [RUN]]`: one HTML page to look inside a network, or the figures of why."""
 
 from __future__ import annotations
 
@@ -26,13 +26,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs",
         metavar="RUN",
-        nargs="+",
+        nargs="*",
         help="one or two of: a run's folder, STUDY:KEY for one run of a study; or a study alone, "
         "which shows the longest length that one cell learned and the other did not, or of digit "
         "spans the networks of the shortest and the longest",
     )
     parser.add_argument(
         "-o", "--out", type=path, metavar="PAGE", help="write the page here (default: page.html)"
+    )
+    parser.add_argument(
+        "--learn",
+        action="store_true",
+        help="a page without trained networks, for which no RUN is needed: an RNN and an LSTM, or "
+        "any two cells, learn in the browser (every page can train them too)",
     )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     parser.add_argument(
@@ -48,8 +54,13 @@ def run(options: argparse.Namespace) -> int:
     """Write the page or the figures, and say what they show.
 
     Raises:
-        UsageError: where a run cannot be found or looked into.
+        UsageError: where a run cannot be found or looked into, or it is not clear what is wanted.
     """
+    if options.learn:
+        return _write_page_that_learns(options)
+    if not options.runs:
+        message = "look needs a RUN or a study, or --learn for networks that learn in the browser"
+        raise UsageError(message)
     from digitspan.look.page.choose import choose
 
     if options.figures is not None and (options.out is not None or options.open):
@@ -71,6 +82,25 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _write_page_that_learns(options: argparse.Namespace) -> int:
+    """The page of networks that learn in it; torch is not needed for it."""
+    from digitspan.look.page import page_html
+    from digitspan.look.page.learning import document_that_learns
+
+    if options.runs or options.figures is not None:
+        got = f"RUN {options.runs[0]}" if options.runs else "--figures"
+        message = (
+            f"--learn writes a page without trained networks: it cannot be given with {got}; "
+            f"leave one of them out"
+        )
+        raise UsageError(message)
+    content = page_html(document_that_learns())
+    file = options.out or Path("page.html")
+    print(f"{_written(file, content)}: networks that learn in the browser")
+    print(f"{len(content.encode()) / 1e6:.1f} MB, works offline", file=sys.stderr)
+    return _shown(file) if options.open else 0
+
+
 def _document(chosen: Chosen) -> dict[str, Any]:
     """What the page shows."""
     from digitspan.look.page.data import document
@@ -81,11 +111,8 @@ def _document(chosen: Chosen) -> dict[str, Any]:
 def _write_page(chosen: Chosen, document: dict[str, Any], file: Path, *, show: bool) -> int:
     from digitspan.look.page import equations_of, page_html
 
-    if file.is_dir():
-        message = f"--out must be a file to write, such as page.html; got the folder {str(file)!r}"
-        raise UsageError(message)
     content = page_html(document)
-    write_whole(file, content.encode())
+    _written(file, content)
     names = " beside ".join(kept.config.run_id for kept in chosen.runs[: chosen.show])
     print(f"{file}: {names}")
     if chosen.about:
@@ -94,10 +121,24 @@ def _write_page(chosen: Chosen, document: dict[str, Any], file: Path, *, show: b
         print(f"the page runs the code of {equations_of(cell)}", file=sys.stderr)
     size = len(content.encode()) / 1e6
     print(f"{len(chosen.runs)} networks, {size:.1f} MB, works offline", file=sys.stderr)
-    if show and not webbrowser.open(file.resolve().as_uri()):
-        print(f"no browser was found: open {file} by hand", file=sys.stderr)
-        return 1
-    return 0
+    return _shown(file) if show else 0
+
+
+def _written(file: Path, content: str) -> Path:
+    """The file that a page was written to."""
+    if file.is_dir():
+        message = f"--out must be a file to write, such as page.html; got the folder {str(file)!r}"
+        raise UsageError(message)
+    write_whole(file, content.encode())
+    return file
+
+
+def _shown(file: Path) -> int:
+    """Open a page in the browser: the exit status."""
+    if webbrowser.open(file.resolve().as_uri()):
+        return 0
+    print(f"no browser was found: open {file} by hand", file=sys.stderr)
+    return 1
 
 
 def _why(runs: Sequence[SavedRun]) -> Callable[[SavedRun], str]:

@@ -63,7 +63,11 @@ def open_page(browser, shared_tab, tmp_path):
         "console": lambda message: complaints.append(f"console: {message.text}"),
         "pageerror": lambda error: complaints.append(f"error: {error}"),
         "dialog": lambda dialog: complaints.append("dialog") or dialog.dismiss(),
-        "request": lambda request: request.url in files or complaints.append(request.url),
+        "request": lambda request: (
+            request.url in files
+            or request.url.startswith("blob:")  # the page's own worker
+            or complaints.append(request.url)
+        ),
     }
 
     def open_(content, *, init="", **options):

@@ -150,7 +150,7 @@ def test_every_control_is_tested(page):
       .filter((element) => element.offsetParent !== null)
       .map((element) => element.id || element.getAttribute("data-network") || element.tagName)""")
     named = {"digits", "another", "length", "step", "play", "relative", "other", "sort", "SUMMARY"}
-    named |= {"unit-a", "unit-b", "cut-a", "cut-b", "0", "1", "2"}
+    named |= {"unit-a", "unit-b", "cut-a", "cut-b", "0", "1", "2", "learn-enter"}
     named |= {f"clamp-b-{gate}-{value}" for gate in "gifo" for value in ("free", "0", "1")}
     assert set(controls) == named
 
@@ -164,7 +164,7 @@ def test_every_control_is_reached_with_the_tab_key(page):
             break
     groups = {f"clamp-b-{gate}-free" for gate in "gifo"}  # arrow keys choose within a group
     named = {"digits", "another", "length", "step", "play", "relative", "other", "sort", "SUMMARY"}
-    named |= {"unit-a", "unit-b", "cut-a", "cut-b", "0", "1", "2"}
+    named |= {"unit-a", "unit-b", "cut-a", "cut-b", "0", "1", "2", "learn-enter"}
     assert named | groups <= set(reached)
 
 
@@ -219,6 +219,11 @@ def test_held_forget_gate_empties_the_cell(page):
     page.locator("#states .column.b canvas").first.wait_for()
     assert "h = 0.000, c = 0.000" in text(page, "#states .column.b .reading")
     assert "nothing at all reaches step 1" in text(page, "#gradient .finding")
+    # What it says is then no memory, even where it happens to be right.
+    said = text(page, ".card.b .said")
+    page.locator("#digits").fill(f"{said}12")
+    sentence = text(page, ".card.b .sentence")
+    assert sentence.endswith(f"Right, but it says {said} with another first digit as well.")
 
 
 def test_ringed_mark_loads_its_network(page):

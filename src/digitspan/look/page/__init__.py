@@ -18,9 +18,15 @@ __all__ = ["equations_of", "known_cells", "page_html"]
 
 _HERE = Path(__file__).parent
 
-_FIRST = ("tape", "network", "palindrome", "recall", "words", "draw", "chart", "panel")
+_ENGINE = ("tape", "network", "palindrome", "recall")
+_TRAINING = ("batch", "random", "start", "learner", "worker")
+_PAGE = ("words", "draw", "chart", "panel")
 _PANELS = ("answer", "gradient", "memory", "states", "gates", "study", "numbers")
+_LEARNING = ("settings", "live", "curves", "laboratory", "map", "story")
 _LAST = ("bar", "verdict", "app")
+
+_MARK = "// Here the page begins.\n"
+"""Above it stands what a worker of the page is given too (learn/live.js)."""
 
 
 def known_cells() -> tuple[str, ...]:
@@ -68,15 +74,19 @@ def _script(cells: Iterable[str]) -> str:
     Args:
         cells: those on the page, of which one's own bring their equations.
     """
-    first, then = (
-        [(_HERE / f"{name}.js").read_text(encoding="utf-8") for name in names]
-        for names in (
-            [*_FIRST, *(f"cells/{name}" for name in known_cells())],
-            [*(f"panels/{name}" for name in _PANELS), *_LAST],
-        )
-    )
+    training = [f"learn/{name}" for name in _TRAINING]
+    engine = _joined(*_ENGINE, *training, *(f"cells/{name}" for name in known_cells()))
     own = dict.fromkeys(_own_equations(cell) for cell in sorted(cells) if ":" in cell)
-    return "\n(() => {\n'use strict';\n" + "\n".join([*first, *own, *then]) + "})();\n"
+    panels = [f"panels/{name}" for name in _PANELS]
+    learning = [f"learn/{name}" for name in _LEARNING]
+    page = _joined(*_PAGE, *panels, *learning, *_LAST)
+    parts = ["\n(() => {\n'use strict';", engine, _MARK, *own, page]
+    return "\n".join(parts) + "})();\n"
+
+
+def _joined(*names: str) -> str:
+    """The text of some JavaScript files of this folder."""
+    return "\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in names)
 
 
 def _own_equations(cell: str) -> str:
@@ -93,10 +103,10 @@ def _own_equations(cell: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """A content-security policy that lets this style and this script in, and nothing else."""
+    """A content-security policy that lets in this style, this script and its worker alone."""
     return (
         f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; "
-        f"base-uri 'none'; form-action 'none'"
+        f"worker-src blob:; base-uri 'none'; form-action 'none'"
     )
 
 

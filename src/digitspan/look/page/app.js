@@ -2,6 +2,11 @@
 
 const STEP_MILLISECONDS = 350;
 
+const LEAD_OF_LISTS = `A list of digits is read. Then come as many silent steps, in which the network says it again
+backwards, the last digit first, one digit a step: it must hold the whole list.`;
+
+const ABOUT_LEARNING = "The networks of this page know nothing yet: they learn while you look on.";
+
 class App {
   /** @param {any} data what Python handed over (page/data.py) */
   constructor(data) {
@@ -26,12 +31,25 @@ class App {
     this.isExample = false;
     this.playing = 0;
     this.asked = new Map();
-    this.bar = new Bar(document.getElementById("bar"), this);
-    document.getElementById("about").textContent = data.about;
-    if (this.asks) document.getElementById("lead").textContent = data.lead;
-    document.title = `${this.slots.map((slot) => slot.network.title).join(" and ")} · Look inside a network · digitspan`;
-    this.build();
-    this.begin(Math.max(...this.slots.map((slot) => slot.network.length)));
+    /** What is on show besides the networks that learn here. */
+    this.trained = { networks: this.networks, slots: this.slots, asks: this.asks };
+    /** @type {Live | null} networks in training, once there were any */
+    this.live = null;
+    this.isLive = false;
+    /** @type {Set<Element>} sections that can be seen */
+    this.inSight = new Set();
+    this.lead = document.getElementById("lead").textContent;
+    this.laboratory = new Laboratory(document.getElementById("learn"), this);
+    this.watchSight();
+    const { choice, problem } = this.address;
+    if (choice || this.networks.length === 0) this.learn(choice ?? usualChoice());
+    else this.showTrained();
+    this.showProblem(problem);
+    addEventListener("hashchange", () => this.followAddress());
+    document.getElementById("skip").addEventListener("click", (event) => {
+      event.preventDefault(); // the address is what was chosen
+      document.getElementById("panels").focus();
+    });
     const drawAnew = () => {
       forgetLayout();
       this.show({});
@@ -45,19 +63,171 @@ class App {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAnew);
   }
 
+  /** The trained networks that the page was written with. */
+  showTrained() {
+    const { data } = this;
+    Object.assign(this, this.trained, { isLive: false });
+    this.head(data.lead || this.lead, data.about);
+    this.build();
+    this.begin(Math.max(...this.slots.map((slot) => slot.network.length)));
+  }
+
+  /** The head of the page, and the bar. @param {string} lead @param {string} about */
+  head(lead, about) {
+    document.getElementById("lead").textContent = lead;
+    document.getElementById("about").textContent = about;
+    const names = this.slots.map((slot) => slot.network.title).join(" and ");
+    const what = this.isLive ? "Networks that learn" : "Look inside a network";
+    document.title = `${names} · ${what} · digitspan`;
+    document.getElementById("story").hidden = !this.isLive;
+    const host = document.getElementById("bar");
+    host.replaceChildren();
+    this.bar = new Bar(host, this);
+    this.laboratory.draw();
+  }
+
+  /** What the address chooses; its choice is null where it chooses nothing. */
+  get address() {
+    return readAddress(location.hash.slice(1), this.data.learn.cells);
+  }
+
+  /** The address was changed by hand, or by going back. */
+  followAddress() {
+    const { choice, problem } = this.address;
+    if (!choice) return;
+    if (this.isLive && addressOf(choice) === addressOf(this.live.choice)) this.writeAddress();
+    else this.learn(choice);
+    this.showProblem(problem);
+  }
+
+  /** What is wrong with the address. @param {string} problem empty where nothing is */
+  showProblem(problem) {
+    document.getElementById("address").textContent = problem;
+  }
+
+  /** Networks that learn here come on show, at their start. @param {Choice} choice */
+  learn(choice = usualChoice()) {
+    this.live ??= new Live(
+      this.data.learn,
+      (frame) => this.takeFrame(frame),
+      () => this.laboratory.accept(),
+    );
+    this.isLive = true;
+    this.screens ??= this.watched(buildStory(document.getElementById("story"), this));
+    this.slots = [];
+    this.choose(choice);
+  }
+
+  /** Go back to the networks that the page was written with. */
+  leave() {
+    this.live.run(false);
+    history.replaceState(null, "", "#");
+    this.showTrained();
+    /** @type {HTMLElement} */ (document.getElementById("learn-enter")).focus();
+  }
+
+  /** Choose something else for the networks that learn: they begin anew. @param {Partial<Choice>} changes */
+  choose(changes) {
+    const { live } = this;
+    const before = live.choice;
+    const choice = { ...before, ...changes };
+    live.begin(choice);
+    this.writeAddress();
+    const asked = choice.T !== before.T || choice.task !== before.task || this.slots.length === 0;
+    const same = this.slots.length > 0 && String(before.cell) === String(choice.cell);
+    this.networks = live.networks;
+    if (same && before.task === choice.task)
+      live.networks.forEach((network, k) => (this.slots[k].network = network));
+    else {
+      this.asks = asksOf(choice);
+      this.slots = live.networks.map(newSlot);
+      this.digits = [];
+      this.place = 0;
+      this.head(this.asks ? LEAD_OF_LISTS : this.lead, ABOUT_LEARNING);
+      this.build();
+    }
+    this.laboratory.accept();
+    this.showProblem("");
+    if (choice.digits) this.write([...choice.digits].map(Number));
+    else if (asked || this.digits.length === 0) {
+      this.asked.clear();
+      this.another(live.networks[0].length);
+    } else this.change({});
+  }
+
+  /** Put what is chosen into the address. */
+  writeAddress() {
+    history.replaceState(null, "", `#${addressOf(this.live.choice)}`);
+  }
+
+  /** Start, or pause; where all have come to their end, begin anew. */
+  toggleTraining() {
+    const { live } = this;
+    if (!live.goesOn) this.choose({});
+    live.run(!live.running);
+    this.drawLearning();
+  }
+
+  /** The networks have learned. @param {Frame} frame */
+  takeFrame({ running }) {
+    if (!this.isLive) return;
+    // What cannot be seen is drawn when it comes into sight, or when training pauses.
+    this.change({}, running ? this.inSight : undefined);
+  }
+
+  /** Draw what shows the training. @param {Set<Element>} [only] */
+  drawLearning(only) {
+    this.laboratory.draw();
+    if (this.isLive && this.slots[0]?.trace) drawStory(this.screens, this, only);
+  }
+
+  /** Another sequence of the length that is on show. */
+  anotherSequence() {
+    this.another(this.asks ? this.list.length : this.list.length + 1);
+  }
+
+  /** Keep track of which sections can be seen, and draw those that come into sight. */
+  watchSight() {
+    this.sight = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) {
+        if (isIntersecting) this.inSight.add(target);
+        else this.inSight.delete(target);
+      }
+      const came = new Set(entries.filter((e) => e.isIntersecting).map(({ target }) => target));
+      if (this.live?.running && came.size) this.show({}, came);
+    });
+  }
+
+  /** @param {any[]} parts with a `section` each */
+  watched(parts) {
+    for (const { section } of parts) this.sight.observe(section);
+    return parts;
+  }
+
   /** Set up the cards and panels for the networks on show. */
   build() {
     const titles = this.slots.map((slot) => slot.network.title);
     const same = titles.length === 2 && titles[0] === titles[1];
     for (const slot of this.slots)
-      slot.title = same ? `${slot.letter.toUpperCase()} ${slot.network.title}` : slot.network.title;
+      slot.title = same
+        ? `${slot.letter.toUpperCase()} ${slot.network.title}`
+        : slot.network.title;
     this.verdicts = buildVerdicts(this);
     this.panels = PANELS.filter((panel) => !panel.needs || panel.needs(this)).map((panel) =>
       Object.create(panel),
     );
+    for (const section of document.getElementById("panels").children)
+      this.sight.unobserve(section);
+    this.inSight.clear();
+    for (const { section } of this.screens ?? []) {
+      this.sight.unobserve(section); // observed anew, it tells at once whether it can be seen
+      this.sight.observe(section);
+    }
     const sections = this.panels.map((panel) => {
       const section = frame(panel, this);
       panel.build(section, this);
+      panel.section = section;
+      this.sight.observe(section);
       return section;
     });
     document.getElementById("panels").replaceChildren(this.verdicts.element, ...sections);
@@ -67,8 +237,12 @@ class App {
   /** Read a line that was typed. @param {string} text */
   read(text) {
     const { digits, problem } = readDigits(text, this.asks ? MOST_ITEMS : MOST_DIGITS);
-    if (digits === null) this.bar.refuse(problem);
-    else this.take(digits, false);
+    if (digits === null) return this.bar.refuse(problem);
+    if (this.isLive) {
+      this.live.choice.digits = digits.join("");
+      this.writeAddress();
+    }
+    this.take(digits, false);
   }
 
   /** Put digits into the line. @param {number[]} digits */
@@ -101,7 +275,7 @@ class App {
    */
   begin(trained) {
     const length = Math.min(this.mostAsked, trained);
-    const examples = this.data.examples[length] ?? [];
+    const examples = (this.isLive ? {} : this.data.examples)[length] ?? [];
     const typical = examples.findIndex((/** @type {string} */ text) =>
       this.slots.every(({ network }) => {
         const { digits, targets } = question(this.asks, [...text].map(Number));
@@ -135,12 +309,27 @@ class App {
     const examples = this.data.examples[length];
     const count = this.asked.get(length) ?? 0;
     this.asked.set(length, count + 1);
-    if (examples) this.write([...examples[count % examples.length]].map(Number), true);
+    if (this.isLive && this.live.choice.digits) {
+      this.live.choice.digits = "";
+      this.writeAddress();
+    }
+    if (this.isLive && length > 4) this.write(this.fresh(length, count), true);
+    else if (examples) this.write([...examples[count % examples.length]].map(Number), true);
     else this.write(this.asks ? drawList(length) : drawPalindrome(length));
   }
 
-  /** Take up changes that the networks feel, and draw. @param {Partial<App>} changes */
-  change(changes) {
+  /** One that is kept out of training here, the same for everybody. @param {number} length T, or items L */
+  fresh(length, count) {
+    const task = { asks: this.asks, length: this.asks ? 2 * length : length };
+    return drawSequence(task, true, new Random("asked", JSON.stringify(task), count));
+  }
+
+  /**
+   * Take up changes that the networks feel, and draw.
+   * @param {Partial<App>} changes
+   * @param {Set<Element>} [only] the sections to draw; all by default
+   */
+  change(changes, only) {
     Object.assign(this, changes);
     const asked = question(this.asks, this.list);
     const changed = question(this.asks, this.list.with(this.place, this.other));
@@ -150,16 +339,21 @@ class App {
       slot.distances = distances(slot.trace, slot.changed);
       if (slot.unit < 0) slot.unit = sortedUnits(slot, "first")[0];
     }
-    this.show({});
+    this.show({}, only);
   }
 
-  /** Take up changes of the view alone, and draw. @param {Partial<App>} changes */
-  show(changes) {
+  /**
+   * Take up changes of the view alone, and draw.
+   * @param {Partial<App>} changes
+   * @param {Set<Element>} [only] the sections to draw; all by default
+   */
+  show(changes, only) {
     Object.assign(this, changes);
-    if (!this.slots[0].trace) return;
+    if (!this.slots[0]?.trace) return;
     this.bar.draw();
     drawVerdicts(this.verdicts, this);
-    for (const panel of this.panels) panel.draw(this);
+    for (const panel of this.panels) if (!only || only.has(panel.section)) panel.draw(this);
+    if (this.isLive) this.drawLearning(only);
   }
 
   /** Take a step in hand. @param {number} step from 0 on */
@@ -243,6 +437,14 @@ Object.assign(globalThis, {
   digitspan: {
     networks: app.networks.map(({ name }) => name),
     trace: traceOf,
+    training: {
+      learner: (cell, lists, rate) => new Learner(cell, readWeights(lists), rate),
+      network: (cell, weights, rate) => new Learner(cell, weights, rate),
+      start: (cell, how) => startWeights(cell, app.data.learn.cells[cell], how),
+      batches: trainingBatches,
+      fresh: freshBatches,
+      weights: (index) => app.networks[index].weights,
+    },
     distances: (index, one, other) => distances(traceOf(index, one), traceOf(index, other)),
   },
 });

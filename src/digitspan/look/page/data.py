@@ -12,6 +12,7 @@ import safetensors.numpy
 
 from digitspan.cells import title
 from digitspan.look.page.choose import Chosen, StudyCurves
+from digitspan.look.page.learning import learning
 from digitspan.look.probe import trace
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
@@ -56,6 +57,7 @@ def document(chosen: Chosen, why: Callable[[SavedRun], str]) -> dict[str, Any]:
         "lead": _lead(first) if lists else "",
         "examples": _lists(runs) if lists else examples,
         "study": None if chosen.study is None else _study(chosen.study, place),
+        "learn": learning(),
     }
 
 

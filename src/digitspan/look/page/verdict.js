@@ -10,6 +10,7 @@ function buildVerdicts(app) {
       bars.append(make("span", {}, make("i"), make("em", {}, String(digit))));
     const after = make("p", { class: "after" });
     const places = make("ol", { class: "places", hidden: !app.asks });
+    const facts = make("p", { class: "facts" });
     const { network } = slot;
     const card = make(
       "article",
@@ -18,7 +19,7 @@ function buildVerdicts(app) {
       make("div", { class: "answer" }, said, sentence),
       make("div", { class: "distribution" }, bars, after),
       places,
-      make("p", { class: "facts" }, network.summary, " ", make("code", {}, network.name)),
+      facts,
     );
     const remark = (title, text) =>
       card.append(make("p", { class: "facts" }, make("b", {}, title), text));
@@ -27,7 +28,7 @@ function buildVerdicts(app) {
       remark("Do not trust this page. ", text);
     }
     if (network.why) remark("Why it was not solved. ", network.why);
-    return { card, said, sentence, bars, after, places };
+    return { card, said, sentence, bars, after, places, facts };
   });
   const look = { class: `columns columns-${app.slots.length}`, id: "verdicts" };
   return { element: make("div", look, ...cards.map(({ card }) => card)), cards };
@@ -38,8 +39,10 @@ function buildVerdicts(app) {
  * @param {App} app
  */
 function drawVerdicts({ cards }, app) {
-  app.slots.forEach(({ trace }, k) => {
-    const { said, sentence, bars, after, card, places } = cards[k];
+  app.slots.forEach((slot, k) => {
+    const { trace, network } = slot;
+    const { said, sentence, bars, after, card, places, facts } = cards[k];
+    facts.replaceChildren(network.summary, " ", make("code", {}, network.name));
     const { asks } = app;
     const found = asks ? saidOfPlaces(asks, trace) : [];
     const answer = trace.predictions.at(-1);
@@ -50,7 +53,7 @@ function drawVerdicts({ cards }, app) {
       ? `${found.filter((place) => place.right).length}/${found.length}`
       : sayDigit(answer);
     said.classList.toggle("share", asks !== null);
-    sentence.textContent = asks ? describeSaid(asks, trace) : describeAnswer(trace);
+    sentence.textContent = asks ? describeSaid(asks, trace) : describeAnswer(slot);
     const names = ["place", "read", "said"].map((name) => make("small", {}, name));
     const boxes = found.map((place) => placeBox(place, app));
     places.replaceChildren(make("li", { class: "names", "aria-hidden": "true" }, ...names), ...boxes);

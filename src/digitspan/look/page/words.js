@@ -65,8 +65,11 @@ function describePath({ predictions, target }) {
   return `${target} becomes its first choice ${stretches.join("; ")}.`;
 }
 
-/** The answer in a sentence. @param {Trace} trace */
-function describeAnswer(trace) {
+/**
+ * The answer in a sentence.
+ * @param {{trace: Trace, changed: Trace}} slot
+ */
+function describeAnswer({ trace, changed }) {
   const said = trace.predictions.at(-1);
   const sure = percent(trace.probabilities.at(-1)[said]);
   if (Number.isNaN(trace.loss))
@@ -75,6 +78,8 @@ function describeAnswer(trace) {
   if (said !== trace.target)
     return `Says ${said} (${sure}). Wrong: the first digit was ${trace.target}.`;
   if (between === 0) return `Says ${said} (${sure}). Right: it has just read it.`;
+  if (changed.predictions.at(-1) === said)
+    return `Says ${said} (${sure}). Right, but it says ${said} with another first digit as well.`;
   return `Says ${said} (${sure}). Right: the first digit came through ${between} others.`;
 }
 

@@ -1,6 +1,7 @@
 // The gated recurrent unit (Cho and others 2014, the reset gate behind the recurrent product).
 
 CELLS.gru = {
+  parameters: ["W_rx", "W_rh", "b_r", "W_zx", "W_zh", "b_z", "W_hx", "W_hh", "b_h"],
   states: {
     hidden: {
       symbol: "h",

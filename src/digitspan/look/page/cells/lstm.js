@@ -1,6 +1,12 @@
 // The long short-term memory network of the exercise sheet, equations (4) to (9).
 
 CELLS.lstm = {
+  parameters: [
+    "W_gx", "W_gh", "b_g",
+    "W_ix", "W_ih", "b_i",
+    "W_fx", "W_fh", "b_f",
+    "W_ox", "W_oh", "b_o",
+  ],
   states: {
     hidden: { symbol: "h", equation: "(9)  h(t) = tanh(c(t)) ⊙ o(t)" },
     cell: { symbol: "c", equation: "(8)  c(t) = g(t) ⊙ i(t) + c(t−1) ⊙ f(t)" },

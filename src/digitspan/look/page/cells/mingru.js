@@ -1,6 +1,7 @@
 // The minimal GRU, whose gate and candidate see the digit alone (Feng and others 2024).
 
 CELLS.mingru = {
+  parameters: ["W_zx", "b_z", "W_hx", "b_h"],
   states: {
     hidden: {
       symbol: "h",

@@ -1,6 +1,12 @@
 // The LSTM whose gates see the cell state (Gers and Schmidhuber 2000).
 
 CELLS["peephole-lstm"] = {
+  parameters: [
+    "W_gx", "W_gh", "b_g",
+    "W_ix", "W_ih", "p_i", "b_i",
+    "W_fx", "W_fh", "p_f", "b_f",
+    "W_ox", "W_oh", "p_o", "b_o",
+  ],
   states: {
     hidden: { symbol: "h", equation: "h(t) = tanh(c(t)) ⊙ o(t)" },
     cell: { symbol: "c", equation: "c(t) = g(t) ⊙ i(t) + c(t−1) ⊙ f(t)" },

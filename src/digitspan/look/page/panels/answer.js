@@ -44,7 +44,7 @@ function drawBars(host, slot, { asks, step }) {
   const axis = timeAxis(width, trace.digits.length);
   const words = asks
     ? `${describeSure(asks, trace)} ${describeSaid(asks, trace)}`
-    : `${describePath(trace)} ${describeAnswer(trace)}`;
+    : `${describePath(trace)} ${describeAnswer(slot)}`;
   canvas.setAttribute("aria-label", `Ten bars after each digit, ${slot.title}. ${words}`);
   // A palindrome's one answer is framed all along: where it is known, and where it is lost.
   const frames = asks

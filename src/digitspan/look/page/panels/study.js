@@ -7,7 +7,7 @@ PANELS.push({
   text: `Every mark is one training run of the study; lines join the medians; the dashed line is
     guessing. Press a ringed mark, or one of the buttons, to look into that network.`,
   recall: { text: "" }, // pages of lists have no such study
-  needs: (app) => app.data.study !== null,
+  needs: (app) => app.data.study !== null && !app.isLive,
 
   build(section, app) {
     this.host = make("div", { class: "chart" });
