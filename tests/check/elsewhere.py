@@ -167,7 +167,7 @@ elsewhere("sixty-for-ever", "lstm", lstm("separate", replace=only_ten), "of 5 al
 # Odd, and right.
 odd("clamp-never-reached", "lstm", lstm("separate", swapped(
     LSTM_STEP, ("torch.sigmoid(<i>)", "torch.sigmoid((<i>).clamp(-60, 60))"))))  # fmt: skip
-odd("clamp-of-h", "rnn", rnn("stacked", RNN_STEP + "\nh = h.clamp(-1, 1)"))
+odd("clamp-of-h-at-1", "rnn", rnn("stacked", RNN_STEP + "\nh = h.clamp(-1, 1)"))
 odd("sigmoid-by-tanh", "lstm", lstm("columns", swapped(
     LSTM_STEP, ("torch.sigmoid(<o>)", "0.5 * (torch.tanh(0.5 * (<o>)) + 1)"))))  # fmt: skip
 odd("tanh-by-sigmoid", "rnn", rnn("concatenated", "h = 2 * torch.sigmoid(2 * (<h>)) - 1"))

@@ -149,9 +149,8 @@ def test_every_hand_in_has_a_page_of_its_own(tmp_path):
 
 def test_pages_of_an_earlier_call_go_and_files_of_others_stay(tmp_path):
     write_pages([report("Adler-1"), report("Brandt-2")], NO_RULES, tmp_path)
-    (tmp_path / "notes.md").write_text("mine\n")
-    page_of_conrad = tmp_path / f"{report('Conrad-3').name}.md"
-    page_of_conrad.write_text("a tutor's words\n")
+    (tmp_path / "notes").with_suffix(".md").write_text("mine\n")
+    (tmp_path / "Conrad-3").with_suffix(".md").write_text("a tutor's words\n")
     write_pages([report("Brandt-2"), report("Conrad-3")], NO_RULES, tmp_path)
     found = {path.stem: path.read_text() for path in tmp_path.iterdir()}
     assert sorted(found) == ["Brandt-2", "Conrad-3", "Conrad-3 (2)", "notes"]

@@ -120,7 +120,9 @@ def _write_page(chosen: Chosen, document: dict[str, Any], file: Path, *, show: b
     for cell in sorted({kept.config.cell for kept in chosen.runs if is_own(kept.config.cell)}):
         print(f"the page runs the code of {equations_of(cell)}", file=sys.stderr)
     size = len(content.encode()) / 1e6
-    print(f"{len(chosen.runs)} networks, {size:.1f} MB, works offline", file=sys.stderr)
+    count = len(chosen.runs)
+    networks = f"{count} network{'s' * (count != 1)}"
+    print(f"{networks}, {size:.1f} MB, works offline", file=sys.stderr)
     return _shown(file) if show else 0
 
 
