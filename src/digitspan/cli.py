@@ -26,7 +26,7 @@ COMMANDS = {
     "export": "the rows of a study as CSV",
     "merge": "one study out of several that are shards of it",
     "hold": "how long trained networks keep a digit: lengths far beyond their training",
-    "look": "one page to look inside networks, or to train two in it, as a file that needs nothing else",
+    "look": "one page to look inside networks, or to train two in it; one file, offline",
     "handin": "the hand-in from a finished study: PDF report, notebook and part1 in one ZIP",
     "check": "check hand-ins: equations and gradients, not accuracy",
     "bench": "measure the training steps and the whole job against their peers",
