@@ -164,6 +164,112 @@ def test_classes_of_a_script_are_trained_in_workers_which_do_not_run_it_again(tm
     )
 
 
+AS_IT_IS = """
+import dataclasses
+from typing import NamedTuple
+
+import torch
+
+import helper
+import digitspan
+from digitspan.cells import notebook
+
+x = torch.zeros(3)  # the name of a parameter, and of a local, of the class
+FAR = float("inf")
+
+
+class State(NamedTuple):
+    h: torch.Tensor
+
+
+@dataclasses.dataclass
+class Kept:
+    h: torch.Tensor
+
+
+def abs(value):
+    return -value
+
+
+def doubled(function):
+    import functools
+
+    @functools.wraps(function)
+    def call(value):
+        return 2 * function(value)
+
+    return call
+
+
+@doubled
+def act(value):
+    return value
+
+
+class Cell(torch.nn.Module):
+    def answer(self):
+        return "the first one"
+
+
+first = Cell
+
+
+class Cell(torch.nn.Module):
+    def forward(self, x):
+        y = x
+        return State(y), Kept(y), abs(1.0), act(1.0), FAR, helper.GAIN
+
+
+name = digitspan.cell(Cell)
+module, text = next(iter(notebook.texts().items()))
+namespace = {}
+exec(text, namespace)
+made = namespace["Cell"]()(1)
+print(made[0].h, made[1].h, *made[2:])
+print("@doubled" in text, "x = " in text)
+digitspan.cell(first)
+print("the first one" in notebook.texts()[module])
+try:
+    digitspan.study(cells=[first, Cell])
+except digitspan.DigitspanError as error:
+    print(error)
+print(digitspan.RunConfig(cell=name, length=5).with_source().source)
+"""
+
+
+def test_a_class_of_a_script_goes_along_as_it_is(tmp_path):
+    """With its decorators, with names that hide Python's own, and not as another of its name."""
+    (tmp_path / "script.py").write_text(AS_IT_IS)
+    sources = []
+    for gain in (1.0, -0.1):
+        (tmp_path / "helper.py").write_text(f"GAIN = {gain}\n")
+        done = subprocess.run(
+            [sys.executable, "-B", "script.py"], cwd=tmp_path, capture_output=True, text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        made, taken, first, refused, source = done.stdout.splitlines()
+        assert made == f"1 1 -1.0 2.0 inf {gain}"
+        assert (taken, first) == ("True False", "True")
+        assert refused.startswith("two cells are called notebook_Cell:Cell; give one of the two")
+        sources.append(source)
+    assert sources[0] != sources[1], "what it imports was edited"
+
+
+def test_a_span_is_asked_for_by_the_name_that_the_study_was_given(tmp_path):
+    config = StudyConfig(
+        cells=("k:K(length=T)", "k:K(length=T, z=2)"), lengths=(5, 10), seeds=5, hidden_size=8
+    )
+    rows = made_up_rows(config, lambda run: run.length < 8 or "z=2" in run.cell)
+    with Store.create(tmp_path) as store:
+        store.set_value("config", config.canonical)
+        for row in rows.values():
+            store.add(row)
+    found = digitspan.Study.load(tmp_path)
+    assert found.span("k:K") != found.span("k:K(z=2)")
+    assert found.span("k:K(z=2)") == found.span("k:K(length=T, z=2)")
+
+
 def test_an_edited_class_of_a_notebook_is_another_source():
     text = "class Edited:\n    def __init__(self, length): pass\n"
     sources = []

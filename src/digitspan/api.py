@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from digitspan.cells.names import own_name
 from digitspan.cells.notebook import cell as name_of
+from digitspan.cells.own import is_own
 from digitspan.errors import UsageError, one_of
 from digitspan.study import reading
 from digitspan.study.comparison import comparison_document, conditions_of
@@ -76,7 +78,7 @@ def study(
         if not isinstance(given, Iterable):
             message = f"cells must be names or classes; got {given!r:.80}"
             raise UsageError(message)
-        settings["cells"] = [one if isinstance(one, str) else name_of(one) for one in given]
+        settings["cells"] = _names(given)
     if settings and base.note:
         settings.setdefault("note", "")  # what it says of the preset need not hold any more
     config = sized_apart(StudyConfig.from_words(settings, base).with_sources())
@@ -91,6 +93,23 @@ def study(
         progress=StudyObserver() if progress is None else progress,
     )
     return Study.load(folder)
+
+
+def _names(cells: Iterable[str | Callable[..., Any]]) -> list[str]:
+    """The names of cells, each of which is a name or a class.
+
+    Raises:
+        UsageError: where two classes have one name.
+    """
+    made: dict[str, Callable[..., Any]] = {}
+    names = []
+    for one in cells:
+        name = one if isinstance(one, str) else name_of(one)
+        if not isinstance(one, str) and made.setdefault(name, one) is not one:
+            message = f"two cells are called {name}; give one of the two classes another name"
+            raise UsageError(message)
+        names.append(name)
+    return names
 
 
 def compare(*studies: Study | str | Path, budget: int | None = None) -> Comparison:
@@ -180,9 +199,9 @@ class Study:
         """
         if cell is not None:
             named = cell if isinstance(cell, str) else name_of(cell)
-            known = dict.fromkeys(row.condition.cell for row in self._conditions())
-            plain = {name.partition("(length=T")[0]: name for name in known}
-            condition["cell"] = plain.get(named, named)
+            plain = {_without_length(row.condition.cell): row.condition.cell
+                     for row in self._conditions()}  # fmt: skip
+            condition["cell"] = plain.get(_without_length(named), named)
         found = [
             row
             for row in self._conditions()
@@ -216,6 +235,11 @@ class Study:
 
         some = list(axes) if isinstance(axes, Iterable) else [axes]
         return draw_into(self.summary, figure, some)
+
+
+def _without_length(cell: str) -> str:
+    """A cell's name as the caller has it, who need not say that it is given T."""
+    return str(own_name(cell)._replace(knows_length=False)) if is_own(cell) else cell
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -377,6 +377,10 @@ OWN = {
     "own:value": ("value = 3", "could not be built (TypeError: "),
     "own:Number": ("def Number(**sizes): return 3", "must build a torch.nn.Module; got int"),
     "own:Broken": ("def this is not Python", "could not be built (SyntaxError: "),
+    "own:Leaves": (
+        "import sys\ndef Leaves(**sizes): sys.exit(0)",
+        "could not be built (SystemExit: 0)",
+    ),
     "own:Fails": ("def Fails(**sizes): raise OSError('no file')", "(OSError: no file)"),
 }
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from digitspan.cells.answers import is_stepped
-from digitspan.cells.seal import sealed
+from digitspan.cells.seal import is_a_signals, sealed
 from digitspan.errors import UsageError, printable
 
 __all__ = ["apart", "broken", "check_duties", "duties_of", "if_it_raises"]
@@ -114,7 +114,9 @@ def if_it_raises(text: str) -> Iterator[None]:
         yield
     except _BrokenDutyError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if is_a_signals(error):
+            raise
         said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         broken(f"{text}: {said}")
 

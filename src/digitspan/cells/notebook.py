@@ -8,10 +8,10 @@ numbers, other classes and functions of the same place.
 from __future__ import annotations
 
 import ast
-import builtins
 import importlib.util
 import inspect
 import linecache
+import symtable
 import sys
 import textwrap
 import types
@@ -116,8 +116,16 @@ def _collect(thing: Any, parts: dict[str, str]) -> None:
             owner = getattr(value, "__module__", "") or ""
             if _can_be_imported(owner, value.__name__, value):
                 parts[used] = f"from {owner} import {value.__name__} as {used}"
-            else:
+            elif value.__name__ == used:
                 _collect(value, parts)
+            else:
+                message = (
+                    f"{name} uses {used}, which was made by {value.__name__} and has no text of "
+                    f"its own; put {name} into a module"
+                )
+                raise UsageError(message)
+        elif isinstance(value, float):
+            parts[used] = f"{used} = float({str(value)!r})"  # inf and nan are no literals
         elif isinstance(value, _PLAIN):
             parts[used] = f"{used} = {value!r}"
         elif getattr(value, "__module__", None) == "typing":
@@ -132,25 +140,30 @@ def _collect(thing: Any, parts: dict[str, str]) -> None:
 
 
 def _text_of(thing: Any) -> str:
-    """The text of a class or function, found by the code of it or of a method.
+    """The text of a class or function, its decorators too, found by the code of it or of a method.
+
+    Of several of one name it is the one that has this code. Of a class without code of its own, as
+    a NamedTuple, it is the last one of its name in any cell of the notebook.
 
     Raises:
         UsageError: where nobody has kept it.
     """
-    methods = [thing] if inspect.isfunction(thing) else list(vars(thing).values())
-    files = {method.__code__.co_filename for method in methods if inspect.isfunction(method)}
-    for file in files:
-        lines = "".join(linecache.getlines(file))
-        try:
-            tree = ast.parse(lines)
-        except SyntaxError:
-            continue
-        for node in reversed(tree.body):
-            named = (
-                isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == thing.__name__
-            )
-            if named and (segment := ast.get_source_segment(lines, node)):
-                return segment
+    methods = [thing] if inspect.isroutine(thing) else list(vars(thing).values())
+    codes = [
+        inspect.unwrap(method).__code__ for method in methods
+        if inspect.isfunction(method) and inspect.isfunction(inspect.unwrap(method))
+    ]  # fmt: skip
+    for code in codes:
+        lines = linecache.getlines(code.co_filename)
+        for node in _definitions(lines, thing.__name__):
+            if _first_line(node) <= code.co_firstlineno <= (node.end_lineno or 0):
+                return _lines_of(node, lines)
+    if not any(linecache.getlines(code.co_filename) for code in codes):
+        for file in reversed(list(linecache.cache)):
+            if file.startswith("<") or "ipykernel" in file or file == _main_file():
+                lines = linecache.getlines(file)
+                for node in reversed(_definitions(lines, thing.__name__)):
+                    return _lines_of(node, lines)
     try:
         return textwrap.dedent(inspect.getsource(thing))
     except (OSError, TypeError) as error:
@@ -161,8 +174,45 @@ def _text_of(thing: Any) -> str:
         raise UsageError(message) from error
 
 
+_Definition = ast.ClassDef | ast.FunctionDef
+
+
+def _definitions(lines: list[str], name: str) -> list[_Definition]:
+    """The classes and functions of that name in the outermost scope of a text."""
+    try:
+        body = ast.parse("".join(lines)).body
+    except SyntaxError:
+        return []
+    return [node for node in body if isinstance(node, _Definition) and node.name == name]
+
+
+def _first_line(node: _Definition) -> int:
+    """The line where it begins, with its first decorator."""
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def _lines_of(node: _Definition, lines: list[str]) -> str:
+    return "".join(lines[_first_line(node) - 1 : node.end_lineno])
+
+
+def _main_file() -> str:
+    """The file of the script that is run; none in a notebook."""
+    return str(getattr(sys.modules.get("__main__"), "__file__", None) or "")
+
+
 def _names_used(text: str) -> set[str]:
-    """The names that a text reads and Python does not have by itself; annotations left out."""
-    tree = ast.parse(text)
-    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return read - set(vars(builtins))
+    """The names that a text reads and does not bind itself: no locals, no parameters."""
+    table = symtable.symtable(f"from __future__ import annotations\n{text}", "<cell>", "exec")
+    waiting, used = [table], set()
+    while waiting:
+        scope = waiting.pop()
+        waiting += scope.get_children()
+        is_outermost = scope.get_type() == "module"
+        used |= {
+            symbol.get_name()
+            for symbol in scope.get_symbols()
+            if symbol.is_referenced()
+            and (symbol.is_global() or is_outermost)
+            and not (is_outermost and symbol.is_assigned())
+        }
+    return used

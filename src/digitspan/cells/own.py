@@ -107,9 +107,12 @@ def source_of(cell: str, *, kind: str = "cell") -> Source:
             f"the module in the current folder or installed"
         )
         raise UsageError(message)
-    files: dict[str, str] = {}
+    return _followed([name], {})
+
+
+def _followed(waiting: list[str], files: dict[str, str]) -> Source:
+    """The source of some modules and of all that they import, beside files that are known."""
     packages: set[str] = set()
-    waiting = [name]
     seen: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -145,10 +148,10 @@ def text_of(cell: str) -> str:
 
 
 def _in_memory(cell: str) -> Source:
-    """What a class is made of whose module has no file, as in a notebook: its own text alone."""
-    module = module_of(cell)
-    text = _text_in_memory(own_name(cell))
-    return Source(hashlib.sha256(text.encode()).hexdigest()[:_DIGITS], (module,), ())
+    """What a class of a notebook is made of: its text, and what that imports."""
+    content = _text_in_memory(own_name(cell)).encode()
+    digest = hashlib.sha256(content).hexdigest()
+    return _followed(list(_imports(content, "")), {module_of(cell): digest})
 
 
 def _text_in_memory(name: OwnName) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["sealed", "seeded"]
+__all__ = ["is_a_signals", "sealed", "seeded"]
 
 
 @contextlib.contextmanager
@@ -165,3 +165,13 @@ def _flush() -> None:
         if stream is not None:
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
+
+
+def is_a_signals(error: BaseException) -> bool:
+    """Whether it comes of Ctrl-C, or of SIGTERM, where a handler of ours raises SystemExit."""
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    raised_in = str(where.tb_frame.f_globals.get("__name__")) if where is not None else ""
+    is_ours = isinstance(error, SystemExit) and raised_in.startswith("digitspan.")
+    return isinstance(error, KeyboardInterrupt) or is_ours

@@ -272,6 +272,11 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
                 on_evaluation=on_evaluation,
             )
     except (KeyboardInterrupt, SystemExit) as interrupt:
+        from digitspan.cells.seal import is_a_signals  # torch has been imported by now
+
+        if not is_a_signals(interrupt):
+            message = f"the code of {config.cell} ended the process with {interrupt!r} in training"
+            raise DigitspanError(message) from interrupt
         print("interrupted: what was trained is kept; call again to go on", file=sys.stderr)
         status = 130 if isinstance(interrupt, KeyboardInterrupt) else interrupt.code
         raise SystemExit(status) from interrupt

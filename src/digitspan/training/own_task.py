@@ -14,7 +14,7 @@ from torch import Tensor
 
 from digitspan.cells.build import find
 from digitspan.cells.own import is_outside, source_of
-from digitspan.cells.seal import sealed, seeded
+from digitspan.cells.seal import is_a_signals, sealed, seeded
 from digitspan.errors import UsageError, printable
 from digitspan.runs.config import RunConfig
 from digitspan.runs.outcome import EVALUATE_EVERY
@@ -148,7 +148,7 @@ class OwnTask:
         except UsageError:
             raise
         except BaseException as error:
-            if _is_a_signals(error):
+            if is_a_signals(error):
                 raise
             said = printable(f"{type(error).__name__}: {error}")[:300]
             self._refuse(f"{text} ({said})")
@@ -203,13 +203,3 @@ def try_task(config: RunConfig) -> None:
 
 def _same(one: Questions, other: Questions) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-
-
-def _is_a_signals(error: BaseException) -> bool:
-    """Whether it comes of Ctrl-C, or of SIGTERM, where a handler of ours raises SystemExit."""
-    where = error.__traceback__
-    while where is not None and where.tb_next is not None:
-        where = where.tb_next
-    raised_in = str(where.tb_frame.f_globals.get("__name__")) if where is not None else ""
-    is_ours = isinstance(error, SystemExit) and raised_in.startswith("digitspan.")
-    return isinstance(error, KeyboardInterrupt) or is_ours

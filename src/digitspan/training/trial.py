@@ -22,7 +22,7 @@ from digitspan.cells.build import find
 from digitspan.cells.duties import CLOSE, apart, broken, check_duties, duties_of, if_it_raises
 from digitspan.cells.names import LENGTH, own_name
 from digitspan.cells.own import is_outside, is_own, source_of
-from digitspan.cells.seal import sealed
+from digitspan.cells.seal import is_a_signals, sealed
 from digitspan.errors import UsageError, printable
 from digitspan.runs.config import RunConfig
 from digitspan.training.engine import (
@@ -132,7 +132,9 @@ def _built(config: RunConfig) -> nn.Module:
         return build_network(config)
     except UsageError:
         raise
-    except Exception as error:  # whatever the code of somebody else may raise
+    except (Exception, SystemExit) as error:  # whatever the code of somebody else may raise
+        if is_a_signals(error):
+            raise
         said = printable(f"{type(error).__name__}: {error}")[:300]
         message = (
             f"cell {config.cell!r} could not be built ({said}); expected a class that takes "
