@@ -85,6 +85,18 @@ WRONG = {
         "does not hold W_fh",
     ),
     "no learning rate": ([("lr=0.001", "lr=0.0")], "leave every weight of LSTM as it is"),
+    "loss made anew": (
+        [(BACKWARD, "        loss = torch.tensor(loss.item(), requires_grad=True)\n" + BACKWARD)],
+        "leave every weight of LSTM as it is",
+    ),
+    "answer detached": (
+        [("model(x.to(device))", "model(x.to(device)).detach().requires_grad_()")],
+        "leave every weight of LSTM as it is",
+    ),
+    "clipped to nothing": (
+        [("max_norm=10", "max_norm=0.0")],
+        "leave every weight of LSTM as it is",
+    ),
     "called with too little": ([("train(parser", "train(); (parser")], "TypeError"),
     "an option that is not there": (
         [("torch.device(config.device)", "torch.device(config.where)")],

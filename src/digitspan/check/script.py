@@ -183,7 +183,12 @@ def _judge(
             trained.worlds[kind] = _world(network)
         elif world is None and network.get("fed"):
             trained.worlds[kind] = World({}, (), _world(network).dtype)
-        if slopes:
+        # Held and fed, a network must move, though no gradient came; the order may say why not.
+        still = held and not moved and (losses or network.get("fed"))
+        told = any(
+            f.code in ("zero-grad-too-late", "step-without-backward") for f in findings.found
+        )
+        if slopes or (still and not told):
             made = [event for event in events if event.name == "optimizer"]
             place = (made[0].file, made[0].line) if made else ("", 0)
             _check_moves(str(network.get("class"))[:80], slopes, held, moved, place, findings)
@@ -200,7 +205,7 @@ def _check_moves(
 ) -> None:
     """Parameters with gradients that no optimiser holds, or that its steps leave as they are."""
     left = sorted(slopes - held - moved)
-    if not slopes & (held | moved):
+    if slopes and not slopes & (held | moved):
         findings.add("optimiser-of-another-network", *place, name=name)
     elif left:
         them = "it" if len(left) == 1 else "them"
