@@ -400,6 +400,7 @@ def plant_results() -> None:
         wrong(f"{kind}-log-softmax-batch", kind,
               make("concatenated", answer="F.log_softmax(p, 0)"), "over the batch")  # fmt: skip
         wrong(f"{kind}-tuple", kind, make("separate", answer="p, h"), "several things")
+        wrong(f"{kind}-state-first", kind, make("separate", answer="h, p"), "several things")
         wrong(f"{kind}-tanh-answer", kind, make("separate", answer="torch.tanh(p)"),
               "answer goes through tanh")  # fmt: skip
     source = lstm(

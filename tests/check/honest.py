@@ -132,6 +132,11 @@ right(
     ),
     "more than the last step",
 )
+for axes, stacked in (("time-first", "torch.stack(ps)"), ("time-last", "torch.stack(ps, dim=2)")):
+    each = {"start": "        ps = []\n", "answer": stacked}
+    right(f"every-step-{axes}", "lstm", lstm("separate", **each, step=LSTM_STEP + """
+ps.append(h @ self.W_ph.t() + self.b_p)"""), "more than the last step")  # fmt: skip
+right("classes-first", "rnn", rnn("separate", answer="p.t()"), "axes exchanged")
 right("cuda-if-there", "lstm", lstm("separate", end="        self.device = torch.device("
       "'cuda:0' if torch.cuda.is_available() else 'cpu')\n"))  # fmt: skip
 right("exponentials", "rnn", rnn("separate",

@@ -33,7 +33,9 @@ def marked(cases, fast):
 
 
 FAST_MUTANTS = [*list(first_of_each(MUTANTS))[::2], *ELSEWHERE[::4]]
-FAST_HONEST = [*HONEST[:2], *HONEST[8:60:6], *ODD[::5]]
+EXCHANGED = ("every-step-time-first", "every-step-time-last", "classes-first")
+FAST_HONEST = [*HONEST[:2], *HONEST[8:60:6], *ODD[::5],
+               *(case for case in HONEST if case.name in EXCHANGED)]  # fmt: skip
 PLACES = {
     "g-torch.sigmoid-separate": "g = torch.sigmoid",
     "f-tanh-separate": "f = torch.tanh",
@@ -121,6 +123,12 @@ def test_fault_points_at_the_line_of_its_equation(children, name):
     [case] = [case for case in MUTANTS + ELSEWHERE if case.name == name]
     fault = next(f for f in checked(children, case).findings if f.severity == "fault")
     assert PLACES[name] in case.source.splitlines()[fault.line - 1]
+
+
+@pytest.mark.parametrize("name", ["rnn-state-first", "lstm-state-first"])
+def test_logits_after_the_state_are_told_apart_from_it_at_every_size(children, name):
+    [case] = [case for case in MUTANTS if case.name == name]
+    assert [f.code for f in checked(children, case).findings] == ["several-results"]
 
 
 @pytest.mark.parametrize("case", marked(HONEST + ODD, FAST_HONEST))

@@ -3,7 +3,7 @@
 import ast
 
 import pytest
-from check.bank import lstm
+from check.bank import lstm, rnn
 from check.reader import read_sources
 
 from digitspan.check.findings import Findings
@@ -85,6 +85,18 @@ WRONG = {
         "does not hold W_fh",
     ),
     "no learning rate": ([("lr=0.001", "lr=0.0")], "leave every weight of LSTM as it is"),
+    "loss made anew": (
+        [(BACKWARD, "        loss = torch.tensor(loss.item(), requires_grad=True)\n" + BACKWARD)],
+        "leave every weight of LSTM as it is",
+    ),
+    "answer detached": (
+        [("model(x.to(device))", "model(x.to(device)).detach().requires_grad_()")],
+        "leave every weight of LSTM as it is",
+    ),
+    "clipped to nothing": (
+        [("max_norm=10", "max_norm=0.0")],
+        "leave every weight of LSTM as it is",
+    ),
     "called with too little": ([("train(parser", "train(); (parser")], "TypeError"),
     "an option that is not there": (
         [("torch.device(config.device)", "torch.device(config.where)")],
@@ -169,6 +181,40 @@ def test_wrong_script_is_told(trained, name):
     assert section.verdict == "fail", section.findings
     assert len(faults) == 1
     assert WRONG[name][1] in faults[0].message
+
+
+TWO = """\
+import torch
+from rnn import VanillaRNN
+from part1.lstm import LSTM
+
+torch.manual_seed(1)
+nets = [kind(4, 1, 8, 10, 16, "cpu") for kind in (VanillaRNN, LSTM)]
+optimizers = [torch.optim.RMSprop(nets[0].parameters()), torch.optim.RMSprop(nets[1].parameters())]
+for _ in range(9):
+    x = torch.randint(0, 10, (16, 4)).float()
+    for net, optimizer in zip(nets, optimizers):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(net(x), x[:, 0].long()).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
+        optimizer.step()
+"""
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_optimiser_of_each_of_two_networks_is_judged(tmp_path, number):
+    files = {"lstm.py": lstm("separate").encode(), "rnn.py": rnn("separate").encode()}
+    wrong = TWO.replace(f"RMSprop(nets[{number}]", f"Adam(nets[{number}]")
+    files |= {"train_right.py": TWO.encode(), "train_wrong.py": wrong.encode()}
+    hand_in = HandIn(tmp_path, False, files, read_sources(files), "")
+    classes = {"LSTM": "lstm", "VanillaRNN": "rnn"}
+    codes = {}
+    with written_out(hand_in) as tree, Children(tree, "limited", Limits(seconds=60)) as children:
+        for source in hand_in.sources:
+            if source.name.startswith("train"):
+                found = check_training(children.usable, [source], classes, 1, hand_in.sources)
+                codes[source.name] = [finding.code for finding in found.section.findings]
+    assert codes == {"train_right.py": [], "train_wrong.py": ["not-rmsprop"]}
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -46,7 +46,7 @@ class Trained(NamedTuple):
         return set().union(*(given for of, given in self.losses.items() if of != kind))
 
 
-_LISTS = ("slopes", "held", "moved", "losses")
+_LISTS = ("slopes", "held", "moved", "losses", "optimizers")
 """The lists in what the child says of a network."""
 
 
@@ -173,17 +173,24 @@ def _judge(
     whole = _check_error(trace, steps, findings) if trace else False
     if steps:
         _check_order(events, findings)
-        _check_optimizer(trace, findings)
+        _check_optimizer(trace, networks, findings)
     for network in networks:
         kind = network["kind"]
-        slopes, held, moved, losses = ({str(name)[:80] for name in network[key]} for key in _LISTS)
+        slopes, held, moved, losses = (
+            {str(name)[:80] for name in network[key]} for key in _LISTS[:4]
+        )
         trained.losses[kind] = trained.losses.get(kind, set()) | losses
         world = trained.worlds.get(kind)
         if slopes and (world is None or not world.fed):
             trained.worlds[kind] = _world(network)
         elif world is None and network.get("fed"):
             trained.worlds[kind] = World({}, (), _world(network).dtype)
-        if slopes:
+        # Held and fed, a network must move, though no gradient came; the order may say why not.
+        still = held and not moved and (losses or network.get("fed"))
+        told = any(
+            f.code in ("zero-grad-too-late", "step-without-backward") for f in findings.found
+        )
+        if slopes or (still and not told):
             made = [event for event in events if event.name == "optimizer"]
             place = (made[0].file, made[0].line) if made else ("", 0)
             _check_moves(str(network.get("class"))[:80], slopes, held, moved, place, findings)
@@ -200,7 +207,7 @@ def _check_moves(
 ) -> None:
     """Parameters with gradients that no optimiser holds, or that its steps leave as they are."""
     left = sorted(slopes - held - moved)
-    if not slopes & (held | moved):
+    if slopes and not slopes & (held | moved):
         findings.add("optimiser-of-another-network", *place, name=name)
     elif left:
         them = "it" if len(left) == 1 else "them"
@@ -297,11 +304,15 @@ def _check_order(events: list[_Event], findings: Findings) -> None:
         findings.add(code, clip.file, clip.line)
 
 
-def _check_optimizer(trace: dict[str, Any], findings: Findings) -> None:
-    """RMSprop, as the sheet asks."""
-    optimizers = [name[:40] for name in trace.get("optimizers", []) if isinstance(name, str)]
-    if optimizers and not any("RMS" in name.upper() for name in optimizers):
-        findings.add("not-rmsprop", name=optimizers[0])
+def _check_optimizer(
+    trace: dict[str, Any], networks: list[dict[str, Any]], findings: Findings
+) -> None:
+    """RMSprop, as the sheet asks: of each network, or of the run where no network is known."""
+    own = [network["optimizers"] for network in networks if network["optimizers"]]
+    for names in own or [trace.get("optimizers", [])]:
+        optimizers = [name[:40] for name in names if isinstance(name, str)]
+        if optimizers and not any("RMS" in name.upper() for name in optimizers):
+            findings.add("not-rmsprop", name=optimizers[0])
 
 
 def _check_text(script: Source, events: list[_Event], findings: Findings) -> None:

@@ -107,6 +107,36 @@ def test_every_entry_of_a_course_is_a_hand_in_or_named(tmp_path):
     assert left == ["list.csv", "points.py", "solution", "some.pdf"]
 
 
+@pytest.mark.parametrize("folder", ["", "t1/", "sheet1/"])
+@pytest.mark.parametrize("own", ["Adler-1000001.zip", "Adler-1000001/lstm.py"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_text_of_another_student_beside_the_only_work_is_a_row(tmp_path, folder, own, packed):
+    made(tmp_path / "c", f"{folder}{own}", f"{folder}Berg-1000002.docx")
+    where = tmp_path / "c"
+    if packed:
+        where = Path(shutil.make_archive(str(tmp_path / "all"), "zip", where))
+    expected = [f"{folder}{own}".removesuffix("/lstm.py"), f"{folder}Berg-1000002.docx"]
+    with take_in([where], best_level()) as found:
+        assert found.lines() == ["2 found: 2 hand-ins, 0 not understood"]
+        assert [e.name.removeprefix(f"{where}/") for e in found.entries] == expected
+        assert [e.student.number for e in found.entries] == ["1000001", "1000002"]
+
+
+def test_what_lies_beside_the_only_archive_is_named(tmp_path):
+    made(tmp_path / "one", "Adler-1000001.zip", "Adler-1000001.docx", "points.xlsx")
+    assert taken(tmp_path / "one") == (["Adler-1000001.zip"], ["points.xlsx"])
+    made(tmp_path / "two", "Adler-1000001/a.zip", "Adler-1000001/Berg-1000002.docx",
+         "Conrad-1000003.zip")  # fmt: skip
+    assert taken(tmp_path / "two") == (
+        ["Adler-1000001/a.zip", "Conrad-1000003.zip"], ["Adler-1000001/Berg-1000002.docx"]
+    )  # fmt: skip
+
+
+def test_text_in_a_hand_in_makes_no_course_of_it(tmp_path):
+    made(tmp_path / "c", "lstm.py", "train.py", "Adler-1000001.pdf", "Berg-1000002.txt")
+    assert taken(tmp_path / "c") == (["."], [])
+
+
 def test_what_was_found_is_told_in_a_line_and_the_reasons_below(tmp_path):
     made(tmp_path, "Adler-1000001.zip", "Brandt-1000002.zip", "points.py")
     with take_in([tmp_path], best_level()) as found:

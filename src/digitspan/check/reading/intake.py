@@ -40,6 +40,8 @@ _SYSTEM = re.compile(
     re.IGNORECASE,
 )
 _CODE = (".py", ".ipynb")
+_TEXT = (".doc", ".docx", ".odt", ".pages", ".rtf", ".txt")
+"""Texts that are no hand-in, and yet all that some students hand in."""
 _SHEET_FILE = re.compile(r"rnn|lstm", re.IGNORECASE)
 
 _MOODLE = r"(?P<student>[^/]+?_\d+)_assignsubmission_(?:file|onlinetext)[_/]?"
@@ -299,6 +301,10 @@ class _Work:
         work = [part for part in node.parts if _counts(part)]
         if len(work) == 1 and work[0].archive:
             self._archive(work[0], root / work[0].place, f"{shown}/{work[0].name}", None)
+            for part in node.parts:
+                own = student_of(part.name) == student_of(work[0].name) is not None
+                if not (part.folder or part is work[0] or own):
+                    self.left_out.append(LeftOut(f"{shown}/{part.name}", part.aside or _NO_KIND))
         elif work:
             path = root / node.place
             self.entries.append(Entry(shown, path, student_of(_base(path), strict=False)))
@@ -353,6 +359,12 @@ class _Work:
             only = work[0]
             inside = only.place.removeprefix(f"{part.place}/")
             self._archive(only, root / only.place, f"{name}/{inside}", student)
+            for file in part.files():
+                other = _of_text(file)
+                if other is not None and student is not None and not other.is_like(student):
+                    inside = file.place.removeprefix(f"{part.place}/")
+                    reason = f"it lies in the folder of {student}"
+                    self.left_out.append(LeftOut(f"{name}/{inside}", reason))
         else:
             self.entries.append(Entry(name, root / part.place, student))
 
@@ -573,6 +585,9 @@ def _is_many(node: _Node) -> bool:
               if not _is_part(p.name) and _student(p.name) is None and _counts(p)]  # fmt: skip
     if len(students | loose) > 1 or (students and others):
         return True
+    texts = {_key(s) for part in parts if (s := _of_text(part))}
+    if not own and len(students | loose | texts) > 1:
+        return True
     if own:
         course_file = any(_is_part(part.name) or _SHEET_FILE.search(part.name) for part in own)
         several = len([part for part in others if part.archive]) > 1
@@ -582,6 +597,14 @@ def _is_many(node: _Node) -> bool:
     if loose or any(_is_part(part.name) and _counts(part) for part in holders if part.folder):
         return len([part for part in others if part.archive or _is_whole(part)]) > 1
     return len(others) > 1
+
+
+def _of_text(node: _Node) -> Student | None:
+    """Whose a Word file or the like is, where it is called as a hand-in must be."""
+    if node.folder or node.aside or not node.name.lower().endswith(_TEXT):
+        return None
+    student = student_of(node.name)
+    return None if student is None or _is_part(student.surname) else student
 
 
 def _is_course(node: _Node) -> bool:

@@ -91,6 +91,8 @@ class RemoteNetwork:
         self.how: dict[str, Any] = {}
         self.form = "", ""
         """How forward returns its answer: in a "tuple", "list" or ""; its axes."""
+        self.answer_place = -1
+        """Which of the tensors that it returns is the answer; -1: the last."""
         self.width = 0
         self.fresh = False
         self.ready_made: list[str] = []
@@ -191,10 +193,12 @@ class RemoteNetwork:
             or len(payload) != 8 * math.prod(shape)
             or shape[0] != len(values)
             or not isinstance(form, list)
-            or len(form) != 2
+            or len(form) != 3
+            or type(form[2]) is not int
         ):
             raise ChildLost("no-answer")
         self.form = str(form[0])[:10], str(form[1])[:10]
+        self.answer_place = form[2]
         self.width = shape[2]
         if header.get("single") is True:
             self.dtype = "float32"
@@ -520,6 +524,10 @@ class _FeedSearch:
             return False
         remote.score, remote.how = chosen
         remote.ask(values, digits, fresh=True)
+        sizes = [1, remote.plan.batch, remote.plan.steps, remote.plan.classes, remote.hidden]
+        if len(set(sizes)) == len(sizes) and remote.form[1] != "width":
+            # At other sizes, where some are equal, the shape alone would not say what is what.
+            remote.how = {**remote.how, "form": [*remote.form, remote.answer_place]}
         return True
 
 

@@ -101,7 +101,7 @@ class Responder:
         digits, values = _unpack(question, payload)
         self.fresh = question["fresh"]
         answers = []
-        form = "", ""
+        form = "", "", -1
         with torch.set_grad_enabled(question["grad"]):
             for setting in values:
                 with self.watched():

@@ -14,8 +14,9 @@ MAX_SCALARS = 4_000_000
 """A network with more numbers than this is not looked into."""
 
 
-Form = tuple[str, str]
-"""How forward returned an answer: in a "tuple", a "list" or ""; the axes, such as "BK"."""
+Form = tuple[str, str, int]
+"""How forward returned an answer: in a "tuple", a "list" or ""; the axes, such as "BK"; which of
+the tensors it is, -1 for the last."""
 
 
 class Entry(NamedTuple):
@@ -95,7 +96,7 @@ def feed(network: Any, digits: torch.Tensor, how: dict[str, Any]) -> tuple[torch
         network: the network.
         digits: whole numbers, shape (B, T).
         how: {"interface", "axes", "encoding", "dtype", "classes", "states", ...}; see
-            `digitspan.check.sandbox.signatures`.
+            `digitspan.check.sandbox.signatures`. {"form": ...} where the form is known.
 
     Returns:
         What the network answers for the last digit, shape (B, K), and the form it came in.
@@ -107,7 +108,7 @@ def feed(network: Any, digits: torch.Tensor, how: dict[str, Any]) -> tuple[torch
         return _feed_steps(network, digits, how)
     inputs = _arranged(_encoded(digits, how), how["axes"])
     result = network(inputs, *_states(network, digits.shape[0], how))
-    return _answer(result, digits.shape[0], digits.shape[1], how["classes"])
+    return _answer(result, digits.shape[0], digits.shape[1], how)
 
 
 def _feed_steps(
@@ -123,7 +124,7 @@ def _feed_steps(
         result = network(orders[how["axes"]], *states)
         if states:
             states = _next_states(result, digits.shape[0], how)
-    return _answer(result, digits.shape[0], 1, how["classes"], tuple_is_fine=bool(states))
+    return _answer(result, digits.shape[0], 1, how, tuple_is_fine=bool(states))
 
 
 def _next_states(result: Any, batch: int, how: dict[str, Any]) -> list[Any]:
@@ -131,6 +132,8 @@ def _next_states(result: Any, batch: int, how: dict[str, Any]) -> list[Any]:
     tensors = list(_tensors(result))
     sizes = ([batch, how["classes"]], [how["classes"], batch])
     position = next((i for i, t in enumerate(tensors) if list(t.shape[-2:]) in sizes), None)
+    if "form" in how:
+        position = how["form"][2] % len(tensors) if tensors else None
     states = [tensor for i, tensor in enumerate(tensors) if i != position]
     wanted = len(how["states"])
     if len(states) < wanted:
@@ -178,42 +181,65 @@ def _arranged(inputs: torch.Tensor, axes: str) -> torch.Tensor:
 
 
 def _answer(
-    result: Any, batch: int, steps: int, classes: int, *, tuple_is_fine: bool = False
+    result: Any, batch: int, steps: int, how: dict[str, Any], *, tuple_is_fine: bool = False
 ) -> tuple[torch.Tensor, Form]:
     """The numbers of the last digit, shape (B, K), out of whatever forward returned."""
     if result is None:
         message = "forward returns nothing"
         raise ValueError(message)
+    classes = how["classes"]
     tensors = list(_tensors(result))
+    if "form" in how:  # sizes that are equal here say nothing
+        container, axes, place = how["form"]
+        if -1 <= place < len(tensors):
+            answer = _last_digit(tensors[place], axes, batch, steps, classes)
+            if answer is not None:
+                return answer, (container, axes, place)
     container = "" if isinstance(result, torch.Tensor) or tuple_is_fine else "tuple"
     if isinstance(result, (list, tuple)) and len(tensors) == steps > 1:
         same = {tuple(tensor.shape) for tensor in tensors}
         if same <= {(batch, classes), (classes, batch)}:
             tensors, container = [tensors[-1]], "list"
-    for tensor in tensors:
-        if tensor.shape == (batch, classes):
-            return tensor, (container, "BK")
-        if tensor.shape == (classes, batch):
-            return tensor.T, (container, "KB")
-    for tensor in tensors:
-        shape = tuple(tensor.shape)
-        if shape == (batch, steps, classes):
-            return tensor[:, -1], (container, "BTK")
-        if shape == (steps, batch, classes):
-            return tensor[-1], (container, "TBK")
-        if shape == (batch, classes, steps):
-            return tensor[:, :, -1], (container, "BKT")
-        if shape in ((1, batch, classes), (batch, 1, classes)):
-            return tensor.reshape(batch, classes), (container, "1BK")
-        if shape == (batch * steps, classes):
-            return tensor.reshape(batch, steps, classes)[:, -1], (container, "(BT)K")
-    for tensor in tensors:
+    places = [*range(len(tensors) - 1), -1] if tensors else []
+    for forms in (("BK", "KB"), ("BTK", "TBK", "BKT", "1BK", "B1K", "(BT)K")):
+        for place in places:
+            for axes in forms:
+                answer = _last_digit(tensors[place], axes, batch, steps, classes)
+                if answer is not None:
+                    return answer, (container, axes, place)
+    for place in places:
+        tensor = tensors[place]
         if tensor.dim() == 2 and batch in tensor.shape:
             by_sample = tensor if tensor.shape[0] == batch else tensor.T
-            return by_sample, (container, "width")
+            return by_sample, (container, "width", place)
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors[:4])
     message = f"forward returns {shapes or type(result).__name__}"
     raise ValueError(message)
+
+
+def _last_digit(
+    tensor: torch.Tensor, axes: str, batch: int, steps: int, classes: int
+) -> torch.Tensor | None:
+    """The part of a tensor that belongs to the last digit, shape (B, K); None where it has none.
+
+    Args:
+        tensor: of whatever shape.
+        axes: what its axes are taken for.
+        batch: B.
+        steps: T - 1.
+        classes: K.
+    """
+    if axes == "(BT)K":
+        fits = tensor.shape == (batch * steps, classes)
+        return tensor.reshape(batch, steps, classes)[:, -1] if fits else None
+    sizes = {"B": batch, "T": steps, "K": classes, "1": 1}
+    if tensor.shape != tuple(sizes.get(axis, -1) for axis in axes):
+        return None
+    for axis in "T1":
+        if axis in axes:
+            tensor = tensor.select(axes.index(axis), -1)
+            axes = axes.replace(axis, "")
+    return tensor.T if axes == "KB" else tensor
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:

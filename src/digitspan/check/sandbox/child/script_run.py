@@ -76,6 +76,8 @@ class WatchedNetwork:
         """The parameters that an optimiser held when it took a step."""
         self.moved: set[str] = set()
         """The parameters that a step has changed."""
+        self.optimizers: set[str] = set()
+        """The classes of the optimisers that held a parameter when they took a step."""
         self.before: dict[str, torch.Tensor] = {}
         network.register_forward_pre_hook(self.feed)
 
@@ -86,13 +88,14 @@ class WatchedNetwork:
             dtypes = {parameter.dtype for parameter in network.parameters()}
             self.dtype = ", ".join(sorted(str(d).removeprefix("torch.") for d in dtypes))
 
-    def remember(self, held: set[int]) -> None:
+    def remember(self, held: set[int], optimizer: str) -> None:
         """Keep the parameters as they are before a step of an optimiser that holds some."""
         self.before = {}
         for name, parameter in self.network.named_parameters():
             self.before[name] = parameter.detach().clone()
             if parameter.data_ptr() in held:
                 self.held.add(name)
+                self.optimizers.add(optimizer)
             if parameter.grad is not None and bool((parameter.grad.abs() > _SMALL).any()):
                 self.slopes.add(name)
 
@@ -115,6 +118,7 @@ class WatchedNetwork:
             "slopes": sorted(self.slopes)[:100],
             "held": sorted(self.held)[:100],
             "moved": sorted(self.moved)[:100],
+            "optimizers": sorted(self.optimizers)[:20],
         }
 
 
@@ -213,7 +217,7 @@ class ScriptTrace:
         groups = [group["params"] for group in optimizer.param_groups]
         held = {tensor.data_ptr() for group in groups for tensor in group}
         for watched in self.networks:
-            watched.remember(held)
+            watched.remember(held, type(optimizer).__name__[:60])
 
     def optimizer(self, original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         """Optimizer.__init__, noted."""
