@@ -382,7 +382,7 @@ def bits_a_number(name: str, cell: str, n: str) -> str:
 
 
 def bits_apart(name: str, cell: str, n: str, other: str, other_n: str) -> str:
-    """How many bits a number one cell carries more than another: Welch's interval, and p."""
+    """How many bits a number one cell carries more than another, with Welch's interval."""
     found = mean_difference(*(_bits(cell_of(name, *one)) for one in ((cell, n), (other, other_n))))
     return f"{found.difference:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
 

@@ -8,8 +8,9 @@ import json
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
+from typing import Any
 
 from digitspan.errors import UsageError, printable
 from digitspan.runs.config import RunConfig
@@ -35,22 +36,11 @@ def try_apart(configs: Sequence[RunConfig], device: str) -> None:
     for config in configs:
         by_cell[config.cell].append(config.canonical)
     for cell, texts in by_cell.items():
-        process, pipe = begin_process(_try, texts, device)
-        try:
-            said = json.loads(pipe.recv_bytes())
-        except (EOFError, ConnectionError):
-            process.join()
-            message = (
-                f"cell {cell!r} ended the process that tried it ({how_it_ended(process)}); "
-                f"expected a class that can be built and asked"
-            )
-            raise UsageError(message) from None
-        finally:
-            process.kill()
-            process.join()
-            pipe.close()
-        if "refused" in said:
-            raise refusal(said)
+        ended = (
+            f"cell {cell!r} ended the process that tried it",
+            ("; expected a class that can be built and asked"),
+        )
+        _told_apart(ended, _try, texts, device)
 
 
 def sized_apart(config: StudyConfig) -> StudyConfig:
@@ -66,14 +56,33 @@ def sized_apart(config: StudyConfig) -> StudyConfig:
         return config
     runs = {(job.config.cell, job.config.encoding): job.config
             for job in reversed(next_jobs(config, {}))}  # fmt: skip
-    process, pipe = begin_process(
-        _size, [run.canonical for run in runs.values()], config.parameters
-    )
+    texts = [run.canonical for run in runs.values()]
+    ended = "a cell ended the process that built it", ""
+    said = _told_apart(ended, _size, texts, config.parameters)
+    pairs = zip(runs, said["sizes"], strict=True)
+    sizes = tuple(f"{cell} {encoding} {size}" for (cell, encoding), size in pairs)
+    return dataclasses.replace(config, sizes=sizes)
+
+
+def _told_apart(
+    ended: tuple[str, str], work: Callable[..., None], *arguments: object
+) -> dict[str, Any]:
+    """What a process of its own tells of its work.
+
+    Args:
+        ended: what is said where the process ends before, around how it ended.
+        work: is given a pipe, to tell it by, and the arguments.
+        *arguments: what else it needs, to be pickled.
+
+    Raises:
+        UsageError: where the work is refused, or its process ended.
+    """
+    process, pipe = begin_process(work, *arguments)
     try:
-        said = json.loads(pipe.recv_bytes())
+        said: dict[str, Any] = json.loads(pipe.recv_bytes())
     except (EOFError, ConnectionError):
         process.join()
-        message = f"a cell ended the process that built it ({how_it_ended(process)})"
+        message = f"{ended[0]} ({how_it_ended(process)}){ended[1]}"
         raise UsageError(message) from None
     finally:
         process.kill()
@@ -81,46 +90,49 @@ def sized_apart(config: StudyConfig) -> StudyConfig:
         pipe.close()
     if "refused" in said:
         raise refusal(said)
-    pairs = zip(runs, said["sizes"], strict=True)
-    sizes = tuple(f"{cell} {encoding} {size}" for (cell, encoding), size in pairs)
-    return dataclasses.replace(config, sizes=sizes)
+    return said
 
 
 def _size(pipe: Connection, texts: Sequence[str], parameters: int) -> None:
     """Find the hidden size of each run, and say which."""
-    with contextlib.suppress(OSError):
-        os.dup2(2, 1)  # standard output is the study's
-    sys.dont_write_bytecode = True  # a call that is refused leaves nothing behind
+    _begin()
     from digitspan.training.sizes import hidden_size_for
 
-    message: dict[str, object] = {}
-    try:
+    def sizes() -> dict[str, object]:
         runs = [RunConfig.from_canonical(text) for text in texts]
-        message = {"sizes": [hidden_size_for(run, parameters)[0] for run in runs]}
-    except UsageError as error:
-        message = {"refused": str(error), "exit_status": error.exit_status}
-    except Exception as error:  # whatever the code of somebody else may raise
-        said = printable(f"{type(error).__name__}: {error}")[:300]
-        message = {"refused": f"a hidden size cannot be found ({said})", "exit_status": 2}
-    pipe.send_bytes(json.dumps(message).encode())
+        return {"sizes": [hidden_size_for(run, parameters)[0] for run in runs]}
+
+    _tell(pipe, sizes, "a hidden size cannot be found")
 
 
 def _try(pipe: Connection, texts: Sequence[str], device: str) -> None:
     """Try runs of one cell, and say what came of it."""
-    with contextlib.suppress(OSError):
-        os.dup2(2, 1)  # standard output is the study's
-    sys.dont_write_bytecode = True  # a call that is refused leaves nothing behind
+    _begin()
     from digitspan.training.machine import find_device
     from digitspan.training.trial import try_run
 
-    message: dict[str, object] = {}
-    try:
+    def tried() -> dict[str, object]:
         for text in texts:
             try_run(RunConfig.from_canonical(text), find_device(device))
+        return {}
+
+    _tell(pipe, tried, f"cell {RunConfig.from_canonical(texts[0]).cell!r} cannot be tried")
+
+
+def _begin() -> None:
+    """Set up a process that runs the code of somebody else."""
+    with contextlib.suppress(OSError):
+        os.dup2(2, 1)  # standard output is the study's
+    sys.dont_write_bytecode = True  # a call that is refused leaves nothing behind
+
+
+def _tell(pipe: Connection, work: Callable[[], dict[str, object]], failed: str) -> None:
+    """Do the work and tell what came of it; `failed` is said of what it raises."""
+    try:
+        message = work()
     except UsageError as error:
         message = {"refused": str(error), "exit_status": error.exit_status}
     except Exception as error:  # whatever the code of somebody else may raise
         said = printable(f"{type(error).__name__}: {error}")[:300]
-        cell = RunConfig.from_canonical(texts[0]).cell
-        message = {"refused": f"cell {cell!r} cannot be tried ({said})", "exit_status": 2}
+        message = {"refused": f"{failed} ({said})", "exit_status": 2}
     pipe.send_bytes(json.dumps(message).encode())
