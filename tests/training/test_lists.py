@@ -161,14 +161,14 @@ def test_networks_trained_at_once_say_what_they_say_alone(cell):
 
 
 def test_a_whole_module_answers_after_every_step_or_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "whole.py").write_text(WHOLE, encoding="utf-8")
+    (tmp_path / "whole_lists.py").write_text(WHOLE, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     base = {"length": 6, "task": "recall", "hidden_size": 8}
-    trainer, questions = Trainer(RunConfig(cell="whole:EveryStep", **base)), batch()
+    trainer, questions = Trainer(RunConfig(cell="whole_lists:EveryStep", **base)), batch()
     before = trainer.step(questions).loss
     assert trainer.step(questions).loss < before
     assert trainer.logits(questions.inputs, 3).shape == (6, 3, 10)
-    refused = Trainer(RunConfig(cell="whole:LastStep", **base))
+    refused = Trainer(RunConfig(cell="whole_lists:LastStep", **base))
     with pytest.raises(UsageError, match=r"LastStep answers in the shape \(6, 10\) where lists"):
         refused.step(questions)
 
