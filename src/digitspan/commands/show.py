@@ -32,6 +32,7 @@ from digitspan.hold.kept_answers import read_kept_answers
 from digitspan.hold.spans import holds_texts
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
+from digitspan.study.crew.apart import Apart
 from digitspan.study.digit_spans import SpanSummary, summarise_any
 from digitspan.study.reading import Study, read_study
 from digitspan.study.span_tables import (
@@ -193,21 +194,19 @@ def reasons(study: Study, summary: Summary) -> dict[str, str]:
         return {}
     require_torch()
     with interruptible_import("torch"):
-        from digitspan.cells.seal import sealed
-        from digitspan.look.contrasts import Start, contrasts, measure_allowed
+        from digitspan.look.contrasts import Start, contrasts, measure_by
         from digitspan.look.why import why_not_solved
 
-    with Progress() as progress:
+    with Progress() as progress, Apart() as apart:
         task = progress.task("looking inside", unit="networks")
         networks = itertools.count()
-        measure_one = measure_allowed(study)
+        measure_one = measure_by(study, apart.ask)
 
         def measure(config: RunConfig) -> Start | None:
             task.update(next(networks), config.run_id)
             return measure_one(config)
 
-        with sealed():  # what the code of a cell prints, or sets, stays with it
-            groups = contrasts((row.record for row in study.rows.values()), measure)
+        groups = contrasts((row.record for row in study.rows.values()), measure)
     untrusted = {why for record in unsolved if (why := study.untrusted(record.config))}
     for why in sorted(untrusted):
         print(f"not looked into: {why}", file=sys.stderr)

@@ -216,7 +216,7 @@ def _kept(folder: Path, *, begun: bool) -> StudyConfig | None:
     """The study whose runs a folder has, or, where asked, that was begun there; None of none."""
     if not os.path.isfile(folder / STORE_NAME):  # unlike Path.is_file, takes a long name
         return None
-    study = read_study(folder, curves=False)
+    study = read_study(folder)
     return study.config if study.rows or begun else None
 
 
