@@ -162,14 +162,15 @@ def print_summary(summary: Summary | SpanSummary, folder: Path) -> None:
 
 
 def write_figures(summary: Summary | SpanSummary, folder: Path) -> None:
-    """Write every figure of a study into a folder, and say which.
+    """Write every figure of a study into a folder, and say which; there are none of no runs.
 
     Raises:
         UsageError: where the folder cannot be written.
     """
     if not (summary.measured if isinstance(summary, SpanSummary) else summary.spans):
         print("no figures yet: no final run is finished", file=sys.stderr)
-        return
+        if not any(folder.glob("*.svg")):
+            return  # else there may be figures of runs that are not counted any more
     require_writable_folder(folder, "--out")
     with interruptible_import("matplotlib"):
         from digitspan.figures import write_span_figures, write_study_figures  # a second
@@ -178,7 +179,8 @@ def write_figures(summary: Summary | SpanSummary, folder: Path) -> None:
         names = write_span_figures(summary, folder)
     else:
         names = write_study_figures(summary, folder)
-    print(f"figures in {folder}: {', '.join(names)}", file=sys.stderr)
+    if names:
+        print(f"figures in {folder}: {', '.join(names)}", file=sys.stderr)
 
 
 def reasons(study: Study, summary: Summary) -> dict[str, str]:

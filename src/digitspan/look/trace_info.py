@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from digitspan.cells import title
-from digitspan.figures.palette import save
+from digitspan.figures.palette import save_all
 from digitspan.look.probe import held_out_rows, trace_batch
 from digitspan.look.trace_drawing import draw_gates, draw_gradient_flow, draw_memory
 from digitspan.runs.config import RunConfig
@@ -214,11 +214,12 @@ def write_trace_figures(
         DigitspanError: where the disk is full.
     """
     flow = gradient_flow_info([*runs, *seeds], length=FLOW_LENGTH, ask=ask)
-    names = save(draw_gradient_flow(flow), folder, "gradient-flow")
+    drawn = {"gradient-flow": draw_gradient_flow(flow)}
     gates = next(filter(None, (gates_info(*run, ask) for run in runs)), None)
     if gates is not None:
-        names += save(draw_gates(gates), folder, "gates")
-    return names + save(draw_memory(memory_info(runs, ask)), folder, "memory")
+        drawn["gates"] = draw_gates(gates)
+    drawn["memory"] = draw_memory(memory_info(runs, ask))
+    return save_all(drawn, folder, ("gradient-flow", "gates", "memory"))
 
 
 def _network(config: RunConfig, weights: bytes) -> nn.Module:
