@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from digitspan.cells import check_cell
-from digitspan.cells.own import is_own, with_length
 from digitspan.commands.options import (
     add_device,
     add_json,
@@ -38,12 +34,11 @@ from digitspan.study.crew.trial import sized_apart, try_apart
 from digitspan.study.crew.worker import ClusterStatus
 from digitspan.study.digit_spans import SpanSummary, summarise_any
 from digitspan.study.plan import Job
-from digitspan.study.reading import read_study
+from digitspan.study.reopened import reopened
 from digitspan.study.runner import StudyObserver, check_study, run_study
-from digitspan.study.store import STORE_NAME, Row
+from digitspan.study.store import Row
 from digitspan.study.summary import Summary
 from digitspan.study.tables import duration
-from digitspan.tasks import is_own_task
 
 __all__ = ["add_options", "run"]
 
@@ -191,11 +186,10 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
         raise UsageError(message)
     base = PRESETS[preset]() if preset else StudyConfig()
     alone = not preset and not file and (options.widen or not settings)
-    kept = _kept(options.out, begun=not settings) if alone and options.out else None
-    if kept is not None:
-        _require_named(kept, settings, options)
-        config = StudyConfig.from_words(settings, kept)
-        return kept.widened_by(config), options.out.name
+    if alone and options.out:
+        kept = reopened(options.out, settings, trust=options.trust)
+        if kept is not None:
+            return kept, options.out.name
     if file is not None:
         words = _words(file)
         for word in words:
@@ -210,41 +204,6 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
     if settings and base.note:
         settings["note"] = ""  # what it says of the preset need not hold any more
     return StudyConfig.from_words(settings, base), name
-
-
-def _kept(folder: Path, *, begun: bool) -> StudyConfig | None:
-    """The study whose runs a folder has, or, where asked, that was begun there; None of none."""
-    if not os.path.isfile(folder / STORE_NAME):  # unlike Path.is_file, takes a long name
-        return None
-    study = read_study(folder)
-    return study.config if study.rows or begun else None
-
-
-def _require_named(kept: StudyConfig, settings: Mapping[str, Any], options: Any) -> None:
-    """Refuse to run code that only a study's folder names: whoever made it may be somebody else.
-
-    Raises:
-        UsageError: with the cells.
-    """
-    is_now = kept.with_sources()
-    changed = (is_now.sources, is_now.task_facts) != (kept.sources, kept.task_facts)
-    named = {with_length(check_cell(cell)) for cell in settings.get("cells", ())}
-    unnamed = [
-        ("cell", cell, "--cells")
-        for cell in kept.cells
-        if is_own(cell) and with_length(cell) not in named
-    ]
-    if is_own_task(kept.task) and "task" not in settings:
-        unnamed.append(("task", kept.task, "--task"))
-    if unnamed and (changed or not options.trust):
-        kind, name, option = unnamed[0]
-        tied = "its source is not the one that its runs were made with, and " if changed else ""
-        message = (
-            f"the study in {options.out} has the {kind} {name}, which is not digitspan's: "
-            f"{tied}its code is run only where the call names it; name it with {option} and the "
-            f"study's other options" + ("" if changed else ", or allow it with --trust")
-        )
-        raise UsageError(message)
 
 
 def _words(file: Path) -> dict[str, Any]:
