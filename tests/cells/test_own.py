@@ -86,6 +86,13 @@ def test_a_module_that_is_not_there_is_a_sentence(here):
         source_of("far.nothing:Cell")
 
 
+def test_a_module_that_a_cell_imports_in_vain_is_named(here, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (here / "vain.py").write_text("import nowhere.to.be_found")
+    with pytest.raises(UsageError, match="'vain:Cell' imports nowhere, which is not installed"):
+        find("vain:Cell")
+
+
 def test_code_of_another_source_is_not_imported(here, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     with pytest.raises(
