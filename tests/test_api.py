@@ -65,7 +65,7 @@ def test_results_are_one_line(studies):
     finished = digitspan.runs.record.Finished(row.record, b"\0" * 100_000)
     results = [
         grid, lists, row, row.record, finished, grid.kept, grid.summary, lists.summary,
-        grid.summary.spans[0], lists.summary.cells[0], digitspan.compare(grid),
+        grid.summary.spans[0], grid.summary.spans[0].lengths, lists.summary.cells[0], digitspan.compare(grid),
         grid.span("rnn", hidden_size=4, rate="0.001"), lists.span("lstm"),
     ]  # fmt: skip
     for result in results:
