@@ -65,8 +65,9 @@ def test_results_are_one_line(studies):
     finished = digitspan.runs.record.Finished(row.record, b"\0" * 100_000)
     results = [
         grid, lists, row, row.record, finished, grid.kept, grid.summary, lists.summary,
-        grid.summary.spans[0], grid.summary.spans[0].lengths, lists.summary.cells[0], digitspan.compare(grid),
-        grid.span("rnn", hidden_size=4, rate="0.001"), lists.span("lstm"),
+        grid.summary.spans[0], grid.summary.spans[0].lengths, lists.summary.cells[0],
+        digitspan.compare(grid), grid.span("rnn", hidden_size=4, rate="0.001"),
+        lists.span("lstm"),
     ]  # fmt: skip
     for result in results:
         assert len(repr(result)) < 400, repr(result)[:400]

@@ -1,6 +1,9 @@
 """A cell of one's own is known by its source, which is read and never run."""
 
+import builtins
+import json
 import pathlib
+import pickle
 import signal
 import sys
 import warnings
@@ -132,6 +135,7 @@ def test_what_a_cell_sets_for_everybody_is_as_it_was_afterwards(tmp_path, capfd)
             torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), np.geterr(),
             signal.getsignal(signal.SIGTERM), pathlib.Path.cwd(), list(sys.path),
             torch.are_deterministic_algorithms_enabled(), list(warnings.filters),
+            json.dumps, builtins.print, pickle.loads, sys.stdout, sys.stderr,
         )  # fmt: skip
 
     before = settings()
@@ -148,6 +152,7 @@ def test_what_a_cell_sets_for_everybody_is_as_it_was_afterwards(tmp_path, capfd)
         warnings.simplefilter("ignore")
         print("chatter")
         assert settings() != before
+        json.dumps = builtins.print = pickle.loads = sys.stdout = sys.stderr = None
     assert settings() == before
     print("ours")
     assert capfd.readouterr() == ("ours\n", "chatter\n")

@@ -6,9 +6,12 @@ That is for its own program, not for the runs of other cells.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import functools
+import json
 import os
+import pickle
 import random
 import signal
 import sys
@@ -27,6 +30,7 @@ __all__ = ["is_a_signals", "sealed", "seeded"]
 def sealed() -> Iterator[None]:
     """Leave the process as it was: torch's settings, generators, signal handlers, folder, path.
 
+    The functions of Python that modules replace by their own, such as `json.dumps`, too.
     What is printed inside goes to standard error, so that standard output has our words alone.
     """
     before = [(put, get()) for get, put in _SETTINGS]
@@ -123,10 +127,24 @@ def _set_path(path: list[str]) -> None:
     sys.path[:] = path
 
 
+def _set_stderr(stream: Any) -> None:
+    sys.stderr = stream
+
+
 def _set_environment(environment: dict[str, str]) -> None:
     for name in os.environ.keys() - environment.keys():
         del os.environ[name]
     os.environ.update({k: v for k, v in environment.items() if os.environ.get(k) != v})
+
+
+_PATCHED = (builtins, json, pickle)
+"""Modules whose functions others replace by their own; what is kept of a run needs those."""
+
+
+def _set_functions(kept: list[dict[str, Any]]) -> None:
+    for module, names in zip(_PATCHED, kept, strict=True):
+        now = vars(module)
+        now.update({name: value for name, value in names.items() if now.get(name) is not value})
 
 
 _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
@@ -143,6 +161,8 @@ _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (_folder, _set_folder),
     (lambda: list(sys.path), _set_path),
     (lambda: dict(os.environ), _set_environment),
+    (lambda: [dict(vars(module)) for module in _PATCHED], _set_functions),
+    (lambda: sys.stderr, _set_stderr),
 )
 """What is kept: how it is asked for, and how it is set."""
 
@@ -175,7 +195,7 @@ def _flush() -> None:
     """Let what was printed so far go where standard output leads now."""
     for stream in {sys.stdout, sys.__stdout__}:
         if stream is not None:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # somebody else's
                 stream.flush()
 
 
