@@ -28,7 +28,13 @@ from digitspan.runs.record import RunRecord
 from digitspan.study.config import StudyConfig
 from digitspan.study.crew.cluster import Cluster
 from digitspan.study.crew.pool import Pool
-from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, refusal
+from digitspan.study.crew.worker import (
+    ClusterStatus,
+    Message,
+    WorkerOptions,
+    is_of_a_run,
+    refusal,
+)
 from digitspan.study.plan import MAX_RUNS, Job, next_jobs, runs_placed_later, size
 from digitspan.study.store import Row, Store, Timing
 
@@ -370,7 +376,7 @@ def _record(job: Job, message: Message) -> RunRecord | None:
         record = RunRecord.from_json(message["record"]).checked()
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UsageError):
         return None
-    return record if record.config == job.config else None
+    return record if is_of_a_run(message) and record.config == job.config else None
 
 
 @contextlib.contextmanager
