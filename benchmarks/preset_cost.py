@@ -114,7 +114,7 @@ def main() -> None:
     options = parser.parse_args()
     load = os.getloadavg()[0]
     if options.of is not None:
-        study = read_study(options.of, curves=False)
+        study = read_study(options.of)
         if study.config.preset != options.preset:
             parser.error(f"--of {options.of} is a study of {study.config.preset!r}")
         found = numbers(study, clock_minutes(study)) | {"machine then": _hosts(study)}
@@ -123,7 +123,7 @@ def main() -> None:
     else:
         with tempfile.TemporaryDirectory() as name:
             minutes = run_preset(options.preset, Path(name))
-            found = numbers(read_study(Path(name), curves=False), minutes)
+            found = numbers(read_study(Path(name)), minutes)
         # Above 0.5 the cores were not idle, and the minutes are not the preset's alone.
         found |= {"load before": round(load, 1)}
     for entry, value in found.items():

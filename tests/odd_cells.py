@@ -151,6 +151,47 @@ class Lazy(Plain):
         self.o = nn.LazyLinear(sizes["num_classes"])
 
 
+class LazyBuffer(Plain):
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.register_buffer("late", nn.parameter.UninitializedBuffer())
+
+
+class SparseBuffer(Plain):
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.register_buffer("mask", torch.eye(self.n).to_sparse())
+
+
+class MetaBuffer(Plain):
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.register_buffer("nowhere", torch.ones(self.n, device="meta"))
+
+
+class SparseGradient(Plain):
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.table = nn.Embedding(sizes["input_size"], sizes["input_size"], sparse=True)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(self.table(inputs.argmax(dim=-1)))
+
+
+class Buffers(Plain):
+    """Has buffers of many kinds, and one that is not kept and sparse."""
+
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        dtypes = (torch.bool, torch.int64, torch.uint16, torch.float8_e4m3fn)
+        for dtype in dtypes:
+            self.register_buffer(str(dtype).partition(".")[2], torch.ones(3).to(dtype))
+        self.register_buffer("none", None)
+        self.register_buffer("empty", torch.zeros(0))
+        self.register_buffer("number", torch.tensor(3))
+        self.register_buffer("made_anew", torch.eye(self.n).to_sparse(), persistent=False)
+
+
 class ExtraState(Plain):
     def get_extra_state(self) -> dict[str, Any]:
         return {"words": ["a"]}
@@ -204,15 +245,19 @@ class LearnsToReadAhead(EveryStep):
 
 
 KEPT = (
-    Plain, Rotating, AllComplex, Double, PartlyDouble, Half, Tied, Sliced, Whole, StartsByNumpy,
-    StartsByPython,
+    Plain, Rotating, AllComplex, Double, PartlyDouble, Half, Tied, Sliced, Whole, Buffers,
+    StartsByNumpy, StartsByPython,
 )  # fmt: skip
 """Trained and kept as they are."""
 
 REFUSED = {
     StartsByItself: r"begins with other weights when it is built again \(shift\)",
     CountsItsBuilds: r"begins with other weights when it is built again \(number\)",
-    Lazy: "has lazy parameters: give its layers all of their sizes",
+    Lazy: r"has a lazy parameter or buffer, o.weight: give its layers all their sizes",
+    LazyBuffer: "has a lazy parameter or buffer, late",
+    SparseBuffer: "keeps mask as a sparse tensor, which is not saved; expected a dense one",
+    MetaBuffer: "cannot be tried: NotImplementedError: Cannot copy out of meta tensor",
+    SparseGradient: "gives table.weight a sparse gradient, which the optimisers do not take",
     ExtraState: r"keeps a dict in its state \(_extra_state\), expected tensors alone",
     ShortSighted: "cannot be trained at T = 40: IndexError",
     RoundsWhatIsKept: "answers otherwise once it was kept and read again",

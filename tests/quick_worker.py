@@ -7,10 +7,12 @@ to import torch, and these take none. The name of a cell of one's own says how i
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import signal
 import sys
 import time
+import traceback
 import types
 from pathlib import Path
 from typing import NamedTuple
@@ -88,6 +90,12 @@ def misbehave(config: RunConfig, checkpoint: Path) -> None:
     if name == "Raises":
         message = "a fault of the cell's own"
         raise RuntimeError(message)
+    if name == "Patches":
+        json.dumps = json.loads = traceback.print_exc = sys.stdout = None
+    if name == "Babbles":
+        json.JSONEncoder.encode = lambda *arguments: "{}"
+    if name == "Lies":
+        RunRecord.to_json = lambda *arguments: {"steps": "many"}
     if name == "Refuses":
         message = "the cell cannot be used"
         raise UsageError(message)

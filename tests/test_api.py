@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import subprocess
@@ -64,12 +65,32 @@ def test_results_are_one_line(studies):
     finished = digitspan.runs.record.Finished(row.record, b"\0" * 100_000)
     results = [
         grid, lists, row, row.record, finished, grid.kept, grid.summary, lists.summary,
-        grid.summary.spans[0], lists.summary.cells[0], digitspan.compare(grid),
-        grid.span("rnn", hidden_size=4, rate="0.001"), lists.span("lstm"),
+        grid.summary.spans[0], grid.summary.spans[0].lengths, lists.summary.cells[0],
+        digitspan.compare(grid), grid.span("rnn", hidden_size=4, rate="0.001"),
+        lists.span("lstm"),
     ]  # fmt: skip
     for result in results:
         assert len(repr(result)) < 400, repr(result)[:400]
         assert "\n" not in repr(result)
+
+
+def test_a_study_goes_on_or_is_widened_by_its_folder(studies, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(
+        "digitspan.api.run_study", lambda config, *rest, **how: asked.append(config)
+    )
+    grid = studies[0]
+    digitspan.study(out=grid.folder)
+    digitspan.study(cells=["gru"], seeds=4, out=grid.folder, widen=True)
+    assert asked == [GRID, dataclasses.replace(GRID, cells=("rnn", "lstm", "gru"), seeds=4)]
+    theirs = StudyConfig(cells=("own_cells:Perfect",), lengths=(5,), seeds=1).with_sources()
+    with Store.create(tmp_path) as store:
+        store.replace_all(made_up_rows(theirs, lambda run: True), theirs.canonical)
+    with pytest.raises(UsageError, match="its code is run only where the call names it"):
+        digitspan.study(seeds=2, out=tmp_path, widen=True)
+    digitspan.study(cells=[Perfect], seeds=2, out=tmp_path, widen=True)
+    digitspan.study(seeds=2, out=tmp_path, widen=True, trust=True)
+    assert asked[2:] == [dataclasses.replace(theirs, seeds=2)] * 2
 
 
 def test_span_is_that_of_the_table_and_several_are_refused(studies):

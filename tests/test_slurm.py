@@ -73,6 +73,19 @@ def test_a_copy_that_is_cut_off_loses_nothing_and_nests_nothing(job):
     assert sorted(path.name for path in kept.parent.iterdir()) == ["full"]
 
 
+@pytest.mark.parametrize("when", ["*.new.*", "*/full"], ids=["the copy", "the new name"])
+def test_nothing_is_removed_before_what_takes_its_place_is_on_the_disk(job, tmp_path, when):
+    fails = f'echo "$*" >>"$ASKED"; case "$*" in {when}) exit 1 ;; esac'
+    job(1)
+    kept = job(2, status=1, sync=fails)
+    asked = (tmp_path / "asked").read_text()
+    assert "--file-system" in asked  # `sync FOLDER` writes the names of its files alone
+    one_before = kept if when == "*.new.*" else kept.with_name("full.before")
+    assert (one_before / "study.db").read_text() == "job 1\n"
+    assert (job(3) / "study.db").read_text().splitlines()[0] == "job 1"
+    assert [path.name for path in kept.parent.iterdir()] == ["full"]
+
+
 def test_a_job_killed_between_the_renames_loses_nothing(job):
     kept = job(1)
     kept.rename(kept.with_name("full.before"))

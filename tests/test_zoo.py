@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from torch.nn import functional as F
 
 from digitspan.cells import CELLS
 from digitspan.cells.answers import is_stepped, read_out_of
+from digitspan.cells.build import find
+from digitspan.errors import UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.study.config import StudyConfig
 from digitspan.tasks.palindrome import draw_training
@@ -85,6 +88,21 @@ def test_packages_of_the_extra_are_those_that_are_adapted():
     assert all(">=" in one and "<" in one for one in named)
     packages = {one.partition(">=")[0].replace("-", "_").lower() for one in named}
     assert packages == {name.lower() for name in NEEDS.values()}
+
+
+@pytest.mark.parametrize(("module", "package"), NEEDS.items())
+def test_a_missing_package_is_named_with_the_extra_that_has_it(module, package, monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    project = tomllib.loads((EXAMPLES.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    named = [
+        f'{one}; extra == "zoo"' for one in project["project"]["optional-dependencies"]["zoo"]
+    ]
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: named)
+    said = rf'imports {package}, which is not installed here; `pip install "digitspan\[zoo\]"`'
+    with pytest.raises(UsageError, match=said):
+        find(f"{module}:Any")
 
 
 # What the authors' equations give, computed once more in another way --------------------------

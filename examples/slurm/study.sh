@@ -11,6 +11,8 @@
 #SBATCH --time=12:00:00
 #SBATCH --ntasks-per-node=1
 #SBATCH --signal=B:TERM@300
+# One at a time of this name: of two jobs that copy the same study, the later would undo the earlier.
+#SBATCH --dependency=singleton
 set -euo pipefail
 
 kept=$PWD/results/$(basename "${1:?which study? a preset or a TOML file}" .toml)
@@ -28,8 +30,10 @@ export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$HOME/.digitspan-$SLURM_JOB_ID
 bring_back() {
   rm -f "$RAY_AUTH_TOKEN_PATH"
   new=$(mktemp -d "$kept.new.XXXXXX") && chmod --reference "$kept" "$new" || return 1
-  cp -a "$work/." "$new" && sync "$new" || return 1
+  # Of a folder `sync` alone would write the names to the disk, not what is in the files.
+  cp -a "$work/." "$new" && sync --file-system "$new" || return 1
   rm -rf "$kept.before" && mv -T "$kept" "$kept.before" && mv -T "$new" "$kept" || return 1
+  sync --file-system "$kept" || return 1
   rm -rf "$kept.before" "$kept".new.* "$work"
 }
 trap 'bring_back || { echo "not copied back: the study is in $work on this node" >&2; exit 1; }' EXIT

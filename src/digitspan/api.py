@@ -28,6 +28,7 @@ from digitspan.study.crew.pool import usable_cores
 from digitspan.study.crew.trial import sized_apart, try_apart
 from digitspan.study.digit_spans import Mean, SpanSummary, summarise_any
 from digitspan.study.reading import read_study
+from digitspan.study.reopened import reopened
 from digitspan.study.retention import Span
 from digitspan.study.runner import StudyObserver, check_study, run_study
 from digitspan.study.span_comparison import cells_of, differences_document
@@ -50,6 +51,7 @@ def study(
     workers: int | None = None,
     device: str = "cpu",
     widen: bool = False,
+    trust: bool = False,
     progress: StudyObserver | None = None,
     **settings: Any,
 ) -> Study:
@@ -61,7 +63,8 @@ def study(
         out: the study's folder; by default results/PRESET, as the command has it.
         workers: runs at a time, one thread each; by default one a core.
         device: "cpu", "cuda", "mps" or "auto".
-        widen: whether it may ask for more than the study that the folder has.
+        widen: whether it asks for more of the study that the folder has: for that, and this.
+        trust: whether cells of one's own may be run that only the folder's study names.
         progress: is told how it gets on.
         settings: the options of `digitspan study`, with `_` for `-`.
 
@@ -79,9 +82,14 @@ def study(
             message = f"cells must be names or classes; got {given!r:.80}"
             raise UsageError(message)
         settings["cells"] = _names(given)
-    if settings and base.note:
-        settings.setdefault("note", "")  # what it says of the preset need not hold any more
-    config = sized_apart(StudyConfig.from_words(settings, base).with_sources())
+    config = None
+    if preset is None and out is not None and (widen or not settings):
+        config = reopened(Path(out), settings, trust=trust)
+    if config is None:
+        if settings and base.note:
+            settings.setdefault("note", "")  # what it says of the preset need not hold any more
+        config = StudyConfig.from_words(settings, base)
+    config = sized_apart(config.with_sources())
     folder = Path("results") / (preset or "own") if out is None else Path(out)
     try_apart([run for run in check_study(config) if run.is_own], device)
     run_study(

@@ -1,6 +1,9 @@
 """A cell of one's own is known by its source, which is read and never run."""
 
+import builtins
+import json
 import pathlib
+import pickle
 import signal
 import sys
 import warnings
@@ -86,6 +89,13 @@ def test_a_module_that_is_not_there_is_a_sentence(here):
         source_of("far.nothing:Cell")
 
 
+def test_a_module_that_a_cell_imports_in_vain_is_named(here, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (here / "vain.py").write_text("import nowhere.to.be_found")
+    with pytest.raises(UsageError, match="'vain:Cell' imports nowhere, which is not installed"):
+        find("vain:Cell")
+
+
 def test_code_of_another_source_is_not_imported(here, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     with pytest.raises(
@@ -125,6 +135,7 @@ def test_what_a_cell_sets_for_everybody_is_as_it_was_afterwards(tmp_path, capfd)
             torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), np.geterr(),
             signal.getsignal(signal.SIGTERM), pathlib.Path.cwd(), list(sys.path),
             torch.are_deterministic_algorithms_enabled(), list(warnings.filters),
+            json.dumps, builtins.print, pickle.loads, sys.stdout, sys.stderr,
         )  # fmt: skip
 
     before = settings()
@@ -141,6 +152,7 @@ def test_what_a_cell_sets_for_everybody_is_as_it_was_afterwards(tmp_path, capfd)
         warnings.simplefilter("ignore")
         print("chatter")
         assert settings() != before
+        json.dumps = builtins.print = pickle.loads = sys.stdout = sys.stderr = None
     assert settings() == before
     print("ours")
     assert capfd.readouterr() == ("ours\n", "chatter\n")

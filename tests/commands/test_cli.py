@@ -436,6 +436,7 @@ TOML = {
     "workers = [2]": "--workers must be",
     "device = 'gpu'": "--device",
     "device = 1": "--device must be",
+    "digit-span = 3": "--digit-span must be true or false; got 3",
     "runner = 'spark'": "--runner",
     "address = 6379": "--address must be",
     "preset = []": "--preset must be",

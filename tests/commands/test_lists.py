@@ -149,7 +149,9 @@ def test_the_digit_spans_beside_a_quick_study_are_quick_too():
     assert study._digit_spans_of(sized).parameters == 900
 
 
-def test_a_cell_that_recalls_no_lists_is_refused_before_its_first_run(here, capsys):
+def test_a_cell_that_recalls_no_lists_is_left_out_of_them_before_the_first_run(
+    here, capsys, monkeypatch
+):
     (here / "whole.py").write_text(
         "from torch import nn\nclass Whole(nn.Module):\n"
         "    def __init__(self, input_size, hidden_size, num_classes):\n"
@@ -157,7 +159,15 @@ def test_a_cell_that_recalls_no_lists_is_refused_before_its_first_run(here, caps
         "    def forward(self, inputs):\n        return self.layer(inputs[:, 0])\n"
     )
     assert main(["study", "--cells", "whole:Whole", *ASKED, "--out", "mine"]) == 2
-    assert "cell 'whole:Whole'" in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "--digit-span asks lists, and no cell of the study can be asked them" in said
+    assert "cell 'whole:Whole'" in said
     assert not (here / "mine").exists()
+    ran = []
+    monkeypatch.setattr(study, "run_study", lambda config, folder, **_: ran.append(config) or {})
+    (here / "mine.toml").write_text("digit-span = true\nlengths = [5]\nhidden-size = 8\n")
+    assert main(["study", "mine.toml", "--cells", "whole:Whole", "lstm", "--out", "mine"]) == 0
+    assert "left out of --digit-span: cell 'whole:Whole' breaks a duty" in capsys.readouterr().err
+    assert [config.cells for config in ran] == [("whole:Whole", "lstm"), ("lstm",)]
     assert main(["study", "span", "--digit-span"]) == 2
     assert "--digit-span must be left out of a study of digit spans" in capsys.readouterr().err

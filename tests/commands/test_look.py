@@ -108,7 +108,7 @@ def test_two_runs_beside_each_other(folder, tmp_path, capsys):
 
 
 def test_figures_instead_of_a_page(folder, tmp_path, monkeypatch, capsys):
-    def write(runs, folder, *, seeds):
+    def write(runs, folder, *, seeds, ask):
         drawn.append(([config.run_id for config, _ in runs], list(seeds), folder))
         return ["gates.svg"]
 

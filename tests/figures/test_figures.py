@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 from studies import made_up_record, made_up_rows
 
+from digitspan.cli import main
 from digitspan.figures import drawing, palette
 from digitspan.figures import info as info_of
-from digitspan.study.config import StudyConfig, quick, sheet
-from digitspan.study.store import Row, Timing
+from digitspan.study.config import StudyConfig, quick, sheet, span
+from digitspan.study.store import Row, Store, Timing
 from digitspan.study.summary import summarise
 
 LIMIT = {"rnn": 12, "lstm": 30}
@@ -206,6 +207,17 @@ def test_all_figures_are_written_as_svg_and_png(written):
         "solving-times", "optimizers",
     }  # fmt: skip
     assert set(names) == {f"{stem}.{suffix}" for stem in stems for suffix in ("svg", "png")}
+
+
+@pytest.mark.parametrize(("preset", "stem"), [(quick, "map"), (span, "digit-span")])
+def test_a_study_without_rows_that_count_has_no_figures(preset, stem, tmp_path, capsys):
+    with Store.create(tmp_path) as store:
+        store.set_value("config", preset().canonical)
+    for name in (f"{stem}.svg", f"{stem}.png", "mine.svg"):
+        (tmp_path / name).write_text("of before the cell was edited")
+    assert main(["show", str(tmp_path)]) == 0
+    assert "no figures yet: no final run is finished" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "mine.svg", "study.db"]
 
 
 def test_the_same_rows_give_the_same_bytes(joint, tmp_path):

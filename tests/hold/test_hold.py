@@ -79,7 +79,7 @@ def test_digits_read_are_told_and_memory_does_not_grow(monkeypatch):
     monkeypatch.setattr("digitspan.hold.asking._DIGITS_AT_ONCE", 10)
     config, weights = keeper()
     read = []
-    ask({config: weights}, 36, 10, on_digits=read.append)
+    ask({config: weights}, 36, 10, on_step=read.append)
     assert read == [10, 20, 30, 35]
 
 

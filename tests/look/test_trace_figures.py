@@ -119,8 +119,10 @@ def test_figures_are_written(tmp_path, runs, monkeypatch):
 
 def test_no_gates_are_drawn_where_there_are_none(tmp_path, runs, monkeypatch):
     monkeypatch.setattr(trace_info, "FLOW_LENGTH", 8)
-    monkeypatch.setattr(trace_info, "save", lambda figure, folder, stem: [stem])
+    monkeypatch.setattr("digitspan.figures.palette.save", lambda figure, folder, stem: [stem])
+    (tmp_path / "gates.svg").write_text("those of another network")
     assert write_trace_figures(runs[:1], tmp_path) == ["gradient-flow", "memory"]
+    assert not (tmp_path / "gates.svg").exists()
 
 
 @pytest.mark.parametrize(

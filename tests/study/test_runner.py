@@ -204,9 +204,10 @@ def test_killed_worker_is_noticed_and_its_run_done_again(times, uninterrupted, t
 
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory):
-    """A study one of whose cells kills its workers, one ends them, one fails, one dies once."""
+    """A study of cells that kill or end their workers, fail, die once, or change Python."""
     folder = tmp_path_factory.mktemp("troubled")
-    cells = ("quick:Killed", "quick:Exits", "quick:Raises", "quick:KilledOnce", "quick:Fine")
+    names = "Killed Exits Raises Babbles Lies KilledOnce Patches Fine".split()
+    cells = [f"quick:{name}" for name in names]
     words = ("--cells", *cells, "--lengths", "5", "--seeds", "1", "--train-steps", "100")
     command = quick(folder, *words)
     assert command.wait() == 1, command.said()
@@ -219,6 +220,8 @@ def troubled(tmp_path_factory):
         ("Killed", "its worker died 3 times, the last time by signal 9", 3),
         ("Exits", "its worker died 3 times, the last time by exit status 3", 3),
         ("Raises", "RuntimeError: a fault of the cell's own", 1),
+        ("Babbles", "its process said what is no message of digitspan's", 1),
+        ("Lies", "what its process said of it cannot be", 1),
     ],
 )
 def test_run_that_cannot_be_finished_is_recorded_as_an_error(troubled, cell, note, attempts):
@@ -233,8 +236,9 @@ def test_run_whose_worker_died_once_is_like_any_other(troubled):
 
 
 def test_every_run_of_the_grid_has_its_row(troubled):
-    assert len(troubled) == 5
+    assert len(troubled) == 8
     assert troubled["Fine"].record.solved
+    assert troubled["Patches"].record.solved
 
 
 def test_error_is_told_first_left_out_and_made_again_on_the_next_call(tmp_path, capsys):

@@ -77,13 +77,6 @@ def test_rows_are_sorted_by_key(study):
         assert list(store.rows()) == sorted(ROWS)
 
 
-def test_rows_without_curves_are_the_same_besides(study):
-    with Store.open(study) as store:
-        for key, row in store.rows(curves=False).items():
-            assert row.record.curve == ()
-            assert row.record.to_json(curve=False) == ROWS[key].record.to_json(curve=False)
-
-
 def test_row_that_is_given_again_replaces_the_old_one(tmp_path):
     key, row = next(iter(ROWS.items()))
     with filled(tmp_path) as store:

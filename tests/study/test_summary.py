@@ -185,7 +185,7 @@ def test_quick_says_where_its_order_differs_from_that_of_the_sheet(limits, said)
 
 def test_the_order_that_quick_tells_is_that_of_the_sheets_own_runs():
     try:
-        study = read_study(ROOT / "docs" / "data" / "sheet", curves=False)
+        study = read_study(ROOT / "docs" / "data" / "sheet")
     except StoreError as error:
         pytest.skip(f"docs/data/sheet is not there yet: {error}")
     spans = {

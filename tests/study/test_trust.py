@@ -42,6 +42,9 @@ class Cell(torch.nn.Module):
 from typing import NamedTuple
 class State(NamedTuple):
     hidden: torch.Tensor
+import os
+if "MEDDLES" in os.environ:  # answers of every network in the process are 0
+    torch.Tensor.argmax = lambda logits, dim: logits.sum(dim).long() * 0
 print("imported")
 """
 
@@ -79,22 +82,37 @@ def called(*words):
     return done.returncode, done.stdout, done.stderr
 
 
-def test_the_code_of_a_study_is_run_where_the_call_allows_it_alone(theirs, capsys):
+def test_the_code_of_a_study_is_run_where_the_call_allows_it_alone(theirs, capfd):
     show, hold = ("show", ".", "--why", "--no-figures"), ("hold", ".", "--lengths", "50")
     figures = ("look", ".", "--figures", "figures")
     for words in (show, hold, ("look", ".", "-o", "p.html"), figures, ("export", ".")):
         assert main(list(words)) == 0
-        out, err = capsys.readouterr()
+        out, err = capfd.readouterr()
         assert "theirs" not in sys.modules
         assert "imported" not in out + err
     assert "their script" not in (theirs / "p.html").read_text()
     for words in (hold, figures):
-        sys.modules.pop("theirs", None)
         assert main([*words, "--trust"]) == 0
-        out, err = capsys.readouterr()
-        assert "theirs" in sys.modules
-        assert "imported" not in out  # standard output is ours
-        assert "imported" in err
+        said = capfd.readouterr()
+        assert "theirs" not in sys.modules  # but in a process of its own
+        assert "imported" not in said.out  # standard output is ours
+        assert "imported" in said.err
+
+
+def test_a_cells_module_changes_no_answer_of_another_cells_networks(theirs, monkeypatch):
+    def right():
+        main(["hold", ".", "--lengths", "50", "--trust"])
+        answers = {answer.key: answer.right for answer in read_kept_answers(theirs)}
+        (theirs / "holding.json").unlink()
+        cells = {row.record.config.key: row.record.config.cell for row in rows.values()}
+        return {cells[key]: number for key, number in answers.items()}
+
+    rows = read_study(theirs).rows
+    before = right()
+    monkeypatch.setenv("MEDDLES", "1")
+    after = right()
+    assert after["theirs:Cell"] != before["theirs:Cell"]
+    assert after["rnn"] == before["rnn"]
 
 
 CHATTY = """
@@ -136,7 +154,7 @@ def test_json_is_json_whatever_a_module_prints(words, tmp_path, monkeypatch):
         assert f"said {said}" in err
 
 
-def test_reasons_are_told_without_the_code_of_a_study(theirs, capsys):
+def test_reasons_are_told_without_the_code_of_a_study(theirs, capfd):
     """Enough runs of a kind that networks would be built, to be measured before training."""
     config = StudyConfig(
         cells=("theirs:Cell",), lengths=(5,), seeds=10, hidden_size=4, train_steps=100
@@ -146,14 +164,14 @@ def test_reasons_are_told_without_the_code_of_a_study(theirs, capsys):
         store.replace_all(rows, config.canonical)
     for _ in range(2):
         assert main(["show", ".", "--why", "--no-figures"]) == 0
-        out, err = capsys.readouterr()
+        out, err = capfd.readouterr()
         assert "theirs" not in sys.modules
         assert "not looked into: theirs:Cell is not digitspan's" in err
         assert "Why runs were not solved" in out
         sys.path.insert(0, str(theirs))  # that it could be found makes no difference
     assert main(["show", ".", "--why", "--no-figures", "--trust"]) == 0
-    out, err = capsys.readouterr()
-    assert "theirs" in sys.modules
+    out, err = capfd.readouterr()
+    assert "theirs" not in sys.modules
     assert "imported" not in out
     assert "imported" in err
     assert "not looked into" not in err
@@ -319,6 +337,17 @@ def test_a_row_of_another_shape_is_damaged(two, column, text):
     rewritten(two, column, lambda before: text)
     study = read_study(two)
     assert (len(study.rows), study.damaged) == (1, 1)
+
+
+def test_all_commands_count_the_same_damaged_rows(two, tmp_path_factory, capsys):
+    rewritten(two, 3, lambda before: '[["a", 1, 1, 1, 5]]')  # a curve, which tables do without
+    whole = tmp_path_factory.mktemp("whole")
+    config = dataclasses.replace(read_study(two).config, cells=("lstm",))
+    with Store.create(whole) as store:
+        store.replace_all(made_up_rows(config, lambda run: True), config.canonical)
+    for words in (["show", two, "--no-figures"], ["export", two], ["compare", two, whole]):
+        assert main([str(word) for word in words]) == 0
+        assert "1 damaged rows were left out" in capsys.readouterr().err, words
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "null", '{"cells": 3}', "[" * 5000, "{", '{"a": 1}'])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import importlib.metadata
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -169,9 +172,32 @@ def _attribute(path: str, kind: str = "cell") -> object:
     try:
         found: object = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
+        missing = str(error.name or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and missing != module_name.partition(".")[0]:
+            message = (
+                f"{kind} {path!r} imports {missing}, which is not installed here; "
+                f"{_installing(missing)}"
+            )
+            raise UsageError(message) from error
         message = (
             f"{kind} {path!r} was not found ({error}); expected module:Class, the module in the "
             f"current folder or installed"
         )
         raise UsageError(message) from error
     return found
+
+
+def _installing(module: str) -> str:
+    """What to do where a module is missing: the extra of digitspan's that has it, if one has."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        for package in importlib.metadata.requires("digitspan") or ():
+            extra = re.search(r"extra == [\"'](\w+)", package)
+            name = re.match(r"[\w.-]+", package)
+            if extra and name and _normal(name[0]) == _normal(module):
+                return f'`pip install "digitspan[{extra[1]}]"` installs it'
+    return "install the package that has it, or put its file beside the cell's"
+
+
+def _normal(name: str) -> str:
+    """A package's name as indexes compare it; a module's is often the same."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -62,15 +62,19 @@ def check_duties(
         UsageError: which names the duty.
     """
     with duties_of(name), sealed(), torch.no_grad():
-        for parameter in network.parameters():
-            if nn.parameter.is_lazy(parameter):
-                broken("has lazy parameters: give its layers all of their sizes")
+        for entry, value in (*network.named_parameters(), *network.named_buffers()):
+            if nn.parameter.is_lazy(value):
+                broken(f"has a lazy parameter or buffer, {entry}: give its layers all their sizes")
         if not any(parameter.requires_grad for parameter in network.parameters()):
             broken("has no parameter to train")
         for entry, value in network.state_dict().items():
             if not isinstance(value, Tensor):
                 kind = type(value).__name__
                 broken(f"keeps a {kind} in its state ({entry}), expected tensors alone")
+            if (form := _form(value)) != "dense":
+                broken(
+                    f"keeps {entry} as a {form} tensor, which is not saved; expected a dense one"
+                )
         ask = _Asked(network, num_classes, every_step=asks_lists and not is_stepped(network))
         device = next(network.parameters()).device
         digits = min(length - 1, MOST_DIGITS)
@@ -81,6 +85,17 @@ def check_duties(
         _steps_are_the_whole(ask, batch)
         _nothing_is_read_ahead(ask, batch, other)
         _gradients_reach_it(ask, batch)
+
+
+def _form(tensor: Tensor) -> str:
+    """In what form a tensor has its numbers, "dense" where it has each of them."""
+    if tensor.is_meta:
+        return "meta"
+    if tensor.is_nested:
+        return "nested"
+    if tensor.is_quantized:
+        return "quantized"
+    return "dense" if tensor.layout == torch.strided else "sparse"
 
 
 @contextlib.contextmanager
@@ -112,7 +127,7 @@ def if_it_raises(text: str) -> Iterator[None]:
     """Whatever somebody else's code may raise is a broken duty."""
     try:
         yield
-    except _BrokenDutyError:
+    except (_BrokenDutyError, UsageError):
         raise
     except (Exception, SystemExit) as error:
         if is_a_signals(error):
@@ -276,6 +291,8 @@ def _gradients_reach_it(ask: _Asked, batch: Tensor) -> None:
             nn.functional.cross_entropy(logits, targets).backward()
     found = {n: p.grad for n, p in ask.network.named_parameters() if p.grad is not None}
     for name, gradient in found.items():
+        if (form := _form(gradient)) != "dense":
+            broken(f"gives {name} a {form} gradient, which the optimisers do not take")
         if not gradient.isfinite().all():
             broken(f"has a gradient that is not finite, of {name}, before any training")
     if not any(gradient.any() for gradient in found.values()):

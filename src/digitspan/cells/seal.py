@@ -6,8 +6,12 @@ That is for its own program, not for the runs of other cells.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import functools
+import json
 import os
+import pickle
 import random
 import signal
 import sys
@@ -26,6 +30,7 @@ __all__ = ["is_a_signals", "sealed", "seeded"]
 def sealed() -> Iterator[None]:
     """Leave the process as it was: torch's settings, generators, signal handlers, folder, path.
 
+    The functions of Python that modules replace by their own, such as `json.dumps`, too.
     What is printed inside goes to standard error, so that standard output has our words alone.
     """
     before = [(put, get()) for get, put in _SETTINGS]
@@ -53,7 +58,7 @@ def seeded(seed: int) -> Iterator[None]:
     """
     python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        _seeding()(seed)
         np.random.seed(seed % 2**32)
         random.seed(seed)
         try:
@@ -61,6 +66,17 @@ def seeded(seed: int) -> Iterator[None]:
         finally:
             np.random.set_state(numpy)
             random.setstate(python)
+
+
+@functools.cache
+def _seeding() -> Callable[[int], object]:
+    """What seeds torch's generators here.
+
+    `torch.manual_seed` also writes the stack down for each kind of accelerator that is not in use:
+    without any, that took a fifth of a small network's training step.
+    """
+    there = torch.cuda.is_available(), torch.backends.mps.is_available(), torch.xpu.is_available()
+    return torch.manual_seed if any(there) else torch.default_generator.manual_seed
 
 
 def _deterministic() -> tuple[bool, bool]:
@@ -111,10 +127,24 @@ def _set_path(path: list[str]) -> None:
     sys.path[:] = path
 
 
+def _set_stderr(stream: Any) -> None:
+    sys.stderr = stream
+
+
 def _set_environment(environment: dict[str, str]) -> None:
     for name in os.environ.keys() - environment.keys():
         del os.environ[name]
     os.environ.update({k: v for k, v in environment.items() if os.environ.get(k) != v})
+
+
+_PATCHED = (builtins, json, pickle)
+"""Modules whose functions others replace by their own; what is kept of a run needs those."""
+
+
+def _set_functions(kept: list[dict[str, Any]]) -> None:
+    for module, names in zip(_PATCHED, kept, strict=True):
+        now = vars(module)
+        now.update({name: value for name, value in names.items() if now.get(name) is not value})
 
 
 _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
@@ -131,6 +161,8 @@ _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (_folder, _set_folder),
     (lambda: list(sys.path), _set_path),
     (lambda: dict(os.environ), _set_environment),
+    (lambda: [dict(vars(module)) for module in _PATCHED], _set_functions),
+    (lambda: sys.stderr, _set_stderr),
 )
 """What is kept: how it is asked for, and how it is set."""
 
@@ -163,7 +195,7 @@ def _flush() -> None:
     """Let what was printed so far go where standard output leads now."""
     for stream in {sys.stdout, sys.__stdout__}:
         if stream is not None:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # somebody else's
                 stream.flush()
 
 

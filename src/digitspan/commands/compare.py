@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UsageError: where there is no study, or no two conditions to compare.
     """
-    studies = [read_study(study, curves=False) for study in options.studies]
+    studies = [read_study(study) for study in options.studies]
     if any(study.config.design == "span" for study in studies):
         _compare_digit_spans(studies, options)
         return 0

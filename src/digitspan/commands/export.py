@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UsageError: where there is no study.
     """
-    study = read_study(options.study, curves=False)
+    study = read_study(options.study)
     sys.stdout.write(rows_csv(study.rows.values(), timing=options.with_timing))
     if study.damaged:
         print(f"{study.damaged} damaged rows were left out", file=sys.stderr)

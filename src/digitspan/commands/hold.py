@@ -24,6 +24,7 @@ from digitspan.hold.spans import (
     holding_table,
     networks_of,
 )
+from digitspan.study.crew.apart import Apart
 
 __all__ = ["add_options", "run"]
 
@@ -73,15 +74,15 @@ def run(options: argparse.Namespace) -> int:
     groups = [group for name in options.runs for group in networks_of(name, trust=options.trust)]
     require_torch()
     with interruptible_import("torch"):
-        from digitspan.cells.seal import sealed
+        from digitspan.hold import asking  # noqa: F401 (here, where Ctrl-C is minded)
 
-    with sealed():  # what the code of a cell prints, or sets, is not for the table
-        why_not = [group.why_not or _why_not(group) for group in groups]
+    with Apart() as apart:
+        why_not = [group.why_not or _why_not(group, apart) for group in groups]
         can = [group for group, why in zip(groups, why_not, strict=True) if not why]
         for group, why in zip(groups, why_not, strict=True):
             if why and (not can or not group.of_study):  # what is named alone is not left out
                 raise UsageError(why)
-        answers = [(group, _ask(group, lengths, options.palindromes)) for group in can]
+        answers = [(group, _ask(group, lengths, options.palindromes, apart)) for group in can]
     for why in dict.fromkeys(filter(None, why_not)):
         print(f"left out: {why}", file=sys.stderr)
     if options.json:
@@ -93,18 +94,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _why_not(group: Replicates) -> str:
+def _why_not(group: Replicates, apart: Apart) -> str:
     """Why a group's networks cannot be asked, a sentence; empty where they can."""
     from digitspan.hold.asking import check_can_be_asked
 
     try:
-        check_can_be_asked(group.configs[0])
+        apart.ask(group.configs[0], check_can_be_asked, group.configs[0])
     except UsageError as error:
         return str(error)
     return ""
 
 
-def _ask(group: Replicates, lengths: Sequence[int], count: int) -> list[Answers]:
+def _ask(group: Replicates, lengths: Sequence[int], count: int, apart: Apart) -> list[Answers]:
     """Every network at every length; what was kept of an earlier call is not asked again."""
     from digitspan.hold.asking import ask
 
@@ -118,7 +119,9 @@ def _ask(group: Replicates, lengths: Sequence[int], count: int) -> list[Answers]
                 continue
             who = f"{len(missing)} networks ({group.configs[0].cell}), T = {length:,}"
             task = progress.task(who, length - 1, "digits")
-            kept += ask(missing, length, count, on_digits=task.update)
+            arguments = missing, length, count
+            found = apart.ask(group.configs[0], ask, *arguments, on_step=task.update)
+            kept += [Answers(*answer) for answer in found]
             write_kept_answers(group.folder, kept)
             task.end()
     return [

@@ -16,6 +16,7 @@ from digitspan.files import require_writable_folder, write_whole
 
 if TYPE_CHECKING:
     from digitspan.look.page.choose import Chosen
+    from digitspan.study.crew.apart import Ask
     from digitspan.study.reading import SavedRun
 
 __all__ = ["add_options", "run"]
@@ -67,13 +68,13 @@ def run(options: argparse.Namespace) -> int:
         message = "--figures writes no page: it cannot be given with --out or --open; call twice"
         raise UsageError(message)
     require_torch()
-    for_page = options.figures is None
-    chosen = choose(options.runs, for_page=for_page, trust=options.trust)
-    from digitspan.cells.seal import sealed  # imports torch, which a refusal does not wait for
+    from digitspan.study.crew.apart import Apart
 
-    with sealed():  # what the code of a cell prints, or sets, stays with it
-        document = _document(chosen) if for_page else {}
-        drawn = [] if for_page else _figures(chosen, options.figures)
+    for_page = options.figures is None
+    with Apart() as apart:
+        chosen = choose(options.runs, for_page=for_page, trust=options.trust, ask=apart.ask)
+        document = _document(chosen, apart.ask) if for_page else {}
+        drawn = [] if for_page else _figures(chosen, options.figures, apart.ask)
     for why in chosen.left_out:
         print(f"left out: {why}", file=sys.stderr)
     if for_page:
@@ -101,11 +102,11 @@ def _write_page_that_learns(options: argparse.Namespace) -> int:
     return _shown(file) if options.open else 0
 
 
-def _document(chosen: Chosen) -> dict[str, Any]:
+def _document(chosen: Chosen, ask: Ask) -> dict[str, Any]:
     """What the page shows."""
     from digitspan.look.page.data import document
 
-    return document(chosen, _why(chosen.runs))
+    return document(chosen, _why(chosen.runs, ask), ask)
 
 
 def _write_page(chosen: Chosen, document: dict[str, Any], file: Path, *, show: bool) -> int:
@@ -143,14 +144,14 @@ def _shown(file: Path) -> int:
     return 1
 
 
-def _why(runs: Sequence[SavedRun]) -> Callable[[SavedRun], str]:
+def _why(runs: Sequence[SavedRun], ask: Ask) -> Callable[[SavedRun], str]:
     """Says why a run was not solved; runs of a study are contrasted with the others of it."""
-    from digitspan.look.contrasts import contrasts, measure_allowed
+    from digitspan.look.contrasts import contrasts, measure_by
     from digitspan.look.why import why_not_solved
 
     studies = {run.study.path: run.study for run in runs if run.study and not run.record.solved}
     groups = {
-        path: contrasts((row.record for row in study.rows.values()), measure_allowed(study))
+        path: contrasts((row.record for row in study.rows.values()), measure_by(study, ask))
         for path, study in studies.items()
     }
     return lambda run: why_not_solved(
@@ -158,7 +159,7 @@ def _why(runs: Sequence[SavedRun]) -> Callable[[SavedRun], str]:
     )
 
 
-def _figures(chosen: Chosen, folder: Path) -> list[str]:
+def _figures(chosen: Chosen, folder: Path, ask: Ask) -> list[str]:
     """Write the figures of why a network remembers or forgets."""
     from digitspan.look.trace_info import write_trace_figures
 
@@ -167,4 +168,4 @@ def _figures(chosen: Chosen, folder: Path) -> list[str]:
         [(kept.config, kept.weights) for kept in runs]
         for runs in (chosen.runs[: chosen.show], chosen.seeds)
     )
-    return write_trace_figures(shown, folder, seeds=others)
+    return write_trace_figures(shown, folder, seeds=others, ask=ask)

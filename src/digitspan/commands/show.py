@@ -32,6 +32,7 @@ from digitspan.hold.kept_answers import read_kept_answers
 from digitspan.hold.spans import holds_texts
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
+from digitspan.study.crew.apart import Apart
 from digitspan.study.digit_spans import SpanSummary, summarise_any
 from digitspan.study.reading import Study, read_study
 from digitspan.study.span_tables import (
@@ -161,14 +162,15 @@ def print_summary(summary: Summary | SpanSummary, folder: Path) -> None:
 
 
 def write_figures(summary: Summary | SpanSummary, folder: Path) -> None:
-    """Write every figure of a study into a folder, and say which.
+    """Write every figure of a study into a folder, and say which; there are none of no runs.
 
     Raises:
         UsageError: where the folder cannot be written.
     """
     if not (summary.measured if isinstance(summary, SpanSummary) else summary.spans):
         print("no figures yet: no final run is finished", file=sys.stderr)
-        return
+        if not any(folder.glob("*.svg")):
+            return  # else there may be figures of runs that are not counted any more
     require_writable_folder(folder, "--out")
     with interruptible_import("matplotlib"):
         from digitspan.figures import write_span_figures, write_study_figures  # a second
@@ -177,7 +179,8 @@ def write_figures(summary: Summary | SpanSummary, folder: Path) -> None:
         names = write_span_figures(summary, folder)
     else:
         names = write_study_figures(summary, folder)
-    print(f"figures in {folder}: {', '.join(names)}", file=sys.stderr)
+    if names:
+        print(f"figures in {folder}: {', '.join(names)}", file=sys.stderr)
 
 
 def reasons(study: Study, summary: Summary) -> dict[str, str]:
@@ -193,21 +196,19 @@ def reasons(study: Study, summary: Summary) -> dict[str, str]:
         return {}
     require_torch()
     with interruptible_import("torch"):
-        from digitspan.cells.seal import sealed
-        from digitspan.look.contrasts import Start, contrasts, measure_allowed
+        from digitspan.look.contrasts import Start, contrasts, measure_by
         from digitspan.look.why import why_not_solved
 
-    with Progress() as progress:
+    with Progress() as progress, Apart() as apart:
         task = progress.task("looking inside", unit="networks")
         networks = itertools.count()
-        measure_one = measure_allowed(study)
+        measure_one = measure_by(study, apart.ask)
 
         def measure(config: RunConfig) -> Start | None:
             task.update(next(networks), config.run_id)
             return measure_one(config)
 
-        with sealed():  # what the code of a cell prints, or sets, stays with it
-            groups = contrasts((row.record for row in study.rows.values()), measure)
+        groups = contrasts((row.record for row in study.rows.values()), measure)
     untrusted = {why for record in unsolved if (why := study.untrusted(record.config))}
     for why in sorted(untrusted):
         print(f"not looked into: {why}", file=sys.stderr)

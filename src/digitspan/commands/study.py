@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
+import sys
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from digitspan.cells import check_cell
-from digitspan.cells.own import is_own, with_length
+from digitspan.cells.own import is_own
 from digitspan.commands.options import (
     add_device,
     add_json,
@@ -38,12 +36,11 @@ from digitspan.study.crew.trial import sized_apart, try_apart
 from digitspan.study.crew.worker import ClusterStatus
 from digitspan.study.digit_spans import SpanSummary, summarise_any
 from digitspan.study.plan import Job
-from digitspan.study.reading import read_study
+from digitspan.study.reopened import reopened
 from digitspan.study.runner import StudyObserver, check_study, run_study
-from digitspan.study.store import STORE_NAME, Row
+from digitspan.study.store import Row
 from digitspan.study.summary import Summary
 from digitspan.study.tables import duration
-from digitspan.tasks import is_own_task
 
 __all__ = ["add_options", "run"]
 
@@ -114,16 +111,13 @@ def run(options: argparse.Namespace) -> int:
     """
     config, name = _config(options)
     folder = options.out or Path("results") / name
-    studies = [(config, folder)]
-    if options.digit_span:
-        studies.append((_digit_spans_of(config), folder / DIGIT_SPAN))
-    studies = [(sized_apart(config.with_sources()), folder) for config, folder in studies]
+    besides = _digit_spans_of(config) if options.digit_span else None
     cluster = _cluster(options)
-    asked = [run for config, _ in studies for run in check_study(config)]
     # Whether a cluster's nodes have the device, they say themselves.
     here = "cpu" if cluster else options.device or "cpu"
-    require_trainable([run for run in asked if not run.is_own], here)
-    try_apart([run for run in asked if run.is_own], here)
+    studies = [(_tried(config, here), folder)]
+    if besides is not None:
+        studies.append((_tried_with_lists(besides, here), folder / DIGIT_SPAN))
     done = [_measured(config, folder, options, cluster) for config, folder in studies]
     if options.json:
         documents = [document_of(summary, rows) for summary, rows in done]
@@ -152,6 +146,44 @@ def _measured(
         print_summary(summary, folder)
     write_figures(summary, folder)
     return summary, rows
+
+
+def _tried(config: StudyConfig, device: str) -> StudyConfig:
+    """A study with its sources and sizes, whose runs can be trained.
+
+    Raises:
+        UsageError: where one cannot be, or the study is too large.
+    """
+    config = sized_apart(config.with_sources())
+    asked = check_study(config)
+    require_trainable([run for run in asked if not run.is_own], device)
+    try_apart([run for run in asked if run.is_own], device)
+    return config
+
+
+def _tried_with_lists(config: StudyConfig, device: str) -> StudyConfig:
+    """A study of digit spans beside another one, without the cells that cannot be asked lists.
+
+    Raises:
+        UsageError: where none can be.
+    """
+    left_out = {}
+    for cell in filter(is_own, config.cells):
+        try:
+            _tried(dataclasses.replace(config, cells=(cell,)), device)
+        except UsageError as error:
+            left_out[cell] = str(error)
+            print(f"left out of --digit-span: {error}", file=sys.stderr)
+    kept = tuple(cell for cell in config.cells if cell not in left_out)
+    if not kept:
+        message = (
+            f"--digit-span asks lists, and no cell of the study can be asked them: leave it out, "
+            f"or give the cell initial_state, step and read_out ({next(iter(left_out.values()))})"
+        )
+        raise UsageError(message)
+    config = sized_apart(dataclasses.replace(config, cells=kept).with_sources())
+    check_study(config)
+    return config
 
 
 DIGIT_SPAN = "digit-span"
@@ -191,60 +223,25 @@ def _config(options: argparse.Namespace) -> tuple[StudyConfig, str]:
         raise UsageError(message)
     base = PRESETS[preset]() if preset else StudyConfig()
     alone = not preset and not file and (options.widen or not settings)
-    kept = _kept(options.out, begun=not settings) if alone and options.out else None
-    if kept is not None:
-        _require_named(kept, settings, options)
-        config = StudyConfig.from_words(settings, kept)
-        return kept.widened_by(config), options.out.name
+    if alone and options.out:
+        kept = reopened(options.out, settings, trust=options.trust)
+        if kept is not None:
+            return kept, options.out.name
     if file is not None:
         words = _words(file)
         for word in words:
             if word.replace("-", "_") in _FOUND:
                 raise ConfigError(word, f"is no word of a study: it {one_of(word, _ASKED)}")
-        for word in [word for word in words if word in _HOW]:
-            value = _checked_how(word, words.pop(word))
-            if getattr(options, word) is None:
-                setattr(options, word, value)
+        for word in [word for word in words if word.replace("-", "_") in _HOW]:
+            name = word.replace("-", "_")
+            value = _checked_how(name, words.pop(word))
+            if not getattr(options, name):
+                setattr(options, name, value)
         base = StudyConfig.from_words(words, base)
     name = preset or (file.stem if file else "own")
     if settings and base.note:
         settings["note"] = ""  # what it says of the preset need not hold any more
     return StudyConfig.from_words(settings, base), name
-
-
-def _kept(folder: Path, *, begun: bool) -> StudyConfig | None:
-    """The study whose runs a folder has, or, where asked, that was begun there; None of none."""
-    if not os.path.isfile(folder / STORE_NAME):  # unlike Path.is_file, takes a long name
-        return None
-    study = read_study(folder, curves=False)
-    return study.config if study.rows or begun else None
-
-
-def _require_named(kept: StudyConfig, settings: Mapping[str, Any], options: Any) -> None:
-    """Refuse to run code that only a study's folder names: whoever made it may be somebody else.
-
-    Raises:
-        UsageError: with the cells.
-    """
-    is_now = kept.with_sources()
-    changed = (is_now.sources, is_now.task_facts) != (kept.sources, kept.task_facts)
-    named = {with_length(check_cell(cell)) for cell in settings.get("cells", ())}
-    unnamed = [
-        ("cell", cell, "--cells")
-        for cell in kept.cells
-        if is_own(cell) and with_length(cell) not in named
-    ]
-    if is_own_task(kept.task) and "task" not in settings:
-        unnamed.append(("task", kept.task, "--task"))
-    if unnamed and (changed or not options.trust):
-        kind, name, option = unnamed[0]
-        tied = "its source is not the one that its runs were made with, and " if changed else ""
-        message = (
-            f"the study in {options.out} has the {kind} {name}, which is not digitspan's: "
-            f"{tied}its code is run only where the call names it; name it with {option} and the "
-            f"study's other options" + ("" if changed else ", or allow it with --trust")
-        )
-        raise UsageError(message)
 
 
 def _words(file: Path) -> dict[str, Any]:
@@ -265,7 +262,7 @@ _FOUND = ("sources", "sizes", "task_facts")
 _ASKED = names_of(StudyConfig, without=_FOUND)
 """Words that say what is run."""
 
-_HOW = ("workers", "device", "runner", "address")
+_HOW = ("workers", "device", "runner", "address", "digit_span")
 """Options that say how a study is run, not what is: words of a TOML file too."""
 
 _MOST_WORKERS = 100_000
@@ -274,6 +271,10 @@ _MOST_WORKERS = 100_000
 
 def _checked_how(word: str, value: object) -> object:
     """A TOML file's value for one of `_HOW`, read as the option of that name reads it."""
+    if word == "digit_span":
+        if not isinstance(value, bool):
+            raise ConfigError(word, f"must be true or false; got {repr(value)[:80]}")
+        return value
     parser = argparse.ArgumentParser(exit_on_error=False)
     add_options(parser)
     if isinstance(value, bool) or not isinstance(value, int if word == "workers" else str):

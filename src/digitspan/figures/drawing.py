@@ -202,6 +202,8 @@ def write_study_figures(summary: Summary, folder: Path) -> list[str]:
     Raises:
         DigitspanError: where the disk is full.
     """
+    if not summary.spans:
+        return save_all({}, folder, _FIGURES)
     with mpl.rc_context(STYLE):
         drawn = {}
         if (rate_map := map_info(summary)) is not None:

@@ -173,7 +173,7 @@ def write_span_figures(summary: SpanSummary, folder: Path) -> list[str]:
     """Draw every figure of a study of digit spans and write it as SVG and PNG.
 
     Args:
-        summary: what was found; with at least one network.
+        summary: what was found.
         folder: where to.
 
     Returns:
@@ -182,6 +182,8 @@ def write_span_figures(summary: SpanSummary, folder: Path) -> list[str]:
     Raises:
         DigitspanError: where the disk is full.
     """
+    if not summary.measured:
+        return save_all({}, folder, _FIGURES)
     with mpl.rc_context(STYLE):
         drawn = {
             "recall-by-items": draw_recall_by_items(recall_by_items_info(summary)),

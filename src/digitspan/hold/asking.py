@@ -48,9 +48,15 @@ def ask(
     length: int,
     count: int,
     *,
-    on_digits: Callable[[int], None] = lambda read: None,
+    on_step: Callable[[int], None] = lambda read: None,
 ) -> list[Answers]:
     """Ask networks of one cell, encoding and hidden size `count` palindromes of any length T.
+
+    Args:
+        networks: by their runs, their weights.
+        length: T.
+        count: how many palindromes.
+        on_step: is told how many digits of each have been read.
 
     Raises:
         UsageError: as `check_can_be_asked`.
@@ -58,7 +64,7 @@ def ask(
     configs = list(networks)
     check_can_be_asked(configs[0])
     built = [load_network(config, networks[config]) for config in configs]
-    pieces = _pieces(length, count, on_digits)
+    pieces = _pieces(length, count, on_step)
     with one_thread():
         logits = answer_in_pieces(built, pieces, configs[0].input_size)  # (R, B, K)
     targets = very_long(length, count, 0, 1)[:, 0]
@@ -69,9 +75,9 @@ def ask(
     ]
 
 
-def _pieces(length: int, count: int, on_digits: Callable[[int], None]) -> Iterator[Tensor]:
+def _pieces(length: int, count: int, on_step: Callable[[int], None]) -> Iterator[Tensor]:
     """The T - 1 digits that go in, (B, some) each."""
     for first in range(0, length - 1, _DIGITS_AT_ONCE):
         stop = min(first + _DIGITS_AT_ONCE, length - 1)
         yield very_long(length, count, first, stop)
-        on_digits(stop)
+        on_step(stop)

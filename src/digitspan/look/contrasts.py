@@ -24,6 +24,7 @@ from digitspan.runs.config import RunConfig
 from digitspan.runs.outcome import SOLVED_ACCURACY
 from digitspan.runs.record import RunRecord
 from digitspan.statistics import mann_whitney
+from digitspan.study.crew.apart import Ask
 from digitspan.study.ratio import holm
 from digitspan.study.reading import Study
 from digitspan.tasks import is_own_task
@@ -38,7 +39,7 @@ __all__ = [
     "Start",
     "contrasts",
     "group_of",
-    "measure_allowed",
+    "measure_by",
     "measure_start",
 ]
 
@@ -130,9 +131,19 @@ def measure_start(config: RunConfig) -> Start | None:
     return Start(float(np.exp(np.log(norms[:, 0] / norms[:, -1]).mean())), saturated)
 
 
-def measure_allowed(study: Study) -> Callable[[RunConfig], Start | None]:
-    """`measure_start`, but for runs whose code the reader of a study does not let be run."""
-    return lambda config: None if study.untrusted(config) else measure_start(config)
+def measure_by(study: Study, ask: Ask) -> Callable[[RunConfig], Start | None]:
+    """`measure_start`, but for runs whose code the reader of a study does not let be run.
+
+    Args:
+        study: the runs'.
+        ask: where it is measured.
+    """
+
+    def measure(config: RunConfig) -> Start | None:
+        found = None if study.untrusted(config) else ask(config, measure_start, config)
+        return found and Start(*found)
+
+    return measure
 
 
 def group_of(config: RunConfig) -> Hashable:

@@ -10,19 +10,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from digitspan.cells import title
-from digitspan.figures.palette import save
+from digitspan.figures.palette import save_all
 from digitspan.look.probe import held_out_rows, trace_batch
 from digitspan.look.trace_drawing import draw_gates, draw_gradient_flow, draw_memory
 from digitspan.runs.config import RunConfig
 from digitspan.statistics import memory_bits
+from digitspan.study.crew.apart import Ask, here
 from digitspan.tasks import NUM_CLASSES
 from digitspan.tasks.palindrome import draw_training
 from digitspan.tasks.questions import encode
 from digitspan.tasks.seeds import seed_of
-from digitspan.training.engine import build_network, load_network
+from digitspan.training.engine import build_network, input_dtype, load_network
 
 __all__ = [
     "FlowSeries",
@@ -114,7 +115,11 @@ class Memory(NamedTuple):
 
 
 def gradient_flow_info(
-    runs: Sequence[Run], *, length: int, untrained_seeds: int = UNTRAINED_SEEDS
+    runs: Sequence[Run],
+    *,
+    length: int,
+    untrained_seeds: int = UNTRAINED_SEEDS,
+    ask: Ask = here,
 ) -> GradientFlow:
     """Follow the gradient through untrained networks and trained ones.
 
@@ -122,6 +127,7 @@ def gradient_flow_info(
         runs: trained networks; those of one cell are its seeds.
         length: T of the palindromes they are asked, whatever they were trained at.
         untrained_seeds: untrained networks of each cell.
+        ask: where networks of cells of one's own are asked.
     """
     by_cell: dict[str, list[Run]] = defaultdict(list)
     for config, weights in runs:
@@ -130,15 +136,13 @@ def gradient_flow_info(
     for cell, found in by_cell.items():
         config = found[0][0]
         starts = [dataclasses.replace(config, seed=seed) for seed in range(untrained_seeds)]
-        untrained = [build_network(start) for start in starts]
-        trained = [load_network(*run) for run in found]
         at = ", ".join(str(t) for t in sorted({c.length for c, _ in found}))
         for networks, label in (
-            (untrained, f"{title(cell, by_cell)}, untrained"),
-            (trained, f"{title(cell, by_cell)}, trained at T = {at}"),
+            ([(start, b"") for start in starts], f"{title(cell, by_cell)}, untrained"),
+            (found, f"{title(cell, by_cell)}, trained at T = {at}"),
         ):
-            norms = np.stack([_norms(network, length, config) for network in networks])
-            series.append(FlowSeries(label, cell, networks is trained, norms))
+            norms = [ask(config, _norms, *network, length, config) for network in networks]
+            series.append(FlowSeries(label, cell, networks is found, np.array(norms)))
     seeds = ", ".join(f"{len(s.norms)} of {s.label}" for s in series)
     caption = (
         f"The gradient that reaches each step, ||dL/dh(t)||, of the loss after the last digit of "
@@ -149,12 +153,12 @@ def gradient_flow_info(
     return GradientFlow(tuple(series), caption)
 
 
-def gates_info(config: RunConfig, weights: bytes) -> Gates | None:
+def gates_info(config: RunConfig, weights: bytes, ask: Ask = here) -> Gates | None:
     """The gates of one network over the steps; None where its cell has none."""
-    trained = _gates(load_network(config, weights), config)
-    if not trained:
+    trained = _arrays(ask(config, _gates, config, weights))
+    if not trained["means"]:
         return None
-    untrained = _gates(build_network(config), config)
+    untrained = _arrays(ask(config, _gates, config, b""))
     caption = (
         f"The gates of {config.run_id} over {NUM_PALINDROMES} held-out palindromes of length "
         f"T = {config.length}: mean over all units, and the band that holds 80 % of them; dashed: "
@@ -162,15 +166,15 @@ def gates_info(config: RunConfig, weights: bytes) -> Gates | None:
     )
     return Gates(
         cell=config.cell,
-        means={name: values.mean(axis=(0, 2)) for name, values in trained.items()},
-        low={name: np.quantile(values, 0.1, axis=(0, 2)) for name, values in trained.items()},
-        high={name: np.quantile(values, 0.9, axis=(0, 2)) for name, values in trained.items()},
-        untrained={name: values.mean(axis=(0, 2)) for name, values in untrained.items()},
+        means=trained["means"],
+        low=trained["low"],
+        high=trained["high"],
+        untrained=untrained["means"],
         caption=caption,
     )
 
 
-def memory_info(runs: Sequence[Run]) -> Memory:
+def memory_info(runs: Sequence[Run], ask: Ask = here) -> Memory:
     """How well a linear read-out finds x_1 in the state, step by step.
 
     At each step t a least-squares read-out with a little weight decay is fitted to the states of
@@ -179,21 +183,12 @@ def memory_info(runs: Sequence[Run]) -> Memory:
 
     Args:
         runs: trained networks.
+        ask: where networks of cells of one's own are asked.
     """
     series = []
     cells = {config.cell for config, _ in runs}
     for config, weights in runs:
-        generator = torch.Generator().manual_seed(seed_of("read-out"))
-        fitted = draw_training(config.length, NUM_FITTED, generator)
-        inputs, targets = map(torch.from_numpy, held_out_rows(config, "test", NUM_TESTED))
-        network = load_network(config, weights)
-        fit_states = _states(network, fitted.inputs, config)
-        test_states = _states(network, inputs, config)
-        for name, states in fit_states.items():
-            bits = [
-                _bits(states[t], fitted.targets, test_states[name][t], targets)
-                for t in range(config.length - 1)
-            ]
+        for name, bits in ask(config, _memory, config, weights).items():
             label = f"{title(config.cell, cells)}, T = {config.length}, {name} state"
             series.append(MemorySeries(label, config.cell, name, np.array(bits)))
     caption = (
@@ -205,7 +200,7 @@ def memory_info(runs: Sequence[Run]) -> Memory:
 
 
 def write_trace_figures(
-    runs: Sequence[Run], folder: Path, *, seeds: Sequence[Run] = ()
+    runs: Sequence[Run], folder: Path, *, seeds: Sequence[Run] = (), ask: Ask = here
 ) -> list[str]:
     """Write gradient-flow, gates and memory as SVG and PNG, and give their names.
 
@@ -213,36 +208,75 @@ def write_trace_figures(
         runs: the networks to look into; the first that has gates is drawn in gates.svg.
         folder: where; it exists.
         seeds: further networks of the same cells, for the gradient flow.
+        ask: where networks of cells of one's own are asked.
 
     Raises:
         DigitspanError: where the disk is full.
     """
-    flow = gradient_flow_info([*runs, *seeds], length=FLOW_LENGTH)
-    names = save(draw_gradient_flow(flow), folder, "gradient-flow")
-    gates = next(filter(None, (gates_info(config, weights) for config, weights in runs)), None)
+    flow = gradient_flow_info([*runs, *seeds], length=FLOW_LENGTH, ask=ask)
+    drawn = {"gradient-flow": draw_gradient_flow(flow)}
+    gates = next(filter(None, (gates_info(*run, ask) for run in runs)), None)
     if gates is not None:
-        names += save(draw_gates(gates), folder, "gates")
-    return names + save(draw_memory(memory_info(runs)), folder, "memory")
+        drawn["gates"] = draw_gates(gates)
+    drawn["memory"] = draw_memory(memory_info(runs, ask))
+    return save_all(drawn, folder, ("gradient-flow", "gates", "memory"))
 
 
-def _norms(network: torch.nn.Module, length: int, config: RunConfig) -> np.ndarray:
-    """||dL/dh(t)||, geometric mean over some palindromes, shape (T - 1,)."""
-    rows = held_out_rows(config, "validation", NUM_PALINDROMES, length=length)
-    seen = trace_batch(network, *rows, input_size=config.input_size)
+def _network(config: RunConfig, weights: bytes) -> nn.Module:
+    """The trained network; without weights, as it was before training."""
+    return load_network(config, weights) if weights else build_network(config)
+
+
+def _norms(config: RunConfig, weights: bytes, length: int, asked: RunConfig) -> list[float]:
+    """||dL/dh(t)||, geometric mean over some palindromes of the run `asked`, (T - 1,)."""
+    rows = held_out_rows(asked, "validation", NUM_PALINDROMES, length=length)
+    seen = trace_batch(_network(config, weights), *rows, input_size=config.input_size)
     norms = np.maximum(next(iter(seen.gradient_norms.values())), np.finfo(float).tiny)
-    return np.asarray(np.exp(np.log(norms).mean(axis=0)))
+    means: list[float] = np.exp(np.log(norms).mean(axis=0)).tolist()
+    return means
 
 
-def _gates(network: torch.nn.Module, config: RunConfig) -> Mapping[str, np.ndarray]:
-    """The gates on some palindromes, (B, T - 1, N) each."""
+def _gates(config: RunConfig, weights: bytes) -> dict[str, dict[str, list[float]]]:
+    """The gates on some palindromes: "means" and "low" and "high" quantiles, (T - 1,) each."""
     rows = held_out_rows(config, "test", NUM_PALINDROMES)
-    return trace_batch(network, *rows, input_size=config.input_size).gates
+    seen = trace_batch(_network(config, weights), *rows, input_size=config.input_size)
+    found = seen.gates.items()  # (B, T - 1, N) each
+    return {
+        "means": {name: values.mean(axis=(0, 2)).tolist() for name, values in found},
+        "low": {name: np.quantile(values, 0.1, axis=(0, 2)).tolist() for name, values in found},
+        "high": {name: np.quantile(values, 0.9, axis=(0, 2)).tolist() for name, values in found},
+    }
+
+
+def _arrays(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, np.ndarray]]:
+    """The same with arrays for lists."""
+    return {
+        kind: {name: np.array(values) for name, values in by_name.items()}
+        for kind, by_name in found.items()
+    }
+
+
+def _memory(config: RunConfig, weights: bytes) -> dict[str, list[float]]:
+    """What a read-out of each state finds after each step, in bits, (T - 1,) each."""
+    generator = torch.Generator().manual_seed(seed_of("read-out"))
+    fitted = draw_training(config.length, NUM_FITTED, generator)
+    inputs, targets = map(torch.from_numpy, held_out_rows(config, "test", NUM_TESTED))
+    network = load_network(config, weights)
+    fit_states = _states(network, fitted.inputs, config)
+    test_states = _states(network, inputs, config)
+    return {
+        name: [
+            _bits(states[t], fitted.targets, test_states[name][t], targets)
+            for t in range(config.length - 1)
+        ]
+        for name, states in fit_states.items()
+    }
 
 
 @torch.no_grad()
 def _states(network: Any, inputs: Tensor, config: RunConfig) -> dict[str, list[Tensor]]:
     """The state after each step by its field's name, T - 1 tensors (B, N) each."""
-    encoded = encode(inputs, config.input_size)
+    encoded = encode(inputs, config.input_size, input_dtype(network))
     state = network.initial_state(len(encoded))
     states: dict[str, list[Tensor]] = defaultdict(list)
     for t in range(encoded.shape[1]):

@@ -157,8 +157,8 @@ def is_study(path: Path) -> bool:
     return path.is_file() or (path / STORE_NAME).is_file()
 
 
-def read_study(path: Path, *, curves: bool = True, trust: bool = False) -> Study:
-    """Read a study, given its folder or the store in it; the curves are most of what there is.
+def read_study(path: Path, *, trust: bool = False) -> Study:
+    """Read a study, given its folder or the store in it.
 
     No code of the study's is run, now or when its runs are looked into, unless `trust` says so.
 
@@ -167,7 +167,7 @@ def read_study(path: Path, *, curves: bool = True, trust: bool = False) -> Study
         StoreError: where the file is not a store of ours.
     """
     with Store.open(path) as store:
-        settings, rows = store.value("config"), store.rows(curves=curves)
+        settings, rows = store.value("config"), store.rows()
         return Study(store.path, rows, store.damaged, settings, trust)
 
 

@@ -28,7 +28,13 @@ from digitspan.runs.record import RunRecord
 from digitspan.study.config import StudyConfig
 from digitspan.study.crew.cluster import Cluster
 from digitspan.study.crew.pool import Pool
-from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, refusal
+from digitspan.study.crew.worker import (
+    ClusterStatus,
+    Message,
+    WorkerOptions,
+    is_of_a_run,
+    refusal,
+)
 from digitspan.study.plan import MAX_RUNS, Job, next_jobs, runs_placed_later, size
 from digitspan.study.store import Row, Store, Timing
 
@@ -330,25 +336,26 @@ class _Study:
         if "died" in message:
             self._died(job, message["died"], message["how"])
         elif "failed" in message:
-            self._keep(
-                job, RunRecord.error(job.config, message["failed"]), 0.0, socket.gethostname()
-            )
+            self._fail(job, message["failed"])
+        elif (record := _record(job, message)) is None:
+            self._fail(job, "what its process said of it cannot be")
         else:
             timing = message["timing"]
-            self._keep(
-                job, RunRecord.from_json(message["record"]), timing["seconds"], timing["host"]
-            )
+            self._keep(job, record, timing["seconds"], timing["host"])
 
     def _died(self, job: Job, what: str, how: str) -> None:
         """A worker or its whole machine has died: its run is begun again, or given up."""
         self.deaths[job.config.key, what] += 1
         deaths = self.deaths[job.config.key, what]
         if deaths >= MOST_DEATHS[what]:
-            note = f"its {what} died {deaths} times, the last time by {how}"
-            self._keep(job, RunRecord.error(job.config, note), 0.0, socket.gethostname())
+            self._fail(job, f"its {what} died {deaths} times, the last time by {how}")
         else:
             self.progress.warn(f"the {what} of {job.config.run_id} died by {how}; begun again")
             self.waiting.appendleft(job)
+
+    def _fail(self, job: Job, note: str) -> None:
+        """A run has failed to run."""
+        self._keep(job, RunRecord.error(job.config, note), 0.0, socket.gethostname())
 
     def _keep(self, job: Job, record: RunRecord, seconds: float, host: str) -> None:
         """Write a row."""
@@ -358,6 +365,18 @@ class _Study:
         self.store.add(row)
         self.rows[key] = row
         self.progress.finished(record, seconds)
+
+
+def _record(job: Job, message: Message) -> RunRecord | None:
+    """The record that is said of a run; None where it cannot be one of it.
+
+    Where the code of a cell of one's own has changed Python, anything may be said.
+    """
+    try:
+        record = RunRecord.from_json(message["record"]).checked()
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UsageError):
+        return None
+    return record if is_of_a_run(message) and record.config == job.config else None
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ CREATE TABLE runs (
     key TEXT PRIMARY KEY,    -- RunConfig.key
     config TEXT NOT NULL,    -- RunConfig.canonical
     result TEXT NOT NULL,    -- RunRecord, without config and curve, as JSON
-    curve TEXT NOT NULL,     -- CurvePoints as JSON: long, and not always needed
+    curve TEXT NOT NULL,     -- CurvePoints as JSON
     timing TEXT NOT NULL,    -- Timing as JSON: differs from one time to the next
     role TEXT NOT NULL,      -- what the run was for: one of plan.ROLES
     sha256 TEXT NOT NULL     -- of the columns above
@@ -153,7 +153,7 @@ class Store:
         Where the file was moved or removed, nothing is: what lies there now is somebody else's.
         """
         made = list(self._made) if _identity(self.path) == self._file else []
-        if self.path in made and self.rows(curves=False):
+        if self.path in made and self.rows():
             made.remove(self.path)
         self._connection.close()
         _remove(made)  # while the lock is ours
@@ -184,7 +184,7 @@ class Store:
         columns = _columns(row)
         with _sentences(self.path), _transaction(self._connection):
             query = "SELECT * FROM runs WHERE key = ?"
-            before = [_row(row, curves=False) for row in self._read(query, columns[0])]
+            before = [_row(row) for row in self._read(query, columns[0])]
             count = self._whole_rows() + (before in ([], [None]))
             self._insert(columns)
             self.set_value(_WHOLE_ROWS, str(count))
@@ -207,13 +207,13 @@ class Store:
         query = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)"
         self._connection.execute(query, (*columns, _digest(*columns)))
 
-    def rows(self, *, curves: bool = True) -> dict[str, Row]:
+    def rows(self) -> dict[str, Row]:
         """All undamaged rows, by key, sorted; `damaged` counts the others."""
         rows: dict[str, Row] = {}
         self.damaged = 0
         expected = self._whole_rows()  # first: whoever writes meanwhile only adds
         for columns in self._read("SELECT * FROM runs ORDER BY key"):
-            row = _row(columns, curves=curves)
+            row = _row(columns)
             if row is None:
                 self.damaged += 1
             else:
@@ -312,7 +312,7 @@ def _columns(row: Row) -> tuple[str, ...]:
     )
 
 
-def _row(columns: tuple[Any, ...], *, curves: bool) -> Row | None:
+def _row(columns: tuple[Any, ...]) -> Row | None:
     """One row from its columns; None where the hash does not match."""
     *content, digest = columns
     if not all(isinstance(text, str) for text in content) or _digest(*content) != digest:
@@ -321,7 +321,7 @@ def _row(columns: tuple[Any, ...], *, curves: bool) -> Row | None:
     try:
         config = RunConfig.from_canonical(config_text)
         result: dict[str, Any] = json.loads(result_text)
-        curve = tuple(CurvePoint(*point) for point in json.loads(curve_text)) if curves else ()
+        curve = tuple(CurvePoint(*point) for point in json.loads(curve_text))
         record = RunRecord.of_result(config, curve, result).checked()
         timing = _checked(Timing(**json.loads(timing_text)))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UsageError):

@@ -53,6 +53,9 @@ class LengthSummary(NamedTuple):
     records: tuple[RunRecord, ...]
     """The runs, by seed."""
 
+    def __repr__(self) -> str:
+        return f"<LengthSummary T = {self.length}: {self.solved} of {len(self.records)} solved>"
+
     @property
     def solved(self) -> int:
         """How many were solved."""

@@ -70,18 +70,18 @@ def try_cell(config: RunConfig, device: torch.device | str = "cpu") -> None:
     before = set(sys.modules)
     with sealed(), one_thread(), flushed_denormals():
         network = _built(config)
-        check_duties(
-            network.to(device),
-            config.cell,
-            input_size=config.input_size,
-            num_classes=config.num_classes,
-            length=config.length,
-            asks_lists=asks_several,
-            dtype=input_dtype(network),
-        )
-        if config.trained == "read-out":
-            Trainer(config, device)  # which says so where there is none to be trained
-        with duties_of(config.cell):
+        with duties_of(config.cell), if_it_raises("cannot be tried"):
+            check_duties(
+                network.to(device),
+                config.cell,
+                input_size=config.input_size,
+                num_classes=config.num_classes,
+                length=config.length,
+                asks_lists=asks_several,
+                dtype=input_dtype(network),
+            )
+            if config.trained == "read-out":
+                Trainer(config, device)  # which says so where there is none to be trained
             _starts_alike(config)
             _is_trained_and_kept(config, torch.device(device))
             _imports_what_it_names(config, set(sys.modules) - before)

@@ -14,6 +14,7 @@ from digitspan.errors import UsageError, printable
 from digitspan.look.page import equations_of, known_cells
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
+from digitspan.study.crew.apart import Ask, here
 from digitspan.study.digit_spans import CellSpan, summarise_spans
 from digitspan.study.reading import SavedRun, Study, is_study, read_saved_run, read_study
 from digitspan.study.store import weights_path
@@ -51,13 +52,16 @@ class Chosen(NamedTuple):
     """Why cells of the study are left out, a sentence each."""
 
 
-def choose(names: Sequence[str], *, for_page: bool = True, trust: bool = False) -> Chosen:
+def choose(
+    names: Sequence[str], *, for_page: bool = True, trust: bool = False, ask: Ask = here
+) -> Chosen:
     """Find the runs that the command line names.
 
     Args:
         names: one or two of: a run's folder, `STUDY:KEY`, or one study alone.
         for_page: whether the page must have the equations of their cells; figures need none.
         trust: whether the code of cells of one's own may be run, if it is that of their rows.
+        ask: where it is tried whether networks of these can be looked into.
 
     Raises:
         UsageError: where there are none such.
@@ -66,7 +70,7 @@ def choose(names: Sequence[str], *, for_page: bool = True, trust: bool = False) 
         message = f"at most two runs can be seen side by side; got {len(names)}; name two of them"
         raise UsageError(message)
     if len(names) == 1 and is_study(Path(names[0])):
-        return _of_study(read_study(Path(names[0]), trust=trust), for_page)
+        return _of_study(read_study(Path(names[0]), trust=trust), for_page, ask)
     runs = tuple(read_saved_run(name, trust=trust) for name in names)
     for run in runs:
         _check(run.config, for_page=for_page)
@@ -119,7 +123,7 @@ def _check_alike(configs: Sequence[RunConfig]) -> None:
         raise UsageError(message)
 
 
-def _why_not(study: Study, config: RunConfig, for_page: bool) -> str:
+def _why_not(study: Study, config: RunConfig, for_page: bool, ask: Ask) -> str:
     """Why a run's cell cannot be followed, a sentence; empty where it can.
 
     The page must have its equations; for figures it is enough that it can be stepped.
@@ -130,30 +134,37 @@ def _why_not(study: Study, config: RunConfig, for_page: bool) -> str:
         return ""
     if for_page:
         return f"the page has no equations of {config.cell} (docs/own-cell.md)"
-    from digitspan.cells.seal import sealed  # these import torch
-    from digitspan.look.probe import why_not_traced
-    from digitspan.training.engine import build_network
-
     try:
-        with sealed():
-            why = why_not_traced(build_network(config), config.input_size)
+        why = ask(config, _why_not_traced, config)
     except UsageError as error:
         return str(error)
-    except Exception as error:  # whatever the code of somebody else may raise
-        why = f"it cannot be built ({printable(f'{type(error).__name__}: {error}')[:200]})"
     return f"{config.cell}: {why}" if why else ""
 
 
-def _of_study(study: Study, for_page: bool) -> Chosen:
+def _why_not_traced(config: RunConfig) -> str:
+    """Why a run's network cannot be looked into, a sentence; empty where it can."""
+    from digitspan.look.probe import why_not_traced  # these import torch
+    from digitspan.training.engine import build_network
+
+    try:
+        network = build_network(config)
+    except UsageError:
+        raise
+    except Exception as error:  # whatever the code of somebody else may raise
+        return f"it cannot be built ({printable(f'{type(error).__name__}: {error}')[:200]})"
+    return why_not_traced(network, config.input_size)
+
+
+def _of_study(study: Study, for_page: bool, ask: Ask) -> Chosen:
     """The longest length that one of two cells learned and the other did not; else both.
 
     Of digit spans, the cells of the widest networks with the shortest and the longest one.
     """
     if study.config.design == "span":
-        return _of_spans(study, for_page)
+        return _of_spans(study, for_page, ask)
     shown = [row.record for row in study.rows.values() if _can_show(study, row.record)]
     own = {(record.config.cell, record.config.source): record.config for record in shown}
-    why_not = {name: _why_not(study, config, for_page) for name, config in own.items()}
+    why_not = {name: _why_not(study, config, for_page, ask) for name, config in own.items()}
     kept = [r for r in shown if not why_not[r.config.cell, r.config.source]]
     left_out = tuple(dict.fromkeys(filter(None, why_not.values())))
     if not kept:
@@ -184,7 +195,7 @@ def _of_study(study: Study, for_page: bool) -> Chosen:
     return Chosen(runs, len(first), _about(first), curves, seeds, left_out)
 
 
-def _of_spans(study: Study, for_page: bool) -> Chosen:
+def _of_spans(study: Study, for_page: bool, ask: Ask) -> Chosen:
     """The two cells of one width with the shortest and the longest digit span, or the one."""
     if not for_page:
         message = (
@@ -196,7 +207,7 @@ def _of_spans(study: Study, for_page: bool) -> Chosen:
     left_out: dict[str, None] = {}
     for cell in summarise_spans(study.config, study.rows).measured:
         for record in _shown_of(study, cell):
-            if why_not := _why_not(study, record.config, for_page):
+            if why_not := _why_not(study, record.config, for_page, ask):
                 left_out[why_not] = None
             else:
                 by_width[cell.hidden_size].append(cell)

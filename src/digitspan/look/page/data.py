@@ -16,6 +16,7 @@ from digitspan.look.page.learning import learning
 from digitspan.look.probe import trace
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
+from digitspan.study.crew.apart import Ask, here
 from digitspan.study.reading import SavedRun
 from digitspan.tasks import CHANCE, LISTS_HELD_OUT_FROM, SILENT, TASKS
 from digitspan.tasks.palindrome import HELD_OUT_FROM, held_out
@@ -37,12 +38,13 @@ _FIRST_DIGITS = (6, 3, 8, 1, 9, 4, 7, 2, 5, 0)
 """The order in which first digits come up; the sheet's own palindrome begins with 6."""
 
 
-def document(chosen: Chosen, why: Callable[[SavedRun], str]) -> dict[str, Any]:
+def document(chosen: Chosen, why: Callable[[SavedRun], str], ask: Ask = here) -> dict[str, Any]:
     """Everything that the page shows, as plain values.
 
     Args:
         chosen: the runs.
         why: the sentence that says why a run was not solved; empty for one that was.
+        ask: where networks of cells of one's own are asked.
     """
     runs = chosen.runs
     place = {run.config.key: index for index, run in enumerate(runs)}
@@ -50,7 +52,7 @@ def document(chosen: Chosen, why: Callable[[SavedRun], str]) -> dict[str, Any]:
     examples = {str(t): _examples(t) for t in sorted({run.config.length for run in runs})}
     cells = {run.config.cell for run in runs} | set(chosen.study.curves if chosen.study else ())
     return {
-        "networks": [_network(run, "" if lists else why(run), cells) for run in runs],
+        "networks": [_network(run, "" if lists else why(run), cells, ask) for run in runs],
         "show": list(range(chosen.show)),
         "about": chosen.about[:1].upper() + chosen.about[1:],
         "asks": {"silent": _is_silent(first), "order": first.order} if lists else None,
@@ -61,7 +63,7 @@ def document(chosen: Chosen, why: Callable[[SavedRun], str]) -> dict[str, Any]:
     }
 
 
-def _network(run: SavedRun, why: str, cells: Collection[str]) -> dict[str, Any]:
+def _network(run: SavedRun, why: str, cells: Collection[str], ask: Ask) -> dict[str, Any]:
     """One network; its weights as little-endian float32 in base64."""
     config = run.config
     return {
@@ -76,7 +78,7 @@ def _network(run: SavedRun, why: str, cells: Collection[str]) -> dict[str, Any]:
         "shares": _shares(run),
         "summary": _summary(run) if config.items is None else _summary_of_lists(run),
         "why": why,
-        "asked": _asked(run) if ":" in config.cell else None,
+        "asked": ask(config, _asked, config, run.weights) if ":" in config.cell else None,
         "weights": {
             name: {
                 "shape": list(values.shape),
@@ -87,10 +89,10 @@ def _network(run: SavedRun, why: str, cells: Collection[str]) -> dict[str, Any]:
     }
 
 
-def _asked(run: SavedRun) -> dict[str, Any] | None:
+def _asked(config: RunConfig, weights: bytes) -> dict[str, Any] | None:
     """What PyTorch answers to some digits, for the page to compare its own equations with."""
-    network = load_network(run.config, run.weights)
-    seen = trace(network, _FIRST_DIGITS, input_size=run.config.input_size)
+    network = load_network(config, weights)
+    seen = trace(network, _FIRST_DIGITS, input_size=config.input_size)
     if not np.isfinite(seen.probabilities).all():
         return None
     return {"digits": list(_FIRST_DIGITS), "probabilities": seen.probabilities.tolist()}

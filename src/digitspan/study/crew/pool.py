@@ -21,10 +21,26 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Self
 
 from digitspan.cells import notebook
-from digitspan.study.crew.worker import ClusterStatus, Message, WorkerOptions, request, work
+from digitspan.runs.config import RunConfig
+from digitspan.study.crew.worker import (
+    ClusterStatus,
+    Message,
+    WorkerOptions,
+    is_of_a_run,
+    request,
+    work,
+)
 from digitspan.study.plan import Job
 
-__all__ = ["STOP_SECONDS", "Pool", "begin_process", "how_it_ended", "usable_cores"]
+__all__ = [
+    "STOP_SECONDS",
+    "Pool",
+    "begin_process",
+    "hear",
+    "how_it_ended",
+    "seal_of",
+    "usable_cores",
+]
 
 STOP_SECONDS = 1.2
 """How long workers may take to keep their checkpoints at an interrupt."""
@@ -58,19 +74,20 @@ class Pool:
     def choose(self, waiting: deque[Job]) -> Job:
         """Take the next run from those that wait, of a cell that an idle worker is for already."""
         idle = {worker.seal for worker in self.workers if worker.job is None}
-        job = next((job for job in waiting if _seal(job) in idle), waiting[0])
+        job = next((job for job in waiting if seal_of(job.config) in idle), waiting[0])
         waiting.remove(job)
         return job
 
     def give(self, job: Job) -> None:
         """Give a run to an idle worker of its cell; begin one where there is none."""
         idle = [worker for worker in self.workers if worker.job is None]
-        its_own = next((worker for worker in idle if worker.seal == _seal(job)), None)
+        seal = seal_of(job.config)
+        its_own = next((worker for worker in idle if worker.seal == seal), None)
         if its_own is None:
             if len(self.workers) >= self.size:
                 _end(idle[:1])
                 self.workers.remove(idle[0])
-            its_own = _Worker(self.options, _seal(job))
+            its_own = _Worker(self.options, seal)
             self.workers.append(its_own)
         its_own.give(job)
 
@@ -94,12 +111,13 @@ class Pool:
                 yield job, message
 
     def _listen(self, worker: _Worker) -> Message:
-        """Take one message of a worker."""
-        try:
-            message: Message = json.loads(worker.pipe.recv_bytes())
-        except (EOFError, ConnectionError):
-            return self._bury(worker)
-        return message
+        """Take one message of a worker; one that says anything else is not asked again."""
+        message = hear(worker.pipe)
+        if message is not None and not is_of_a_run(message):
+            worker.process.kill()
+            self._bury(worker)
+            return {"failed": "its process said what is no message of digitspan's"}
+        return self._bury(worker) if message is None else message
 
     def _bury(self, worker: _Worker) -> Message:
         """A worker has died."""
@@ -109,15 +127,25 @@ class Pool:
         return {"died": "worker", "how": how_it_ended(worker.process)}
 
 
+def hear(pipe: Connection) -> Message | None:
+    """What a process says next; empty where that is no message, None where it has ended."""
+    try:
+        said = json.loads(pipe.recv_bytes())
+    except (EOFError, ConnectionError):
+        return None
+    except (OSError, ValueError, RecursionError):  # code of somebody else's may say anything
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
 def how_it_ended(process: SpawnProcess) -> str:
     """How a process that has ended did so, in words."""
     code = process.exitcode or 0
     return f"signal {-code}" if code < 0 else f"exit status {code}"
 
 
-def _seal(job: Job) -> str:
-    """Whose workers a run goes to: those of its cell, or of all registered cells."""
-    config = job.config
+def seal_of(config: RunConfig) -> str:
+    """Whose processes a run goes to: those of its cell, or of all registered cells."""
     return f"{config.cell} {config.task}" if config.is_own else ""
 
 

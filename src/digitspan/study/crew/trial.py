@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
-import os
-import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
-from typing import Any
+from collections.abc import Sequence
 
-from digitspan.errors import UsageError, printable
 from digitspan.runs.config import RunConfig
 from digitspan.study.config import StudyConfig
-from digitspan.study.crew.pool import begin_process, how_it_ended
-from digitspan.study.crew.worker import refusal
+from digitspan.study.crew.apart import Apart
 from digitspan.study.plan import next_jobs
 
 __all__ = ["sized_apart", "try_apart"]
@@ -32,15 +24,12 @@ def try_apart(configs: Sequence[RunConfig], device: str) -> None:
     Raises:
         UsageError: with the first duty that a cell breaks.
     """
-    by_cell: dict[str, list[str]] = defaultdict(list)
+    by_cell: dict[str, list[RunConfig]] = defaultdict(list)
     for config in configs:
-        by_cell[config.cell].append(config.canonical)
-    for cell, texts in by_cell.items():
-        ended = (
-            f"cell {cell!r} ended the process that tried it",
-            ("; expected a class that can be built and asked"),
-        )
-        _told_apart(ended, _try, texts, device)
+        by_cell[config.cell].append(config)
+    for runs in by_cell.values():
+        with Apart() as apart:
+            apart.run(runs[0], _try, runs, device)
 
 
 def sized_apart(config: StudyConfig) -> StudyConfig:
@@ -56,83 +45,25 @@ def sized_apart(config: StudyConfig) -> StudyConfig:
         return config
     runs = {(job.config.cell, job.config.encoding): job.config
             for job in reversed(next_jobs(config, {}))}  # fmt: skip
-    texts = [run.canonical for run in runs.values()]
-    ended = "a cell ended the process that built it", ""
-    said = _told_apart(ended, _size, texts, config.parameters)
-    pairs = zip(runs, said["sizes"], strict=True)
-    sizes = tuple(f"{cell} {encoding} {size}" for (cell, encoding), size in pairs)
+    with Apart() as apart:
+        sizes = tuple(
+            f"{cell} {encoding} {apart.run(run, _size, run, config.parameters)}"
+            for (cell, encoding), run in runs.items()
+        )
     return dataclasses.replace(config, sizes=sizes)
 
 
-def _told_apart(
-    ended: tuple[str, str], work: Callable[..., None], *arguments: object
-) -> dict[str, Any]:
-    """What a process of its own tells of its work.
-
-    Args:
-        ended: what is said where the process ends before, around how it ended.
-        work: is given a pipe, to tell it by, and the arguments.
-        *arguments: what else it needs, to be pickled.
-
-    Raises:
-        UsageError: where the work is refused, or its process ended.
-    """
-    process, pipe = begin_process(work, *arguments)
-    try:
-        said: dict[str, Any] = json.loads(pipe.recv_bytes())
-    except (EOFError, ConnectionError):
-        process.join()
-        message = f"{ended[0]} ({how_it_ended(process)}){ended[1]}"
-        raise UsageError(message) from None
-    finally:
-        process.kill()
-        process.join()
-        pipe.close()
-    if "refused" in said:
-        raise refusal(said)
-    return said
-
-
-def _size(pipe: Connection, texts: Sequence[str], parameters: int) -> None:
-    """Find the hidden size of each run, and say which."""
-    _begin()
-    from digitspan.training.sizes import hidden_size_for
-
-    def sizes() -> dict[str, object]:
-        runs = [RunConfig.from_canonical(text) for text in texts]
-        return {"sizes": [hidden_size_for(run, parameters)[0] for run in runs]}
-
-    _tell(pipe, sizes, "a hidden size cannot be found")
-
-
-def _try(pipe: Connection, texts: Sequence[str], device: str) -> None:
-    """Try runs of one cell, and say what came of it."""
-    _begin()
+def _try(runs: Sequence[RunConfig], device: str) -> None:
+    """Try runs of one cell."""
     from digitspan.training.machine import find_device
     from digitspan.training.trial import try_run
 
-    def tried() -> dict[str, object]:
-        for text in texts:
-            try_run(RunConfig.from_canonical(text), find_device(device))
-        return {}
-
-    _tell(pipe, tried, f"cell {RunConfig.from_canonical(texts[0]).cell!r} cannot be tried")
+    for run in runs:
+        try_run(run, find_device(device))
 
 
-def _begin() -> None:
-    """Set up a process that runs the code of somebody else."""
-    with contextlib.suppress(OSError):
-        os.dup2(2, 1)  # standard output is the study's
-    sys.dont_write_bytecode = True  # a call that is refused leaves nothing behind
+def _size(run: RunConfig, parameters: int) -> int:
+    """The hidden size of a run's network that has about so many parameters."""
+    from digitspan.training.sizes import hidden_size_for
 
-
-def _tell(pipe: Connection, work: Callable[[], dict[str, object]], failed: str) -> None:
-    """Do the work and tell what came of it; `failed` is said of what it raises."""
-    try:
-        message = work()
-    except UsageError as error:
-        message = {"refused": str(error), "exit_status": error.exit_status}
-    except Exception as error:  # whatever the code of somebody else may raise
-        said = printable(f"{type(error).__name__}: {error}")[:300]
-        message = {"refused": f"{failed} ({said})", "exit_status": 2}
-    pipe.send_bytes(json.dumps(message).encode())
+    return hidden_size_for(run, parameters)[0]

@@ -7,7 +7,6 @@ there are. Only JSON crosses the border, never a pickle.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -16,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from json import dumps, loads  # as they are now: a module may put others in their places
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -28,7 +28,17 @@ from digitspan.runs.record import CurvePoint
 from digitspan.study.plan import Job
 from digitspan.study.store import weights_path
 
-__all__ = ["ClusterStatus", "Message", "WorkerOptions", "refusal", "request", "train_run", "work"]
+__all__ = [
+    "ClusterStatus",
+    "Message",
+    "WorkerOptions",
+    "end_with_parent",
+    "is_of_a_run",
+    "refusal",
+    "request",
+    "train_run",
+    "work",
+]
 
 Message = dict[str, Any]
 """What is said of a run, as JSON: `{"step": n}` after evaluations, and at its end one of
@@ -59,7 +69,17 @@ def request(job: Job) -> bytes:
     """A run as a worker is asked for it: its configuration, its key, and "keep" for weights."""
     keep = job.keeps_weights
     message = {"config": job.config.canonical, "key": job.config.key, "keep": keep}
-    return json.dumps(message).encode()
+    return dumps(message).encode()
+
+
+def is_of_a_run(message: Message) -> bool:
+    """Whether it is one that a worker says of a run; what its record says is for the record."""
+    match message:
+        case {"step": int()} | {"refused": str(), "exit_status": int()} | {"failed": str()}:
+            return len(message) == 1 + ("refused" in message)
+        case {"record": dict(), "timing": {"seconds": float(), "host": str()}}:
+            return len(message) == 2
+    return False
 
 
 def refusal(message: Message) -> DigitspanError:
@@ -73,7 +93,7 @@ def work(pipe: Connection, options: WorkerOptions) -> None:
     with contextlib.suppress(OSError):
         os.dup2(2, 1)  # standard output is the driver's
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; it sends SIGTERM
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()
 
     try:
         import torch
@@ -87,7 +107,7 @@ def work(pipe: Connection, options: WorkerOptions) -> None:
     torch.set_num_threads(1)
     while True:
         try:
-            job = json.loads(pipe.recv_bytes())
+            job = loads(pipe.recv_bytes())
         except EOFError:
             return
         _send(pipe, _train(pipe, job, options))
@@ -130,7 +150,8 @@ def train_run(
     except Exception as error:
         if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
             sys.exit(143)  # told to leave where something swallowed that: no fault of the run's
-        traceback.print_exc(file=sys.stderr)
+        with contextlib.suppress(Exception):  # a module may have put something in its place
+            traceback.print_exc(file=sys.stderr)
         return {"failed": printable(f"{type(error).__name__}: {error}")[:500]}
     timing = {"seconds": time.monotonic() - start, "host": socket.gethostname()}
     return {"record": finished.record.to_json(), "timing": timing}
@@ -139,7 +160,7 @@ def train_run(
 def _send(pipe: Connection, message: dict[str, Any]) -> None:
     """Send a message as JSON; where nobody listens any more, end."""
     try:
-        pipe.send_bytes(json.dumps(message).encode())
+        pipe.send_bytes(dumps(message).encode())
     except (BrokenPipeError, ConnectionError):
         sys.exit(1)
 
@@ -150,9 +171,13 @@ def _leave(number: int, frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _die_with_parent() -> None:
-    """End at once when the driver is gone, whatever took it away."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+def end_with_parent() -> None:
+    """From now on, end this process at once when the driver is gone, whatever took it away."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
