@@ -11,7 +11,7 @@ from typing import NamedTuple
 from digitspan.cells.own import is_own, source_of
 from digitspan.errors import StoreError, UsageError
 from digitspan.runs.config import RunConfig
-from digitspan.runs.folder import CONFIG, WEIGHTS, read_config, read_record
+from digitspan.runs.folder import CONFIG, WEIGHTS, read_config, read_record, read_snapshots
 from digitspan.runs.record import RunRecord
 from digitspan.runs.weights import read_weights
 from digitspan.study.config import StudyConfig
@@ -142,6 +142,8 @@ class SavedRun(NamedTuple):
     """The network's weights as a safetensors file."""
     study: Study | None
     """The study it belongs to; None for a single run."""
+    snapshots: bytes = b""
+    """The network on its way through training (`Finished.snapshots`); empty: none are kept."""
 
     def __repr__(self) -> str:
         return f"<SavedRun {self.record!r}, {len(self.weights):,} bytes of weights>"
@@ -248,4 +250,4 @@ def _of_folder(folder: Path, *, trust: bool) -> SavedRun:
             f"`digitspan train` with the same options goes on with it"
         )
         raise UsageError(message)
-    return SavedRun(finished[0], weights, None)
+    return SavedRun(finished[0], weights, None, read_snapshots(folder))
