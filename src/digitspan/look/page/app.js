@@ -381,16 +381,31 @@ class App {
     this.change({});
   }
 
-  /** Look into another network of the page, in the place of one of the same cell. @param {number} index */
+  /** Where a network of the page goes: in the place of one of the same cell. @param {Network} network */
+  slotOf({ cell }) {
+    return Math.max(
+      this.slots.findIndex((slot) => slot.network.cell === cell),
+      0,
+    );
+  }
+
+  /** Look into another network of the page. @param {number} index */
   load(index) {
     const network = this.networks[index];
-    const same = this.slots.findIndex((slot) => slot.network.cell === network.cell);
-    const k = Math.max(same, 0);
+    const k = this.slotOf(network);
     this.slots[k] = newSlot(network, k);
     this.build();
     this.digits = [];
     this.begin(network.length);
-    /** @type {HTMLElement} */ (document.querySelector(`[data-network="${index}"]`))?.focus();
+    /** @type {HTMLElement} */ (document.getElementById(`network-${"ab"[k]}`))?.focus();
+  }
+
+  /** Look at a network on its way through training. @param {number} k which @param {number} snapshot */
+  lookAt(k, snapshot) {
+    const slot = this.slots[k];
+    const { weights } = slot.network.snapshots[snapshot];
+    Object.assign(slot, { snapshot, network: { ...slot.network, weights } });
+    this.change({});
   }
 
   /** Go through the steps by themselves, or stop. */
@@ -416,6 +431,7 @@ function newSlot(network, k) {
     letter: "ab"[k],
     title: network.title,
     network,
+    snapshot: network.snapshots.length - 1,
     whatIf: asTrained(),
     unit: -1,
     trace: null,

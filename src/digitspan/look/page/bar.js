@@ -104,7 +104,11 @@ class Bar {
       const cuts = [...slot.whatIf.cut].map((unit) =>
         chip(`${slot.title}: unit ${unit + 1} cut`, () => app.toggleCut(k, unit)),
       );
-      return [...clamps, ...cuts];
+      const last = slot.network.snapshots.length - 1;
+      const way = slot.snapshot === last ? [] : [
+        chip(`${slot.title}: ${wordsOfSnapshot(slot)}`, () => app.lookAt(k, last)),
+      ];
+      return [...way, ...clamps, ...cuts];
     });
   }
 }

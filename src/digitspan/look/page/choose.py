@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +21,8 @@ from digitspan.tasks import TASKS
 
 __all__ = ["Chosen", "StudyCurves", "choose"]
 
-MOST_NETWORKS = 12
-"""Networks on a page: two on show, the others a click away."""
+MOST_BYTES = 1_200_000
+"""Weights on a page, beyond those on show: written in base64 they leave it below 2 MB."""
 
 
 class StudyCurves(NamedTuple):
@@ -77,7 +77,8 @@ def choose(names: Sequence[str], *, for_page: bool = True, trust: bool = False) 
         if run.study is not None:
             rate = run.config.learning_rate if run.study.config.design == "grid" else None
             curves = _curves(run.study, run.config, rate)
-            return Chosen(runs, len(runs), "", curves, _seeds(run.study, runs))
+            seeds = _seeds(run.study, runs)
+            return Chosen(_fitting([*runs, *seeds], len(runs)), len(runs), "", curves, seeds)
     return Chosen(runs, len(runs), "", None)
 
 
@@ -178,7 +179,12 @@ def _of_study(study: Study, for_page: bool) -> Chosen:
         and (cell in cells or len(cells) == 1)
     ]
     others.sort(key=lambda group: abs(group[0].config.length - config.length))
-    runs = tuple(study.saved_run(_median(group)) for group in [*first, *others][:MOST_NETWORKS])
+    # The pair, its seeds, then every other length, the nearest first; its seeds last.
+    records = [_median(group) for group in first]
+    for groups in (first, others):
+        records += [_median(group) for group in groups]
+        records += [record for group in groups for record in group]
+    runs = _fitting((study.saved_run(r) for r in _once(records)), len(first))
     seeds = _seeds(study, runs[: len(first)])
     curves = _curves(study, runs[0].config, None)
     return Chosen(runs, len(first), _about(first), curves, seeds, left_out)
@@ -219,8 +225,27 @@ def _of_spans(study: Study, for_page: bool) -> Chosen:
         f"{which} digit span at n = {width}, {study.config.order}, in items: {spans}; shown is "
         f"the network in the middle of each cell's."
     )
-    runs = tuple(study.saved_run(_shown_of(study, cell)[0]) for cell in cells)
-    return Chosen(runs, len(runs), about, None, left_out=tuple(left_out))
+    records = [_shown_of(study, cell)[0] for cell in cells]
+    records += [r for cell in cells for r in cell.records if r.recalled and study.has_weights(r)]
+    runs = _fitting((study.saved_run(record) for record in _once(records)), len(cells))
+    return Chosen(runs, len(cells), about, None, left_out=tuple(left_out))
+
+
+def _once(records: Iterable[RunRecord]) -> Iterable[RunRecord]:
+    """Each run once, where it comes first."""
+    return {record.config.key: record for record in records}.values()
+
+
+def _fitting(runs: Iterable[SavedRun], show: int) -> tuple[SavedRun, ...]:
+    """Those on show, and as many of the others, in order, as there is room for on a page."""
+    fitting: list[SavedRun] = []
+    room = MOST_BYTES
+    for run in runs:
+        room -= len(run.weights) + len(run.snapshots)
+        if room < 0 and len(fitting) >= show:
+            break
+        fitting.append(run)
+    return tuple(fitting)
 
 
 def _shown_of(study: Study, cell: CellSpan) -> list[RunRecord]:
@@ -332,7 +357,7 @@ def _telling_pair(best: Mapping[Setting, Seeds]) -> tuple[Seeds, ...]:
 
 
 _WHICH = "shown is the median run"
-"""Which run of several seeds is on the page: `_median`."""
+"""Which run of several seeds is on show: `_median`."""
 
 
 def _about(groups: Sequence[Seeds]) -> str:
