@@ -39,6 +39,7 @@ class App {
     /** @type {Set<Element>} sections that can be seen */
     this.inSight = new Set();
     this.lead = document.getElementById("lead").textContent;
+    this.pager = new Screens(document.getElementById("screens"), () => this.show({}));
     this.laboratory = new Laboratory(document.getElementById("learn"), this);
     this.watchSight();
     const { choice, problem } = this.address;
@@ -231,6 +232,20 @@ class App {
       return section;
     });
     document.getElementById("panels").replaceChildren(this.verdicts.element, ...sections);
+    this.pager.put([
+      ...(this.isLive ? this.screens : []).map(({ section, screen }) => ({
+        title: (this.asks && screen.ofLists) || screen.title,
+        section,
+      })),
+      ...(this.isLive
+        ? [{ title: "Networks that learn", section: this.laboratory.section }]
+        : []),
+      { title: "What they say", section: this.verdicts.element },
+      ...this.panels.map(({ section, title, recall }) => ({
+        title: (this.asks && recall.title) || title,
+        section,
+      })),
+    ]);
     forgetLayout();
   }
 
@@ -253,6 +268,7 @@ class App {
 
   /** Ask about these digits. @param {number[]} digits @param {boolean} isExample */
   take(digits, isExample) {
+    this.bar.accept();
     const atEnd = this.step === this.digits.length - 1 || this.digits.length === 0;
     this.list = digits;
     this.digits = question(this.asks, digits).digits;
@@ -352,7 +368,8 @@ class App {
     if (!this.slots[0]?.trace) return;
     this.bar.draw();
     drawVerdicts(this.verdicts, this);
-    for (const panel of this.panels) if (!only || only.has(panel.section)) panel.draw(this);
+    for (const panel of this.panels)
+      if ((!only || only.has(panel.section)) && !this.pager.isOff(panel.section)) panel.draw(this);
     if (this.isLive) this.drawLearning(only);
   }
 

@@ -300,7 +300,7 @@ function buildStory(host, app) {
 /** @param {ReturnType<typeof buildStory>} screens @param {App} app @param {Set<Element>} [only] */
 function drawStory(screens, app, only) {
   for (const { screen, parts, heading, text, section } of screens) {
-    if (only && !only.has(section)) continue;
+    if ((only && !only.has(section)) || app.pager.isOff(section)) continue;
     heading.textContent = (app.asks && screen.ofLists) || screen.title;
     text.textContent = screen.text(app);
     screen.draw(app, parts);

@@ -35,7 +35,12 @@ PANELS.push({
     drawReference(picture, { value: study.chance, label: "guessing" }, { place: y }, width, true);
     const label = (length, below, text) =>
       picture.append(draw("text", { x: x(length), y: bottom + below, class: "step" }, String(text)));
-    for (const length of lengths) label(length, 18, length);
+    let right = -Infinity; // of the number before: those that would touch it are left out
+    for (const length of lengths) {
+      if (x(length) < right + 20) continue;
+      label(length, 18, length);
+      right = x(length);
+    }
     label(lengths.at(-1), 34, "length T");
     study.series.forEach((series, k) => drawSeries(picture, series, "ab"[k % 2], x, y, app));
     drawTitles(picture, study.series, x, y);
