@@ -98,6 +98,11 @@ CONTROLS = {
         lambda page: page.locator("#other").input_value(),
         "9",
     ),
+    "length beyond training": (
+        [fill("#beyond-length", "30"), keys("#beyond-length", "End")],
+        lambda page: text(page, "#beyond label") in ("Ask at T = 30", "Ask at T = 36"),
+        True,
+    ),
     "sort": (
         [choose("#sort", "number"), keys("#sort", "n")],
         lambda page: page.locator("#sort").input_value(),
@@ -154,10 +159,19 @@ def test_every_control_is_tested(page):
     """What can be pressed, typed into or chosen is named above (radio buttons as their group)."""
     controls = page.evaluate("""() => [
         ...document.querySelectorAll("input, select, button, summary")]
-      .filter((element) => element.offsetParent !== null)
+      .filter((element) => element.offsetParent !== null && element.className !== "moment")
       .map((element) => element.id || element.tagName)""")
     named = {"digits", "another", "length", "step", "play", "relative", "other", "sort", "SUMMARY"}
-    named |= {"unit-a", "unit-b", "cut-a", "cut-b", "network-b", "way-a", "learn-enter"}
+    named |= {
+        "unit-a",
+        "unit-b",
+        "cut-a",
+        "cut-b",
+        "network-b",
+        "way-a",
+        "learn-enter",
+        "beyond-length",
+    }
     named |= {f"clamp-b-{gate}-{value}" for gate in "gifo" for value in ("free", "0", "1")}
     assert set(controls) == named
 
@@ -171,7 +185,16 @@ def test_every_control_is_reached_with_the_tab_key(page):
             break
     groups = {f"clamp-b-{gate}-free" for gate in "gifo"}  # arrow keys choose within a group
     named = {"digits", "another", "length", "step", "play", "relative", "other", "sort", "SUMMARY"}
-    named |= {"unit-a", "unit-b", "cut-a", "cut-b", "network-b", "way-a", "learn-enter"}
+    named |= {
+        "unit-a",
+        "unit-b",
+        "cut-a",
+        "cut-b",
+        "network-b",
+        "way-a",
+        "learn-enter",
+        "beyond-length",
+    }
     assert named | groups <= set(reached)
 
 

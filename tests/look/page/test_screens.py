@@ -38,10 +38,10 @@ def gone_through(page):
 
 
 def test_phone_shows_one_screen_at_a_time(phone):
-    panels = ["answer", "gradient", "memory", "states", "gates", "numbers"]
+    panels = ["answer", "gradient", "memory", "states", "gates", "beyond", "numbers"]
     assert gone_through(phone) == ["verdicts", *panels]
     phone.locator("#screen-before").press("Enter")
-    assert phone.evaluate(ON_SHOW) == ["gates"]
+    assert phone.evaluate(ON_SHOW) == ["beyond"]
     phone.locator("#screen").select_option("1")
     assert phone.evaluate(ON_SHOW) == ["answer"]
 
@@ -50,7 +50,7 @@ def test_story_and_training_are_screens_too(open_page):
     page = open_page(page_that_learns())
     page.set_viewport_size(PHONE)
     page.wait_for_timeout(100)
-    story = ["remember", "forget", "vanish", "gate", "rate", "map"]
+    story = ["remember", "forget", "vanish", "gate", "rate", "beyond", "map"]
     panels = ["answer", "gradient", "memory", "states", "gates", "numbers"]
     expected = [*(f"screen-{name}" for name in story), "laboratory", "verdicts", *panels]
     assert gone_through(page) == expected
@@ -67,5 +67,5 @@ def test_wider_page_is_one_page(phone):
     phone.set_viewport_size({"width": 768, "height": 800})
     phone.wait_for_timeout(100)
     assert not phone.locator("#screens").is_visible()
-    assert len(phone.evaluate(ON_SHOW)) == 7
+    assert len(phone.evaluate(ON_SHOW)) == 8
     assert phone.evaluate(NARROW_PICTURES) == []

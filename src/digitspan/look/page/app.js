@@ -28,6 +28,7 @@ class App {
     this.other = 0;
     this.sort = "first";
     this.relative = false;
+    this.beyond = 0; // the length that networks are asked beyond their training; 0: twice it
     this.isExample = false;
     this.playing = 0;
     this.asked = new Map();
@@ -134,6 +135,7 @@ class App {
     const choice = { ...before, ...changes };
     live.begin(choice);
     this.writeAddress();
+    if (choice.T !== before.T) this.beyond = 0;
     const asked = choice.T !== before.T || choice.task !== before.task || this.slots.length === 0;
     const same = this.slots.length > 0 && String(before.cell) === String(choice.cell);
     this.networks = live.networks;
@@ -195,7 +197,7 @@ class App {
         else this.inSight.delete(target);
       }
       const came = new Set(entries.filter((e) => e.isIntersecting).map(({ target }) => target));
-      if (this.live?.running && came.size) this.show({}, came);
+      if (came.size) this.show({}, came);
     });
   }
 

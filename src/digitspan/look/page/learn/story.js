@@ -1,4 +1,4 @@
-// Six screens on the way to the laboratory: in each one thing to do and one to see. What they say
+// Screens on the way to the laboratory: in each one thing to do and one to see. What they say
 // is computed from the networks of the page as they are, trained or not.
 
 /**
@@ -219,6 +219,24 @@ const SCREENS = [
       );
       const found = describeRates(app);
       if (runs.textContent !== found) runs.textContent = found;
+    },
+  },
+  {
+    id: "beyond",
+    title: "Sure, and right?",
+    text: () => BEYOND,
+    act: (app, parts) => {
+      parts.beyond = buildBeyond(app, "story-beyond");
+      return [controlLine(parts.beyond.name, parts.beyond.slider)];
+    },
+    picture: (app, parts) => [parts.beyond.columns, findingOf(parts)],
+    draw: (app, { beyond, finding }) => {
+      beyond.slider.disabled = beyond.columns.hidden = app.asks !== null;
+      if (app.asks) return say(finding, ["Lists are asked of one length here: choose the first digit."]);
+      if (!app.inSight.has(beyond.columns.closest(".screen"))) return;
+      drawBeyond(app, beyond);
+      const unlearned = app.live.courses.every(({ steps }) => steps === 0);
+      say(finding, unlearned ? ["They know nothing yet: let them learn on the screen before."] : []);
     },
   },
   {
