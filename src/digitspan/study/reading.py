@@ -112,6 +112,20 @@ class Study:
         """
         return _untrusted(config, trust=self.trust)
 
+    def row(self, key: str) -> Row:
+        """The row of a run.
+
+        Raises:
+            UsageError: where there is none of that key.
+        """
+        if key not in self.rows:
+            message = (
+                f"no run {key[:80]!r} among the {len(self.rows)} of {self.folder}; the keys are "
+                f"the first column of `digitspan export {self.folder}`"
+            )
+            raise UsageError(message)
+        return self.rows[key]
+
     def saved_run(self, record: RunRecord) -> SavedRun:
         """A run of the study with its weights.
 
@@ -194,13 +208,7 @@ def read_saved_run(name: str, *, trust: bool = False) -> SavedRun:
         )
         raise UsageError(message)
     study = read_study(Path(folder), trust=trust)
-    if key not in study.rows:
-        message = (
-            f"no run {key[:80]!r} among the {len(study.rows)} of {folder}; the keys are the first "
-            f"column of `digitspan export {folder}`"
-        )
-        raise UsageError(message)
-    return study.saved_run(study.rows[key].record)
+    return study.saved_run(study.row(key).record)
 
 
 def _untrusted(config: RunConfig, *, trust: bool) -> str:

@@ -225,6 +225,32 @@ def test_further_seeds_are_at_hand_for_the_figures(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("only", ["solved", "unsolved"])
+def test_figures_are_of_the_runs_asked_for_by_how_they_ended(tmp_path, only):
+    study = str(kept_study(tmp_path / "s", lambda c: c.seed == 0))
+    chosen = choose([study], for_page=False, only=only)
+    runs = [*chosen.runs, *chosen.seeds]
+    assert {run.record.solved for run in runs} == {only == "solved"}
+    assert len({run.config.length for run in runs}) == 3
+
+
+def test_figures_of_runs_that_no_study_has_are_refused(tmp_path):
+    study = str(kept_study(tmp_path / "s", lambda c: True))
+    with pytest.raises(UsageError, match="has no unsolved run that can be looked into"):
+        choose([study], for_page=False, only="unsolved")
+    with pytest.raises(UsageError, match=r"no run '000' among the \d+ of"):
+        choose([study], for_page=False, keys=["000"])
+
+
+def test_figures_are_of_the_runs_asked_for_by_key(tmp_path):
+    study = str(kept_study(tmp_path / "s", lambda c: True))
+    all_runs = choose([study], for_page=False).runs
+    keys = [run.config.key for run in all_runs[3:8]]
+    chosen = choose([study], for_page=False, keys=[*keys, keys[0]])
+    assert [run.config.key for run in chosen.runs] == keys
+    assert (chosen.show, chosen.seeds) == (5, ())
+
+
 def test_study_of_one_cell_shows_one_network(tmp_path):
     config = dataclasses.replace(STUDY, cells=("lstm",))
     chosen = choose([str(kept_study(tmp_path / "s", lambda c: c.length < 20, config))])

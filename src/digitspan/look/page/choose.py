@@ -51,17 +51,28 @@ class Chosen(NamedTuple):
     """Why cells of the study are left out, a sentence each."""
 
 
-def choose(names: Sequence[str], *, for_page: bool = True, trust: bool = False) -> Chosen:
+def choose(
+    names: Sequence[str],
+    *,
+    for_page: bool = True,
+    trust: bool = False,
+    keys: Sequence[str] = (),
+    only: str = "",
+) -> Chosen:
     """Find the runs that the command line names.
 
     Args:
         names: one or two of: a run's folder, `STUDY:KEY`, or one study alone.
         for_page: whether the page must have the equations of their cells; figures need none.
         trust: whether the code of cells of one's own may be run, if it is that of their rows.
+        keys: of the runs of one study to draw, whatever they are; for figures.
+        only: "solved" or "unsolved": which runs of one study to draw; for figures.
 
     Raises:
         UsageError: where there are none such.
     """
+    if keys or only:
+        return _for_figures(names, keys, only, trust=trust)
     if len(names) > 2:
         message = f"at most two runs can be seen side by side; got {len(names)}; name two of them"
         raise UsageError(message)
@@ -79,6 +90,21 @@ def choose(names: Sequence[str], *, for_page: bool = True, trust: bool = False) 
             curves = _curves(run.study, run.config, rate)
             seeds = _seeds(run.study, runs)
             return Chosen(_fitting([*runs, *seeds], len(runs)), len(runs), "", curves, seeds)
+    return Chosen(runs, len(runs), "", None)
+
+
+def _for_figures(names: Sequence[str], keys: Sequence[str], only: str, *, trust: bool) -> Chosen:
+    """The runs of one study that are asked for, by their keys or by how they ended."""
+    option = "--runs" if keys else "--only"
+    if len(names) != 1 or not is_study(Path(names[0])):
+        message = f"{option} goes with one study; got {', '.join(names)[:200]}"
+        raise UsageError(message)
+    study = read_study(Path(names[0]), trust=trust)
+    if not keys:
+        return _of_study(study, for_page=False, only=only)
+    runs = tuple(study.saved_run(study.row(key).record) for key in dict.fromkeys(keys))
+    for run in runs:
+        _check(run.config, for_page=False)
     return Chosen(runs, len(runs), "", None)
 
 
@@ -145,22 +171,33 @@ def _why_not(study: Study, config: RunConfig, for_page: bool) -> str:
     return f"{config.cell}: {why}" if why else ""
 
 
-def _of_study(study: Study, for_page: bool) -> Chosen:
+def _of_study(study: Study, for_page: bool, only: str = "") -> Chosen:
     """The longest length that one of two cells learned and the other did not; else both.
 
     Of digit spans, the cells of the widest networks with the shortest and the longest one.
+
+    Args:
+        study: the study.
+        for_page: whether the page must have the equations of the cells.
+        only: "solved" or "unsolved": the runs that are looked at; all by default.
     """
     if study.config.design == "span":
         return _of_spans(study, for_page)
     shown = [row.record for row in study.rows.values() if _can_show(study, row.record)]
     own = {(record.config.cell, record.config.source): record.config for record in shown}
     why_not = {name: _why_not(study, config, for_page) for name, config in own.items()}
-    kept = [r for r in shown if not why_not[r.config.cell, r.config.source]]
+    kept = [
+        record
+        for record in shown
+        if not why_not[record.config.cell, record.config.source]
+        and only in ("", "solved" if record.solved else "unsolved")
+    ]
     left_out = tuple(dict.fromkeys(filter(None, why_not.values())))
     if not kept:
         because = f" ({left_out[0]})" if left_out else ""
         message = (
-            f"{study.folder} has no finished run that can be looked into (on palindromes, of "
+            f"{study.folder} has no {only or 'finished'} run that can be looked into (on "
+            f"palindromes, of "
             f"{', '.join(known_cells())}, with its weights){because}; `digitspan study` goes on "
             f"with it"
         )
@@ -184,8 +221,9 @@ def _of_study(study: Study, for_page: bool) -> Chosen:
     for groups in (first, others):
         records += [_median(group) for group in groups]
         records += [record for group in groups for record in group]
-    runs = _fitting((study.saved_run(r) for r in _once(records)), len(first))
-    seeds = _seeds(study, runs[: len(first)])
+    saved = (study.saved_run(record) for record in _once(records))
+    runs = _fitting(saved, len(first)) if for_page else tuple(saved)
+    seeds = _seeds(study, runs[: len(first)], among=kept)
     curves = _curves(study, runs[0].config, None)
     return Chosen(runs, len(first), _about(first), curves, seeds, left_out)
 
@@ -394,13 +432,16 @@ def _about(groups: Sequence[Seeds]) -> str:
     )
 
 
-def _seeds(study: Study, runs: Sequence[SavedRun]) -> tuple[SavedRun, ...]:
+def _seeds(
+    study: Study, runs: Sequence[SavedRun], among: Sequence[RunRecord] | None = None
+) -> tuple[SavedRun, ...]:
     """Further runs of a study that differ from some runs in nothing but the seed."""
+    records = [row.record for row in study.rows.values()] if among is None else among
     alike = {dataclasses.replace(run.config, seed=0) for run in runs}
     shown = {run.config for run in runs}
     return tuple(
         study.saved_run(record)
-        for record in (row.record for row in study.rows.values())
+        for record in records
         if record.config not in shown
         and dataclasses.replace(record.config, seed=0) in alike
         and _can_show(study, record)

@@ -109,8 +109,8 @@ def _snapshots(run: SavedRun) -> list[dict[str, Any]]:
         return []
     by_step: dict[int, dict[str, np.ndarray]] = defaultdict(dict)
     for tensor, values in safetensors.numpy.load(run.snapshots).items():
-        step, _, name = tensor.partition("/")
-        by_step[int(step) if step.isdecimal() else -1][name] = values
+        number, _, name = tensor.partition("/")
+        by_step[int(number) if number.isdecimal() else -1][name] = values
     shapes = {n: w.shape for n, w in safetensors.numpy.load(run.weights).items()}
     for step, weights in by_step.items():
         if step < 0 or {name: values.shape for name, values in weights.items()} != shapes:
@@ -253,8 +253,8 @@ def _series(records: Sequence[RunRecord], place: dict[str, int]) -> dict[str, An
     for record in sorted(records, key=lambda record: (record.config.length, record.config.seed)):
         length, network = record.config.length, place.get(record.config.key)
         accuracies[length].append(record.accuracy)
-        run = {"length": length, "seed": record.config.seed, "key": record.config.key}
-        runs.append(run | {"accuracy": record.accuracy, "network": network})
+        named = {"seed": record.config.seed, "key": record.config.key}
+        runs.append({"length": length, "accuracy": record.accuracy, "network": network} | named)
     medians = [
         {"length": length, "accuracy": float(np.median(some))}  # type: ignore[arg-type]
         for length, some in accuracies.items()
