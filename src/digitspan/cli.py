@@ -55,9 +55,10 @@ _ELSEWHERE = {
 """What options are called elsewhere, or nearly -> ours, whichever the command has."""
 
 EPILOG = """\
-digitspan COMMAND --help lists a command's options. T is the palindrome's length: T - 1 digits go
-in. Exit status: 0 done, 1 something did not hold or broke, 2 the call was wrong, 130 or 143
-interrupted (what is finished is kept; call again to go on)."""
+digitspan COMMAND --help lists a command's options; eval "$(digitspan --completion)" lets bash and
+zsh complete them. T is the palindrome's length: T - 1 digits go in. Exit status: 0 done, 1
+something did not hold or broke, 2 the call was wrong, 130 or 143 interrupted (what is finished is
+kept; call again to go on)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,6 +143,11 @@ def _run(words: list[str]) -> int:
         return 0 if words else UsageError.exit_status
     if name in ("-V", "--version"):
         print(f"digitspan {__version__}")
+        return 0
+    if name == "--completion":
+        from digitspan.commands.completion import completion_script  # no other call needs it
+
+        print(completion_script({command: command_parser(command) for command in COMMANDS}))
         return 0
     if name not in COMMANDS:
         message = f"the command {one_of(name, COMMANDS)}; `digitspan --help` explains them"
