@@ -63,8 +63,8 @@ const SCREENS = [
     title: "Forgetting",
     text: ({ asks }) =>
       `The same digits are read twice, the second time with another ${asks ? "digit at one place" : "first digit"}.
-      Right after it the two states differ. How much of that difference is left later is what the
-      network can still tell.`,
+      Right after it the two states differ. What is left of that difference later is all that the
+      network can still tell the two apart by.`,
     act: (app, parts) => {
       parts.other = make("select", {
         id: "story-other",

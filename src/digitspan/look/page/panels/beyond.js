@@ -47,8 +47,8 @@ function buildBeyond(app, id) {
     type: "range",
     oninput: () => app.show({ beyond: Number(slider.value) }),
   });
-  const name = make("label", { for: id });
-  const columns = make("div");
+  const name = make("label", { for: id }, "Ask at T");
+  const columns = make("div", { class: "moments" });
   return { slider, name, columns };
 }
 
@@ -59,7 +59,7 @@ function drawBeyond(app, { slider, name, columns }) {
   const length = Math.max(LEAST_LENGTH, Math.min(Number(slider.max), app.beyond || 2 * trained));
   slider.value = String(length);
   name.textContent = `Ask at T = ${length}`;
-  columns.className = `columns columns-${app.slots.length}`;
+  columns.className = `moments columns columns-${app.slots.length}`;
   columns.replaceChildren(
     ...app.slots.map((slot) =>
       make(
