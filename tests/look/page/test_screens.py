@@ -62,6 +62,15 @@ def test_button_that_trains_leads_to_its_screen(phone):
     assert phone.evaluate("document.activeElement.id") == "learn-start"
 
 
+def test_moment_leads_to_what_the_networks_say_of_it(phone):
+    phone.locator("#screen").select_option(label="7 of 8: Sure, and right?")
+    button = phone.locator(".moment").first
+    line = button.get_attribute("data-line")
+    button.click()
+    assert phone.evaluate(ON_SHOW) == ["verdicts"]
+    assert phone.locator("#digits").input_value() == line
+
+
 def test_wider_page_is_one_page(phone):
     phone.locator("#screen").select_option("2")
     phone.set_viewport_size({"width": 768, "height": 800})

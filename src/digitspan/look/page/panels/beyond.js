@@ -88,7 +88,7 @@ function momentOf(app, slot, length) {
   if (!there.surest) return [make("p", {}, `None of ${NUM_BEYOND} is wrong at T = ${length}.`), says];
   const { digits, said, sure } = there.surest;
   const look = button(
-    { class: "moment", "data-line": digits.join(""), onclick: () => app.write(digits) },
+    { class: "moment", "data-line": digits.join(""), onclick: () => lookInto(app, digits) },
     "look into this one",
   );
   return [
@@ -105,6 +105,13 @@ function momentOf(app, slot, length) {
     controlLine(look),
     says,
   ];
+}
+
+/** Put a line where all of the page asks about it. @param {App} app @param {number[]} digits */
+function lookInto(app, digits) {
+  app.bar.line.value = digits.join("");
+  app.read(app.bar.line.value);
+  app.pager.turnToSection(app.verdicts.element);
 }
 
 PANELS.push({
