@@ -41,6 +41,8 @@ def test_a_study_whose_first_run_is_long_has_an_estimate_after_a_minute(progress
     """Two runs at 1 s a step, 1,000 steps each: five such pairs take 5,000 s at most."""
     for second in range(10, 200, 10):
         clock[0] = float(second)
+        if second == 60:
+            assert not [line for line in lines(capsys) if "left" in line]  # too soon to tell
         for config in RUNS[:2]:
             progress.step(config, second)
     said = [line for line in lines(capsys) if "left" in line]

@@ -48,6 +48,9 @@ def test_surest_wrong_answer_is_the_networks(page, length):
         )
         assert (int(found[1]), int(found[3]), int(found[4])) == (said, length - 1, first)
         assert float(found[2]) == pytest.approx(100 * answer.max().item(), abs=0.51)
+        # Nearly all are wrong here, so the surest of them is surer than the mean of all.
+        means = re.findall(r"([\d.]+) % sure", column.locator(".finding").text_content())
+        assert float(found[2]) > float(means[-1])
 
 
 def test_what_is_said_of_its_own_length_stands_beside(page):

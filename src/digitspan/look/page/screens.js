@@ -38,7 +38,6 @@ class Screens {
   turnTo(at) {
     this.at = Math.max(0, Math.min(this.all.length - 1, at));
     this.mark();
-    forgetLayout(); // what was not on show had no width
     this.onTurn();
     if (this.narrow.matches) this.host.scrollIntoView();
   }
