@@ -16,9 +16,20 @@ __all__ = ["kept_run", "page_of", "page_that_learns", "until"]
 
 
 def kept_run(
-    cell="lstm", encoding="one-hot", *, hidden_size=12, length=9, seed=0, gain=2.0, **settings
+    cell="lstm",
+    encoding="one-hot",
+    *,
+    hidden_size=12,
+    length=9,
+    seed=0,
+    gain=2.0,
+    snapshots=(),
+    **settings,
 ):
-    """A network at its start, its weights made larger so that much happens in it."""
+    """A network at its start, its weights made larger so that much happens in it.
+
+    Its snapshots are of some steps, and of step 0 without the gain.
+    """
     config = RunConfig(
         cell=cell,
         encoding=encoding,
@@ -28,12 +39,23 @@ def kept_run(
         **settings,
     )
     network = build_network(config)
+    start = {name: value.clone() for name, value in network.state_dict().items()}
+    kept = {
+        f"{step}/{name}": value * (1 + (gain - 1) * step / 1_000)
+        for step in snapshots
+        for name, value in start.items()
+    }
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(gain)
     weights = safetensors.torch.save(network.state_dict(), {"config": config.canonical})
     record = made_up_recall(config, 3.5) if config.measures_span else None
-    return SavedRun(record or made_up_record(config, solved=False), weights, None)
+    return SavedRun(
+        record or made_up_record(config, solved=False),
+        weights,
+        None,
+        safetensors.torch.save(kept) if kept else b"",
+    )
 
 
 def page_of(*runs, show=2, study=None, about=""):

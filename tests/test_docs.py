@@ -495,7 +495,7 @@ def options():
 def test_options_that_a_page_names_exist(page):
     for code in spans_of_code(page):
         if not re.match(r"(ray|srun|sbatch|pip|python|pytest|git)\b", code):
-            foreign = {"--help", "--exclusive", "--node-ip-address"}
+            foreign = {"--help", "--completion", "--exclusive", "--node-ip-address"}
             assert set(re.findall(r"--[a-z][a-z-]*", code)) <= options() | foreign, code
 
 

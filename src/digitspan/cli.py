@@ -33,10 +33,32 @@ COMMANDS = {
 }
 """Name -> what it does. Each is a module of `digitspan.commands`, imported when it is called."""
 
+_ELSEWHERE = {
+    "--lr": ("--learning-rate", "--learning-rates"),
+    "--rate": ("--learning-rate", "--learning-rates"),
+    "--budget": ("--train-steps",),
+    "--steps": ("--train-steps",),
+    "--iterations": ("--train-steps",),
+    "--epochs": ("--train-steps",),
+    "--T": ("--length", "--lengths"),
+    "--hidden": ("--hidden-size",),
+    "--units": ("--hidden-size",),
+    "--n": ("--hidden-size",),
+    "--init": ("--initialisation",),
+    "--clip": ("--max-grad-norm",),
+    "--optimiser": ("--optimizer",),
+    "--opt": ("--optimizer",),
+    "--output": ("--out",),
+    "--jobs": ("--workers",),
+    "--gpu": ("--device",),
+}
+"""What options are called elsewhere, or nearly -> ours, whichever the command has."""
+
 EPILOG = """\
-digitspan COMMAND --help lists a command's options. T is the palindrome's length: T - 1 digits go
-in. Exit status: 0 done, 1 something did not hold or broke, 2 the call was wrong, 130 or 143
-interrupted (what is finished is kept; call again to go on)."""
+digitspan COMMAND --help lists a command's options; eval "$(digitspan --completion)" lets bash and
+zsh complete them. T is the palindrome's length: T - 1 digits go in. Exit status: 0 done, 1
+something did not hold or broke, 2 the call was wrong, 130 or 143 interrupted (what is finished is
+kept; call again to go on)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,6 +144,11 @@ def _run(words: list[str]) -> int:
     if name in ("-V", "--version"):
         print(f"digitspan {__version__}")
         return 0
+    if name == "--completion":
+        from digitspan.commands.completion import completion_script  # no other call needs it
+
+        print(completion_script({command: command_parser(command) for command in COMMANDS}))
+        return 0
     if name not in COMMANDS:
         message = f"the command {one_of(name, COMMANDS)}; `digitspan --help` explains them"
         raise UsageError(message)
@@ -170,7 +197,9 @@ class _Parser(argparse.ArgumentParser):
         options, unknown = self.parse_known_args(args, namespace)
         if unknown:
             known = [word for action in self._actions for word in action.option_strings]
-            near = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1)
+            name = unknown[0].partition("=")[0]
+            ours = [option for option in _ELSEWHERE.get(name, ()) if option in known]
+            near = ours or difflib.get_close_matches(name, known, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
             self.error(f"unknown argument {unknown[0][:80]!r}{hint}")
         return options

@@ -216,6 +216,16 @@ BAD = [
     (("train", "rnn", "--length"), "--length", "expected", "--help"),
     (("train", "rnn", "lstm", "--length", "5"), "lstm", "unknown argument", "--help"),
     ((*TRAIN, "--lenght", "5"), "--lenght", "did you mean --length?", "--help"),
+    ((*TRAIN, "--lr", "0.1"), "--lr", "did you mean --learning-rate?", "--help"),
+    ((*TRAIN, "--budget=9"), "--budget=9", "did you mean --train-steps?", "--help"),
+    (("study", "--lr", "0.1"), "--lr", "did you mean --learning-rates?", "--help"),
+    (
+        ("study", "--lengths", "5,10"),
+        "--lengths",
+        "spaces between its values: --lengths 5 10",
+        "5,10",
+    ),
+    (("study", "--cells", "rnn, lstm"), "--cells", "with spaces between", "--cells rnn lstm"),
     ((*TRAIN, "--learning_rate", "1"), "--learning_rate", "--learning-rate", "unknown"),
     ((*TRAIN, "--len", "7"), "--len", "unknown argument", "--help"),
     (("trian", "rnn"), "trian", "did you mean train?", "--help"),
@@ -227,7 +237,6 @@ BAD = [
     (("study", ""), "preset", "quick, sheet, full", "''"),
     ((*STUDY, "--lengths", "5", "1"), "--lengths", "from 2 on", "1"),
     ((*STUDY, "--lengths"), "--lengths", "expected", "--help"),
-    ((*STUDY, "--lengths", "5,10"), "--lengths", "whole number", "5,10"),
     ((*STUDY, "--seeds", "0"), "--seeds", "from 1 on", "0"),
     ((*STUDY, "--seeds", "-3"), "--seeds", "from 1 on", "-3"),
     ((*STUDY, "--learning-rates", "0.1", "nan"), "--learning-rates", "finite", "nan"),
@@ -856,7 +865,7 @@ def random_toml(chance):
 @pytest.mark.parametrize("times", [400, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_random_call_is_done_or_refused(times, here, capsys, monkeypatch):
     # Nothing is trained: what would be is answered with a made-up record, or with no rows yet.
-    def no_training(config, folder, device):
+    def no_training(config, folder, device, snapshots):
         return studies.made_up_record(config, solved=True), 1.0
 
     def no_study(config, folder, **options):

@@ -74,6 +74,11 @@ def test_page_that_learns_is_written_without_torch(tmp_path):
         ([], "look needs a RUN or a study, or --learn for networks that learn in the browser"),
         (["--learn", "results"], "cannot be given with RUN results; leave one of them out"),
         (["--learn", "--figures", "f"], "cannot be given with --figures; leave one of them out"),
+        (["results", "--runs", "0123"], "choose what --figures draws: add --figures FOLDER"),
+        (["results", "--only", "solved"], "choose what --figures draws: add --figures FOLDER"),
+        (["s", "--figures", "f", "--runs", "0", "--only", "solved"], "leave --only out"),
+        (["nowhere", "--figures", "f", "--runs", "0123"], "--runs goes with one study; got nowhe"),
+        (["a", "b", "--figures", "f", "--only", "solved"], "--only goes with one study; got a, b"),
         (["--learn", "--out", "."], r"--out must be a file to write, .* got the folder '\.'"),
     ],
 )
@@ -108,7 +113,7 @@ def test_two_runs_beside_each_other(folder, tmp_path, capsys):
 
 
 def test_figures_instead_of_a_page(folder, tmp_path, monkeypatch, capsys):
-    def write(runs, folder, *, seeds, ask):
+    def write(runs, folder, *, seeds, ended, ask):
         drawn.append(([config.run_id for config, _ in runs], list(seeds), folder))
         return ["gates.svg"]
 

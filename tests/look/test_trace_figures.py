@@ -7,15 +7,23 @@ from pages import kept_run
 
 from digitspan.look import trace_info
 from digitspan.look.probe import trace
-from digitspan.look.trace_drawing import draw_gates, draw_gradient_flow, draw_memory
+from digitspan.look.trace_drawing import (
+    draw_gates,
+    draw_gradient_flow,
+    draw_kept_gradient,
+    draw_memory,
+)
 from digitspan.look.trace_info import (
+    FlowSeries,
+    GradientFlow,
     gates_info,
     gradient_flow_info,
+    kept_gradient_info,
     memory_info,
     write_trace_figures,
 )
 from digitspan.tasks.palindrome import held_out
-from digitspan.training.engine import load_network
+from digitspan.training.engine import build_network, load_network
 
 
 def run_of(cell, **options):
@@ -48,6 +56,62 @@ def test_gradient_flow_takes_runs_of_a_cell_as_its_seeds(runs):
         ("LSTM, trained at T = 9", True, 2),
     ]
     assert "T = 8" in info.caption
+
+
+def test_thick_line_is_the_network_in_the_middle_not_a_mean():
+    """Of 1e-1, 1e-34 and 1e-2 at step 1 the geometric mean is 1e-12, which none of them has."""
+    norms = np.array([[1e-1, 1.0], [1e-34, 1.0], [1e-2, 1.0], [1e-3, 1.0]])
+    series = FlowSeries("RNN", "rnn", True, norms)
+    assert series.median == 3  # of four, the smaller of the two in the middle
+    drawn = (
+        draw_gradient_flow(GradientFlow((series._replace(trained=False), series), ""))
+        .axes[1]
+        .lines[-1]
+    )
+    np.testing.assert_array_equal(drawn.get_ydata(), norms[3])
+
+
+def test_kept_gradient_is_the_traces_solved_beside_unsolved(runs):
+    ended = list(
+        zip([*runs, run_of("lstm", seed=2, length=12)], [False, True, False, True], strict=True)
+    )
+    info = kept_gradient_info(ended)
+    assert [(s.cell, s.solved) for s in info.series] == [
+        ("rnn", False), ("lstm", True), ("lstm", False), ("lstm", True),
+    ]  # fmt: skip
+    (config, weights), _ = ended[3]
+    inputs = held_out(12, "validation").questions.inputs
+    rows = inputs[torch.linspace(0, len(inputs) - 1, 10).round().long()].tolist()
+    for network, found in (
+        (load_network(config, weights), info.series[3].after),
+        (build_network(config), info.series[3].before),
+    ):
+        norms = np.exp(np.log([trace(network, r).gradient_norms["hidden"] for r in rows]).mean(0))
+        np.testing.assert_allclose(found, norms[::-1] / norms[-1])
+    # The LSTM's unsolved run has T = 9: 7 steps before its last one is its first.
+    far = [info.series[k].after[7] for k in (1, 3)]
+    words = f"{np.median([info.series[k].before[7] for k in (1, 3)]):.1g} before training, "
+    words += f"{np.median(far):.1g} after it (2 solved runs, T = 9 to 12); "
+    assert f"LSTM, 7 steps before the last, medians: {words}" in info.caption
+    assert "(1 unsolved run, T = 9). A line tells" in info.caption
+    assert "RNN, 7 steps before the last, medians: no solved run; " in info.caption
+
+    figure = draw_kept_gradient(info)
+    lines = [len(ax.lines) for ax in figure.axes]
+    assert lines == [2, 2, 5, 5]  # a thin one a run, a thick one a kind
+    assert figure.get_size_inches().tolist() == [12.8, 7.2]
+    thick = figure.axes[3].lines[1]
+    assert thick.get_label() == "not solved (1 run)"
+    np.testing.assert_array_equal(thick.get_ydata(), info.series[2].after)
+
+
+def test_kept_gradient_is_drawn_only_as_a_contrast(tmp_path, runs, monkeypatch):
+    monkeypatch.setattr(trace_info, "FLOW_LENGTH", 8)
+    monkeypatch.setattr(trace_info, "save", lambda figure, folder, stem: [stem])
+    for solved, drawn in (([True, True], False), ([False, True], True)):
+        ended = list(zip(runs[:2], solved, strict=True))
+        names = write_trace_figures(runs[:1], tmp_path, ended=ended)
+        assert ("vanishing-or-kept" in names) == drawn
 
 
 def test_gates(runs):

@@ -462,7 +462,7 @@ RESUMED = {
 def uninterrupted():
     """The runs of RESUMED, in one go."""
     finished = {name: train(run) for name, run in RESUMED.items()}
-    for name, (record, _) in finished.items():
+    for name, (record, *_) in finished.items():
         assert record.end_state == "censored", f"{name} would not reach its last evaluation"
         assert 0 < record.clipped_share < 1, f"{name}: {record.clipped_share} of it is clipped"
     return finished

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from digitspan.commands.options import add_json, output_console, path, print_json, require_torch
+from digitspan.commands.options import (
+    add_json,
+    output_console,
+    path,
+    print_json,
+    print_table,
+    require_torch,
+)
 from digitspan.files import require_writable_folder, write_whole
 
 if TYPE_CHECKING:
@@ -97,7 +104,7 @@ def _print_tables(machine: dict[str, Any], rows: list[BenchmarkRow], costs: list
         table.add_row(
             row.name, _ms(row.ours), row.peer, _ms(row.theirs), _ratio(row), goal, row.note
         )
-    console.print(table)
+    print_table(console, table)
     for cost in costs:
         line = ", ".join(
             f"{value:,}: {ms:.1f}"

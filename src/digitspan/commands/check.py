@@ -23,6 +23,7 @@ from digitspan.commands.options import (
     output_console,
     path,
     print_json,
+    print_table,
     require_torch,
     sigterm_exits,
     whole_number,
@@ -171,7 +172,7 @@ def _print_reports(reports: list[Report], rules: Rules, summary: list[str]) -> N
     """The table, under it each finding, and what they have in common."""
     console = output_console()
     if len(reports) > 1:
-        console.print(as_table(reports, rules))
+        print_table(console, as_table(reports, rules))
         console.print()
     for report in reports:
         for line in lines_of(report):

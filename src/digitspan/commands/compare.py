@@ -11,6 +11,7 @@ from digitspan.commands.options import (
     path,
     print_json,
     print_sentence,
+    print_table,
     whole_number,
 )
 from digitspan.errors import UsageError
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         console = output_console()
         for table in comparison_tables(conditions, budget):
-            console.print(table)
+            print_table(console, table)
         if sentence := left_out(conditions):
             console.print(sentence, highlight=False)
         print_sentence(console, TWO_SPANS)
@@ -112,7 +113,7 @@ def _compare_digit_spans(studies: list[Study], options: argparse.Namespace) -> N
     else:
         console = output_console()
         for table in differences_tables(cells):
-            console.print(table)
+            print_table(console, table)
         for sentence in differences_remarks(studies):
             print_sentence(console, sentence)
         print_sentence(console, TWO_SPANS)

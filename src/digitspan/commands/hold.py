@@ -12,6 +12,7 @@ from digitspan.commands.options import (
     add_trust,
     output_console,
     print_json,
+    print_table,
     require_torch,
     whole_number,
 )
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"holding": [answers_document(*pair) for pair in answers]})
     else:
-        output_console().print(holding_table(answers))
+        print_table(output_console(), holding_table(answers))
         if any(one.holds is None for _, found in answers for one in found):
             print("undecided: from 130 right answers in a row on a network holds 99 %")
     return 0

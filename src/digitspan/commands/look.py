@@ -46,7 +46,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--figures",
         type=path,
         metavar="FOLDER",
-        help="write gradient-flow, gates and memory as SVG and PNG here, instead of the page",
+        help="write gradient-flow, gates, memory and, of a study, vanishing-or-kept (solved runs "
+        "beside unsolved ones, for a beamer) as SVG and PNG here, instead of the page",
+    )
+    parser.add_argument(
+        "--runs",
+        dest="keys",
+        nargs="+",
+        default=[],
+        metavar="KEY",
+        help="with --figures: draw these runs of the study (the first column of `digitspan "
+        "export`)",
+    )
+    parser.add_argument(
+        "--only",
+        choices=("solved", "unsolved"),
+        default="",
+        help="with --figures: choose among the runs of the study that were solved, or not",
     )
     add_trust(parser)
 
@@ -67,12 +83,26 @@ def run(options: argparse.Namespace) -> int:
     if options.figures is not None and (options.out is not None or options.open):
         message = "--figures writes no page: it cannot be given with --out or --open; call twice"
         raise UsageError(message)
+    for_page = options.figures is None
+    if for_page and (options.keys or options.only):
+        message = "--runs and --only choose what --figures draws: add --figures FOLDER"
+        raise UsageError(message)
+    if options.keys and options.only:
+        message = "--runs names the runs one by one: leave --only out"
+        raise UsageError(message)
     require_torch()
     from digitspan.study.crew.apart import Apart
 
-    for_page = options.figures is None
     with Apart() as apart:
-        chosen = choose(options.runs, for_page=for_page, trust=options.trust, ask=apart.ask)
+        chosen = choose(
+            options.runs,
+            for_page=for_page,
+            trust=options.trust,
+            keys=options.keys,
+            only=options.only,
+            ask=apart.ask,
+        )
+
         document = _document(chosen, apart.ask) if for_page else {}
         drawn = [] if for_page else _figures(chosen, options.figures, apart.ask)
     for why in chosen.left_out:
@@ -161,11 +191,20 @@ def _why(runs: Sequence[SavedRun], ask: Ask) -> Callable[[SavedRun], str]:
 
 def _figures(chosen: Chosen, folder: Path, ask: Ask) -> list[str]:
     """Write the figures of why a network remembers or forgets."""
-    from digitspan.look.trace_info import write_trace_figures
+    from digitspan.look.trace_info import KEPT, write_trace_figures
 
     require_writable_folder(folder, "--figures")
     shown, others = (
         [(kept.config, kept.weights) for kept in runs]
         for runs in (chosen.runs[: chosen.show], chosen.seeds)
     )
-    return write_trace_figures(shown, folder, seeds=others, ask=ask)
+    ended = [((kept.config, kept.weights), kept.record.solved) for kept in chosen.runs]
+    names = write_trace_figures(shown, folder, seeds=others, ended=ended, ask=ask)
+    if len(ended) > 1 and f"{KEPT}.svg" not in names:
+        which = "solved" if ended[0][1] else "unsolved"
+        print(
+            f"{KEPT} is left out: it contrasts solved runs with unsolved ones, and these are all "
+            f"{which}",
+            file=sys.stderr,
+        )
+    return names

@@ -8,13 +8,17 @@ import dataclasses
 import importlib.metadata
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import rich.box
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 from digitspan.commands.interrupts import interruptible_import
 from digitspan.errors import ConfigError, UsageError
@@ -32,6 +36,7 @@ __all__ = [
     "path",
     "print_json",
     "print_sentence",
+    "print_table",
     "require_torch",
     "require_trainable",
     "sigterm_exits",
@@ -57,7 +62,7 @@ def add_setting(parser: argparse._ActionsContainer, config: type, name: str) -> 
     parser.add_argument(
         _flag(name),
         dest=name,
-        type=_reader(field),
+        type=_reader(field, several=several),
         nargs="+" if several else None,
         metavar=_metavar(field, several=several),
         default=argparse.SUPPRESS,
@@ -114,6 +119,24 @@ def output_console() -> Console:
     """Standard output; 150 columns wide where it is no terminal and COLUMNS does not say."""
     told = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(width=None if told else 150, markup=False)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table; one that is wider than the terminal without the lines between its columns.
+
+    What still does not fit is broken, by words where it can be: nothing of it is cut off.
+    """
+
+    def width() -> Measurement:
+        return Measurement.get(console, console.options.update(max_width=10_000), table)
+
+    if width().maximum > console.width:
+        table.box, table.padding = rich.box.SIMPLE_HEAD, (0, 1, 0, 0)
+        table.show_edge = table.pad_edge = False
+    if width().minimum > console.width:
+        for column in table.columns:
+            column.no_wrap = False
+    console.print(table)
 
 
 def print_sentence(console: Console, sentence: str) -> None:
@@ -224,10 +247,16 @@ def _metavar(field: dataclasses.Field[Any], *, several: bool) -> str:
     return "NAME" if several or field.metadata["choices"] else "TEXT"
 
 
-def _reader(field: dataclasses.Field[Any]) -> Any:
+def _reader(field: dataclasses.Field[Any], *, several: bool) -> Any:
     """A function from the text of an option to a value inside the setting's range."""
 
     def read(text: str) -> Any:
+        parts = re.split("[,;] *", text.strip(",; "))
+        if several and len(parts) > 1 and "(" not in text:  # a class may be named with arguments
+            flag = _flag(field.name)
+            shown = f"{flag} {' '.join(parts)}"[:80]
+            message = f"must be given with spaces between its values: {shown}; got {text[:80]!r}"
+            raise argparse.ArgumentTypeError(message)
         value: Any = text
         # int() and float() take more than anybody types.
         plain = text.isascii() and "_" not in text and text == text.strip()

@@ -79,9 +79,18 @@ class ProgressTask:
         self._first: tuple[float, float] | None = None  # update: when, and how much was done
 
     def update(
-        self, done: float, note: str = "", *, total: float | None = None, left: float | None = None
+        self,
+        done: float,
+        note: str = "",
+        *,
+        total: float | None = None,
+        left: float | None = None,
+        at_most: bool = False,
     ) -> None:
-        """So much is done; `left` in seconds, by default at the speed since the first update."""
+        """So much is done; `left` in seconds, by default at the speed since the first update.
+
+        With `at_most` the time left is said to be an upper one.
+        """
         now = time.monotonic()
         self._total = total or self._total
         text = f"{done:,.0f}" + ("" if self._total is None else f" of {self._total:,.0f}")
@@ -90,7 +99,7 @@ class ProgressTask:
         if left is None:
             left = self._seconds_left(done, now)
         if left is not None:
-            text += f", about {duration(left)} left"
+            text += f", {'at most ' if at_most else ''}about {duration(left)} left"
         self._progress.bars.update(self._bar, completed=done, total=self._total, text=text)
         if self._logged and now - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = now

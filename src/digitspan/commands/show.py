@@ -23,6 +23,7 @@ from digitspan.commands.options import (
     path,
     print_json,
     print_sentence,
+    print_table,
     require_torch,
 )
 from digitspan.commands.progress import Progress
@@ -143,20 +144,22 @@ def print_summary(summary: Summary | SpanSummary, folder: Path) -> None:
         print_sentence(console, failed)
     if isinstance(summary, SpanSummary):
         for table in digit_span_tables(summary) if summary.measured else ():
-            console.print(table)
+            print_table(console, table)
         for line in digit_spans_remarks(summary):
             print_sentence(console, line)
         return
     if summary.spans:
-        console.print(spans_table(summary))
-        console.print(budgets_table(summary))
-        console.print(lengths_table(summary))
+        print_table(console, spans_table(summary))
+        print_table(console, budgets_table(summary))
+        print_table(console, lengths_table(summary))
     if summary.config.climb:
-        console.print(records_table(summary, holds_texts(summary, read_kept_answers(folder))))
+        print_table(
+            console, records_table(summary, holds_texts(summary, read_kept_answers(folder)))
+        )
     if summary.optimizers:
-        console.print(optimizers_table(summary))
+        print_table(console, optimizers_table(summary))
     if summary.controls:
-        console.print(controls_table(summary))
+        print_table(console, controls_table(summary))
     for line in remarks(summary):
         print_sentence(console, line)
 
@@ -223,7 +226,7 @@ def _print_reasons(study: Study, summary: Summary) -> None:
         config = record.config
         numbers = (str(config.length), f"{config.learning_rate:g}", str(config.seed))
         table.add_row(title(config.cell), *numbers, record.end_state, found[config.key])
-    output_console().print(table)
+    print_table(output_console(), table)
 
 
 def _unsolved(study: Study, summary: Summary) -> list[RunRecord]:

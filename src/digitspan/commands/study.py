@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import time
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from digitspan.cells.own import is_own
 from digitspan.commands.options import (
@@ -43,6 +44,9 @@ from digitspan.study.summary import Summary
 from digitspan.study.tables import duration
 
 __all__ = ["add_options", "run"]
+
+SECONDS_BEFORE_ESTIMATE = 60.0
+"""Seconds after which the time left is told by the runs under way, if none has ended yet."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -308,6 +312,9 @@ class StudyProgress(Progress, StudyObserver):
         self._missing: dict[str, float] = {}
         self._later = 0
         self._spent_cost = self._spent_seconds = 0.0
+        self._paces: dict[str, _Pace] = {}
+        self._begun = time.monotonic()
+        self._has_told = False
         self._status: ClusterStatus | None = None
         self._retries = 0
         self._measures_spans = False
@@ -327,6 +334,18 @@ class StudyProgress(Progress, StudyObserver):
                 config.run_id, config.train_steps, "steps at most", logged=False
             )
         self._runs[config.key].update(step)
+        now = time.monotonic()
+        pace = self._paces.setdefault(
+            config.key, _Pace(cost(config), step, now, first=step, begun=now)
+        )
+        self._paces[config.key] = pace._replace(step=step, seen=now)
+        if self._ends:
+            return  # runs that have ended tell more
+        self._show()
+        left = self._seconds_left()
+        if left is not None and not self._has_told:
+            self._has_told = True
+            self.log(f"no run has ended yet; {self._left_text(left)}")
 
     def finished(self, record: RunRecord, seconds: float) -> None:
         """A run has got its row."""
@@ -337,6 +356,7 @@ class StudyProgress(Progress, StudyObserver):
         self._ends[record.end_state] += 1
         self._spent_cost += self._missing.pop(key, 0.0)
         self._spent_seconds += seconds
+        self._paces.pop(key, None)
         self._show()
         accuracy = "" if record.accuracy is None else f", accuracy {record.accuracy:.3f}"
         if record.recalled is not None and record.recalled.mean_span is not None:
@@ -345,7 +365,7 @@ class StudyProgress(Progress, StudyObserver):
         self.log(
             f"{record.config.run_id} {record.config.encoding}: {record.end_state} at step "
             f"{record.steps:,}{accuracy}, {duration(seconds)}; {self._to_do} to do, "
-            f"{self._note()}" + ("" if left is None else f", about {duration(left)} left")
+            f"{self._note()}" + ("" if left is None else f", {self._left_text(left)}")
         )
 
     def cluster(self, status: ClusterStatus, retries: int) -> None:
@@ -370,7 +390,8 @@ class StudyProgress(Progress, StudyObserver):
         total = self._done + self._to_do
         if self._study is None:
             self._study = self.task("study", total, "runs", logged=False)
-        self._study.update(self._done, self._note(), total=total, left=self._seconds_left())
+        left, at_most = self._seconds_left(), not self._ends
+        self._study.update(self._done, self._note(), total=total, left=left, at_most=at_most)
 
     def _note(self) -> str:
         """How the runs ended so far."""
@@ -383,17 +404,43 @@ class StudyProgress(Progress, StudyObserver):
             ends += f", begun again: {self._retries}" if self._retries else ""
         return ends
 
-    def _seconds_left(self) -> float | None:
-        """By the cost of the missing runs; None before the first has ended.
+    def _left_text(self, left: float) -> str:
+        return f"{'about' if self._ends else 'at most about'} {duration(left)} left"
 
-        A run that is not placed yet counts as the mean of those that have ended.
+    def _seconds_left(self) -> float | None:
+        """By the cost of the missing runs; None in the first minute, unless a run has ended.
+
+        A run that is not placed yet counts as the mean of those that have ended. Before the first
+        one has, every run counts with its whole budget, at the speed of those under way.
         """
         ended = self._ends.total()
-        if not self._spent_cost or not ended:
+        missing = sum(self._missing.values())
+        if self._spent_cost and ended:
+            later = self._later * self._spent_cost / ended
+            return (missing + later) * self._spent_seconds / self._spent_cost / self._workers
+        paces = self._paces.values()
+        done = sum(pace.cost * (pace.step - pace.first) for pace in paces)
+        if not done or time.monotonic() - self._begun < SECONDS_BEFORE_ESTIMATE:
             return None
-        later = self._later * self._spent_cost / ended
-        left = (sum(self._missing.values()) + later) * self._spent_seconds / self._spent_cost
-        return left / self._workers
+        later = self._later * missing / max(len(self._missing), 1)
+        seconds = sum(pace.seen - pace.begun for pace in paces)
+        before = sum(pace.cost * pace.step for pace in paces)
+        return (missing - before + later) * seconds / done / self._workers
+
+
+class _Pace(NamedTuple):
+    """How fast a run goes on."""
+
+    cost: float
+    """Of one of its steps, in arbitrary units (`cost`)."""
+    step: int
+    """After which it was seen last."""
+    seen: float
+    """When that was, in seconds of the monotonic clock."""
+    first: int = 0
+    """After which it was seen first: a run that is resumed does not begin at 0."""
+    begun: float = 0.0
+    """When that was."""
 
 
 def _full_cost(config: RunConfig) -> float:

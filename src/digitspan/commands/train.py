@@ -35,8 +35,10 @@ from digitspan.runs.cost import check_size
 from digitspan.runs.folder import (
     CHECKPOINT,
     CONFIG,
+    MOST_SNAPSHOTS,
     read_config,
     read_record,
+    read_snapshots,
     remove_run,
     write_config,
     write_finished,
@@ -47,6 +49,9 @@ from digitspan.runs.record import CurvePoint, Finished, RunRecord
 from digitspan.tasks import TASKS, is_own_task
 
 __all__ = ["add_options", "first_symbol_test", "run", "sentence"]
+
+USUAL_SNAPSHOTS = 5
+"""Snapshots where `--snapshots` does not say how many."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +70,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=whole_number(1, 10**12),
         metavar="N",
         help="in place of --hidden-size: the n with about so many parameters",
+    )
+    parser.add_argument(
+        "--snapshots",
+        type=whole_number(1, MOST_SNAPSHOTS),
+        nargs="?",
+        const=USUAL_SNAPSHOTS,
+        metavar="N",
+        help="keep the weights at N steps of the training too, evenly spread from the untrained "
+        f"network on ({USUAL_SNAPSHOTS} where N is left out), for a look on its way",
     )
     add_device(parser)
     parser.add_argument(
@@ -94,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
     require_trainable([config], options.device)
     folder = options.out or Path("runs") / config.run_id
     with writable_folder(folder, "--out"):
-        _take(folder, config, overwrite=options.overwrite)
+        _take(folder, config, overwrite=options.overwrite, snapshots=options.snapshots)
         return _run(folder, config, options)
 
 
@@ -107,7 +121,7 @@ def _run(folder: Path, config: RunConfig, options: argparse.Namespace) -> int:
 
     finished = read_record(folder)
     if finished is None or finished[0].end_state == "error":  # no outcome: made again
-        finished = _train(config, folder, options.device)
+        finished = _train(config, folder, options.device, options.snapshots or 0)
     else:
         print(f"{folder} holds this run already, finished; this is its result", file=sys.stderr)
     record, seconds = finished
@@ -231,9 +245,25 @@ def first_symbol_test(record: RunRecord) -> str:
     )
 
 
-def _take(folder: Path, config: RunConfig, *, overwrite: bool) -> None:
-    """Make the folder this run's own."""
+def _take(
+    folder: Path, config: RunConfig, *, overwrite: bool, snapshots: int | None = None
+) -> None:
+    """Make the folder this run's own.
+
+    Raises:
+        UsageError: where it holds another run, or this one without the snapshots asked for, and is
+            not to be overwritten.
+    """
     kept = read_config(folder)
+    finished = read_record(folder) if kept == config and snapshots else None
+    if finished and finished[0].end_state != "error" and not read_snapshots(folder):
+        if not overwrite:
+            message = (
+                f"{folder} holds this run already, trained without --snapshots; leave the option "
+                f"out, choose another --out, or train it again with --overwrite"
+            )
+            raise UsageError(message)
+        remove_run(folder)
     if kept is not None and kept != config:
         if not overwrite:
             old, new = dataclasses.asdict(kept), dataclasses.asdict(config)
@@ -247,7 +277,9 @@ def _take(folder: Path, config: RunConfig, *, overwrite: bool) -> None:
     write_config(folder, config)
 
 
-def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, float]:
+def _train(
+    config: RunConfig, folder: Path, device: str, snapshots: int
+) -> tuple[RunRecord, float]:
     """Train with a progress bar and keep the run."""
     with interruptible_import("torch"):
         from digitspan.training.machine import find_device
@@ -269,6 +301,7 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
                 config,
                 device=find_device(device),
                 checkpoint=folder / CHECKPOINT,
+                snapshots=snapshots,
                 on_evaluation=on_evaluation,
             )
     except (KeyboardInterrupt, SystemExit) as interrupt:

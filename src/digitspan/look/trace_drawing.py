@@ -9,13 +9,23 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from digitspan.cells import title
 from digitspan.figures.palette import COLOURS, GREY, STYLE, add_caption, draw_level, style_of
 from digitspan.statistics import MAX_BITS
 
 if TYPE_CHECKING:
-    from digitspan.look.trace_info import FlowSeries, Gates, GradientFlow, Memory, MemorySeries
+    from matplotlib.axes import Axes
 
-__all__ = ["draw_gates", "draw_gradient_flow", "draw_memory"]
+    from digitspan.look.trace_info import (
+        FlowSeries,
+        Gates,
+        GradientFlow,
+        KeptGradient,
+        Memory,
+        MemorySeries,
+    )
+
+__all__ = ["draw_gates", "draw_gradient_flow", "draw_kept_gradient", "draw_memory"]
 
 _GATES = {
     "g": "candidate g, tanh",
@@ -39,8 +49,8 @@ def draw_gradient_flow(info: GradientFlow) -> Figure:
         steps = np.arange(1, series.norms.shape[1] + 1)
         for norms in series.norms:
             ax.plot(steps, norms, color=style["color"], linewidth=0.6, alpha=0.45)
-        mean = np.exp(np.log(series.norms).mean(axis=0))
-        ax.plot(steps, mean, label=series.label, markevery=max(1, len(steps) // 8), **style)
+        middle = series.norms[series.median]
+        ax.plot(steps, middle, label=series.label, markevery=max(1, len(steps) // 8), **style)
     for ax, name in ((left, "untrained"), (right, "trained")):
         ax.set(yscale="log", xlabel="step t")
         ax.set_title(name, fontsize=9)
@@ -48,6 +58,45 @@ def draw_gradient_flow(info: GradientFlow) -> Figure:
     left.set_ylabel("||dL/dh(t)||")
     add_caption(figure, info.caption)
     return figure
+
+
+@mpl.rc_context(STYLE | {"font.size": 15})
+def draw_kept_gradient(info: KeptGradient) -> Figure:
+    """Draw what is kept of the gradient on its way back, solved beside unsolved: for a beamer."""
+    figure = Figure(figsize=(12.8, 7.2), layout="constrained")
+    cells = list(dict.fromkeys(series.cell for series in info.series))
+    panels = figure.subplots(len(cells), 2, sharex=True, sharey=True, squeeze=False)
+    for row, cell in zip(panels, cells, strict=True):
+        for ax, when in zip(row, ("before", "after"), strict=True):
+            for place, solved in enumerate((False, True)):
+                kept = [
+                    getattr(series, when)
+                    for series in info.series
+                    if (series.cell, series.solved) == (cell, solved)
+                ]
+                _draw_kept(ax, kept, place, "solved" if solved else "not solved")
+            ax.set(yscale="log")
+            ax.set_title(f"{title(cell, cells)}, {when} training", fontsize=15)
+        row[0].set_ylabel("gradient that arrives,\nof that at the last step", fontsize=13)
+        row[0].legend(fontsize=13)
+    for ax in panels[-1]:
+        ax.set_xlabel("steps before the last one")
+    add_caption(figure, info.caption)
+    return figure
+
+
+def _draw_kept(ax: Axes, kept: Sequence[np.ndarray], place: int, label: str) -> None:
+    """Some runs: a thin line each, thick the one in the middle where the shortest one ends."""
+    if not kept:
+        return
+    style = style_of(place)
+    look = {"color": style["color"], "linestyle": style["linestyle"]}
+    for values in kept:
+        ax.plot(values, linewidth=0.9, alpha=0.55, **look)
+    back = min(map(len, kept)) - 1
+    middle = sorted(kept, key=lambda values: values[back])[(len(kept) - 1) // 2]
+    named = f"{label} ({len(kept)} run{'s' * (len(kept) != 1)})"
+    ax.plot(middle, label=named, **style | {"markevery": max(1, len(middle) // 8), "linewidth": 3})
 
 
 @mpl.rc_context(STYLE)

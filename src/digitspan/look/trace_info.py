@@ -15,7 +15,12 @@ from torch import Tensor, nn
 from digitspan.cells import title
 from digitspan.figures.palette import save_all
 from digitspan.look.probe import held_out_rows, trace_batch
-from digitspan.look.trace_drawing import draw_gates, draw_gradient_flow, draw_memory
+from digitspan.look.trace_drawing import (
+    draw_gates,
+    draw_gradient_flow,
+    draw_kept_gradient,
+    draw_memory,
+)
 from digitspan.runs.config import RunConfig
 from digitspan.statistics import memory_bits
 from digitspan.study.crew.apart import Ask, here
@@ -26,16 +31,23 @@ from digitspan.tasks.seeds import seed_of
 from digitspan.training.engine import build_network, input_dtype, load_network
 
 __all__ = [
+    "KEPT",
     "FlowSeries",
     "Gates",
     "GradientFlow",
+    "KeptGradient",
+    "KeptSeries",
     "Memory",
     "MemorySeries",
     "gates_info",
     "gradient_flow_info",
+    "kept_gradient_info",
     "memory_info",
     "write_trace_figures",
 ]
+
+KEPT = "vanishing-or-kept"
+"""Stem of the figure that contrasts solved runs with unsolved ones."""
 
 FLOW_LENGTH = 100
 """T of the palindromes through which the gradient is followed."""
@@ -65,12 +77,43 @@ class FlowSeries(NamedTuple):
     norms: np.ndarray
     """||dL/dh(t)||, geometric mean over the palindromes, shape (S, T - 1): one row per network."""
 
+    @property
+    def median(self) -> int:
+        """The row of the network in the middle, by what reaches step 1.
+
+        Norms of networks may differ by thirty decades: their mean is like none of them.
+        """
+        return int(np.argsort(self.norms[:, 0], kind="stable")[(len(self.norms) - 1) // 2])
+
 
 class GradientFlow(NamedTuple):
     """The gradient that reaches each step, for trained and untrained networks."""
 
     series: tuple[FlowSeries, ...]
     """Untrained and trained, one pair per cell."""
+    caption: str
+    """What the figure shows, in words."""
+
+
+class KeptSeries(NamedTuple):
+    """How much of the gradient one network keeps on the way back, before training and after."""
+
+    cell: str
+    """The cell's name in the registry."""
+    solved: bool
+    """Whether its run was solved."""
+    before: np.ndarray
+    """||dL/dh(T - 1 - k)|| / ||dL/dh(T - 1)|| of the untrained network for k = 0, 1, ... at the
+    run's own length T, (T - 1,)."""
+    after: np.ndarray
+    """The same of the trained network, (T - 1,)."""
+
+
+class KeptGradient(NamedTuple):
+    """Whether the gradient vanishes or is kept, in solved runs beside unsolved ones."""
+
+    series: tuple[KeptSeries, ...]
+    """One a run."""
     caption: str
     """What the figure shows, in words."""
 
@@ -147,10 +190,63 @@ def gradient_flow_info(
     caption = (
         f"The gradient that reaches each step, ||dL/dh(t)||, of the loss after the last digit of "
         f"palindromes of length T = {length}; geometric mean over {NUM_PALINDROMES} of them. "
-        f"Thin: every network ({seeds}); thick: their geometric mean. On this axis a straight "
-        f"line is an exponential."
+        f"Thin: every network ({seeds}); thick: the one in the middle, by what reaches step 1. On "
+        f"this axis a straight line is an exponential."
     )
     return GradientFlow(tuple(series), caption)
+
+
+def kept_gradient_info(runs: Sequence[tuple[Run, bool]], ask: Ask = here) -> KeptGradient:
+    """Follow the gradient back through every run's network, as it began and as it ended.
+
+    Args:
+        runs: trained networks, and whether each of their runs was solved; some were, some not.
+        ask: where networks of cells of one's own are asked.
+    """
+    series = []
+    for (config, weights), solved in runs:
+        before, after = (
+            np.array(ask(config, _norms, config, kept, config.length, config)[::-1])
+            for kept in (b"", weights)
+        )
+        series.append(KeptSeries(config.cell, solved, before / before[0], after / after[0]))
+    cells = dict.fromkeys(one.cell for one in series)
+    caption = (
+        f"What reaches a step, of what reaches the last one: ||dL/dh(t)|| / ||dL/dh(T - 1)||, "
+        f"geometric mean over {NUM_PALINDROMES} held-out palindromes of the run's own length T. "
+        f"One line a run; thick, of each kind, the run in the middle where its shortest ends. "
+        f"{' '.join(_kept_words(series, cell, title(cell, cells)) for cell in cells)} "
+        f"A line tells how a network came out, not why."
+    )
+    return KeptGradient(tuple(series), caption)
+
+
+def _kept_words(series: Sequence[KeptSeries], cell: str, name: str) -> str:
+    """The medians of a cell's solved and unsolved runs, as far back as half of either go."""
+    kinds = {
+        f"{how}solved": [one for one in series if (one.cell, one.solved) == (cell, not how)]
+        for how in ("", "un")
+    }
+    middle = [sorted(map(_steps, found))[len(found) // 2] for found in kinds.values() if found]
+    back = min(middle) - 1
+
+    def words(kind: str, found: Sequence[KeptSeries]) -> str:
+        if not found:
+            return f"no {kind} run"
+        some = [one for one in found if _steps(one) > back]
+        before = np.median([one.before[back] for one in some])
+        after = np.median([one.after[back] for one in some])
+        lengths = sorted({_steps(one) + 1 for one in some})
+        runs = f"{len(some)} {kind} run{'s' * (len(some) != 1)}"
+        to = f" to {lengths[-1]}" * (len(lengths) > 1)
+        return f"{before:.1g} before training, {after:.1g} after it ({runs}, T = {lengths[0]}{to})"
+
+    found = "; ".join(words(kind, runs) for kind, runs in kinds.items())
+    return f"{name}, {back} steps before the last, medians: {found}."
+
+
+def _steps(one: KeptSeries) -> int:
+    return len(one.after)
 
 
 def gates_info(config: RunConfig, weights: bytes, ask: Ask = here) -> Gates | None:
@@ -200,14 +296,21 @@ def memory_info(runs: Sequence[Run], ask: Ask = here) -> Memory:
 
 
 def write_trace_figures(
-    runs: Sequence[Run], folder: Path, *, seeds: Sequence[Run] = (), ask: Ask = here
+    runs: Sequence[Run],
+    folder: Path,
+    *,
+    seeds: Sequence[Run] = (),
+    ended: Sequence[tuple[Run, bool]] = (),
+    ask: Ask = here,
 ) -> list[str]:
-    """Write gradient-flow, gates and memory as SVG and PNG, and give their names.
+    """Write gradient-flow, gates, memory and vanishing-or-kept as SVG and PNG; their names.
 
     Args:
         runs: the networks to look into; the first that has gates is drawn in gates.svg.
         folder: where; it exists.
         seeds: further networks of the same cells, for the gradient flow.
+        ended: networks and whether their runs were solved; where only some were, and some not,
+            vanishing-or-kept is drawn of them.
         ask: where networks of cells of one's own are asked.
 
     Raises:
@@ -219,7 +322,9 @@ def write_trace_figures(
     if gates is not None:
         drawn["gates"] = draw_gates(gates)
     drawn["memory"] = draw_memory(memory_info(runs, ask))
-    return save_all(drawn, folder, ("gradient-flow", "gates", "memory"))
+    if len({solved for _, solved in ended}) == 2:
+        drawn[KEPT] = draw_kept_gradient(kept_gradient_info(ended, ask))
+    return save_all(drawn, folder, ("gradient-flow", "gates", "memory", KEPT))
 
 
 def _network(config: RunConfig, weights: bytes) -> nn.Module:

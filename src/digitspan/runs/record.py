@@ -199,6 +199,8 @@ class Finished(NamedTuple):
     """How it ended."""
     weights: bytes
     """The network's weights as a safetensors file."""
+    snapshots: bytes = b""
+    """Its weights on the way, a safetensors file with tensors `STEP/NAME`; empty: none taken."""
 
     def __repr__(self) -> str:
         return f"<Finished {self.record!r}, {len(self.weights):,} bytes of weights>"

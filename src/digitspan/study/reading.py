@@ -11,7 +11,7 @@ from typing import NamedTuple
 from digitspan.cells.own import is_own, source_of
 from digitspan.errors import StoreError, UsageError
 from digitspan.runs.config import RunConfig
-from digitspan.runs.folder import CONFIG, WEIGHTS, read_config, read_record
+from digitspan.runs.folder import CONFIG, WEIGHTS, read_config, read_record, read_snapshots
 from digitspan.runs.record import RunRecord
 from digitspan.runs.weights import read_weights
 from digitspan.study.config import StudyConfig
@@ -112,6 +112,20 @@ class Study:
         """
         return _untrusted(config, trust=self.trust)
 
+    def row(self, key: str) -> Row:
+        """The row of a run.
+
+        Raises:
+            UsageError: where there is none of that key.
+        """
+        if key not in self.rows:
+            message = (
+                f"no run {key[:80]!r} among the {len(self.rows)} of {self.folder}; the keys are "
+                f"the first column of `digitspan export {self.folder}`"
+            )
+            raise UsageError(message)
+        return self.rows[key]
+
     def saved_run(self, record: RunRecord) -> SavedRun:
         """A run of the study with its weights.
 
@@ -142,6 +156,8 @@ class SavedRun(NamedTuple):
     """The network's weights as a safetensors file."""
     study: Study | None
     """The study it belongs to; None for a single run."""
+    snapshots: bytes = b""
+    """The network on its way through training (`Finished.snapshots`); empty: none are kept."""
 
     def __repr__(self) -> str:
         return f"<SavedRun {self.record!r}, {len(self.weights):,} bytes of weights>"
@@ -192,13 +208,7 @@ def read_saved_run(name: str, *, trust: bool = False) -> SavedRun:
         )
         raise UsageError(message)
     study = read_study(Path(folder), trust=trust)
-    if key not in study.rows:
-        message = (
-            f"no run {key[:80]!r} among the {len(study.rows)} of {folder}; the keys are the first "
-            f"column of `digitspan export {folder}`"
-        )
-        raise UsageError(message)
-    return study.saved_run(study.rows[key].record)
+    return study.saved_run(study.row(key).record)
 
 
 def _untrusted(config: RunConfig, *, trust: bool) -> str:
@@ -248,4 +258,4 @@ def _of_folder(folder: Path, *, trust: bool) -> SavedRun:
             f"`digitspan train` with the same options goes on with it"
         )
         raise UsageError(message)
-    return SavedRun(finished[0], weights, None)
+    return SavedRun(finished[0], weights, None, read_snapshots(folder))

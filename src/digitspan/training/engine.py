@@ -37,6 +37,7 @@ __all__ = [
     "keep_network",
     "load_network",
     "loss_of",
+    "real_weights",
 ]
 
 _AT_ONCE = 500
@@ -92,11 +93,16 @@ def keep_network(config: RunConfig, network: nn.Module) -> bytes:
 
     Tied weights are in it once for each name, complex ones as pairs of real numbers (..., 2).
     """
+    return safetensors.torch.save(real_weights(network), {"config": config.canonical})
+
+
+def real_weights(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of what a network holds, by name, complex numbers as pairs of real ones (..., 2)."""
     kept = {}
     for name, value in network.state_dict().items():
         real = torch.view_as_real(value.resolve_conj()) if value.is_complex() else value
         kept[name] = real.detach().cpu().clone(memory_format=torch.contiguous_format)
-    return safetensors.torch.save(kept, {"config": config.canonical})
+    return kept
 
 
 def input_dtype(network: nn.Module) -> torch.dtype:

@@ -43,6 +43,7 @@ from digitspan.training.engine import (
 from digitspan.training.machine import environment, flushed_denormals, one_thread
 from digitspan.training.own_task import task_of_run
 from digitspan.training.recalling import ask_every_length, ask_one_length, span_point
+from digitspan.training.snapshots import Snapshots
 from digitspan.training.trial import try_trained
 
 __all__ = ["train", "train_together"]
@@ -67,6 +68,7 @@ def train(
     *,
     device: torch.device | str = "cpu",
     checkpoint: Path | None = None,
+    snapshots: int = 0,
     on_evaluation: Callable[[CurvePoint], None] = lambda point: None,
 ) -> Finished:
     """Train one network until it is solved, has diverged, or its budget is spent.
@@ -79,15 +81,18 @@ def train(
         config: what is trained.
         device: where.
         checkpoint: a file to go on from, if it is there, and to keep on the way; gone at the end.
+        snapshots: of the network on its way that are kept, the untrained one among them; they
+            change nothing of the run.
         on_evaluation: told about every evaluation.
 
     Raises:
-        UsageError: where a cell of one's own cannot be found, or its source is not the run's.
+        UsageError: where a cell of one's own cannot be found, or its source is not the run's, or
+            so many snapshots are too large.
     """
     config = config.with_source()
     with _apart([config]), one_thread(), flushed_denormals():
         try:
-            run = _Training(config, torch.device(device), checkpoint)
+            run = _Training(config, torch.device(device), checkpoint, snapshots)
         except (MemoryError, RuntimeError) as error:
             return Finished(RunRecord.error(config, _out_of_memory(error)), b"")
         return _train(run, on_evaluation)
@@ -175,7 +180,13 @@ class _Tested(NamedTuple):
 class _Training:
     """A run under way: the trainer, the data's generator, the curve."""
 
-    def __init__(self, config: RunConfig, device: torch.device, checkpoint: Path | None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        device: torch.device,
+        checkpoint: Path | None,
+        snapshots: int = 0,
+    ) -> None:
         self.config = config
         self.device = device
         self.checkpoint = checkpoint
@@ -195,8 +206,9 @@ class _Training:
         self.end_state = ""
         self.waiting: deque[_Batch] = deque()  # drawn and not yet trained on
         self.last_saved = time.monotonic()
+        self.snapshots = Snapshots(snapshots, config, self.trainer.network)
         self.go_on_from()
-        self.snapshot = self.state()
+        self.resumable = self.state()
 
     @property
     def validation(self) -> HeldOut:
@@ -423,7 +435,7 @@ class _Training:
             note=note,
             recalled=test and test.recalled,
         )
-        return Finished(record, weights)
+        return Finished(record, weights, self.snapshots.file(self.step))
 
     def masked_right(self, test: HeldOut) -> tuple[int, int]:
         """Right answers where x_1 was replaced by an independent digit, and how many were asked.
@@ -456,13 +468,14 @@ class _Training:
             "end_state": self.end_state,
             "losses": list(self.losses),
             "spans": [list(point) for point in self.spans],
+            "snapshots": self.snapshots.state(),
         }
 
     def save(self) -> None:
         """Write the state after the last evaluation to the checkpoint."""
         if self.checkpoint is not None:
             buffer = io.BytesIO()
-            torch.save(self.snapshot, buffer)
+            torch.save(self.resumable, buffer)
             write_verified(self.checkpoint, buffer.getvalue())
             self.last_saved = time.monotonic()
 
@@ -487,6 +500,8 @@ class _Training:
         self.end_state = state["end_state"]
         self.losses.extend(state.get("losses", ()))
         self.spans = [SpanPoint(*point) for point in state.get("spans", ())]
+        if "snapshots" in state:
+            self.snapshots.go_on_from(state["snapshots"])
 
 
 def _go_on(
@@ -520,7 +535,8 @@ def _evaluate(
         if not run.end_state:
             run.evaluate(logits)
             on_evaluation(run.config, run.curve[-1])
-            run.snapshot = run.state()
+            run.snapshots.see(run.step, run.trainer.network)
+            run.resumable = run.state()
             if time.monotonic() - run.last_saved > CHECKPOINT_SECONDS:
                 run.save()
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-from pages import kept_run, page_of
+from pages import kept_run, page_of, page_that_learns
 from studies import made_up_record, made_up_rows
 
 from digitspan.cells.own import source_of
 from digitspan.errors import UsageError
 from digitspan.files import sha256
+from digitspan.look.page import choose as choosing
 from digitspan.look.page.choose import choose
 from digitspan.look.page.data import document
 from digitspan.runs.config import RunConfig
@@ -102,6 +103,42 @@ def test_study_shows_the_length_that_tells_most(tmp_path, rule, expected, about)
     assert len({(run.config.cell, run.config.length) for run in chosen.runs}) == 6
 
 
+def test_all_seeds_are_on_the_page_the_pairs_first(tmp_path):
+    chosen = choose([str(kept_study(tmp_path / "s", lambda c: c.cell == "lstm"))])
+    found = [(r.config.cell, r.config.length, r.config.seed) for r in chosen.runs]
+    length = found[0][1]
+    assert found[:2] == [("rnn", length, 0), ("lstm", length, 0)]
+    assert found[2:4] == [("rnn", length, 1), ("lstm", length, 1)]
+    assert sorted(found) == sorted(
+        (cell, t, seed) for cell in ("rnn", "lstm") for t in (5, 10, 20) for seed in (0, 1)
+    )
+    labels = {network["label"] for network in document(chosen, lambda run: "")["networks"]}
+    assert "T = 10, seed 1, not solved" in labels
+
+
+def test_a_page_takes_no_more_networks_than_there_is_room_for(tmp_path, monkeypatch):
+    study = str(kept_study(tmp_path / "s", lambda c: c.cell == "lstm"))
+    whole = choose([study])
+    some = sum(len(run.weights) for run in whole.runs[:5])
+    for room, fitting in ((some, 5), (some - 1, 4), (0, 2)):
+        monkeypatch.setattr(choosing, "MOST_BYTES", room)
+        chosen = choose([study])
+        assert chosen.runs == whole.runs[:fitting]
+        series = document(chosen, lambda run: "")["study"]["series"]
+        off = [run for s in series for run in s["runs"] if run["network"] is None]
+        assert len(off) == 12 - fitting
+        assert {run["key"] for run in off} <= set(read_study(Path(study)).rows)
+
+
+def test_page_full_of_networks_is_below_two_megabytes(tmp_path):
+    """Eight of n = 128 are more than fit."""
+    seeds = [kept_run(cell, hidden_size=128, seed=s) for s in range(4) for cell in ("rnn", "lstm")]
+    fitting = choosing._fitting(seeds, 2)
+    assert len(fitting) in (6, 7)
+    assert 1.5e6 < len(page_of(*fitting)[0].encode()) < 2e6
+    assert len(page_that_learns().encode()) < 600e3
+
+
 def test_a_cell_is_shown_at_its_best_rate(tmp_path):
     rule = lambda c: c.learning_rate == (1e-2 if c.cell == "lstm" else 1e-3) and c.length < 20  # noqa: E731
     chosen = choose([str(kept_study(tmp_path / "s", rule))])
@@ -186,6 +223,32 @@ def test_further_seeds_are_at_hand_for_the_figures(tmp_path):
         ("lstm", 1),
         ("rnn", 1),
     ]
+
+
+@pytest.mark.parametrize("only", ["solved", "unsolved"])
+def test_figures_are_of_the_runs_asked_for_by_how_they_ended(tmp_path, only):
+    study = str(kept_study(tmp_path / "s", lambda c: c.seed == 0))
+    chosen = choose([study], for_page=False, only=only)
+    runs = [*chosen.runs, *chosen.seeds]
+    assert {run.record.solved for run in runs} == {only == "solved"}
+    assert len({run.config.length for run in runs}) == 3
+
+
+def test_figures_of_runs_that_no_study_has_are_refused(tmp_path):
+    study = str(kept_study(tmp_path / "s", lambda c: True))
+    with pytest.raises(UsageError, match="has no unsolved run that can be looked into"):
+        choose([study], for_page=False, only="unsolved")
+    with pytest.raises(UsageError, match=r"no run '000' among the \d+ of"):
+        choose([study], for_page=False, keys=["000"])
+
+
+def test_figures_are_of_the_runs_asked_for_by_key(tmp_path):
+    study = str(kept_study(tmp_path / "s", lambda c: True))
+    all_runs = choose([study], for_page=False).runs
+    keys = [run.config.key for run in all_runs[3:8]]
+    chosen = choose([study], for_page=False, keys=[*keys, keys[0]])
+    assert [run.config.key for run in chosen.runs] == keys
+    assert (chosen.show, chosen.seeds) == (5, ())
 
 
 def test_study_of_one_cell_shows_one_network(tmp_path):
@@ -394,6 +457,24 @@ def test_examples_are_held_out_and_every_first_digit_comes(tmp_path):
     assert len(set(examples)) == 40
     assert {text[0] for text in examples} == set("0123456789")
     assert page_of(kept_run("rnn", length=4))[1]["examples"]["4"] == []  # nothing is held out
+
+
+def test_snapshots_of_small_networks_are_on_the_page():
+    small, large = kept_run(snapshots=(0, 400)), kept_run(hidden_size=33, snapshots=(0,))
+    networks = page_of(small, large)[1]["networks"]
+    assert [s["step"] for s in networks[0]["snapshots"]] == [0, 400]
+    assert networks[1]["snapshots"] == []
+    kept = safetensors.numpy.load(small.snapshots)
+    for name, sent in networks[0]["snapshots"][1]["weights"].items():
+        read = np.frombuffer(base64.b64decode(sent["data"]), "<f4").reshape(sent["shape"])
+        np.testing.assert_array_equal(read, kept[f"400/{name}"])
+
+
+def test_snapshots_of_another_network_are_refused():
+    other = kept_run(hidden_size=8, snapshots=(0,)).snapshots
+    for snapshots in (other, kept_run().weights):
+        with pytest.raises(UsageError, match="are not those of its network: each must have"):
+            page_of(kept_run()._replace(snapshots=snapshots))
 
 
 def test_document_is_json_and_tells_where_runs_of_the_curve_are(tmp_path):

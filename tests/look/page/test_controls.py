@@ -6,12 +6,14 @@ import pytest
 from pages import kept_run, page_of
 
 from digitspan.look.page.choose import StudyCurves
+from digitspan.look.probe import trace
+from digitspan.training.engine import load_network
 
 
 @pytest.fixture
 def page(open_page):
-    """An RNN beside an LSTM, of a study whose third network is a click away."""
-    runs = kept_run("rnn"), kept_run("lstm"), kept_run("lstm", length=5)
+    """An RNN beside an LSTM, of a study whose third network can be chosen; the RNN on its way."""
+    runs = kept_run("rnn", snapshots=(0, 400)), kept_run("lstm"), kept_run("lstm", length=5)
     rnn, *lstms = (run.record for run in runs)
     curves = {"rnn": [rnn], "lstm": lstms}
     return open_page(page_of(*runs, study=StudyCurves(curves, "A study."))[0])
@@ -76,7 +78,7 @@ CONTROLS = {
     ),
     "step": (
         [drag_step, keys("#step", "Home")],
-        lambda page: text(page, "output"),
+        lambda page: text(page, ".steps output"),
         "1 of 8",
     ),
     "play": (
@@ -95,6 +97,11 @@ CONTROLS = {
         [choose("#other", "9"), keys("#other", "9")],
         lambda page: page.locator("#other").input_value(),
         "9",
+    ),
+    "length beyond training": (
+        [fill("#beyond-length", "30"), keys("#beyond-length", "End")],
+        lambda page: text(page, "#beyond label") in ("Ask at T = 30", "Ask at T = 36"),
+        True,
     ),
     "sort": (
         [choose("#sort", "number"), keys("#sort", "n")],
@@ -116,10 +123,15 @@ CONTROLS = {
         chips,
         ["LSTM: f held at 0 ✕"],
     ),
-    "load": (
-        [click('[data-network="2"]'), keys('[data-network="2"]', "Enter")],
-        lambda page: page.locator('[data-network][aria-pressed="true"]').all_inner_texts(),
-        ["RNN T = 9, not solved", "LSTM T = 5, not solved"],
+    "another network": (
+        [choose("#network-b", "2"), keys("#network-b", "ArrowDown")],
+        lambda page: "T = 5" in text(page, ".card.b .facts"),
+        True,
+    ),
+    "on its way": (
+        [fill("#way-a", "1"), keys("#way-a", "ArrowLeft")],
+        lambda page: (chips(page), text(page, ".card.a .way output")),
+        (["RNN: after 400 of 10,000 steps ✕"], "after 400 of 10,000 steps"),
     ),
     "table": (
         [click("summary"), keys("summary", "Enter")],
@@ -147,10 +159,19 @@ def test_every_control_is_tested(page):
     """What can be pressed, typed into or chosen is named above (radio buttons as their group)."""
     controls = page.evaluate("""() => [
         ...document.querySelectorAll("input, select, button, summary")]
-      .filter((element) => element.offsetParent !== null)
-      .map((element) => element.id || element.getAttribute("data-network") || element.tagName)""")
+      .filter((element) => element.offsetParent !== null && element.className !== "moment")
+      .map((element) => element.id || element.tagName)""")
     named = {"digits", "another", "length", "step", "play", "relative", "other", "sort", "SUMMARY"}
-    named |= {"unit-a", "unit-b", "cut-a", "cut-b", "0", "1", "2", "learn-enter"}
+    named |= {
+        "unit-a",
+        "unit-b",
+        "cut-a",
+        "cut-b",
+        "network-b",
+        "way-a",
+        "learn-enter",
+        "beyond-length",
+    }
     named |= {f"clamp-b-{gate}-{value}" for gate in "gifo" for value in ("free", "0", "1")}
     assert set(controls) == named
 
@@ -164,13 +185,22 @@ def test_every_control_is_reached_with_the_tab_key(page):
             break
     groups = {f"clamp-b-{gate}-free" for gate in "gifo"}  # arrow keys choose within a group
     named = {"digits", "another", "length", "step", "play", "relative", "other", "sort", "SUMMARY"}
-    named |= {"unit-a", "unit-b", "cut-a", "cut-b", "0", "1", "2", "learn-enter"}
+    named |= {
+        "unit-a",
+        "unit-b",
+        "cut-a",
+        "cut-b",
+        "network-b",
+        "way-a",
+        "learn-enter",
+        "beyond-length",
+    }
     assert named | groups <= set(reached)
 
 
 FOCUSED = """() => {
   const element = document.activeElement;
-  return element.id || element.getAttribute("data-network") || element.tagName;
+  return element.id || element.tagName;
 }"""
 
 
@@ -191,7 +221,7 @@ def test_pressing_a_map_follows_its_unit_and_takes_its_step(page):
     x = 46 + 1.5 * (box["width"] - 46 - 12) / 8
     canvas.click(position={"x": x, "y": 2.5 * 192 / 12})
     assert page.locator("#unit-a").input_value() == "3"
-    assert text(page, "output") == "2 of 8"
+    assert text(page, ".steps output") == "2 of 8"
 
 
 def test_chips_take_changes_back(page):
@@ -226,6 +256,28 @@ def test_held_forget_gate_empties_the_cell(page):
     assert sentence.endswith(f"Right, but it says {said} with another first digit as well.")
 
 
+def test_network_on_its_way_answers_by_its_weights_of_then(page):
+    """At step 0 it is the untrained network; taken back, the trained one."""
+    trained = text(page, ".card.a .said"), page.locator(".card.a .ten").get_attribute("aria-label")
+    page.locator("#way-a").fill("0")
+    assert text(page, ".card.a .way output") == "untrained"
+    line = page.locator("#digits").input_value()
+    network = load_network(*kept_weights(kept_run("rnn", gain=1.0)))
+    expected = trace(network, [int(digit) for digit in line]).probabilities[-1]
+    label = page.locator(".card.a .ten").get_attribute("aria-label")
+    shares = [float(share) for share in re.findall(r"\d ([\d.]+) %", label)]
+    assert shares == pytest.approx(100 * expected, abs=0.51)
+    page.locator("#chips button").click()
+    label = page.locator(".card.a .ten").get_attribute("aria-label")
+    assert (text(page, ".card.a .said"), label) == trained
+    assert text(page, ".card.a .way output") == "after all 10,000 steps"
+    assert not page.locator("#way-b").is_visible()  # nothing was kept of it
+
+
+def kept_weights(run):
+    return run.config, run.weights
+
+
 def test_ringed_mark_loads_its_network(page):
     page.locator('[data-load="2"]').dispatch_event("click")
     assert "T = 5" in text(page, ".card.b .facts")
@@ -256,7 +308,7 @@ def test_playing_comes_to_the_last_step(page):
     page.locator("#digits").fill("123")
     page.locator("#step").press("Home")
     page.locator("#play").click()
-    page.locator("output", has_text="3 of 3").wait_for()
+    page.locator(".steps output", has_text="3 of 3").wait_for()
     page.locator("#play", has_text="play").wait_for()
 
 
@@ -274,6 +326,8 @@ def test_nothing_sticks_out_at_any_width(page):
         page.set_viewport_size({"width": width, "height": 800})
         page.wait_for_timeout(100)  # the pictures are drawn anew
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        if width == 360:  # the gradient is a screen of its own there
+            page.locator("#screen").select_option("2")
         wide = page.locator("#gradient .chart svg").bounding_box()["width"]
         assert wide == page.locator("#gradient .chart").bounding_box()["width"]
 

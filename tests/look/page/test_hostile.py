@@ -27,10 +27,10 @@ HOSTILE = [frame.replace("CALL", call) for frame in FRAMES for call in CALLS]
 
 @pytest.fixture(scope="module")
 def data():
-    """A page of one network for each text, which is its name, title, summary and reason."""
+    """A page of one network for each text, which is its name, title, label, summary and reason."""
     data = page_of(kept_run("lstm", hidden_size=3, length=5))[1]
     network = data["networks"][0]
-    names = ("name", "title", "summary", "why")
+    names = ("name", "title", "summary", "why", "label")
     data["networks"] = [network | dict.fromkeys(names, text) for text in HOSTILE]
     data["about"] = "".join(HOSTILE)
     medians = [{"length": 5, "accuracy": 1.0}]
@@ -56,7 +56,7 @@ def test_hostile_texts_are_shown_and_not_run(open_page, data):
     assert page.locator("#about").text_content() == data["about"]
     for index, text in enumerate(HOSTILE):
         page.locator("#digits").fill(text)
-        page.evaluate(f"document.querySelector('[data-network=\"{index}\"]').click()")
+        page.locator("#network-a").select_option(str(index))
         assert text in page.locator(".card.a .facts").first.text_content()
         assert page.evaluate("hits") == 0, text
 
@@ -101,13 +101,17 @@ REFUSED = {
 
 def test_what_is_no_digits_gets_a_sentence(two):
     line, message = two.locator("#digits"), two.locator("#message")
-    pills = two.locator(".pills").inner_text()
+    verdicts = [".pills", ".card.a .said", ".card.b .ten", "#gradient .chart"]
     for typed, sentence in REFUSED.items():
         line.fill(typed)
         assert message.inner_text() == sentence
         assert line.get_attribute("aria-invalid") == "true"
-        assert two.locator(".pills").inner_text() == pills  # the last good line still stands
+        # What was said of the line before is no answer to this one.
+        assert [v for v in verdicts if two.locator(v).is_visible()] == [], typed
+    two.locator("#step").press("Home")  # draws anew
+    assert (message.inner_text(), line.get_attribute("aria-invalid")) == (sentence, "true")
     line.fill("1 2 3")
+    assert [v for v in verdicts if two.locator(v).is_visible()] == verdicts
     assert message.inner_text().startswith("3 digits")
     assert line.get_attribute("aria-invalid") is None
 
@@ -119,13 +123,17 @@ def test_odd_lengths_get_a_sentence(two, length):
     assert two.locator("#message").inner_text() == (
         "The length T must be a whole number from 2 to 201; T − 1 digits are read."
     )
+    assert not two.locator(".card.a .said").is_visible()
+    two.locator("#length").fill("7")
+    two.locator("#another").click()
+    assert two.locator(".card.a .said").is_visible()
 
 
 def test_one_digit_and_two_hundred_are_read(two):
     for count in (1, 200):
         two.locator("#digits").fill("9" * count)
         assert two.locator("#message").inner_text().startswith(f"{count} digit")
-        assert two.locator("output").inner_text() == f"{count} of {count}"
+        assert two.locator(".steps output").inner_text() == f"{count} of {count}"
 
 
 def test_network_that_diverged_is_shown(open_page):

@@ -76,6 +76,13 @@ def of_address(name):
     return lambda page: address(page)[name]
 
 
+def asked_beyond(page):
+    """Whether networks of T = 6 are asked at more than twice that; drawn where it is seen."""
+    page.locator("#story-beyond").scroll_into_view_if_needed()
+    page.wait_for_timeout(200)
+    return int(text(page, "#screen-beyond label").rpartition(" ")[2]) > 2 * 6
+
+
 def off_middle(selector):
     """Press a slider right of its middle."""
 
@@ -148,6 +155,11 @@ CONTROLS = {
         [click("#story-start"), pressed("#story-start", "Enter")],
         running,
         "pause",
+    ),
+    "length beyond training": (
+        [off_middle("#story-beyond"), pressed("#story-beyond", "End")],
+        asked_beyond,
+        True,
     ),
     "T of the map": (
         [off_middle("#story-T"), pressed("#story-T", "End", "ArrowLeft")],
@@ -224,7 +236,12 @@ def test_every_control_of_the_learning_part_is_named_above(page):
     tested |= {f"learn-{what}-{k}" for what in ("cell", "start") for k in (1, 2)}
     tested |= {"learn-again"}  # below, by itself
     tested |= {f"story-{part}" for part in ("another", "other", "length", "rate", "start", "T")}
-    tested |= {"story-map-rate", "story-map-start", *(f"story-gate-{k}" for k in range(3))}
+    tested |= {
+        "story-beyond",
+        "story-map-rate",
+        "story-map-start",
+        *(f"story-gate-{k}" for k in range(3)),
+    }
     assert set(ids) == tested
 
 

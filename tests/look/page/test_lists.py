@@ -202,7 +202,9 @@ def test_study_of_digit_spans_shows_its_shortest_and_its_longest(tmp_path):
                 write_whole(weights_path(tmp_path, record.config.key), weights)
     chosen = choose([str(tmp_path)])
     found = [(run.config.cell, run.config.hidden_size, run.config.seed % 5) for run in chosen.runs]
-    assert found == [("rnn", 16, 2), ("lstm", 16, 2)]
+    assert found[: chosen.show] == [("rnn", 16, 2), ("lstm", 16, 2)]
+    others = [(cell, 16, seed) for cell in ("rnn", "lstm") for seed in (0, 1, 3, 4)]
+    assert found[chosen.show :] == others  # to be chosen
     assert "the shortest and the longest digit span at n = 16, backward" in chosen.about
     assert document(Chosen(chosen.runs, 2, "", None), lambda run: "")["asks"] == {
         "silent": True,

@@ -21,9 +21,9 @@ _HERE = Path(__file__).parent
 _ENGINE = ("tape", "network", "palindrome", "recall")
 _TRAINING = ("batch", "random", "start", "learner", "worker")
 _PAGE = ("words", "draw", "chart", "panel")
-_PANELS = ("answer", "gradient", "memory", "states", "gates", "study", "numbers")
+_PANELS = ("answer", "gradient", "memory", "states", "gates", "beyond", "study", "numbers")
 _LEARNING = ("settings", "live", "curves", "laboratory", "map", "story")
-_LAST = ("bar", "verdict", "app")
+_LAST = ("bar", "verdict", "screens", "app")
 
 _MARK = "// Here the page begins.\n"
 """Above it stands what a worker of the page is given too (learn/live.js)."""

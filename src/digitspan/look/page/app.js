@@ -28,6 +28,7 @@ class App {
     this.other = 0;
     this.sort = "first";
     this.relative = false;
+    this.beyond = 0; // the length that networks are asked beyond their training; 0: twice it
     this.isExample = false;
     this.playing = 0;
     this.asked = new Map();
@@ -39,6 +40,7 @@ class App {
     /** @type {Set<Element>} sections that can be seen */
     this.inSight = new Set();
     this.lead = document.getElementById("lead").textContent;
+    this.pager = new Screens(document.getElementById("screens"), () => this.show({}));
     this.laboratory = new Laboratory(document.getElementById("learn"), this);
     this.watchSight();
     const { choice, problem } = this.address;
@@ -133,6 +135,7 @@ class App {
     const choice = { ...before, ...changes };
     live.begin(choice);
     this.writeAddress();
+    if (choice.T !== before.T) this.beyond = 0;
     const asked = choice.T !== before.T || choice.task !== before.task || this.slots.length === 0;
     const same = this.slots.length > 0 && String(before.cell) === String(choice.cell);
     this.networks = live.networks;
@@ -194,7 +197,7 @@ class App {
         else this.inSight.delete(target);
       }
       const came = new Set(entries.filter((e) => e.isIntersecting).map(({ target }) => target));
-      if (this.live?.running && came.size) this.show({}, came);
+      if (came.size) this.show({}, came);
     });
   }
 
@@ -231,6 +234,20 @@ class App {
       return section;
     });
     document.getElementById("panels").replaceChildren(this.verdicts.element, ...sections);
+    this.pager.put([
+      ...(this.isLive ? this.screens : []).map(({ section, screen }) => ({
+        title: (this.asks && screen.ofLists) || screen.title,
+        section,
+      })),
+      ...(this.isLive
+        ? [{ title: "Networks that learn", section: this.laboratory.section }]
+        : []),
+      { title: "What they say", section: this.verdicts.element },
+      ...this.panels.map(({ section, title, recall }) => ({
+        title: (this.asks && recall.title) || title,
+        section,
+      })),
+    ]);
     forgetLayout();
   }
 
@@ -253,6 +270,7 @@ class App {
 
   /** Ask about these digits. @param {number[]} digits @param {boolean} isExample */
   take(digits, isExample) {
+    this.bar.accept();
     const atEnd = this.step === this.digits.length - 1 || this.digits.length === 0;
     this.list = digits;
     this.digits = question(this.asks, digits).digits;
@@ -352,7 +370,8 @@ class App {
     if (!this.slots[0]?.trace) return;
     this.bar.draw();
     drawVerdicts(this.verdicts, this);
-    for (const panel of this.panels) if (!only || only.has(panel.section)) panel.draw(this);
+    for (const panel of this.panels)
+      if ((!only || only.has(panel.section)) && !this.pager.isOff(panel.section)) panel.draw(this);
     if (this.isLive) this.drawLearning(only);
   }
 
@@ -381,16 +400,31 @@ class App {
     this.change({});
   }
 
-  /** Look into another network of the page, in the place of one of the same cell. @param {number} index */
+  /** Where a network of the page goes: in the place of one of the same cell. @param {Network} network */
+  slotOf({ cell }) {
+    return Math.max(
+      this.slots.findIndex((slot) => slot.network.cell === cell),
+      0,
+    );
+  }
+
+  /** Look into another network of the page. @param {number} index */
   load(index) {
     const network = this.networks[index];
-    const same = this.slots.findIndex((slot) => slot.network.cell === network.cell);
-    const k = Math.max(same, 0);
+    const k = this.slotOf(network);
     this.slots[k] = newSlot(network, k);
     this.build();
     this.digits = [];
     this.begin(network.length);
-    /** @type {HTMLElement} */ (document.querySelector(`[data-network="${index}"]`))?.focus();
+    /** @type {HTMLElement} */ (document.getElementById(`network-${"ab"[k]}`))?.focus();
+  }
+
+  /** Look at a network on its way through training. @param {number} k which @param {number} snapshot */
+  lookAt(k, snapshot) {
+    const slot = this.slots[k];
+    const { weights } = slot.network.snapshots[snapshot];
+    Object.assign(slot, { snapshot, network: { ...slot.network, weights } });
+    this.change({});
   }
 
   /** Go through the steps by themselves, or stop. */
@@ -416,6 +450,7 @@ function newSlot(network, k) {
     letter: "ab"[k],
     title: network.title,
     network,
+    snapshot: network.snapshots.length - 1,
     whatIf: asTrained(),
     unit: -1,
     trace: null,

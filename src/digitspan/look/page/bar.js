@@ -60,15 +60,14 @@ class Bar {
       ),
       this.chips,
     );
+    this.mark(false);
   }
 
   /** Show what the line holds now. */
   draw() {
     const { app } = this;
     const { asks, digits, list, step } = app;
-    this.line.removeAttribute("aria-invalid");
-    this.message.className = "";
-    this.message.textContent =
+    if (!this.refused) this.message.textContent =
       (asks ? describeList(asks, list) : describeDigits(list)) +
       (app.isExample ? " It was kept out of training." : "");
     this.drop.hidden = asks !== null || beginsPalindrome(list) || !isPalindrome(list);
@@ -87,11 +86,24 @@ class Bar {
     this.chips.hidden = this.chips.children.length === 0;
   }
 
-  /** Say what is wrong with the line; the pictures stay as they are. @param {string} problem */
-  refuse(problem) {
-    this.line.setAttribute("aria-invalid", "true");
-    this.message.className = "problem";
+  /** Say what is wrong with the line, or the length; nothing is said of it until it is mended. */
+  refuse(/** @type {string} */ problem) {
+    this.mark(true);
     this.message.textContent = problem;
+  }
+
+  /** The line can be asked about. */
+  accept() {
+    this.mark(false);
+  }
+
+  /** @param {boolean} refused */
+  mark(refused) {
+    this.refused = refused;
+    if (refused) this.line.setAttribute("aria-invalid", "true");
+    else this.line.removeAttribute("aria-invalid");
+    this.message.className = refused ? "problem" : "";
+    document.body.classList.toggle("refused", refused);
   }
 
   /** What is changed in the networks, each with a button that takes it back. */
@@ -104,7 +116,11 @@ class Bar {
       const cuts = [...slot.whatIf.cut].map((unit) =>
         chip(`${slot.title}: unit ${unit + 1} cut`, () => app.toggleCut(k, unit)),
       );
-      return [...clamps, ...cuts];
+      const last = slot.network.snapshots.length - 1;
+      const way = slot.snapshot === last ? [] : [
+        chip(`${slot.title}: ${wordsOfSnapshot(slot)}`, () => app.lookAt(k, last)),
+      ];
+      return [...way, ...clamps, ...cuts];
     });
   }
 }

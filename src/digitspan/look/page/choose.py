@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -22,8 +22,8 @@ from digitspan.tasks import TASKS
 
 __all__ = ["Chosen", "StudyCurves", "choose"]
 
-MOST_NETWORKS = 12
-"""Networks on a page: two on show, the others a click away."""
+MOST_BYTES = 1_200_000
+"""Weights on a page, beyond those on show: written in base64 they leave it below 2 MB."""
 
 
 class StudyCurves(NamedTuple):
@@ -53,7 +53,13 @@ class Chosen(NamedTuple):
 
 
 def choose(
-    names: Sequence[str], *, for_page: bool = True, trust: bool = False, ask: Ask = here
+    names: Sequence[str],
+    *,
+    for_page: bool = True,
+    trust: bool = False,
+    keys: Sequence[str] = (),
+    only: str = "",
+    ask: Ask = here,
 ) -> Chosen:
     """Find the runs that the command line names.
 
@@ -61,11 +67,15 @@ def choose(
         names: one or two of: a run's folder, `STUDY:KEY`, or one study alone.
         for_page: whether the page must have the equations of their cells; figures need none.
         trust: whether the code of cells of one's own may be run, if it is that of their rows.
+        keys: of the runs of one study to draw, whatever they are; for figures.
+        only: "solved" or "unsolved": which runs of one study to draw; for figures.
         ask: where it is tried whether networks of these can be looked into.
 
     Raises:
         UsageError: where there are none such.
     """
+    if keys or only:
+        return _for_figures(names, keys, only, ask, trust=trust)
     if len(names) > 2:
         message = f"at most two runs can be seen side by side; got {len(names)}; name two of them"
         raise UsageError(message)
@@ -81,7 +91,25 @@ def choose(
         if run.study is not None:
             rate = run.config.learning_rate if run.study.config.design == "grid" else None
             curves = _curves(run.study, run.config, rate)
-            return Chosen(runs, len(runs), "", curves, _seeds(run.study, runs))
+            seeds = _seeds(run.study, runs)
+            return Chosen(_fitting([*runs, *seeds], len(runs)), len(runs), "", curves, seeds)
+    return Chosen(runs, len(runs), "", None)
+
+
+def _for_figures(
+    names: Sequence[str], keys: Sequence[str], only: str, ask: Ask, *, trust: bool
+) -> Chosen:
+    """The runs of one study that are asked for, by their keys or by how they ended."""
+    option = "--runs" if keys else "--only"
+    if len(names) != 1 or not is_study(Path(names[0])):
+        message = f"{option} goes with one study; got {', '.join(names)[:200]}"
+        raise UsageError(message)
+    study = read_study(Path(names[0]), trust=trust)
+    if not keys:
+        return _of_study(study, False, ask, only)
+    runs = tuple(study.saved_run(study.row(key).record) for key in dict.fromkeys(keys))
+    for run in runs:
+        _check(run.config, for_page=False)
     return Chosen(runs, len(runs), "", None)
 
 
@@ -155,22 +183,34 @@ def _why_not_traced(config: RunConfig) -> str:
     return why_not_traced(network, config.input_size)
 
 
-def _of_study(study: Study, for_page: bool, ask: Ask) -> Chosen:
+def _of_study(study: Study, for_page: bool, ask: Ask, only: str = "") -> Chosen:
     """The longest length that one of two cells learned and the other did not; else both.
 
     Of digit spans, the cells of the widest networks with the shortest and the longest one.
+
+    Args:
+        study: the study.
+        for_page: whether the page must have the equations of the cells.
+        ask: where it is tried whether networks can be looked into.
+        only: "solved" or "unsolved": the runs that are looked at; all by default.
     """
     if study.config.design == "span":
         return _of_spans(study, for_page, ask)
     shown = [row.record for row in study.rows.values() if _can_show(study, row.record)]
     own = {(record.config.cell, record.config.source): record.config for record in shown}
     why_not = {name: _why_not(study, config, for_page, ask) for name, config in own.items()}
-    kept = [r for r in shown if not why_not[r.config.cell, r.config.source]]
+    kept = [
+        record
+        for record in shown
+        if not why_not[record.config.cell, record.config.source]
+        and only in ("", "solved" if record.solved else "unsolved")
+    ]
     left_out = tuple(dict.fromkeys(filter(None, why_not.values())))
     if not kept:
         because = f" ({left_out[0]})" if left_out else ""
         message = (
-            f"{study.folder} has no finished run that can be looked into (on palindromes, of "
+            f"{study.folder} has no {only or 'finished'} run that can be looked into (on "
+            f"palindromes, of "
             f"{', '.join(known_cells())}, with its weights){because}; `digitspan study` goes on "
             f"with it"
         )
@@ -189,8 +229,14 @@ def _of_study(study: Study, for_page: bool, ask: Ask) -> Chosen:
         and (cell in cells or len(cells) == 1)
     ]
     others.sort(key=lambda group: abs(group[0].config.length - config.length))
-    runs = tuple(study.saved_run(_median(group)) for group in [*first, *others][:MOST_NETWORKS])
-    seeds = _seeds(study, runs[: len(first)])
+    # The pair, its seeds, then every other length, the nearest first; its seeds last.
+    records = [_median(group) for group in first]
+    for groups in (first, others):
+        records += [_median(group) for group in groups]
+        records += [record for group in groups for record in group]
+    saved = (study.saved_run(record) for record in _once(records))
+    runs = _fitting(saved, len(first)) if for_page else tuple(saved)
+    seeds = _seeds(study, runs[: len(first)], among=kept)
     curves = _curves(study, runs[0].config, None)
     return Chosen(runs, len(first), _about(first), curves, seeds, left_out)
 
@@ -230,8 +276,27 @@ def _of_spans(study: Study, for_page: bool, ask: Ask) -> Chosen:
         f"{which} digit span at n = {width}, {study.config.order}, in items: {spans}; shown is "
         f"the network in the middle of each cell's."
     )
-    runs = tuple(study.saved_run(_shown_of(study, cell)[0]) for cell in cells)
-    return Chosen(runs, len(runs), about, None, left_out=tuple(left_out))
+    records = [_shown_of(study, cell)[0] for cell in cells]
+    records += [r for cell in cells for r in cell.records if r.recalled and study.has_weights(r)]
+    runs = _fitting((study.saved_run(record) for record in _once(records)), len(cells))
+    return Chosen(runs, len(cells), about, None, left_out=tuple(left_out))
+
+
+def _once(records: Iterable[RunRecord]) -> Iterable[RunRecord]:
+    """Each run once, where it comes first."""
+    return {record.config.key: record for record in records}.values()
+
+
+def _fitting(runs: Iterable[SavedRun], show: int) -> tuple[SavedRun, ...]:
+    """Those on show, and as many of the others, in order, as there is room for on a page."""
+    fitting: list[SavedRun] = []
+    room = MOST_BYTES
+    for run in runs:
+        room -= len(run.weights) + len(run.snapshots)
+        if room < 0 and len(fitting) >= show:
+            break
+        fitting.append(run)
+    return tuple(fitting)
 
 
 def _shown_of(study: Study, cell: CellSpan) -> list[RunRecord]:
@@ -343,7 +408,7 @@ def _telling_pair(best: Mapping[Setting, Seeds]) -> tuple[Seeds, ...]:
 
 
 _WHICH = "shown is the median run"
-"""Which run of several seeds is on the page: `_median`."""
+"""Which run of several seeds is on show: `_median`."""
 
 
 def _about(groups: Sequence[Seeds]) -> str:
@@ -380,13 +445,16 @@ def _about(groups: Sequence[Seeds]) -> str:
     )
 
 
-def _seeds(study: Study, runs: Sequence[SavedRun]) -> tuple[SavedRun, ...]:
+def _seeds(
+    study: Study, runs: Sequence[SavedRun], among: Sequence[RunRecord] | None = None
+) -> tuple[SavedRun, ...]:
     """Further runs of a study that differ from some runs in nothing but the seed."""
+    records = [row.record for row in study.rows.values()] if among is None else among
     alike = {dataclasses.replace(run.config, seed=0) for run in runs}
     shown = {run.config for run in runs}
     return tuple(
         study.saved_run(record)
-        for record in (row.record for row in study.rows.values())
+        for record in records
         if record.config not in shown
         and dataclasses.replace(record.config, seed=0) in alike
         and _can_show(study, record)

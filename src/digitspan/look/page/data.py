@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
 
 from digitspan.cells import title
+from digitspan.errors import UsageError
 from digitspan.look.page.choose import Chosen, StudyCurves
 from digitspan.look.page.learning import learning
 from digitspan.look.probe import trace
@@ -24,6 +25,9 @@ from digitspan.tasks.recall import held_out_lists
 from digitspan.training.engine import load_network
 
 __all__ = ["document"]
+
+MOST_UNITS_ON_THE_WAY = 32
+"""n of networks whose snapshots are on the page."""
 
 NUM_EXAMPLES = 40
 """Held-out palindromes on the page for each length: the first, then one each "another"."""
@@ -64,7 +68,7 @@ def document(chosen: Chosen, why: Callable[[SavedRun], str], ask: Ask = here) ->
 
 
 def _network(run: SavedRun, why: str, cells: Collection[str], ask: Ask) -> dict[str, Any]:
-    """One network; its weights as little-endian float32 in base64."""
+    """One network with its weights, and where it stands among those of the page."""
     config = run.config
     return {
         "name": config.run_id,
@@ -74,19 +78,61 @@ def _network(run: SavedRun, why: str, cells: Collection[str], ask: Ask) -> dict[
         "hiddenSize": config.hidden_size,
         "length": config.length if config.items is None else _asked_first(run),
         "solved": run.record.solved,
+        "steps": run.record.steps,
         "accuracy": run.record.accuracy or 0.0,
         "shares": _shares(run),
         "summary": _summary(run) if config.items is None else _summary_of_lists(run),
         "why": why,
         "asked": ask(config, _asked, config, run.weights) if ":" in config.cell else None,
-        "weights": {
-            name: {
-                "shape": list(values.shape),
-                "data": base64.b64encode(values.astype("<f4").tobytes()).decode(),
-            }
-            for name, values in sorted(safetensors.numpy.load(run.weights).items())
-        },
+        "label": _label(run),
+        "weights": _encoded(safetensors.numpy.load(run.weights)),
+        "snapshots": _snapshots(run),
     }
+
+
+def _encoded(weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Weights as the page reads them: little-endian float32 in base64, with their shapes."""
+    return {
+        name: {
+            "shape": list(values.shape),
+            "data": base64.b64encode(values.astype("<f4").tobytes()).decode(),
+        }
+        for name, values in sorted(weights.items())
+    }
+
+
+def _snapshots(run: SavedRun) -> list[dict[str, Any]]:
+    """A small network on its way through training, by step; empty where nothing was kept.
+
+    Raises:
+        UsageError: where these are not snapshots of this network.
+    """
+    if not run.snapshots or run.config.hidden_size > MOST_UNITS_ON_THE_WAY:
+        return []
+    by_step: dict[int, dict[str, np.ndarray]] = defaultdict(dict)
+    for tensor, values in safetensors.numpy.load(run.snapshots).items():
+        number, _, name = tensor.partition("/")
+        by_step[int(number) if number.isdecimal() else -1][name] = values
+    shapes = {n: w.shape for n, w in safetensors.numpy.load(run.weights).items()}
+    for step, weights in by_step.items():
+        if step < 0 or {name: values.shape for name, values in weights.items()} != shapes:
+            message = (
+                f"the snapshots of {run.config.run_id} are not those of its network: each must "
+                f"have its tensors, named STEP/NAME; train it again with --snapshots --overwrite"
+            )
+            raise UsageError(message)
+    return [{"step": step, "weights": _encoded(by_step[step])} for step in sorted(by_step)]
+
+
+def _label(run: SavedRun) -> str:
+    """A network among others of its cell, in a few words."""
+    config, recalled = run.config, run.record.recalled
+    if config.items is None:
+        how = "solved" if run.record.solved else "not solved"
+        return f"T = {config.length}, seed {config.seed}, {how}"
+    if recalled is not None and recalled.digit_span is not None:
+        return f"seed {config.seed}, mean span {recalled.mean_span:.1f} items"
+    return f"L = {config.items}, seed {config.seed}"
 
 
 def _asked(config: RunConfig, weights: bytes) -> dict[str, Any] | None:
@@ -209,7 +255,8 @@ def _series(records: Sequence[RunRecord], place: dict[str, int]) -> dict[str, An
     for record in sorted(records, key=lambda record: (record.config.length, record.config.seed)):
         length, network = record.config.length, place.get(record.config.key)
         accuracies[length].append(record.accuracy)
-        runs.append({"length": length, "accuracy": record.accuracy, "network": network})
+        named = {"seed": record.config.seed, "key": record.config.key}
+        runs.append({"length": length, "accuracy": record.accuracy, "network": network} | named)
     medians = [
         {"length": length, "accuracy": float(np.median(some))}  # type: ignore[arg-type]
         for length, some in accuracies.items()

@@ -25,7 +25,11 @@
  * @property {string} why why it was not solved, in a sentence, where it was not
  * @property {{digits: number[], probabilities: number[][]} | null} asked of a cell of one's own:
  *   some digits, and PyTorch's probabilities after each
+ * @property {string} label it among others of its cell, in a few words
+ * @property {number} steps training steps it had
  * @property {Record<string, Matrix | Vector>} weights
+ * @property {{step: number, weights: Record<string, Matrix | Vector>}[]} snapshots the network on
+ *   its way, where they were kept; the last is the trained one
  *
  * What a person changes in a network to see what happens.
  * @typedef {object} WhatIf
@@ -55,16 +59,22 @@ const CELLS = {};
  * @returns {Network}
  */
 function readNetwork(entry, index) {
-  const weights = Object.fromEntries(
-    Object.entries(entry.weights).map(([name, { shape, data: base64 }]) => {
+  const weights = readEntries(entry.weights);
+  const before = entry.snapshots.map(({ step, weights }) => ({ step, weights: readEntries(weights) }));
+  const snapshots = before.length ? [...before, { step: entry.steps, weights }] : [];
+  return { ...entry, index, weights, snapshots };
+}
+
+/** Weights as arrays, of the page's data. @param {any} entries */
+const readEntries = (entries) =>
+  Object.fromEntries(
+    Object.entries(entries).map(([name, { shape, data: base64 }]) => {
       const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
       const data = Float64Array.from(new Float32Array(bytes.buffer));
       const [rows, columns] = shape;
       return [name, columns ? { rows, columns, data } : { value: data, gradient: null }];
     }),
   );
-  return { ...entry, index, weights };
-}
 
 /** @returns {WhatIf} nothing changed */
 const asTrained = () => ({ clamp: {}, cut: new Set() });

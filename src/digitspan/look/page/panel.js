@@ -16,6 +16,7 @@
  * @property {"a" | "b"} letter its colour and marks
  * @property {string} title
  * @property {Network} network
+ * @property {number} snapshot which of its snapshots is on show, the last by default
  * @property {WhatIf} whatIf
  * @property {number} unit the unit that is followed
  * @property {Trace} trace

@@ -2,7 +2,7 @@
 
 /** @param {App} app */
 function buildVerdicts(app) {
-  const cards = app.slots.map((slot) => {
+  const cards = app.slots.map((slot, k) => {
     const said = make("b", { class: "said" });
     const sentence = make("p", { class: "sentence", role: "status" });
     const bars = make("div", { class: "ten", role: "img" });
@@ -11,14 +11,17 @@ function buildVerdicts(app) {
     const after = make("p", { class: "after" });
     const places = make("ol", { class: "places", hidden: !app.asks });
     const facts = make("p", { class: "facts" });
+    const way = wayThrough(app, k);
     const { network } = slot;
     const card = make(
       "article",
       { class: `card ${slot.letter}` },
       make("h2", {}, swatch(slot), slot.title),
+      ...chooser(app, k),
       make("div", { class: "answer" }, said, sentence),
       make("div", { class: "distribution" }, bars, after),
       places,
+      ...way.elements,
       facts,
     );
     const remark = (title, text) =>
@@ -28,7 +31,7 @@ function buildVerdicts(app) {
       remark("Do not trust this page. ", text);
     }
     if (network.why) remark("Why it was not solved. ", network.why);
-    return { card, said, sentence, bars, after, places, facts };
+    return { card, said, sentence, bars, after, places, facts, way };
   });
   const look = { class: `columns columns-${app.slots.length}`, id: "verdicts" };
   return { element: make("div", look, ...cards.map(({ card }) => card)), cards };
@@ -41,7 +44,8 @@ function buildVerdicts(app) {
 function drawVerdicts({ cards }, app) {
   app.slots.forEach((slot, k) => {
     const { trace, network } = slot;
-    const { said, sentence, bars, after, card, places, facts } = cards[k];
+    const { said, sentence, bars, after, card, places, facts, way } = cards[k];
+    way.draw();
     facts.replaceChildren(network.summary, " ", make("code", {}, network.name));
     const { asks } = app;
     const found = asks ? saidOfPlaces(asks, trace) : [];
@@ -69,6 +73,57 @@ function drawVerdicts({ cards }, app) {
     const all = Array.from(row, (p, digit) => `${digit} ${percent(p)}`);
     bars.setAttribute("aria-label", `After step ${step}: ${all.join(", ")}`);
   });
+}
+
+/** Which of the page's networks is looked into, where there are several. @param {App} app */
+function chooser(app, k) {
+  const { network } = app.slots[k];
+  const alike = app.networks.filter((other) => app.slotOf(other) === k);
+  if (app.isLive || alike.length < 2) return [];
+  const name = (other) => (other.cell === network.cell ? "" : `${other.title}, `);
+  const options = alike.map((other) =>
+    make("option", { value: other.index }, `${name(other)}${other.label}`),
+  );
+  const select = make("select", {
+    id: `network-${app.slots[k].letter}`,
+    "aria-label": `Which ${network.title}`,
+    onchange: () => app.load(Number(select.value)),
+  });
+  select.append(...options);
+  select.value = String(network.index);
+  return [make("p", { class: "which" }, select)];
+}
+
+/** A slider over the training of a network, where weights on its way were kept. @param {App} app */
+function wayThrough(app, k) {
+  const slot = app.slots[k];
+  const { snapshots } = slot.network;
+  if (snapshots.length === 0) return { elements: [], draw: () => {} };
+  const id = `way-${slot.letter}`;
+  const slider = make("input", {
+    id,
+    type: "range",
+    min: 0,
+    max: snapshots.length - 1,
+    step: 1,
+    oninput: () => app.lookAt(k, Number(slider.value)),
+  });
+  const output = make("output", { for: id });
+  const draw = () => {
+    slider.value = String(slot.snapshot);
+    output.textContent = wordsOfSnapshot(slot);
+    slider.setAttribute("aria-valuetext", output.textContent);
+  };
+  const label = make("label", { for: id }, "On its way through training");
+  return { elements: [make("p", { class: "controls way" }, label, slider, output)], draw };
+}
+
+/** How far the weights on show are trained. @param {Slot} slot */
+function wordsOfSnapshot({ network, snapshot }) {
+  const { step } = network.snapshots[snapshot];
+  if (step === 0) return "untrained";
+  const of = `${step.toLocaleString("en")} of ${network.steps.toLocaleString("en")} steps`;
+  return step === network.steps ? `after all ${step.toLocaleString("en")} steps` : `after ${of}`;
 }
 
 /**

@@ -15,7 +15,7 @@ class Laboratory {
   constructor(host, app) {
     this.app = app;
     this.enter = button(
-      { id: "learn-enter", onclick: () => (app.learn(), this.start.focus()) },
+      { id: "learn-enter", onclick: () => this.come() },
       "Train two networks in this page",
     );
     this.host = host;
@@ -124,6 +124,14 @@ class Laboratory {
     this.host.append(this.section);
   }
 
+  /** Networks that learn come on show, and the button that starts them. */
+  come() {
+    const { app } = this;
+    app.learn();
+    app.pager.turnToSection(this.section);
+    this.start.focus();
+  }
+
   /** Take T and the seed as they were typed, or say why not. */
   takeNumbers() {
     const { task } = this.app.live.choice;
@@ -188,6 +196,7 @@ class Laboratory {
     this.legend.replaceChildren(
       ...app.slots.map((slot) => make("span", {}, swatch(slot), slot.title)),
     );
+    if (app.pager.isOff(this.section)) return;
     drawAccuracies(this.right, app);
     this.drawLosses();
     const found = networks.map((_, k) => make("p", {}, describeCourse(app, k)));

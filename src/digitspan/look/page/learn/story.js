@@ -1,4 +1,4 @@
-// Six screens on the way to the laboratory: in each one thing to do and one to see. What they say
+// Screens on the way to the laboratory: in each one thing to do and one to see. What they say
 // is computed from the networks of the page as they are, trained or not.
 
 /**
@@ -63,8 +63,8 @@ const SCREENS = [
     title: "Forgetting",
     text: ({ asks }) =>
       `The same digits are read twice, the second time with another ${asks ? "digit at one place" : "first digit"}.
-      Right after it the two states differ. How much of that difference is left later is what the
-      network can still tell.`,
+      Right after it the two states differ. What is left of that difference later is all that the
+      network can still tell the two apart by.`,
     act: (app, parts) => {
       parts.other = make("select", {
         id: "story-other",
@@ -222,6 +222,24 @@ const SCREENS = [
     },
   },
   {
+    id: "beyond",
+    title: "Sure, and right?",
+    text: () => BEYOND,
+    act: (app, parts) => {
+      parts.beyond = buildBeyond(app, "story-beyond");
+      return [controlLine(parts.beyond.name, parts.beyond.slider)];
+    },
+    picture: (app, parts) => [parts.beyond.columns, findingOf(parts)],
+    draw: (app, { beyond, finding }) => {
+      beyond.slider.disabled = beyond.columns.hidden = app.asks !== null;
+      if (app.asks) return say(finding, ["Lists are asked of one length here: choose the first digit."]);
+      if (!app.inSight.has(beyond.columns.closest(".screen"))) return;
+      drawBeyond(app, beyond);
+      const unlearned = app.live.courses.every(({ steps }) => steps === 0);
+      say(finding, unlearned ? ["They know nothing yet: let them learn on the screen before."] : []);
+    },
+  },
+  {
     id: "map",
     title: "The map",
     text: () =>
@@ -300,7 +318,7 @@ function buildStory(host, app) {
 /** @param {ReturnType<typeof buildStory>} screens @param {App} app @param {Set<Element>} [only] */
 function drawStory(screens, app, only) {
   for (const { screen, parts, heading, text, section } of screens) {
-    if (only && !only.has(section)) continue;
+    if ((only && !only.has(section)) || app.pager.isOff(section)) continue;
     heading.textContent = (app.asks && screen.ofLists) || screen.title;
     text.textContent = screen.text(app);
     screen.draw(app, parts);

@@ -6,9 +6,9 @@ PANELS.push({
   question: "Question 1.1",
   text: `∂L/∂W_hh is a sum over all steps, and what step t adds is multiplied by ∂L/∂h(t). The
     axis is logarithmic, so a straight line is an exponential: falling to the left, the gradient
-    vanishes; rising, it explodes. Where it is a millionth, training hardly hears of the digit
-    that was read there. It does not decide alone whether a length is learned: the curve of a
-    network that was solved can look the same.`,
+    vanishes; rising, it explodes. Where it is a millionth, what was read there adds next to
+    nothing to this step of training. That is not by itself why a length is learned or not: in
+    untrained networks it can vanish alike, in those that are solved later and those that are not.`,
   recall: {
     text: `The loss is the mean over the answers of the second half, so every one of them sends its
       own gradient back, and what reaches step t is their sum. The axis is logarithmic: a straight

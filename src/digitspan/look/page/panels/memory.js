@@ -8,8 +8,8 @@ PANELS.push({
   question: "Questions 1.1 and 1.3",
   text: `Each network reads the digits twice, the second time with another first digit; drawn is
     how far apart its two states are after each step. Where the curve falls below the dashed
-    line, less than a hundredth of the difference is left: the network hardly tells any more
-    which of the two it began with, and what it reads next drowns the rest.`,
+    line, less than a hundredth of the difference is left. It is all that the network can tell the
+    two apart by; whether its answer still does, stands below.`,
   recall: {
     title: "What if one digit of the list were another?",
     text: `Each network reads the list twice, the second time with another digit at one place; drawn

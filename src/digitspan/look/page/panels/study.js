@@ -5,30 +5,18 @@ PANELS.push({
   title: "Accuracy by length",
   question: "Questions 1.3 and 1.6",
   text: `Every mark is one training run of the study; lines join the medians; the dashed line is
-    guessing. Press a ringed mark, or one of the buttons, to look into that network.`,
+    guessing. Press a ringed mark to look into that network, or choose it above, on the card of its
+    cell. A mark without a ring is not on this page; its tooltip says which command shows it.`,
   recall: { text: "" }, // pages of lists have no such study
   needs: (app) => app.data.study !== null && !app.isLive,
 
   build(section, app) {
     this.host = make("div", { class: "chart" });
-    this.buttons = make("p", { class: "controls loads" });
-    section.append(
-      make("figure", {}, this.host, make("figcaption", {}, app.data.study.caption)),
-      this.buttons,
-    );
-    for (const { network, series } of networksOnPage(app)) {
-      const text = `${series.title} T = ${network.length}${network.solved ? "" : ", not solved"}`;
-      const load = { "data-network": network.index, onclick: () => app.load(network.index) };
-      this.buttons.append(button(load, text));
-    }
+    section.append(make("figure", {}, this.host, make("figcaption", {}, app.data.study.caption)));
   },
 
   draw(app) {
     const { study } = app.data;
-    for (const load of this.buttons.children) {
-      const isOnShow = isShown(app, Number(load.getAttribute("data-network")));
-      load.setAttribute("aria-pressed", String(isOnShow));
-    }
     const width = widthOf(this.host);
     const [top, bottom] = [12, 232];
     const lengths = [
@@ -47,7 +35,12 @@ PANELS.push({
     drawReference(picture, { value: study.chance, label: "guessing" }, { place: y }, width, true);
     const label = (length, below, text) =>
       picture.append(draw("text", { x: x(length), y: bottom + below, class: "step" }, String(text)));
-    for (const length of lengths) label(length, 18, length);
+    let right = -Infinity; // of the number before: those that would touch it are left out
+    for (const length of lengths) {
+      if (x(length) < right + 20) continue;
+      label(length, 18, length);
+      right = x(length);
+    }
     label(lengths.at(-1), 34, "length T");
     study.series.forEach((series, k) => drawSeries(picture, series, "ab"[k % 2], x, y, app));
     drawTitles(picture, study.series, x, y);
@@ -60,8 +53,13 @@ function drawSeries(picture, series, letter, x, y, app) {
   const points = series.medians.map(({ length, accuracy }) => `${x(length)},${y(accuracy)}`);
   picture.append(draw("polyline", { points: points.join(" "), class: `line ${letter}` }));
   for (const run of series.runs) {
-    picture.append(marks(letter, [[x(run.length), y(run.accuracy)]]));
-    if (run.network === null) continue;
+    const mark = marks(letter, [[x(run.length), y(run.accuracy)]]);
+    picture.append(mark);
+    if (run.network === null) {
+      const text = `${series.title}, T = ${run.length}, seed ${run.seed}: digitspan look STUDY:${run.key}`;
+      mark.append(draw("title", {}, text));
+      continue;
+    }
     const ring = {
       cx: x(run.length),
       cy: y(run.accuracy),
@@ -70,7 +68,7 @@ function drawSeries(picture, series, letter, x, y, app) {
       "data-load": run.network,
       onclick: () => app.load(run.network),
     };
-    const text = `Load ${series.title}, T = ${run.length}`;
+    const text = `Load ${series.title}, T = ${run.length}, seed ${run.seed}`;
     picture.append(draw("circle", ring, draw("title", {}, text)));
   }
 }
@@ -100,15 +98,6 @@ function lengthScale(lengths, left, right) {
     high > low
       ? left + ((Math.log(length) - low) / (high - low)) * (right - left)
       : (left + right) / 2;
-}
-
-/** The networks of the study that are on the page, once each. */
-function networksOnPage(app) {
-  return app.data.study.series.flatMap((series) =>
-    series.runs
-      .filter((run) => run.network !== null)
-      .map((run) => ({ series, network: app.networks[run.network] })),
-  );
 }
 
 /** The curves in words. */
