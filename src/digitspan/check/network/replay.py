@@ -49,11 +49,15 @@ _SWING = 100
 _SLOPE = 1e-8
 """The gradient of a unit, relative to the largest of all, below which it does not learn."""
 _ALIVE = 0.03
-"""The share of units with a gradient, of a gate and for a sample, below which it cannot learn.
+"""The share of units with a gradient for a sample below which a gate cannot learn.
 
-Normal weights of a standard deviation of 10 leave a third alive, and are no fault: in 600 steps at
-T = 5 an RNN that started so came to an accuracy of 0.22, one at 0.1 to 0.98.
+A network is called dead where none of its gates can. By the sheet's recipe at T = 5, an LSTM all
+of whose weights are uniform in (0, 1) comes to an accuracy of 0.995 in 2,813 steps, and one whose
+forget gate is 1 for ever to 0.99 in 318, though some of their gates have no gradient. An RNN with
+weights uniform in (0, 1), or normal of a standard deviation of 100, was at 0.10 after 6,000.
 """
+_SOON_LEARNED = 4
+"""So many digits, T - 1, are fed where the start is judged: what is dead there learns nowhere."""
 _SAMPLES = 4
 """So many samples are asked for that."""
 _MOST_WORK = 4e9
@@ -600,9 +604,10 @@ class _Replay:
         return np.stack(rows) if rows else np.zeros((0, len(placed.of)))
 
     def check_start(self, point: _Point) -> None:
-        """Judge the weights as the constructor leaves them."""
+        """Judge the weights as the constructor leaves them, at a length that is soon learned."""
+        short = dataclasses.replace(point.plan, steps=_SOON_LEARNED)
         try:
-            placed = self.place(point)
+            placed = self.place(point._replace(plan=short, arguments=None))
         except ChildRefused:
             return
         if placed is None or _work(placed) > _MOST_WORK:
@@ -612,18 +617,15 @@ class _Replay:
             return
         vector = canonical(placed.of, start, placed.layout.size)
         if np.isinf(start).any():
-            self.findings.add("start-saturated", where="the network")
+            self.findings.add("start-saturated")
         elif _units_are_equal(vector, placed.layout):
             self.findings.add("units-start-equal")
-        elif not self.findings.faults():  # which may be why there is no gradient
-            dead = self.dead_gates(placed, start)
-            gates = self.roles.cell.gates
-            where = "the network" if len(dead) == len(gates) else f"gate {' and '.join(dead)}"
-            if dead:
-                self.findings.add("start-saturated", where=where)
+        # A fault that was found may be why there is no gradient.
+        elif not self.findings.faults() and self.is_dead(placed, start):
+            self.findings.add("start-saturated")
 
-    def dead_gates(self, placed: _Placed, start: Numbers) -> list[str]:
-        """The gates to whose units next to no gradient comes where training begins."""
+    def is_dead(self, placed: _Placed, start: Numbers) -> bool:
+        """Whether next to no gradient comes to any gate where training begins."""
         layout = placed.layout
         read_out = layout.slice("W_p")
         values = start.copy()
@@ -637,14 +639,12 @@ class _Replay:
             try:
                 gradient = placed.remote.gradient(values[None], placed.remote.digits(), weights)
             except ChildRefused:
-                return []
+                return False
             slopes = canonical(placed.of, np.abs(np.nan_to_num(gradient)), layout.size)
             W_x, W_h = (layout.array(slopes[None], name)[0] for name in ("W_x", "W_h"))
             of_units = np.maximum(W_x.max(axis=2), W_h.max(axis=2))  # (G, N)
             alive[sample] = (of_units > _SLOPE * slopes.max(initial=0)).mean(axis=1)
-        shares = alive.mean(axis=0)
-        return [g for g, share in zip(self.roles.cell.gates, shares, strict=True)
-                if share < _ALIVE]  # fmt: skip
+        return bool(alive.mean(axis=0).max() < _ALIVE)
 
 
 def _spread(rng: np.random.Generator, number: int, small: range, most: int) -> list[int]:
