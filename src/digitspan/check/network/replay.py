@@ -24,7 +24,7 @@ from digitspan.check.network.roles import Roles, canonical
 from digitspan.check.network.widen import Places, widened
 from digitspan.check.sandbox.process import ChildRefused
 from digitspan.check.sandbox.remote_network import Digits, RemoteNetwork
-from digitspan.check.sandbox.signatures import Plan, World, role_of
+from digitspan.check.sandbox.signatures import Plan, World
 
 __all__ = ["ENCODINGS", "replay"]
 
@@ -297,7 +297,7 @@ class _Replay:
         if world is None or home is None:
             home = dataclasses.replace(plan, hidden=128, batch=128, steps=10)
             return _Point(home, world.dtype if world else self.dtypes()[0])
-        return _Point(home, world.dtype, arguments={"args": [], "kwargs": world.arguments})
+        return _Point(home, world.dtype, arguments=self.remote.recipe.as_given())
 
     def place(self, point: _Point) -> _Placed | None:
         """The network at a point; None where its roles are not known there."""
@@ -691,21 +691,13 @@ def _transformed(logits: Numbers, transform: str) -> Numbers:
 
 def _plan_of(world: World, remote: RemoteNetwork) -> Plan | None:
     """The sizes in what a training script gives and feeds a network; None: unknown."""
-    given: dict[str, Any] = {}
-    for name, value in world.arguments.items():
-        inner = value.get("config") if isinstance(value, dict) else None
-        given |= inner if isinstance(inner, dict) else {name: value}
-    sizes: dict[str, int] = {}
-    for name, value in given.items():
-        if type(value) is int and 0 < value < 5000:
-            sizes.setdefault(role_of(str(name)), value)
+    given = remote.recipe.given().values()
+    hidden = next((size for role, size in given if role == "hidden" and 0 < size < 5000), 128)
     axes = [axis for axis in remote.how["axes"] if axis in "BT"]
     # A D of one may stand there or not.
     fed = [size for size in world.fed if size > 1] if len(world.fed) > 2 else list(world.fed)
-    if len(axes) != 2 or len(fed) not in (2, 3) or not given:
+    if len(axes) != 2 or len(fed) not in (2, 3) or not world.arguments:
         return None
     order = [axis for axis in remote.how["axes"] if axis in "BTD"[: len(fed)]]
     found = dict(zip(order, fed, strict=False))
-    return dataclasses.replace(
-        remote.plan, hidden=sizes.get("hidden", 128), batch=found["B"], steps=found["T"]
-    )
+    return dataclasses.replace(remote.plan, hidden=hidden, batch=found["B"], steps=found["T"])

@@ -11,6 +11,7 @@ import numpy as np
 from digitspan.check.network.equations import Numbers
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
 from digitspan.check.sandbox.signatures import (
+    SIZES,
     Plan,
     Recipe,
     Signature,
@@ -459,7 +460,7 @@ class _FeedSearch:
         base: int = 10,
     ) -> None:
         self.child, self.signature, self.seed, self.base = child, signature, seed, base
-        self.recipes = recipes(signature, world)
+        self.recipes = recipes(signature, world, _roles_by_trying(child, signature, world, seed))
         self.good: RemoteNetwork | None = None
         self.fallback: RemoteNetwork | None = None
         self.constructed = False
@@ -529,6 +530,46 @@ class _FeedSearch:
             # At other sizes, where some are equal, the shape alone would not say what is what.
             remote.how = {**remote.how, "form": [*remote.form, remote.answer_place]}
         return True
+
+
+def _roles_by_trying(
+    child: ChildProcess, signature: Signature, world: World | None, seed: int
+) -> dict[str, str]:
+    """What numbers among a script's arguments are that no name explains: place to role.
+
+    The number of hidden units is what two axes of one tensor hang on. What no axis hangs on is the
+    batch or the length where it equals that of what the script feeds.
+    """
+    recipe = Recipe(signature, world)
+    unknown = [place for place, (role, number) in recipe.given().items()
+               if role not in SIZES and number > 1][:_MOST_TRIED]  # fmt: skip
+
+    def axes(instead: dict[str, int]) -> list[tuple[int, ...]]:
+        remote = RemoteNetwork(child, Plan(1, 1, 1), "float32", recipe, seed)
+        remote.arguments = recipe.as_given(instead)
+        remote.build()
+        return [tensor.shape for tensor in remote.all_tensors]
+
+    roles: dict[str, str] = {}
+    fed = sorted(size for size in (world.fed if world else ()) if size > 1)
+    try:
+        before = axes({}) if unknown else []
+        for place in unknown:
+            number = recipe.given()[place][1]
+            after = axes({place: 2 * number})
+            changed = [sum(a != b for a, b in zip(*shapes, strict=False))
+                       for shapes in zip(before, after, strict=False)]  # fmt: skip
+            if max(changed, default=0) > 1:
+                roles[place] = "hidden"
+            elif not any(changed) and len(fed) == 2 and fed[0] < fed[1]:
+                by_size = {fed[1]: "batch", fed[0]: "length", fed[0] + 1: "full length"}
+                roles[place] = by_size.get(number, "other")
+    except ChildRefused:
+        pass  # it is not built as the script does, and so not by its numbers
+    return roles
+
+
+_MOST_TRIED = 20
 
 
 def _score(remote: RemoteNetwork, answers: Numbers, values: Numbers, digits: Digits) -> float:

@@ -339,11 +339,13 @@ def _arguments_of(module: Any, frame: types.FrameType | None) -> dict[str, Any]:
         code = frame.f_code
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         if code.co_name == "__init__" and names and frame.f_locals.get(names[0]) is module:
-            found = {name: plain(frame.f_locals.get(name)) for name in names[1:]}
+            more: dict[str, Any] = {}
+            if code.co_flags & inspect.CO_VARARGS:
+                names += code.co_varnames[len(names) : len(names) + 1]
             if code.co_flags & inspect.CO_VARKEYWORDS:
-                after_args = len(names) + bool(code.co_flags & inspect.CO_VARARGS)
-                more = frame.f_locals.get(code.co_varnames[after_args])
-                found |= {str(k): plain(v) for k, v in (more or {}).items()}
+                more = frame.f_locals.get(code.co_varnames[len(names)]) or {}
+            found = {name: plain(frame.f_locals.get(name)) for name in names[1:]}
+            found |= {str(name): plain(value) for name, value in more.items()}
         frame = frame.f_back
     return found
 
