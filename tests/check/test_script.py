@@ -250,6 +250,28 @@ def test_boolean_option_is_tried_both_ways(option, other):
     assert [run.options for run in _runs(script)] == [[], other][: 1 + (other is not None)]
 
 
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('p.add_argument("T", type=int, nargs="+")', [["5"]]),
+        ('p.add_argument("sizes", type=int, nargs=2)', [["5", "5"]]),
+        ('p.add_argument("more", nargs="*")', [[]]),
+        ('p.add_argument("--lr", type=float, nargs=1, required=True)', [["--lr", "0.001"]]),
+        (
+            'net = {"RNN": 1, "LSTM": 2}[sys.argv[1]]; f(int(sys.argv[2]), float(sys.argv[3]))',
+            [["RNN", "5", "0.001"], ["LSTM", "5", "0.001"]],
+        ),
+        ('T, kind = sys.argv[1:]; int(T); kind in ("rnn", "lstm")',
+         [["5", "rnn"], ["5", "lstm"]]),
+        ('_, T = sys.argv; print(int(T))', [["5"]]),
+        ("print(sys.argv[0])", [[]]),
+    ],
+)  # fmt: skip
+def test_words_that_a_script_must_be_given_are_given(lines, words):
+    script = Source("train.py", "train.py", "", ast.parse(lines), "", 0)
+    assert [run.options for run in _runs(script)] == words
+
+
 def test_precision_in_which_a_script_feeds_is_known_though_it_stops_there(tmp_path):
     only_64 = "torch.zeros(x.shape[0], self.num_hidden, dtype=torch.float64)"
     files = {"lstm.py": lstm("separate", zeros=only_64).encode(), "train.py": SCRIPT.encode()}

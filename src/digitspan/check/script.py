@@ -389,15 +389,16 @@ def _runs(script: Source) -> list[_Run]:
             options += ["--device", "cpu"]
         elif chooses:
             model = ([] if not name.startswith("-") else [name]), words
-        elif not name.startswith("-") and "nargs" not in words:
-            places.append(_option_value(name, words))
+        elif not name.startswith("-"):
+            places += [_option_value(name, words)] * _values_needed(words)
         elif required:
-            options += [name, _option_value(name, words)]
+            options += [name, *[_option_value(name, words)] * max(1, _values_needed(words))]
         elif name.startswith("-") and (other := _other_way(name, words)):
             switches[name] = other
     option, words = model or ([], {})
     values = _networks_to_choose(script, words) if model else []
     runs = [_Run([*options, *option, value, *places], guessed) for value, guessed in values]
+    runs = runs or _runs_by_place(script)
     likely = sorted(switches, key=lambda name: not _RNN_OR_LSTM.search(name))[:_MOST_SWITCHES]
     return (runs or [_Run([*options, *places])]) + [
         _Run([*options, *switches[name], *places], switched=True) for name in likely
@@ -405,6 +406,47 @@ def _runs(script: Source) -> list[_Run]:
 
 
 _MOST_SWITCHES = 4
+
+
+def _values_needed(words: dict[str | None, ast.expr]) -> int:
+    """How many values an option wants at least."""
+    match words.get("nargs"):
+        case ast.Constant(value=int(number)):
+            return number
+        case ast.Constant(value="?" | "*"):
+            return 0
+    return 1
+
+
+def _runs_by_place(script: Source) -> list[_Run]:
+    """How to call a script that reads sys.argv itself: a number where it makes one of a word."""
+    words: dict[int, ast.expr] = {}
+    parents = {id(child): node for node in nodes_of(script.tree, ast.expr)
+               for child in ast.iter_child_nodes(node)}  # fmt: skip
+    uses = {node.args[0].id: node for node in nodes_of(script.tree, ast.Call)
+            if node.args and isinstance(node.args[0], ast.Name)}  # fmt: skip
+    for node in nodes_of(script.tree, ast.Subscript):
+        if ast.unparse(node.value) in ("sys.argv", "argv"):
+            match node.slice:
+                case ast.Constant(value=int(place)) if place > 0:
+                    words[place] = parents.get(id(node), node)
+    for line in nodes_of(script.tree, ast.Assign):
+        start = {"sys.argv": 0, "sys.argv[1:]": 1}.get(ast.unparse(line.value))
+        if start is not None and isinstance(line.targets[0], (ast.Tuple, ast.List)):
+            for place, name in enumerate(line.targets[0].elts, start):
+                words[place] = uses.get(ast.unparse(name), name)
+    words.pop(0, None)
+    if not words or max(words) > _MOST_WORDS:
+        return []
+    kinds = [ast.unparse(node.func) if isinstance(node := words.get(place), ast.Call) else ""
+             for place in range(1, max(words) + 1)]  # fmt: skip
+    numbers = {"int": "5", "float": "0.001"}
+    networks = _networks_to_choose(script, {}) or [("RNN", True)]
+    return [_Run([numbers.get(kind, value) for kind in kinds], guessed)
+            for value, guessed in networks]  # fmt: skip
+
+
+_MOST_WORDS = 9
 
 
 def _other_way(name: str, words: dict[str | None, ast.expr]) -> list[str]:

@@ -150,7 +150,11 @@ def scripts_of(sources: list[Source], classes: set[str]) -> list[Source]:
         or (
             _trains_in(source)
             and _place(source.name) > -1
-            and classes & {node.id for node in nodes_of(source.tree, ast.Name)}
+            and classes
+            & (
+                {node.id for node in nodes_of(source.tree, ast.Name)}
+                | modules_imported(source.tree)
+            )
         )
     ]
 
