@@ -117,6 +117,11 @@ def _placed(finding: Finding, hand_in: HandIn) -> Finding:
     for source in hand_in.sources:
         if source.notebook and plain(source.path, 240) == finding.file:
             finding = finding._replace(file=plain(source.name, 240))
+        for name, cell in source.written:
+            if plain(name, 240) == finding.file:
+                # Its own first line says which file it is written to.
+                line = finding.line + (finding.line > 0)
+                return finding._replace(file=plain(source.name, 240), cell=cell, line=line)
         if source.notebook and finding.line and plain(source.name, 240) == finding.file:
             cell, line = source.place(finding.line)
             return finding._replace(cell=cell, line=line)

@@ -420,8 +420,8 @@ def _values_needed(words: dict[str | None, ast.expr]) -> int:
 
 def _runs_by_place(script: Source) -> list[_Run]:
     """How to call a script that reads sys.argv itself: a number where it makes one of a word."""
-    words: dict[int, ast.expr] = {}
-    parents = {id(child): node for node in nodes_of(script.tree, ast.expr)
+    words: dict[int, ast.AST] = {}
+    parents: dict[int, ast.AST] = {id(child): node for node in nodes_of(script.tree, ast.expr)
                for child in ast.iter_child_nodes(node)}  # fmt: skip
     uses = {node.args[0].id: node for node in nodes_of(script.tree, ast.Call)
             if node.args and isinstance(node.args[0], ast.Name)}  # fmt: skip
@@ -429,7 +429,7 @@ def _runs_by_place(script: Source) -> list[_Run]:
         if ast.unparse(node.value) in ("sys.argv", "argv"):
             match node.slice:
                 case ast.Constant(value=int(place)) if place > 0:
-                    words[place] = parents.get(id(node), node)
+                    words[place] = parents.get(id(node)) or node
     for line in nodes_of(script.tree, ast.Assign):
         start = {"sys.argv": 0, "sys.argv[1:]": 1}.get(ast.unparse(line.value))
         if start is not None and isinstance(line.targets[0], (ast.Tuple, ast.List)):
@@ -438,8 +438,8 @@ def _runs_by_place(script: Source) -> list[_Run]:
     words.pop(0, None)
     if not words or max(words) > _MOST_WORDS:
         return []
-    kinds = [ast.unparse(node.func) if isinstance(node := words.get(place), ast.Call) else ""
-             for place in range(1, max(words) + 1)]  # fmt: skip
+    used = [words.get(place) for place in range(1, max(words) + 1)]
+    kinds = [ast.unparse(node.func) if isinstance(node, ast.Call) else "" for node in used]
     numbers = {"int": "5", "float": "0.001"}
     networks = _networks_to_choose(script, {}) or [("RNN", True)]
     return [_Run([numbers.get(kind, value) for kind in kinds], guessed)

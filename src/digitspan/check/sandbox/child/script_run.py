@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import importlib
 import inspect
 import os
@@ -249,7 +251,7 @@ def trace_script(
     error = None
     try:
         source = path.read_text(encoding="utf-8", errors="replace")
-        exec(compile(source, str(path), "exec", dont_inherit=True), _main_module(path))
+        _run(source, path)
     except _Enough:
         pass
     except BaseException as problem:
@@ -272,6 +274,16 @@ def trace_script(
             for module in list(sys.modules.values())
         ),
     }
+
+
+def _run(source: str, path: Path) -> None:
+    """Run a script; in a notebook, where it is run, `await` may stand outside functions."""
+    in_notebook = path.name.endswith("_notebook.py")
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if in_notebook else 0
+    code = compile(source, str(path), "exec", flags, dont_inherit=True)
+    waits = eval(code, _main_module(path))
+    if code.co_flags & inspect.CO_COROUTINE:
+        asyncio.run(waits)
 
 
 def _main_module(path: Path) -> dict[str, Any]:
