@@ -33,7 +33,7 @@ def marked(cases, fast):
 
 
 FAST_MUTANTS = [*list(first_of_each(MUTANTS))[::2], *ELSEWHERE[::4]]
-EXCHANGED = ("every-step-time-first", "every-step-time-last", "classes-first")
+EXCHANGED = ("flat-time-first", "every-step-time-first", "every-step-time-last", "classes-first")
 FAST_HONEST = [*HONEST[:2], *HONEST[8:60:6], *ODD[::5],
                *(case for case in HONEST if case.name in EXCHANGED)]  # fmt: skip
 PLACES = {

@@ -504,11 +504,15 @@ class _FeedSearch:
         digits = remote.digits()
         values = remote.random_values(remote.rng(2), 3)
         chosen: tuple[float, dict[str, Any]] | None = None
-        for how in call_forms(self.signature, remote.plan, remote.hidden):
+        todo = call_forms(self.signature, remote.plan, remote.hidden)
+        flattened: list[dict[str, Any]] = []
+        while (how := flattened.pop() if flattened else next(todo, None)) is not None:
             remote.how = how
             try:
                 answers = remote.ask(values, digits, fresh=True, counted=True)
                 score = _score(remote, answers, values, digits)
+                if remote.form[1] == "(BT)K" and score < 3:  # its rows may stand step by step
+                    flattened = [{**how, "form": [remote.form[0], "(TB)K", remote.answer_place]}]
             except ChildRefused as error:
                 if error.type == "IndexError" and self.out_of_range is None:
                     self.out_of_range = error

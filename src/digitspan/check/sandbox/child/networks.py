@@ -231,9 +231,10 @@ def _last_digit(
         steps: T - 1.
         classes: K.
     """
-    if axes == "(BT)K":
-        fits = tensor.shape == (batch * steps, classes)
-        return tensor.reshape(batch, steps, classes)[:, -1] if fits else None
+    if axes in ("(BT)K", "(TB)K"):
+        if tensor.shape != (batch * steps, classes):
+            return None
+        return tensor[-batch:] if axes == "(TB)K" else tensor[steps - 1 :: steps]
     sizes = {"B": batch, "T": steps, "K": classes, "1": 1}
     if tensor.shape != tuple(sizes.get(axis, -1) for axis in axes):
         return None
