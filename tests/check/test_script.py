@@ -17,6 +17,7 @@ from digitspan.check.script import _check_order, _Event, _runs, check_training
 SCRIPT = """\
 import argparse
 import torch
+SQUARES = lambda p, y: ((p - torch.eye(10)[y]) ** 2).mean()
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 from torch.utils.tensorboard import SummaryWriter
@@ -97,6 +98,28 @@ WRONG = {
         [("max_norm=10", "max_norm=0.0")],
         "leave every weight of LSTM as it is",
     ),
+    "softmax twice": (
+        [("criterion(model(x.to(device))", "criterion(model(x.to(device)).softmax(1)")],
+        "taken of probabilities",
+    ),
+    "likelihood of logits": ([("CrossEntropyLoss", "NLLLoss")], "taken of logits"),
+    "squared error of probabilities": (
+        [("criterion(model(x.to(device)), y", "SQUARES(model(x.to(device)).softmax(1), y")],
+        "squared error",
+    ),
+    "squared error of logits": (
+        [("criterion(model(x.to(device)), y", "SQUARES(model(x.to(device)), y")],
+        "squared error",
+    ),
+    "loss made larger": ([("loss.backward", "(-loss).backward")], "the loss larger"),
+    "maximised": ([("lr=0.001", "lr=0.001, maximize=True")], "the loss larger"),
+    "softmax over the samples": (
+        [
+            ("CrossEntropyLoss", "NLLLoss"),
+            ("model(x.to(device)), y", "torch.log_softmax(model(x.to(device)), 0), y"),
+        ],
+        "goes over the samples",
+    ),
     "called with too little": ([("train(parser", "train(); (parser")], "TypeError"),
     "an option that is not there": (
         [("torch.device(config.device)", "torch.device(config.where)")],
@@ -134,6 +157,17 @@ FINE = {
     "the loop in another module": [
         (ZERO, ""), (BACKWARD, "        update(optimizer, loss)\n"),
         ("import LSTM\n", "import LSTM\nfrom engine import update\n")],
+    "loss twice as large, summed": [
+        ("CrossEntropyLoss()", "CrossEntropyLoss(reduction='sum')"),
+        ("loss = ", "loss = 2 * ")],
+    "likelihood of log_softmax": [
+        ("CrossEntropyLoss", "NLLLoss"),
+        ("model(x.to(device)), y", "torch.log_softmax(model(x.to(device)), 1), y")],
+    "likelihood by hand": [
+        ("criterion(model(x.to(device)), y.to(device))",
+         "-model(x).softmax(1).log()[range(len(y)), y].mean()")],
+    "weights held small": [
+        ("loss = ", "loss = sum(p.pow(2).sum() for p in model.parameters()) + ")],
     "clip by value": [("clip_grad_norm_(model.parameters(), max_norm=10)",
                        "clip_grad_value_(model.parameters(), 10)")],
 }  # fmt: skip
@@ -229,7 +263,8 @@ def test_right_script_passes(trained, name):
     result = trained(name)
     assert result.section.verdict == "pass", result.section.findings
     assert {finding.code for finding in result.section.findings} <= {"library-not-here"}
-    assert result.losses == {"lstm": {"logits"}}
+    given = {"likelihood of log_softmax": {"log probabilities"}, "likelihood by hand": set()}
+    assert result.losses == {"lstm": given.get(name, {"logits"})}
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ class Trained(NamedTuple):
         return set().union(*(given for of, given in self.losses.items() if of != kind))
 
 
-_LISTS = ("slopes", "held", "moved", "losses", "optimizers")
+_LISTS = ("slopes", "held", "moved", "losses", "optimizers", "lessons")
 """The lists in what the child says of a network."""
 
 
@@ -194,6 +194,7 @@ def _judge(
             made = [event for event in events if event.name == "optimizer"]
             place = (made[0].file, made[0].line) if made else ("", 0)
             _check_moves(str(network.get("class"))[:80], slopes, held, moved, place, findings)
+        _check_loss(network, events, findings)
     return whole
 
 
@@ -216,6 +217,28 @@ def _check_moves(
         )
     elif not moved:
         findings.add("weights-never-move", *place, name=name)
+
+
+def _check_loss(network: dict[str, Any], events: list[_Event], findings: Findings) -> None:
+    """The loss by which a network is seen to be trained: the cross-entropy of its last logits."""
+    lessons = [kind for kind in network["lessons"] if kind != "first"]
+    losses = [event for event in events if event.name in ("loss", "backward")]
+    place = (losses[0].file, losses[0].line) if losses else ("", 0)
+    if "first" in network["lessons"]:
+        findings.add("loss-of-the-first-step", *place)
+    if lessons and "cross-entropy" not in lessons:
+        known = [kind for kind in lessons if kind in _LOSS_CODES]
+        findings.add(_LOSS_CODES[known[0]] if known else "loss-unknown", *place)
+
+
+_LOSS_CODES = {
+    "minus cross-entropy": "loss-made-larger",
+    "twice": "loss-of-probabilities",
+    "likelihood": "loss-without-softmax",
+    "squared": "loss-squared",
+    "over the batch": "loss-over-the-batch",
+}
+"""What the child calls a loss that is not the cross-entropy, to the finding."""
 
 
 def _is_news(network: dict[str, Any], trained: Trained) -> bool:

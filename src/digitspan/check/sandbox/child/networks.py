@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["Entry", "Form", "build", "entries_of", "feed", "plain", "set_entries"]
+__all__ = [
+    "Entry",
+    "Form",
+    "build",
+    "entries_of",
+    "feed",
+    "plain",
+    "set_entries",
+    "tensors_in",
+]
 
 MAX_SCALARS = 4_000_000
 """A network with more numbers than this is not looked into."""
@@ -131,7 +140,7 @@ def _feed_steps(
 
 def _next_states(result: Any, batch: int, how: dict[str, Any]) -> list[Any]:
     """The states out of what one step returned, in the order that they are passed in."""
-    tensors = list(_tensors(result))
+    tensors = list(tensors_in(result))
     sizes = ([batch, how["classes"]], [how["classes"], batch])
     position = next((i for i, t in enumerate(tensors) if list(t.shape[-2:]) in sizes), None)
     if "form" in how:
@@ -190,7 +199,7 @@ def _answer(
         message = "forward returns nothing"
         raise ValueError(message)
     classes = how["classes"]
-    tensors = list(_tensors(result))
+    tensors = list(tensors_in(result))
     if "form" in how:  # sizes that are equal here say nothing
         container, axes, place = how["form"]
         if -1 <= place < len(tensors):
@@ -245,16 +254,16 @@ def _last_digit(
     return tensor.T if axes == "KB" else tensor
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
     """The tensors inside nested tuples, lists and dicts, in order."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _tensors(item)
+            yield from tensors_in(item)
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _tensors(item)
+            yield from tensors_in(item)
 
 
 def _tensors_of(owner: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
