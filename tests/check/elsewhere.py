@@ -117,6 +117,18 @@ for name, condition in (
         source = MAKE[kind]("separate", f"{STEP[kind]}\n{cut}")
         elsewhere(f"{kind}-gradient of a step, {name}", kind, source, "is not the slope")
 
+for kind, name, sizes in (
+    ("rnn", "of training", "x.shape[0] == 128"),
+    ("lstm", "of many samples", "x.shape[0] > 100"),
+):
+    states = ("h",) if kind == "rnn" else ("h", "c")
+    end = "".join(f"        self.{s} = None\n" for s in states)
+    keep = "".join(f"        self.{s} = {s}.detach()\n" for s in states)
+    start = f"        if self.h is not None and {sizes} and len(self.h) == len(x):\n            "
+    start += f"{', '.join(states)} = {', '.join(f'self.{s}' for s in states)}\n"
+    source = MAKE[kind]("separate", end=end, start=start, forward=keep)
+    elsewhere(f"{kind}-kept-{name}", kind, source, "a state is kept from one batch to the next")
+
 clamped = swapped(LSTM_STEP, ("torch.sigmoid(<f>)", "torch.sigmoid((<f>).clamp(-6, 6))"))
 elsewhere("clamp-in-f", "lstm", lstm("separate", clamped), "With large weights")
 elsewhere("clamp-in-h", "rnn", rnn("stacked", "h = torch.tanh((<h>).clamp(-3.2, 3.2))"),

@@ -54,6 +54,7 @@ PLACES = {
     "lstm-random-start": "torch.randn(x.shape[0]",
     "lstm-cut-every ten": "h, c = h.detach(), c.detach()",
     "rnn-kept-separate": "self.h = h.detach()",
+    "rnn-kept-of training": "self.h = h.detach()",
     "lstm-zeros-float32": "if self.W_ph.dtype == torch.float32:",
     "rnn-zeros-many pairs": "if x.shape[0] > 20:",
     "lstm-zeros-six to ten": "if 6 <= self.seq_length <= 10:",

@@ -417,11 +417,12 @@ def _reconsider(
     """Look again at what only the training script can say."""
     findings = Findings()
     findings.found = list(section.findings)
-    if findings.has("state-kept-between-batches"):
+    kept = ("state-kept-between-batches", "state-kept-elsewhere")
+    if any(map(findings.has, kept)):
         reset = resets_between_batches(hand_in.sources, class_name)
         if reset:
-            replaced = "state-kept-between-batches", "state-reset-by-the-script"
-            findings.replace(*replaced, reset=reset)
+            for code in kept:
+                findings.replace(code, "state-reset-by-the-script", reset=reset)
             # What grows is the history of a state that is never reset here.
             findings.found = [f for f in findings.found if f.code != "tensors-pile-up"]
     kind, decided = _KINDS[name], section.decided

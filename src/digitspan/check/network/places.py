@@ -106,8 +106,8 @@ class Locator:
             ]
             line = max((node.lineno for node in returns), default=0)
         if not line and code.startswith(("state-", "units-", "start-", "gate-starts")):
-            kept = "state-kept-between-batches", "state-reset-by-the-script"
-            line = self.kept() if code in kept else 0
+            kept = code.startswith(("state-kept", "state-reset"))
+            line = self.kept() if kept else 0
             line = line or (self.named(_CREATED) if code.startswith("state-") else 0)
             line = line or min((f.lineno for f in self.constructors), default=0)
         return self.file, line or (self.forward if code == "one-step-a-call" else self.loop)

@@ -79,12 +79,14 @@ class _Point(NamedTuple):
     """The digits go from 0 to one less; 0: as they did."""
     fed: int = 0
     """So many of its samples are fed; 0: all."""
+    calls: int = 1
+    """The answer to the last of so many calls counts."""
     arguments: dict[str, Any] | None = None
     """What the training script gives the constructor."""
 
     def aspects(self, home: _Point) -> dict[str, Any]:
         """What is another here than at home: name to what it is there."""
-        fields = ("training", "grad", "dtype", "scale", "swing", "base", "fed")
+        fields = ("calls", "training", "grad", "dtype", "scale", "swing", "base", "fed")
         of_plan = ("hidden", "batch", "steps")
         found = {name: getattr(home, name) for name in fields
                  if getattr(self, name) != getattr(home, name)}  # fmt: skip
@@ -282,7 +284,9 @@ class _Replay:
             )
             dtype = dtypes[int(rng.integers(len(dtypes)))]
             training, grad = rng.random(2) < 0.5
-            points.append(_Point(sizes, dtype, bool(training), bool(grad)))
+            # Once more for batches as in training: what a class keeps of those alone shows then.
+            calls = 1 + (sizes.batch > _DENSE)
+            points.append(_Point(sizes, dtype, bool(training), bool(grad), calls=calls))
         return points if self.free_width else points[::3]
 
     def smaller_batches(self) -> list[_Point]:
@@ -296,8 +300,9 @@ class _Replay:
         home = None if world is None else _plan_of(world, self.remote)
         if world is None or home is None:
             home = dataclasses.replace(plan, hidden=128, batch=128, steps=10)
-            return _Point(home, world.dtype if world else self.dtypes()[0])
-        return _Point(home, world.dtype, arguments=self.remote.recipe.as_given())
+            return _Point(home, world.dtype if world else self.dtypes()[0], calls=2)
+        given = self.remote.recipe.as_given()
+        return _Point(home, world.dtype, calls=2, arguments=given)
 
     def place(self, point: _Point) -> _Placed | None:
         """The network at a point; None where its roles are not known there."""
@@ -358,7 +363,7 @@ class _Replay:
         if remote.hidden > self.widest:
             self.widest = remote.hidden
             self.remote.called |= remote.operations(values[None], digits)
-        raw = remote.ask(values[None], digits, fresh=True, grad=point.grad)
+        raw = remote.ask(values[None], digits, fresh=True, repeats=point.calls, grad=point.grad)
         inputs = self.inputs(remote, values, digits)
         assert inputs is not None
         if raw.shape[1:] != (len(digits), self.remote.width):
@@ -426,7 +431,7 @@ class _Replay:
 
     def depart(self, point: _Point) -> bool:
         """Report a departure from the equations; returns False."""
-        longer = point.plan.steps > self.remote.plan.steps
+        longer = point.plan.steps > self.remote.plan.steps and point.calls == 1
         unread = self.unread(point) if longer else []
         read = [step for step in range(point.plan.steps) if step not in unread]
         if unread and read:
@@ -437,6 +442,8 @@ class _Replay:
                 which=f"{read[0] + 1} to {read[-1] + 1}",
                 few=self.remote.plan.steps,
             )
+        elif point.calls > 1:
+            self.findings.add("state-kept-elsewhere", where=point.where(self.home))
         else:
             self.findings.add(
                 "departs-elsewhere",
