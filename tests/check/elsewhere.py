@@ -129,6 +129,8 @@ for kind, name, sizes in (
     source = MAKE[kind]("separate", end=end, start=start, forward=keep)
     elsewhere(f"{kind}-kept-{name}", kind, source, "a state is kept from one batch to the next")
 
+elsewhere("rnn-doubled", "rnn", rnn("separate", "y = x_t\nh = torch.tanh(<h>) * (1 + 0.01 * h)"),
+          "no known fault fits")  # fmt: skip
 clamped = swapped(LSTM_STEP, ("torch.sigmoid(<f>)", "torch.sigmoid((<f>).clamp(-6, 6))"))
 elsewhere("clamp-in-f", "lstm", lstm("separate", clamped), "With large weights")
 elsewhere("clamp-in-h", "rnn", rnn("stacked", "h = torch.tanh((<h>).clamp(-3.2, 3.2))"),

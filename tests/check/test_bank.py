@@ -61,6 +61,8 @@ PLACES = {
     "rnn-zeros-eval": "if not self.training:",
     "lstm-zeros-no_grad": "if not torch.is_grad_enabled():",
     "rnn-range(min(self.seq_length, 16))": "for t in range(min(self.seq_length, 16))",
+    "lstm-backwards": "reversed(",
+    "rnn-doubled": "h = torch.tanh(",
     "clamp-of-c-45": "c = c.clamp(-45, 45)",
     "clamp-in-f": "f = torch.sigmoid((",
     "divided by the largest digit": "x.max()",

@@ -337,6 +337,16 @@ def test_clip_in_the_wrong_place_is_told_with_its_line(trained):
     assert "clip_grad_norm_" in text[fault.line - 1]
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("Adam", "torch.optim.Adam("), ("softmax twice", "criterion(model("),
+     ("loss made larger", "criterion(model(")],
+)  # fmt: skip
+def test_fault_of_a_script_points_at_the_line_that_it_is_about(trained, name, words):
+    [fault] = [f for f in trained(name).section.findings if f.severity == "fault"]
+    assert words in changed(WRONG[name][0]).splitlines()[fault.line - 1]
+
+
 def test_missing_script_is_told():
     section = check_training(lambda: None, [], {}, seed=1).section
     assert [finding.rule for finding in section.findings] == ["missing"]

@@ -173,7 +173,7 @@ def _judge(
     whole = _check_error(trace, steps, findings) if trace else False
     if steps:
         _check_order(events, findings)
-        _check_optimizer(trace, networks, findings)
+        _check_optimizer(trace, networks, events, findings)
     for network in networks:
         kind = network["kind"]
         slopes, held, moved, losses = (
@@ -328,14 +328,19 @@ def _check_order(events: list[_Event], findings: Findings) -> None:
 
 
 def _check_optimizer(
-    trace: dict[str, Any], networks: list[dict[str, Any]], findings: Findings
+    trace: dict[str, Any],
+    networks: list[dict[str, Any]],
+    events: list[_Event],
+    findings: Findings,
 ) -> None:
     """RMSprop, as the sheet asks: of each network, or of the run where no network is known."""
     own = [network["optimizers"] for network in networks if network["optimizers"]]
     for names in own or [trace.get("optimizers", [])]:
         optimizers = [name[:40] for name in names if isinstance(name, str)]
         if optimizers and not any("RMS" in name.upper() for name in optimizers):
-            findings.add("not-rmsprop", name=optimizers[0])
+            made = [event for event in events if event.details.get("name") == optimizers[0]]
+            place = (made[0].file, made[0].line) if made else ("", 0)
+            findings.add("not-rmsprop", *place, name=optimizers[0])
 
 
 def _check_text(script: Source, events: list[_Event], findings: Findings) -> None:

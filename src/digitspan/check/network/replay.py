@@ -60,6 +60,8 @@ _SOON_LEARNED = 4
 """So many digits, T - 1, are fed where the start is judged: what is dead there learns nowhere."""
 _SAMPLES = 4
 """So many samples are asked for that."""
+_GRADIENTS = ("gradients-missing", "gradients-cut", "backward-fails")
+"""What may be wrong with gradients at home."""
 _MOST_WORK = 4e9
 """Multiplications of one comparison; a training script may ask for sizes beyond that."""
 
@@ -216,6 +218,8 @@ class _Replay:
             self.findings.add(code, *error.place, where=where, error=error)
         if not followed:
             return
+        if any(map(self.findings.has, _GRADIENTS)):
+            return  # that is what it would say
         lengths = [int(self.rng.integers(*ends)) for ends in ((6, 13), (13, 41), (55, 66))]
         right = all(self.check_gradient(self.home.with_aspect("steps", n)) for n in lengths)
         if ran and not any(stopped is world for stopped, _ in self.stopped):

@@ -242,7 +242,7 @@ class ScriptTrace:
     def optimizer(self, original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         """Optimizer.__init__, noted."""
         self.optimizers.append(type(optimizer).__name__[:60])
-        self.note("optimizer")
+        self.note("optimizer", name=self.optimizers[-1])
         original(optimizer, *args, **kwargs)
 
 
