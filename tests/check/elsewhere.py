@@ -129,6 +129,9 @@ for kind, name, sizes in (
     source = MAKE[kind]("separate", end=end, start=start, forward=keep)
     elsewhere(f"{kind}-kept-{name}", kind, source, "a state is kept from one batch to the next")
 
+elsewhere("rnn-without-numbers", "rnn", "import torch\n\n\nclass VanillaRNN(torch.nn.Module):\n"
+          "    def forward(self, x):\n        return x.float()[:, -1:].expand(-1, 10)\n",
+          "nothing can be trained")  # fmt: skip
 elsewhere("rnn-doubled", "rnn", rnn("separate", "y = x_t\nh = torch.tanh(<h>) * (1 + 0.01 * h)"),
           "no known fault fits")  # fmt: skip
 clamped = swapped(LSTM_STEP, ("torch.sigmoid(<f>)", "torch.sigmoid((<f>).clamp(-6, 6))"))

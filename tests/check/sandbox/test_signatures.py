@@ -66,6 +66,12 @@ FORMS = {
         "VanillaRNN(T=4, hidden=128, batch=64)",
         "",
     ),
+    "keywords alone, under usual names": (
+        "self, **config",
+        "config['T'], 1, config['num_hidden'], 10, config['batch_size'], 0",
+        "VanillaRNN(T=4, num_hidden=128, batch_size=64)",
+        "",
+    ),
     "arguments by place alone": ("self, *c", "*c, 'cpu'", "VanillaRNN(4, 1, 128, 10, 64)", ""),
     "a tuple of sizes": (
         "self, dims, steps, m",
@@ -137,7 +143,9 @@ def test_network_is_built_small_in_the_form_in_which_the_script_gives_its_sizes(
     assert (remote.hidden, remote.plan.steps, remote.plan.batch) == (3, 5, 7)
 
 
-@pytest.mark.parametrize("name", ["a dict under usual names", "German words"])
+@pytest.mark.parametrize(
+    "name", ["a dict under usual names", "keywords alone, under usual names", "German words"]
+)
 def test_network_is_built_small_without_a_script(built, name):
     remote = built(name, scripted=False).remote
     assert remote is not None

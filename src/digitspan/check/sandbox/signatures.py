@@ -73,6 +73,8 @@ class Recipe(NamedTuple):
 
     def arguments(self, plan: Plan) -> dict[str, Any] | None:
         """Arguments for the constructor; None where this way gives none."""
+        if self.by_place and self.signature.constructor and not self._named():
+            return {"args": [], "kwargs": _settings(plan)}
         if self.by_place:
             return _by_place(self._named(), plan, self.device)
         return self._arranged(self._by_name(plan))
@@ -126,8 +128,6 @@ class Recipe(NamedTuple):
             return sizes[role] if role in sizes and type(value) is int else value
 
         values = {name: _with(value, sized, name) for name, value in given.items()}
-        if not given and not self._named():
-            return _settings(plan) if self.signature.constructor else {}
         for name, _, has_default, _ in self._named():
             role = role_of(str(name))
             if str(name) not in values and not (has_default and role in _LEFT_AT_DEFAULT):
