@@ -229,7 +229,7 @@ def _run_checks(
     built = build_and_feed(child, signature, world, numbers, longer=longer, seed=seed)
     remote = built.remote
     if remote is None:
-        return _explain_failure(built, candidate, findings)
+        return _explain_failure(built, candidate, findings, world)
     if built.stopped_by_digits is not None:
         error = built.stopped_by_digits
         findings.add("fails-on-some-digits", *error.place, error=error)
@@ -317,7 +317,9 @@ def _check_import(error: ChildRefused, findings: Findings) -> bool:
     return True
 
 
-def _explain_failure(built: Built, candidate: Candidate, findings: Findings) -> bool:
+def _explain_failure(
+    built: Built, candidate: Candidate, findings: Findings, world: World | None
+) -> bool:
     """A class that cannot be built or fed; returns whether that is its own fault."""
     error = built.problem
     place = error.place if error else ("", 0)
@@ -326,6 +328,10 @@ def _explain_failure(built: Built, candidate: Candidate, findings: Findings) -> 
         return True
     if error and error.cause == "stand-in":
         findings.add("needs-library", *place, error=error)
+        return False
+    if world is not None and world.fed:  # what runs there is not broken
+        reason = error or "no answer has a row for each sample"
+        findings.add("not-run-as-the-script-does", *place, name=candidate.name, error=reason)
         return False
     code = "cannot-be-fed" if built.constructed else "cannot-be-constructed"
     findings.add(code, *place, name=candidate.name, reason=f": {error}" if error else "")

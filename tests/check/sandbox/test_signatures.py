@@ -5,11 +5,13 @@ from check.bank import rnn
 from check.reader import read_sources
 
 from digitspan.check.findings import Findings
-from digitspan.check.hand_in import Children, _load
+from digitspan.check.hand_in import Children, _explain_failure, _load
 from digitspan.check.reading.hand_ins import HandIn, written_out
-from digitspan.check.reading.source import candidates
+from digitspan.check.reading.source import Candidate, candidates
 from digitspan.check.sandbox.isolation import Limits
-from digitspan.check.sandbox.remote_network import build_and_feed
+from digitspan.check.sandbox.process import ChildRefused
+from digitspan.check.sandbox.remote_network import Built, build_and_feed
+from digitspan.check.sandbox.signatures import World
 from digitspan.check.script import check_training
 
 SCRIPT = """\
@@ -97,6 +99,12 @@ FORMS = {
         "VanillaRNN({'T': 4, 'num_hidden': 128, 'batch_size': 64})",
         "",
     ),
+    "sizes that hang together": (
+        "self, steps, num_hidden, batch_size",
+        "steps, 1, num_hidden, 10, batch_size, 0\n        assert num_hidden == 32 * steps",
+        "VanillaRNN(4, 128, 64)",
+        "",
+    ),
     "sizes behind a setting": (
         "self, layout, c",
         f"{OF_OBJECT}\n        assert layout == 'rows'",
@@ -135,12 +143,32 @@ def built(tmp_path_factory):
         yield build
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", [name for name in FORMS if "hang" not in name])
 def test_network_is_built_small_in_the_form_in_which_the_script_gives_its_sizes(built, name):
     remote = built(name, scripted=True).remote
     assert remote is not None
     assert remote.score == 3
     assert (remote.hidden, remote.plan.steps, remote.plan.batch) == (3, 5, 7)
+
+
+def test_network_that_runs_with_the_sizes_of_its_script_alone_is_built_with_those(built):
+    remote = built("sizes that hang together", scripted=True).remote
+    assert remote is not None
+    assert (remote.hidden, remote.plan.steps, remote.plan.batch) == (128, 4, 64)
+
+
+def test_class_that_its_script_runs_is_no_fault_where_the_check_cannot():
+    candidate = Candidate(None, "LSTM", 7, 1.0, True)
+    error = ChildRefused({"type": "ValueError", "message": "no"})
+    for world, code in (
+        (World({}, (64, 4), "float32"), "not-run-as-the-script-does"),
+        (World({}, (), "float32"), "cannot-be-constructed"),
+        (None, "cannot-be-constructed"),
+    ):
+        findings = Findings("lstm.py")
+        own = _explain_failure(Built(None, error, False), candidate, findings, world)
+        assert [f.code for f in findings.found] == [code]
+        assert own == (findings.faults() > 0)
 
 
 @pytest.mark.parametrize(

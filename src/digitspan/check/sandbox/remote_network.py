@@ -425,6 +425,7 @@ def build_and_feed(
     if longer:
         options = [*(dataclasses.replace(plan, longer=1) for plan in options), *options]
     search = _FeedSearch(child, signature, world, seed)
+    options += search.as_trained()
     for plan in options:
         search.try_plan(plan)
         if search.good is not None:
@@ -470,6 +471,15 @@ class _FeedSearch:
         """The error of forward that came after most lines: the layouts before were not meant."""
         self.out_of_range: ChildRefused | None = None
         """The first error of an index, as of a table with fewer rows than digits."""
+
+    def as_trained(self) -> list[Plan]:
+        """The sizes with which the training script runs it, where it needs just those."""
+        recipe = self.recipes[0]
+        given = dict(recipe.given().values())
+        fed = sorted(size for size in (recipe.world.fed if recipe.world else ()) if size > 1)
+        if len(fed) != 2 or "hidden" not in given:
+            return []
+        return [Plan(fed[1], given["hidden"], given.get("inputs", 1), steps=fed[0])]
 
     def try_plan(self, plan: Plan) -> None:
         """Try some sizes in double precision, then in single."""
