@@ -173,7 +173,7 @@ def explain_trained(remote: RemoteNetwork, verified: Verified, findings: Finding
             untrained.setdefault(code, []).append(tensor.name)
         unused = (roles.of[part] < 0).all() and tensor.kind == "parameter"
         if unused and tensor.name != verified.table:
-            findings.add("parameter-unused", tensor=tensor.name)
+            untrained.setdefault("parameter-unused", []).append(tensor.name)
     for code, names in untrained.items():
         findings.add(code, tensor=names[0], tensors=_listed(names, "is", "are"))
     start = _start_values(remote)
