@@ -39,6 +39,18 @@ def test_loss_is_told_by_the_gradient_of_the_logits(name):
     assert lesson_of(answers(10, 12).T.contiguous(), LOSSES[name]) == {name}
 
 
+@pytest.mark.parametrize("size", [0.3, 1e-3])
+def test_loss_is_told_of_logits_that_hardly_differ_too(size):
+    for name in ("cross-entropy", "twice", "likelihood", "over the batch"):
+        z = (answers(12, 10) * size).detach().requires_grad_()
+        assert lesson_of(z, LOSSES[name]) == {name}
+
+
+def test_cross_entropy_whose_logarithm_is_kept_from_zero_is_one():
+    by_hand = lambda z: -(z.softmax(1) + 1e-5).log()[range(12), Y].mean()  # noqa: E731
+    assert lesson_of(answers(12, 10), by_hand) == {"cross-entropy"}
+
+
 def test_optimiser_that_goes_up_turns_the_sign():
     z = answers(12, 10)
     assert lesson_of(z, lambda z: -cross_entropy(z, Y), uphill=True) == {"cross-entropy"}
