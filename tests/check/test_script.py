@@ -11,8 +11,8 @@ from digitspan.check.hand_in import Children
 from digitspan.check.reading.hand_ins import HandIn, written_out
 from digitspan.check.reading.source import Source
 from digitspan.check.sandbox.isolation import Limits
-from digitspan.check.sandbox.signatures import World
-from digitspan.check.script import _check_order, _Event, _runs, check_training
+from digitspan.check.sandbox.signatures import Recipe, Signature, World
+from digitspan.check.script import _check_order, _Event, _runs, _world, check_training
 
 SCRIPT = """\
 import argparse
@@ -315,6 +315,16 @@ def test_precision_in_which_a_script_feeds_is_known_though_it_stops_there(tmp_pa
     with written_out(hand_in) as tree, Children(tree, "limited", Limits(seconds=60)) as children:
         found = check_training(children.usable, script, {"LSTM": "lstm"}, 1, hand_in.sources)
     assert found.worlds == {"lstm": World({}, (), "float32")}
+
+
+def test_world_that_nobody_could_build_is_none():
+    deep = 1
+    for _ in range(900):
+        deep = {"kept": 0, "entries": {"a": deep}}
+    world = _world({"arguments": {"c": deep, "n": 10**30, "h": 8}, "fed": [4, 10**12]})
+    recipe = Recipe(Signature([["c", "POSITIONAL_OR_KEYWORD", False, None]], []), world)
+    assert (world.fed, world.dtype) == ((), "float32")
+    assert recipe.given() == {"h": ("hidden", 8)}
 
 
 def test_one_backward_for_the_optimisers_of_two_networks_is_fine():

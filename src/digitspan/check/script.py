@@ -249,14 +249,29 @@ def _is_news(network: dict[str, Any], trained: Trained) -> bool:
 
 def _world(network: dict[str, Any]) -> World:
     """What a script builds a network with, and feeds it."""
-    arguments, fed = network.get("arguments"), network.get("fed")
+    arguments, fed = _of_known_form(network.get("arguments")), network.get("fed")
+    sizes = [size for size in fed if type(size) is int] if isinstance(fed, list) else []
     return World(
         arguments if isinstance(arguments, dict) else {},
-        tuple(size for size in fed if isinstance(size, int)) if isinstance(fed, list) else (),
+        tuple(sizes) if all(0 < size < _LARGEST_SIZE for size in sizes) else (),
         "float64"
         if "float64" in (network.get("default_dtype"), network.get("dtype"))
         else "float32",
     )
+
+
+_LARGEST_SIZE = 5000
+
+
+def _of_known_form(value: Any, depth: int = 12) -> Any:
+    """What a constructor is given, without what is too large or too deep to be built again."""
+    if isinstance(value, dict) and depth:
+        return {name: _of_known_form(item, depth - 1) for name, item in value.items()}
+    if isinstance(value, list) and depth:
+        return [_of_known_form(item, depth - 1) for item in value]
+    if isinstance(value, (dict, list)) or (type(value) is int and abs(value) > 10**9):
+        return None
+    return value
 
 
 def _networks(trace: dict[str, Any]) -> list[dict[str, Any]]:

@@ -566,20 +566,18 @@ def _roles_by_trying(
 
     roles: dict[str, str] = {}
     fed = sorted(size for size in (world.fed if world else ()) if size > 1)
-    try:
-        before = axes({}) if unknown else []
-        for place in unknown:
-            number = recipe.given()[place][1]
-            after = axes({place: 2 * number})
-            changed = [sum(a != b for a, b in zip(*shapes, strict=False))
-                       for shapes in zip(before, after, strict=False)]  # fmt: skip
-            if max(changed, default=0) > 1:
-                roles[place] = "hidden"
-            elif not any(changed) and len(fed) == 2 and fed[0] < fed[1]:
-                by_size = {fed[1]: "batch", fed[0]: "length", fed[0] + 1: "full length"}
-                roles[place] = by_size.get(number, "other")
-    except ChildRefused:
-        pass  # it is not built as the script does, and so not by its numbers
+    for place in unknown:
+        number = recipe.given()[place][1]
+        try:
+            pairs = zip(axes({}), axes({place: 2 * number}), strict=False)
+        except ChildRefused:
+            continue  # not with such a number
+        changed = [sum(a != b for a, b in zip(*shapes, strict=False)) for shapes in pairs]
+        if max(changed, default=0) > 1:
+            roles[place] = "hidden"
+        elif not any(changed) and len(fed) == 2 and fed[0] < fed[1]:
+            by_size = {fed[1]: "batch", fed[0]: "length", fed[0] + 1: "full length"}
+            roles[place] = by_size.get(number, "other")
     return roles
 
 
