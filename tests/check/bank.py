@@ -450,14 +450,19 @@ def plant_gradients() -> None:
             ),
         ),
     )
-    wrong("rnn-no-parameter", "rnn", source, "is not a Parameter")
+    wrong("rnn-no-parameter", "rnn", source, "is no Parameter")
     source = lstm("separate", replace=(
         ("nn.Parameter(torch.randn(num_hidden, num_hidden) * 0.1)",
          "(nn.Parameter(torch.randn(num_hidden, num_hidden)) * 0.1)"),))  # fmt: skip
-    wrong("lstm-wrapped", "lstm", source, "is not a Parameter")
+    wrong("lstm-wrapped", "lstm", source, "is no Parameter")
     frozen = (("torch.randn(num_hidden, num_hidden) * 0.1)",
                "torch.randn(num_hidden, num_hidden) * 0.1, requires_grad=False)"),)  # fmt: skip
-    wrong("rnn-frozen", "rnn", rnn("separate", replace=frozen), "asks for no gradient")
+    wrong(
+        "rnn-frozen",
+        "rnn",
+        rnn("separate", replace=frozen),
+        "left out of the training, by requires_grad=False",
+    )
     source = rnn(
         "stacked",
         replace=(

@@ -136,6 +136,13 @@ for axes, stacked in (("time-first", "torch.stack(ps)"), ("time-last", "torch.st
     each = {"start": "        ps = []\n", "answer": stacked}
     right(f"every-step-{axes}", "lstm", lstm("separate", **each, step=LSTM_STEP + """
 ps.append(h @ self.W_ph.t() + self.b_p)"""), "more than the last step")  # fmt: skip
+for axes, flat in (
+    ("time-first", "torch.cat(ps)"),
+    ("batch-first", "torch.cat(ps, 1).view(-1, 10)"),
+):
+    right(f"flat-{axes}", "rnn", rnn("separate", step=RNN_STEP + """
+ps.append(h @ self.W_ph.t() + self.b_p)""", start="        ps = []\n", answer=flat),
+          "more than the last step")  # fmt: skip
 right("classes-first", "rnn", rnn("separate", answer="p.t()"), "axes exchanged")
 right("cuda-if-there", "lstm", lstm("separate", end="        self.device = torch.device("
       "'cuda:0' if torch.cuda.is_available() else 'cpu')\n"))  # fmt: skip

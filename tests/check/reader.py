@@ -17,7 +17,8 @@ def read_sources(files):
     """The Python files and notebooks among files."""
     read = {name: read_source(name, files[name]) for name in source_names(files)}
     return [
-        source_of(name, text=text.text, error=text.error, line=text.line, cells=text.cells,
-                  nodes=None if text.tree is None else flat(text.tree))
+        source_of(
+            name, **text._asdict() | {"nodes": None if text.tree is None else flat(text.tree)}
+        )
         for name, text in read.items()
-    ]  # fmt: skip
+    ]

@@ -33,7 +33,7 @@ def marked(cases, fast):
 
 
 FAST_MUTANTS = [*list(first_of_each(MUTANTS))[::2], *ELSEWHERE[::4]]
-EXCHANGED = ("every-step-time-first", "every-step-time-last", "classes-first")
+EXCHANGED = ("flat-time-first", "every-step-time-first", "every-step-time-last", "classes-first")
 FAST_HONEST = [*HONEST[:2], *HONEST[8:60:6], *ODD[::5],
                *(case for case in HONEST if case.name in EXCHANGED)]  # fmt: skip
 PLACES = {
@@ -54,12 +54,15 @@ PLACES = {
     "lstm-random-start": "torch.randn(x.shape[0]",
     "lstm-cut-every ten": "h, c = h.detach(), c.detach()",
     "rnn-kept-separate": "self.h = h.detach()",
+    "rnn-kept-of training": "self.h = h.detach()",
     "lstm-zeros-float32": "if self.W_ph.dtype == torch.float32:",
     "rnn-zeros-many pairs": "if x.shape[0] > 20:",
     "lstm-zeros-six to ten": "if 6 <= self.seq_length <= 10:",
     "rnn-zeros-eval": "if not self.training:",
     "lstm-zeros-no_grad": "if not torch.is_grad_enabled():",
     "rnn-range(min(self.seq_length, 16))": "for t in range(min(self.seq_length, 16))",
+    "lstm-backwards": "reversed(",
+    "rnn-doubled": "h = torch.tanh(",
     "clamp-of-c-45": "c = c.clamp(-45, 45)",
     "clamp-in-f": "f = torch.sigmoid((",
     "divided by the largest digit": "x.max()",

@@ -201,11 +201,13 @@ def test_table_is_a_line_a_hand_in_at_eighty_columns():
                section, Section(decided=False), name)
         for name in ("Adler-1000001", "Brandt-1000002")
     ]  # fmt: skip
-    console = Console(width=80, file=io.StringIO())
-    console.print(as_table(reports))
-    _, *rows = console.file.getvalue().splitlines()
-    assert len(rows) == 2
-    assert all(row.rstrip().endswith("output-gate-added-inside-tanh +5") for row in rows)
+    points = (("VanillaRNN", 4.0), ("LSTM", 4.0))
+    for rules in (None, Rules({}, frozenset(), points)):
+        console = Console(width=80, file=io.StringIO())
+        console.print(as_table(reports, rules))
+        _, *rows = console.file.getvalue().splitlines()
+        assert len(rows) == 2
+        assert all(row.rstrip().endswith("output-gate-added-inside-tanh +5") for row in rows)
 
 
 def test_csv_is_no_formula():

@@ -11,12 +11,13 @@ from digitspan.check.hand_in import Children
 from digitspan.check.reading.hand_ins import HandIn, written_out
 from digitspan.check.reading.source import Source
 from digitspan.check.sandbox.isolation import Limits
-from digitspan.check.sandbox.signatures import World
-from digitspan.check.script import _check_order, _Event, _runs, check_training
+from digitspan.check.sandbox.signatures import Recipe, Signature, World
+from digitspan.check.script import _check_order, _Event, _runs, _world, check_training
 
 SCRIPT = """\
 import argparse
 import torch
+SQUARES = lambda p, y: ((p - torch.eye(10)[y]) ** 2).mean()
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 from torch.utils.tensorboard import SummaryWriter
@@ -97,6 +98,28 @@ WRONG = {
         [("max_norm=10", "max_norm=0.0")],
         "leave every weight of LSTM as it is",
     ),
+    "softmax twice": (
+        [("criterion(model(x.to(device))", "criterion(model(x.to(device)).softmax(1)")],
+        "taken of probabilities",
+    ),
+    "likelihood of logits": ([("CrossEntropyLoss", "NLLLoss")], "taken of logits"),
+    "squared error of probabilities": (
+        [("criterion(model(x.to(device)), y", "SQUARES(model(x.to(device)).softmax(1), y")],
+        "squared error",
+    ),
+    "squared error of logits": (
+        [("criterion(model(x.to(device)), y", "SQUARES(model(x.to(device)), y")],
+        "squared error",
+    ),
+    "loss made larger": ([("loss.backward", "(-loss).backward")], "the loss larger"),
+    "maximised": ([("lr=0.001", "lr=0.001, maximize=True")], "the loss larger"),
+    "softmax over the samples": (
+        [
+            ("CrossEntropyLoss", "NLLLoss"),
+            ("model(x.to(device)), y", "torch.log_softmax(model(x.to(device)), 0), y"),
+        ],
+        "goes over the samples",
+    ),
     "called with too little": ([("train(parser", "train(); (parser")], "TypeError"),
     "an option that is not there": (
         [("torch.device(config.device)", "torch.device(config.where)")],
@@ -134,6 +157,17 @@ FINE = {
     "the loop in another module": [
         (ZERO, ""), (BACKWARD, "        update(optimizer, loss)\n"),
         ("import LSTM\n", "import LSTM\nfrom engine import update\n")],
+    "loss twice as large, summed": [
+        ("CrossEntropyLoss()", "CrossEntropyLoss(reduction='sum')"),
+        ("loss = ", "loss = 2 * ")],
+    "likelihood of log_softmax": [
+        ("CrossEntropyLoss", "NLLLoss"),
+        ("model(x.to(device)), y", "torch.log_softmax(model(x.to(device)), 1), y")],
+    "likelihood by hand": [
+        ("criterion(model(x.to(device)), y.to(device))",
+         "-model(x).softmax(1).log()[range(len(y)), y].mean()")],
+    "weights held small": [
+        ("loss = ", "loss = sum(p.pow(2).sum() for p in model.parameters()) + ")],
     "clip by value": [("clip_grad_norm_(model.parameters(), max_norm=10)",
                        "clip_grad_value_(model.parameters(), 10)")],
 }  # fmt: skip
@@ -229,7 +263,8 @@ def test_right_script_passes(trained, name):
     result = trained(name)
     assert result.section.verdict == "pass", result.section.findings
     assert {finding.code for finding in result.section.findings} <= {"library-not-here"}
-    assert result.losses == {"lstm": {"logits"}}
+    given = {"likelihood of log_softmax": {"log probabilities"}, "likelihood by hand": set()}
+    assert result.losses == {"lstm": given.get(name, {"logits"})}
 
 
 @pytest.mark.parametrize(
@@ -250,6 +285,28 @@ def test_boolean_option_is_tried_both_ways(option, other):
     assert [run.options for run in _runs(script)] == [[], other][: 1 + (other is not None)]
 
 
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('p.add_argument("T", type=int, nargs="+")', [["5"]]),
+        ('p.add_argument("sizes", type=int, nargs=2)', [["5", "5"]]),
+        ('p.add_argument("more", nargs="*")', [[]]),
+        ('p.add_argument("--lr", type=float, nargs=1, required=True)', [["--lr", "0.001"]]),
+        (
+            'net = {"RNN": 1, "LSTM": 2}[sys.argv[1]]; f(int(sys.argv[2]), float(sys.argv[3]))',
+            [["RNN", "5", "0.001"], ["LSTM", "5", "0.001"]],
+        ),
+        ('T, kind = sys.argv[1:]; int(T); kind in ("rnn", "lstm")',
+         [["5", "rnn"], ["5", "lstm"]]),
+        ('_, T = sys.argv; print(int(T))', [["5"]]),
+        ("print(sys.argv[0])", [[]]),
+    ],
+)  # fmt: skip
+def test_words_that_a_script_must_be_given_are_given(lines, words):
+    script = Source("train.py", "train.py", "", ast.parse(lines), "", 0)
+    assert [run.options for run in _runs(script)] == words
+
+
 def test_precision_in_which_a_script_feeds_is_known_though_it_stops_there(tmp_path):
     only_64 = "torch.zeros(x.shape[0], self.num_hidden, dtype=torch.float64)"
     files = {"lstm.py": lstm("separate", zeros=only_64).encode(), "train.py": SCRIPT.encode()}
@@ -258,6 +315,16 @@ def test_precision_in_which_a_script_feeds_is_known_though_it_stops_there(tmp_pa
     with written_out(hand_in) as tree, Children(tree, "limited", Limits(seconds=60)) as children:
         found = check_training(children.usable, script, {"LSTM": "lstm"}, 1, hand_in.sources)
     assert found.worlds == {"lstm": World({}, (), "float32")}
+
+
+def test_world_that_nobody_could_build_is_none():
+    deep = 1
+    for _ in range(900):
+        deep = {"kept": 0, "entries": {"a": deep}}
+    world = _world({"arguments": {"c": deep, "n": 10**30, "h": 8}, "fed": [4, 10**12]})
+    recipe = Recipe(Signature([["c", "POSITIONAL_OR_KEYWORD", False, None]], []), world)
+    assert (world.fed, world.dtype) == ((), "float32")
+    assert recipe.given() == {"h": ("hidden", 8)}
 
 
 def test_one_backward_for_the_optimisers_of_two_networks_is_fine():
@@ -278,6 +345,16 @@ def test_clip_in_the_wrong_place_is_told_with_its_line(trained):
     [fault] = [f for f in trained("clip after step").section.findings if f.severity == "fault"]
     text = changed(WRONG["clip after step"][0]).splitlines()
     assert "clip_grad_norm_" in text[fault.line - 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("Adam", "torch.optim.Adam("), ("softmax twice", "criterion(model("),
+     ("loss made larger", "criterion(model(")],
+)  # fmt: skip
+def test_fault_of_a_script_points_at_the_line_that_it_is_about(trained, name, words):
+    [fault] = [f for f in trained(name).section.findings if f.severity == "fault"]
+    assert words in changed(WRONG[name][0]).splitlines()[fault.line - 1]
 
 
 def test_missing_script_is_told():

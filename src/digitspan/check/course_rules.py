@@ -48,6 +48,7 @@ RULES = {
     "import": "the file can be imported",
     "initial state": "h(0) = 0",
     "kind": "the RNN is an RNN, the LSTM an LSTM",
+    "loss": "the loss is the cross-entropy of the logits after the last digit",
     "memory": "forward must not accumulate tensors between calls",
     "missing": "everything that was asked for is there",
     "name": "ZIP and PDF are called Surname-Matriculation, and are of one student",

@@ -84,9 +84,9 @@ def check_hand_in(
     package = check_package(hand_in, student)
     rest = [finding for finding in package.findings if (finding.code, finding.file) not in told]
     # That a script runs into a line of a class that asks for CUDA is told of the class.
-    places = {(f.rule, f.file, f.line) for f in of_classes}
+    asking = {(f.file, f.line) for f in of_classes if f.rule == "cuda"}
     of_script = [f for f in training.findings
-                 if f.severity == "fault" or (f.rule, f.file, f.line) not in places]  # fmt: skip
+                 if f.rule != "cuda" or (f.file, f.line) not in asking]  # fmt: skip
     training = Section(tuple(of_script), training.decided)
 
     def as_told(section: Section) -> Section:
@@ -117,6 +117,11 @@ def _placed(finding: Finding, hand_in: HandIn) -> Finding:
     for source in hand_in.sources:
         if source.notebook and plain(source.path, 240) == finding.file:
             finding = finding._replace(file=plain(source.name, 240))
+        for name, cell in source.written:
+            if plain(name, 240) == finding.file:
+                # Its own first line says which file it is written to.
+                line = finding.line + (finding.line > 0)
+                return finding._replace(file=plain(source.name, 240), cell=cell, line=line)
         if source.notebook and finding.line and plain(source.name, 240) == finding.file:
             cell, line = source.place(finding.line)
             return finding._replace(cell=cell, line=line)
@@ -224,7 +229,7 @@ def _run_checks(
     built = build_and_feed(child, signature, world, numbers, longer=longer, seed=seed)
     remote = built.remote
     if remote is None:
-        return _explain_failure(built, candidate, findings)
+        return _explain_failure(built, candidate, findings, world)
     if built.stopped_by_digits is not None:
         error = built.stopped_by_digits
         findings.add("fails-on-some-digits", *error.place, error=error)
@@ -312,7 +317,9 @@ def _check_import(error: ChildRefused, findings: Findings) -> bool:
     return True
 
 
-def _explain_failure(built: Built, candidate: Candidate, findings: Findings) -> bool:
+def _explain_failure(
+    built: Built, candidate: Candidate, findings: Findings, world: World | None
+) -> bool:
     """A class that cannot be built or fed; returns whether that is its own fault."""
     error = built.problem
     place = error.place if error else ("", 0)
@@ -321,6 +328,10 @@ def _explain_failure(built: Built, candidate: Candidate, findings: Findings) -> 
         return True
     if error and error.cause == "stand-in":
         findings.add("needs-library", *place, error=error)
+        return False
+    if world is not None and world.fed:  # what runs there is not broken
+        reason = error or "no answer has a row for each sample"
+        findings.add("not-run-as-the-script-does", *place, name=candidate.name, error=reason)
         return False
     code = "cannot-be-fed" if built.constructed else "cannot-be-constructed"
     findings.add(code, *place, name=candidate.name, reason=f": {error}" if error else "")
@@ -412,11 +423,12 @@ def _reconsider(
     """Look again at what only the training script can say."""
     findings = Findings()
     findings.found = list(section.findings)
-    if findings.has("state-kept-between-batches"):
+    kept = ("state-kept-between-batches", "state-kept-elsewhere")
+    if any(map(findings.has, kept)):
         reset = resets_between_batches(hand_in.sources, class_name)
         if reset:
-            replaced = "state-kept-between-batches", "state-reset-by-the-script"
-            findings.replace(*replaced, reset=reset)
+            for code in kept:
+                findings.replace(code, "state-reset-by-the-script", reset=reset)
             # What grows is the history of a state that is never reset here.
             findings.found = [f for f in findings.found if f.code != "tensors-pile-up"]
     kind, decided = _KINDS[name], section.decided

@@ -46,7 +46,7 @@ class Trained(NamedTuple):
         return set().union(*(given for of, given in self.losses.items() if of != kind))
 
 
-_LISTS = ("slopes", "held", "moved", "losses", "optimizers")
+_LISTS = ("slopes", "held", "moved", "losses", "optimizers", "lessons")
 """The lists in what the child says of a network."""
 
 
@@ -173,7 +173,7 @@ def _judge(
     whole = _check_error(trace, steps, findings) if trace else False
     if steps:
         _check_order(events, findings)
-        _check_optimizer(trace, networks, findings)
+        _check_optimizer(trace, networks, events, findings)
     for network in networks:
         kind = network["kind"]
         slopes, held, moved, losses = (
@@ -194,6 +194,7 @@ def _judge(
             made = [event for event in events if event.name == "optimizer"]
             place = (made[0].file, made[0].line) if made else ("", 0)
             _check_moves(str(network.get("class"))[:80], slopes, held, moved, place, findings)
+        _check_loss(network, events, findings)
     return whole
 
 
@@ -218,6 +219,28 @@ def _check_moves(
         findings.add("weights-never-move", *place, name=name)
 
 
+def _check_loss(network: dict[str, Any], events: list[_Event], findings: Findings) -> None:
+    """The loss by which a network is seen to be trained: the cross-entropy of its last logits."""
+    lessons = [kind for kind in network["lessons"] if kind != "first"]
+    losses = [event for event in events if event.name in ("loss", "backward")]
+    place = (losses[0].file, losses[0].line) if losses else ("", 0)
+    if "first" in network["lessons"]:
+        findings.add("loss-of-the-first-step", *place)
+    if lessons and "cross-entropy" not in lessons:
+        known = [kind for kind in lessons if kind in _LOSS_CODES]
+        findings.add(_LOSS_CODES[known[0]] if known else "loss-unknown", *place)
+
+
+_LOSS_CODES = {
+    "minus cross-entropy": "loss-made-larger",
+    "twice": "loss-of-probabilities",
+    "likelihood": "loss-without-softmax",
+    "squared": "loss-squared",
+    "over the batch": "loss-over-the-batch",
+}
+"""What the child calls a loss that is not the cross-entropy, to the finding."""
+
+
 def _is_news(network: dict[str, Any], trained: Trained) -> bool:
     """Whether no run before has built a network, or none has trained it and this one does."""
     kind = network["kind"]
@@ -226,14 +249,29 @@ def _is_news(network: dict[str, Any], trained: Trained) -> bool:
 
 def _world(network: dict[str, Any]) -> World:
     """What a script builds a network with, and feeds it."""
-    arguments, fed = network.get("arguments"), network.get("fed")
+    arguments, fed = _of_known_form(network.get("arguments")), network.get("fed")
+    sizes = [size for size in fed if type(size) is int] if isinstance(fed, list) else []
     return World(
         arguments if isinstance(arguments, dict) else {},
-        tuple(size for size in fed if isinstance(size, int)) if isinstance(fed, list) else (),
+        tuple(sizes) if all(0 < size < _LARGEST_SIZE for size in sizes) else (),
         "float64"
         if "float64" in (network.get("default_dtype"), network.get("dtype"))
         else "float32",
     )
+
+
+_LARGEST_SIZE = 5000
+
+
+def _of_known_form(value: Any, depth: int = 12) -> Any:
+    """What a constructor is given, without what is too large or too deep to be built again."""
+    if isinstance(value, dict) and depth:
+        return {name: _of_known_form(item, depth - 1) for name, item in value.items()}
+    if isinstance(value, list) and depth:
+        return [_of_known_form(item, depth - 1) for item in value]
+    if isinstance(value, (dict, list)) or (type(value) is int and abs(value) > 10**9):
+        return None
+    return value
 
 
 def _networks(trace: dict[str, Any]) -> list[dict[str, Any]]:
@@ -305,14 +343,19 @@ def _check_order(events: list[_Event], findings: Findings) -> None:
 
 
 def _check_optimizer(
-    trace: dict[str, Any], networks: list[dict[str, Any]], findings: Findings
+    trace: dict[str, Any],
+    networks: list[dict[str, Any]],
+    events: list[_Event],
+    findings: Findings,
 ) -> None:
     """RMSprop, as the sheet asks: of each network, or of the run where no network is known."""
     own = [network["optimizers"] for network in networks if network["optimizers"]]
     for names in own or [trace.get("optimizers", [])]:
         optimizers = [name[:40] for name in names if isinstance(name, str)]
         if optimizers and not any("RMS" in name.upper() for name in optimizers):
-            findings.add("not-rmsprop", name=optimizers[0])
+            made = [event for event in events if event.details.get("name") == optimizers[0]]
+            place = (made[0].file, made[0].line) if made else ("", 0)
+            findings.add("not-rmsprop", *place, name=optimizers[0])
 
 
 def _check_text(script: Source, events: list[_Event], findings: Findings) -> None:
@@ -389,15 +432,16 @@ def _runs(script: Source) -> list[_Run]:
             options += ["--device", "cpu"]
         elif chooses:
             model = ([] if not name.startswith("-") else [name]), words
-        elif not name.startswith("-") and "nargs" not in words:
-            places.append(_option_value(name, words))
+        elif not name.startswith("-"):
+            places += [_option_value(name, words)] * _values_needed(words)
         elif required:
-            options += [name, _option_value(name, words)]
+            options += [name, *[_option_value(name, words)] * max(1, _values_needed(words))]
         elif name.startswith("-") and (other := _other_way(name, words)):
             switches[name] = other
     option, words = model or ([], {})
     values = _networks_to_choose(script, words) if model else []
     runs = [_Run([*options, *option, value, *places], guessed) for value, guessed in values]
+    runs = runs or _runs_by_place(script)
     likely = sorted(switches, key=lambda name: not _RNN_OR_LSTM.search(name))[:_MOST_SWITCHES]
     return (runs or [_Run([*options, *places])]) + [
         _Run([*options, *switches[name], *places], switched=True) for name in likely
@@ -405,6 +449,47 @@ def _runs(script: Source) -> list[_Run]:
 
 
 _MOST_SWITCHES = 4
+
+
+def _values_needed(words: dict[str | None, ast.expr]) -> int:
+    """How many values an option wants at least."""
+    match words.get("nargs"):
+        case ast.Constant(value=int(number)):
+            return number
+        case ast.Constant(value="?" | "*"):
+            return 0
+    return 1
+
+
+def _runs_by_place(script: Source) -> list[_Run]:
+    """How to call a script that reads sys.argv itself: a number where it makes one of a word."""
+    words: dict[int, ast.AST] = {}
+    parents: dict[int, ast.AST] = {id(child): node for node in nodes_of(script.tree, ast.expr)
+               for child in ast.iter_child_nodes(node)}  # fmt: skip
+    uses = {node.args[0].id: node for node in nodes_of(script.tree, ast.Call)
+            if node.args and isinstance(node.args[0], ast.Name)}  # fmt: skip
+    for node in nodes_of(script.tree, ast.Subscript):
+        if ast.unparse(node.value) in ("sys.argv", "argv"):
+            match node.slice:
+                case ast.Constant(value=int(place)) if place > 0:
+                    words[place] = parents.get(id(node)) or node
+    for line in nodes_of(script.tree, ast.Assign):
+        start = {"sys.argv": 0, "sys.argv[1:]": 1}.get(ast.unparse(line.value))
+        if start is not None and isinstance(line.targets[0], (ast.Tuple, ast.List)):
+            for place, name in enumerate(line.targets[0].elts, start):
+                words[place] = uses.get(ast.unparse(name), name)
+    words.pop(0, None)
+    if not words or max(words) > _MOST_WORDS:
+        return []
+    used = [words.get(place) for place in range(1, max(words) + 1)]
+    kinds = [ast.unparse(node.func) if isinstance(node, ast.Call) else "" for node in used]
+    numbers = {"int": "5", "float": "0.001"}
+    networks = _networks_to_choose(script, {}) or [("RNN", True)]
+    return [_Run([numbers.get(kind, value) for kind in kinds], guessed)
+            for value, guessed in networks]  # fmt: skip
+
+
+_MOST_WORDS = 9
 
 
 def _other_way(name: str, words: dict[str | None, ast.expr]) -> list[str]:

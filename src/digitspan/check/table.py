@@ -57,8 +57,8 @@ def as_table(reports: Iterable[Report], rules: Rules | None = None) -> Table:
     take four lines, and it stands below.
     """
     several = list(reports)
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    table.add_column("hand-in", overflow="fold", min_width=18)
+    table = Table(box=None, pad_edge=False, collapse_padding=True, title_justify="left")
+    table.add_column("hand-in", overflow="fold", min_width=13)
     for column in (*NETWORKS, "training", "package"):
         table.add_column(_SHORT[column], no_wrap=True)
     with_points = rules is not None and bool(rules.points)
@@ -66,14 +66,17 @@ def as_table(reports: Iterable[Report], rules: Rules | None = None) -> Table:
         table.add_column("points", no_wrap=True, justify="right")
     table.add_column("first fault", overflow="fold")
     base = _common(several)
-    for report in several:
+    names = [report.hand_in.removeprefix(base) for report in several]
+    short = [name.removesuffix(".zip") for name in names]
+    for report, name in zip(
+        several, short if len(set(short)) == len(names) else names, strict=True
+    ):
         verdicts = [_coloured(section.verdict, short=True) for _, section in sections_of(report)]
         faults = _findings(report, "fault")
         more = f" +{len(faults) - 1}" if len(faults) > 1 else ""
         reason = f"{faults[0].code}{more}" if faults else ""
         points = points_of(report, rules) if rules is not None else None
         shown = [shown_points(points)] if with_points and points is not None else []
-        name = report.hand_in.removeprefix(base)
         table.add_row(Text(name), *verdicts, *shown, Text(reason))
     return table
 

@@ -77,6 +77,19 @@ def taken(*paths, who=None):
         (["part1/lstm.py", "Adler-1000001.pdf", "lstm_20_128_acc.png"], ["."]),
         (["part1/lstm.py", "Adler-1000001.pdf", "hidden_20_128_acc.png"], ["."]),
         (["notebook.ipynb"], ["."]),
+        (["lstm.py", "Adler-1000001.pdf", "results/10000/a.png", "results/20000/a.png"], ["."]),
+        (["part1/lstm.py", "results/10000/acc.png", "results/20000/acc.png"], ["."]),
+        (["lstm.py", "runs/10000/lstm.py", "runs/20000/lstm.py", "Adler-1000001.pdf"], ["."]),
+        (["part1/lstm.py", "data/palindromes.zip", "checkpoints/best.zip"], ["."]),
+        (["week1/Adler.zip", "week2/Berg.zip", "Cohn-1000003/lstm.py"],
+         ["Cohn-1000003", "week1/Adler.zip", "week2/Berg.zip"]),
+        (["week1/Adler-1000001.zip", "week2/Berg-1000002/lstm.py", "Cohn-1000003/lstm.py"],
+         ["Cohn-1000003", "week1/Adler-1000001.zip", "week2/Berg-1000002"]),
+        (["Hand-1000001.zip", "Adler-1000002.zip"], ["Adler-1000002.zip", "Hand-1000001.zip"]),
+        (["Blatt-1000001/lstm.py", "Adler-1000002/lstm.py", "Berg-1000003/lstm.py",
+          "Teil-1000004.pdf", "Main-1000005.docx", "New-1000006.rar"],
+         ["Adler-1000002", "Berg-1000003", "Blatt-1000001", "Main-1000005.docx",
+          "New-1000006.rar", "Teil-1000004.pdf"]),
         (["a/part1/lstm.py", "b/lstm.py", "c/deep/part1/lstm.py"], ["a", "b", "c"]),
         (["a.zip", "b.zip", "c/part1/x.py"], ["a.zip", "b.zip", "c"]),
         (["Name_1_file/x.zip", "Name_2_file/y.zip"], ["Name_1_file/x.zip", "Name_2_file/y.zip"]),
@@ -95,6 +108,11 @@ def taken(*paths, who=None):
 )  # fmt: skip
 def test_folder_is_one_hand_in_or_many(tmp_path, names, expected):
     assert taken(made(tmp_path, *names)) == (expected, [])
+
+
+def test_stray_script_beside_the_weeks_of_a_course_is_named(tmp_path):
+    names = ["week1/Adler-1000001.zip", "week1/Berg-1000002.zip"]
+    assert taken(made(tmp_path, "lstm.py", *names)) == (names, ["lstm.py"])
 
 
 def test_every_entry_of_a_course_is_a_hand_in_or_named(tmp_path):

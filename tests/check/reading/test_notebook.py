@@ -8,8 +8,14 @@ from check.bank import lstm
 from check.given import read_here
 from check.reader import read_sources
 
+from digitspan.check.findings import Finding
+from digitspan.check.hand_in import Children, _placed
+from digitspan.check.reading.hand_ins import HandIn, written_out
 from digitspan.check.reading.source import candidates
+from digitspan.check.sandbox.child.loading import Shell
 from digitspan.check.sandbox.child.reader.notebook import NotebookDamaged, code_of
+from digitspan.check.sandbox.isolation import Limits
+from digitspan.check.script import check_training
 
 CELL = lstm("separate")
 
@@ -57,6 +63,19 @@ def test_class_beside_what_ipython_adds_is_found_at_its_line(form, where):
     before = FORMS[form].count("\n") if where == "same cell" else 0
     line = CELL[: CELL.index("class LSTM")].count("\n") + 1 + before
     assert source.place(found.line) == (len(cells) + 1, line)
+
+
+def test_cell_that_is_written_to_a_file_is_that_file():
+    for head, name in (
+        ("%%writefile part1/lstm.py", "nb/part1/lstm.py"),
+        ("%%file  'lstm.py'", "nb/lstm.py"),
+        ("%%writefile /content/drive/part1/lstm.py", "nb/part1/lstm.py"),
+        ("%%writefile ../../lstm.py", "nb/lstm.py"),
+    ):
+        [source] = read_sources({"nb/a.ipynb": book("!mkdir part1\n", f"{head}\n{CELL}")})
+        assert source.written == ((name, 2),)
+        assert source.files() == {"nb/a_notebook.py": source.text, name: CELL}
+    assert read("%%bash\nls\n", "%%writefile notes.txt\nx\n", CELL).written == ()
 
 
 def test_future_import_of_a_cell_holds_for_the_file():
@@ -131,6 +150,61 @@ def test_without_the_extra_a_notebook_is_told_so(tmp_path, monkeypatch):
 
 def test_python_of_a_notebook_runs_where_there_is_no_ipython():
     source = read("%matplotlib inline\ngpu = !nvidia-smi\n%time x = 3\n!ls\n")
-    names = {}
+    names = {"get_ipython": Shell}
     exec(compile(source.text, "x.py", "exec"), names)
     assert (names["x"], names["gpu"]) == (3, [])
+
+
+TRAIN = """\
+import torch
+{before}
+net = LSTM(4, 1, 8, 10, 16)
+optimizer = torch.optim.RMSprop(net.parameters())
+for step in range(9):
+    x = torch.randint(0, 10, (16, 4)).float()
+    optimizer.zero_grad()
+    torch.nn.functional.cross_entropy(net(x), x[:, 0].long()).backward()
+    optimizer.step()
+"""
+MAGIC = {
+    "files that are written": (
+        ["%%writefile part1/lstm.py\n" + CELL, "%%writefile part1/train.py\n"
+         + TRAIN.format(before="from lstm import LSTM"), "!python part1/train.py"]),
+    "a file that is run": ["%run -i ../cells.py --seed 3", TRAIN.format(before="LSTM, seed")],
+    "a notebook that is run": ["%run cells.ipynb", TRAIN.format(before="")],
+    "await": [CELL, "import asyncio\nawait asyncio.sleep(0)\nx = await asyncio.sleep(0, 3)\n"
+              + TRAIN.format(before="assert x == 3")],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Runs a notebook as a training script; one child for all of them."""
+    cells = {"cells.py": (CELL + "import sys\nseed = sys.argv[-1]\n").encode()}
+    files = {f"{number}/a.ipynb": book(*book_) for number, book_ in enumerate(MAGIC.values())}
+    files |= cells | {"2/cells.ipynb": book(CELL)}
+    hand_in = HandIn(tmp_path_factory.getbasetemp(), False, files, read_sources(files), "")
+    sources = {source.name: source for source in hand_in.sources}
+    with written_out(hand_in) as tree, Children(tree, "limited", Limits(seconds=600)) as children:
+
+        def train(name):
+            source = sources[f"{list(MAGIC).index(name)}/a.ipynb"]
+            return source, check_training(children.usable, [source], {"LSTM": "lstm"}, 1)
+
+        yield train
+
+
+@pytest.mark.parametrize("name", MAGIC)
+def test_notebook_trains_as_ipython_runs_it(trained, name):
+    _, result = trained(name)
+    faults = [f for f in result.section.findings if f.severity == "fault"]
+    assert (result.section.verdict, faults) == ("pass", [])
+    assert result.losses == {"lstm": {"logits"}}
+
+
+def test_place_in_a_file_that_a_cell_is_written_to_is_the_cells(trained):
+    source, _ = trained("files that are written")
+    hand_in = HandIn(None, False, {}, [source], "")
+    finding = Finding("prints", "print", "remark", "0/part1/lstm.py", 5, "")
+    placed = _placed(finding, hand_in)
+    assert (placed.file, placed.cell, placed.line) == ("0/a.ipynb", 1, 6)

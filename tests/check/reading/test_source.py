@@ -90,6 +90,13 @@ def test_training_script_is_found():
     assert scripts_of(in_files({"a.py": "x = 1"}), set()) == []
 
 
+def test_script_of_each_network_is_found_though_it_gives_the_class_another_name():
+    train = "from nets import {} as Net\nNet().f().backward()\no.step()\n"
+    files = {f"train_{name}.py": train.format(name) for name in ("LSTM", "VanillaRNN")}
+    found = scripts_of(in_files(files), {"LSTM", "VanillaRNN"})
+    assert {script.name for script in found} == {"train_LSTM.py", "train_VanillaRNN.py"}
+
+
 @pytest.mark.parametrize(
     ("line", "layer"),
     [

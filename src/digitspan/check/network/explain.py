@@ -166,15 +166,16 @@ def explain_trained(remote: RemoteNetwork, verified: Verified, findings: Finding
         if name in roles.layout.arrays:
             states[roles.layout.slice(name)] = True
     needed = (roles.of >= 0) & ~states[roles.of]
+    untrained: dict[str, list[str]] = {}
     for tensor, part in remote.parts():
         if needed[part].any() and not trainable[part].any():
-            frozen = tensor.kind == "parameter"
-            findings.add(
-                "asks-for-no-gradient" if frozen else "not-a-parameter", tensor=tensor.name
-            )
+            code = "asks-for-no-gradient" if tensor.kind == "parameter" else "not-a-parameter"
+            untrained.setdefault(code, []).append(tensor.name)
         unused = (roles.of[part] < 0).all() and tensor.kind == "parameter"
         if unused and tensor.name != verified.table:
-            findings.add("parameter-unused", tensor=tensor.name)
+            untrained.setdefault("parameter-unused", []).append(tensor.name)
+    for code, names in untrained.items():
+        findings.add(code, tensor=names[0], tensors=_listed(names, "is", "are"))
     start = _start_values(remote)
     gates = GATES[roles.cell.kind]
     weights = np.full(roles.layout.size + 1, -1)
@@ -183,14 +184,23 @@ def explain_trained(remote: RemoteNetwork, verified: Verified, findings: Finding
         weights[roles.layout.slice(name)] = np.repeat(
             np.arange(len(gates)), array.size // len(gates)
         )
+    at_zero = []
     for position, gate in enumerate(gates):
         own = (weights[roles.of] == position) & (roles.of >= 0)
         if own.any() and (start[own] == 0).all():
-            findings.add("gate-starts-at-zero", gate=gate)
+            at_zero.append(gate)
+    if at_zero:
+        findings.add("gate-starts-at-zero", gates=_listed(at_zero))
     if np.isnan(start[needed]).any():
         names = [t.name for t, part in remote.parts() if np.isnan(start[part]).any()]
-        verb = "is" if len(names) == 1 else "are"
-        findings.add("start-value-missing", tensors=f"{', '.join(names[:4])} {verb}")
+        findings.add("start-value-missing", tensors=_listed(names, "is", "are"))
+
+
+def _listed(names: list[str], one: str = "", several: str = "") -> str:
+    """Some names with a verb behind them, in one or the other number."""
+    first, last = names[:8][:-1], names[:8][-1]
+    verb = several if first else one
+    return f"{', '.join(first)}{' and ' * bool(first)}{last} {verb}".strip()
 
 
 def explain_gradients(

@@ -19,6 +19,7 @@ from digitspan.check.network.equations import (
     Numbers,
 )
 from digitspan.check.network.explain import (
+    EQUATIONS,
     Verified,
     explain_behaviour,
     explain_equations,
@@ -66,6 +67,8 @@ def check_network(remote: RemoteNetwork, kind: str, findings: Findings) -> bool:
     """
     behaviour = measure(remote)
     explain_behaviour(remote, behaviour, kind, findings)
+    if remote.count == 0:
+        findings.add("nothing-to-train", equations=EQUATIONS[kind])
     if not behaviour.finite or not behaviour.repeatable or remote.count == 0:
         return findings.faults() > 0
     if remote.count > MAX_NUMBERS:

@@ -83,6 +83,10 @@ class Locator:
             n for f in self.others for n in ast.walk(f) if isinstance(n, (ast.For, ast.While))
         ]
         self.loop = min((loop.lineno for loop in loops), default=self.forward)
+        inside = [line for loop in loops for line in loop.body]
+        computing = [line.lineno for line in inside if _computes(line)]
+        self.step = min(computing, default=self.loop)
+        """Where the step of the network begins to compute."""
 
     def __call__(self, code: str, words: dict[str, Any]) -> Place:
         """The file and line for a code with the words of its sentence."""
@@ -90,7 +94,8 @@ class Locator:
         if tensor:
             return self.file, self.assigned(tensor)
         if code in _LOOP:
-            return self.file, self.loop
+            turned = self.turned() if code == "digits-read-backwards" else 0
+            return self.file, turned or self.loop
         if code in ("departs-elsewhere", "equations-not-computed"):
             about = words.get("about", {"scale"})
             branches = self.branches(about)
@@ -98,7 +103,7 @@ class Locator:
             # Of several clamps any may be harmless: the equation is known by its values.
             if branches and (len(branches) == 1 or not about & {"scale", "swing"}):
                 return self.file, branches[0]
-            return equation if equation[1] else (self.file, self.loop)
+            return equation if equation[1] else (self.file, self.step)
         line = self.named(_WORDS.get(code, ()))
         if not line and (code in _ANSWER or "softmax" in code):
             returns = [
@@ -106,11 +111,21 @@ class Locator:
             ]
             line = max((node.lineno for node in returns), default=0)
         if not line and code.startswith(("state-", "units-", "start-", "gate-starts")):
-            kept = "state-kept-between-batches", "state-reset-by-the-script"
-            line = self.kept() if code in kept else 0
+            kept = code.startswith(("state-kept", "state-reset"))
+            line = self.kept() if kept else 0
             line = line or (self.named(_CREATED) if code.startswith("state-") else 0)
             line = line or min((f.lineno for f in self.constructors), default=0)
-        return self.file, line or (self.forward if code == "one-step-a-call" else self.loop)
+        return self.file, line or (self.forward if code == "one-step-a-call" else self.step)
+
+    def turned(self) -> int:
+        """The first line of a method that turns an order round; 0: none does."""
+        lines = [
+            node.lineno
+            for function in self.others
+            for node in nodes_of(function, ast.expr)
+            if isinstance(node, (ast.Call, ast.Subscript)) and _turns(node)
+        ]
+        return min(lines, default=0) or self.named(("flip", "fliplr", "flipud", "reversed"))
 
     def named(self, names: tuple[str, ...]) -> int:
         """The first line of a method that uses one of these names; 0: none does."""
@@ -169,6 +184,30 @@ class Locator:
 _NARROWING = ("min", "max", "clamp", "clamp_", "clip", "where", "minimum", "maximum", "nan_to_num",
               "hardtanh", "amax", "amin")  # fmt: skip
 """Functions that make large or small numbers another."""
+
+
+def _computes(line: ast.stmt) -> bool:
+    """Whether a statement multiplies, or calls what gates go through."""
+    return any(
+        isinstance(node, ast.MatMult)
+        or (isinstance(node, ast.Attribute) and node.attr in _COMPUTING)
+        or (isinstance(node, ast.Name) and node.id in _COMPUTING)
+        for node in ast.walk(line)
+    )
+
+
+_COMPUTING = ("tanh", "sigmoid", "relu", "mm", "matmul", "einsum", "linear", "addmm", "bmm",
+              "tensordot")  # fmt: skip
+
+
+def _turns(node: ast.Call | ast.Subscript) -> bool:
+    """Whether an expression is range(..., -1), or a slice that steps backwards."""
+    match node:
+        case ast.Call(func=ast.Name(id="range"), args=[_, _, step]):
+            return ast.unparse(step).startswith("-")
+        case ast.Subscript(slice=ast.Slice(step=ast.expr() as step)):
+            return ast.unparse(step).startswith("-")
+    return False
 
 
 def _narrows(node: ast.Call) -> bool:

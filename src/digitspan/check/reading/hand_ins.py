@@ -116,6 +116,9 @@ def written_out(hand_in: HandIn) -> Iterator[Path]:
     folder = new_folder("hand-in-")
     try:
         written = {source.path: _encoded(source.text) for source in hand_in.sources}
+        for source in hand_in.sources:
+            for name, text in source.files().items():
+                written.setdefault(name, _encoded(text))
         for name, data in hand_in.files.items():
             if not name.endswith((".py", ".ipynb", ".pdf", ".zip")) and len(data) < _LARGEST_DATA:
                 written.setdefault(name, data)

@@ -71,6 +71,11 @@ _PART_WORDS = frozenset(
     "main output outputs out experiments bonus extra optional analysis summary".split()
 )
 """Words of which names of the parts of a hand-in are made; a student is called otherwise."""
+_OF_COURSE = re.compile(
+    r"(week|sheet|exercise|assignment|hw|homework|lab|uebung|übung|abgabe|submission|hand.?in)",
+    re.IGNORECASE,
+)
+"""Words by which the parts of a course are called, in which archives are hand-ins."""
 
 
 class Entry(NamedTuple):
@@ -305,6 +310,8 @@ class _Work:
                 own = student_of(part.name) == student_of(work[0].name) is not None
                 if not (part.folder or part is work[0] or own):
                     self.left_out.append(LeftOut(f"{shown}/{part.name}", part.aside or _NO_KIND))
+        elif len(work) == 1 and work[0].folder and (student := _student(work[0].name)):
+            self._folder(work[0], root, f"{shown}/{work[0].name}", student)
         elif work:
             path = root / node.place
             self.entries.append(Entry(shown, path, student_of(_base(path), strict=False)))
@@ -312,15 +319,16 @@ class _Work:
     def _part(self, part: _Node, beside: _Node, root: Path, shown: str) -> None:
         """Take in one entry of a course's folder."""
         name, path = f"{shown}/{part.name}", root / part.place
-        student = _student(part.name)
+        student = _student_among(part, beside)
+        is_part = student is None and _is_part(part.name)
         if part.aside:
             self.left_out.append(LeftOut(name, part.aside))
-        elif part.folder and _is_part(part.name) and _is_course(part):
+        elif part.folder and is_part and (_is_course(part) or _students_in(part)):
             self._divide(part, root, name)
         elif part.folder and "_onlinetext" in part.name and _has_files(part, beside):
             reason = "a text beside the files of the same student"
             self.left_out.append(LeftOut(name, reason))
-        elif part.folder and _is_part(part.name) and part.holds_work():
+        elif part.folder and is_part and part.holds_work():
             reason = "it is called like a part of a hand-in, not after a student"
             self.left_out.append(LeftOut(name, reason))
         elif part.folder and not part.parts:
@@ -344,7 +352,8 @@ class _Work:
     def _loose(self, part: _Node, beside: _Node, root: Path, name: str, student: Student) -> None:
         """Take in the loose files of a student, with the first of them, unless with an archive."""
         same = [node for node in beside.parts
-                if not (node.folder or node.aside) and _student(node.name) == student]  # fmt: skip
+                if not (node.folder or node.aside)
+                and _student_among(node, beside) == student]  # fmt: skip
         if any(node.archive for node in same) or part is not same[0]:
             return
         path = root / part.place
@@ -374,7 +383,7 @@ class _Work:
         """Take in an archive, with the files of the same student that lie beside it."""
         loose = [node for node in beside.parts
                  if student is not None and not node.folder and not node.archive
-                 and not node.aside and _student(node.name) == student]  # fmt: skip
+                 and not node.aside and _student_among(node, beside) == student]  # fmt: skip
         if not loose:
             self._archive(part, root / part.place, name, student)
             return
@@ -575,21 +584,27 @@ def _without(student: Student, name: str) -> str:
 def _is_many(node: _Node) -> bool:
     """Whether a folder holds hand-ins of several students, by the names in it alone."""
     parts = node.parts
-    if any(part.folder and _is_part(part.name) and _is_course(part) for part in parts):
-        return True
     own = [part for part in parts if part.code]
+    course_file = any(_is_part(part.name) or _SHEET_FILE.search(part.name) for part in own)
     holders = [part for part in parts if part.archive or part.folder]
-    students = {_key(s) for part in holders if (s := _student(part.name))}
-    loose = {_key(s) for part in parts if (part.code or part.pdf) and (s := _student(part.name))}
+    students = {_key(s) for part in holders if (s := _student_among(part, node))}
+    loose = {_key(s) for part in parts
+             if (part.code or part.pdf) and (s := _student_among(part, node))}  # fmt: skip
+    in_parts = [part for part in holders if part.folder and _is_part(part.name)]
+    if course_file:  # beside which runs and copies are called by numbers, too
+        in_parts = [part for part in in_parts if any(inner.archive for inner in part.parts)]
+    if any(map(_is_course, in_parts)):
+        return True
     others = [p for p in holders
               if not _is_part(p.name) and _student(p.name) is None and _counts(p)]  # fmt: skip
     if len(students | loose) > 1 or (students and others):
+        return True
+    if not own and len(students.union(*map(_students_in, in_parts))) > 1:
         return True
     texts = {_key(s) for part in parts if (s := _of_text(part))}
     if not own and len(students | loose | texts) > 1:
         return True
     if own:
-        course_file = any(_is_part(part.name) or _SHEET_FILE.search(part.name) for part in own)
         several = len([part for part in others if part.archive]) > 1
         return several or bool(students and not course_file)
     if students:
@@ -597,6 +612,21 @@ def _is_many(node: _Node) -> bool:
     if loose or any(_is_part(part.name) and _counts(part) for part in holders if part.folder):
         return len([part for part in others if part.archive or _is_whole(part)]) > 1
     return len(others) > 1
+
+
+def _students_in(part: _Node) -> set[str]:
+    """Whose the archives and folders in a folder such as week1 are.
+
+    A number alone may be that of a step or a seed, where nothing that is handed in lies in it.
+    """
+    found = set()
+    for inner in part.parts:
+        student = _student_among(inner, part) if inner.archive or inner.folder else None
+        if student is not None and (_counts(inner) or student.surname != student.number):
+            found.add(_key(student))
+        elif inner.archive and _OF_COURSE.match(part.name) and not _is_part(inner.name):
+            found.add(folded(inner.name))
+    return found
 
 
 def _of_text(node: _Node) -> Student | None:
@@ -609,7 +639,8 @@ def _of_text(node: _Node) -> Student | None:
 
 def _is_course(node: _Node) -> bool:
     """Whether a folder such as week1 holds hand-ins of several students, or several whole ones."""
-    students = {_key(s) for part in node.parts if (s := _student(part.name)) is not None}
+    loose = {_key(s) for part in node.parts if not part.folder and (s := _student(part.name))}
+    students = _students_in(node) | loose
     whole = [part for part in node.parts
              if part.folder and not _is_part(part.name) and _is_whole(part)]  # fmt: skip
     return len(students) > 1 or len(whole) > 1
@@ -661,6 +692,21 @@ def _student(name: str) -> Student | None:
     numbers = numbers_of(name)
     words = re.findall(r"[^\W\d_]+", name.rsplit(".", 1)[0] if "." in name else name)
     return Student(numbers[0], numbers[0]) if numbers and not words else None
+
+
+def _student_among(part: _Node, beside: _Node) -> Student | None:
+    """The student that an entry of a folder is of, by its name and by those beside it.
+
+    Hand-1000001 may be a part of a hand-in or of Ms Hand: she is one where others beside her are
+    called after students with as long a number.
+    """
+    found = _student(part.name)
+    alike = student_of(part.name) if found is None else None
+    if alike is None:
+        return found
+    others = {_key(s): len(s.number) for node in beside.parts if (s := _student(node.name))}
+    enough = 1 if part.archive else 2
+    return alike if list(others.values()).count(len(alike.number)) >= enough else None
 
 
 def _platform(name: str) -> re.Match[str] | None:

@@ -46,6 +46,18 @@ class Source(NamedTuple):
     """The line of that."""
     cells: tuple[int, ...] = ()
     """Of a notebook, the line of the text before the first of each code cell."""
+    written: tuple[tuple[str, int], ...] = ()
+    """The files that code cells of a notebook are written to, with the cell's number, from 1."""
+
+    def files(self) -> dict[str, str]:
+        """What the child needs of it: names to texts."""
+        lines = self.text.split("\n")
+        ends = [*self.cells, len(lines)]
+        found = {self.path: self.text}
+        for name, cell in self.written:  # without the line that says so
+            text = "\n".join(lines[ends[cell - 1] + 1 : ends[cell]])
+            found.setdefault(name, f"{text.rstrip()}\n")
+        return found
 
     def place(self, line: int) -> tuple[int, int]:
         """A line of the text as the author sees it: the code cell, 0 in a file, and its line."""
@@ -92,6 +104,7 @@ def source_of(
     error: object = "",
     line: object = 0,
     cells: object = (),
+    written: object = (),
     **_: object,
 ) -> Source:
     """A source out of what the child tells of it, none of which can be trusted.
@@ -103,9 +116,17 @@ def source_of(
         error: why Python does not read it.
         line: the line of that.
         cells: of a notebook, the line before the first of each code cell.
+        written: of a notebook, the cells that are written to files, and to which.
     """
     path = f"{name[:-6]}_notebook.py" if name.endswith(".ipynb") else name
-    starts = cells if isinstance(cells, (list, tuple)) else ()
+    listed = cells if isinstance(cells, (list, tuple)) else ()
+    starts = tuple(start for start in listed if isinstance(start, int))
+    folder = name.rpartition("/")[0]
+    files = [
+        (f"{folder}/{file}".strip("/"), cell)
+        for cell, file in (written if isinstance(written, (list, tuple)) else ())
+        if isinstance(cell, int) and isinstance(file, str) and 0 < cell <= len(starts)
+    ]
     return Source(
         name,
         path,
@@ -113,7 +134,8 @@ def source_of(
         tree_of(nodes),
         plain(error if isinstance(error, str) else "", 300),
         line if isinstance(line, int) else 0,
-        tuple(start for start in starts if isinstance(start, int)),
+        starts,
+        tuple(files),
     )
 
 
@@ -150,7 +172,11 @@ def scripts_of(sources: list[Source], classes: set[str]) -> list[Source]:
         or (
             _trains_in(source)
             and _place(source.name) > -1
-            and classes & {node.id for node in nodes_of(source.tree, ast.Name)}
+            and classes
+            & (
+                {node.id for node in nodes_of(source.tree, ast.Name)}
+                | modules_imported(source.tree)
+            )
         )
     ]
 

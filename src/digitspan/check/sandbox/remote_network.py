@@ -11,6 +11,7 @@ import numpy as np
 from digitspan.check.network.equations import Numbers
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
 from digitspan.check.sandbox.signatures import (
+    SIZES,
     Plan,
     Recipe,
     Signature,
@@ -424,6 +425,7 @@ def build_and_feed(
     if longer:
         options = [*(dataclasses.replace(plan, longer=1) for plan in options), *options]
     search = _FeedSearch(child, signature, world, seed)
+    options += search.as_trained()
     for plan in options:
         search.try_plan(plan)
         if search.good is not None:
@@ -459,7 +461,7 @@ class _FeedSearch:
         base: int = 10,
     ) -> None:
         self.child, self.signature, self.seed, self.base = child, signature, seed, base
-        self.recipes = recipes(signature, world)
+        self.recipes = recipes(signature, world, _roles_by_trying(child, signature, world, seed))
         self.good: RemoteNetwork | None = None
         self.fallback: RemoteNetwork | None = None
         self.constructed = False
@@ -469,6 +471,15 @@ class _FeedSearch:
         """The error of forward that came after most lines: the layouts before were not meant."""
         self.out_of_range: ChildRefused | None = None
         """The first error of an index, as of a table with fewer rows than digits."""
+
+    def as_trained(self) -> list[Plan]:
+        """The sizes with which the training script runs it, where it needs just those."""
+        recipe = self.recipes[0]
+        given = dict(recipe.given().values())
+        fed = sorted(size for size in (recipe.world.fed if recipe.world else ()) if size > 1)
+        if len(fed) != 2 or "hidden" not in given:
+            return []
+        return [Plan(fed[1], given["hidden"], given.get("inputs", 1), steps=fed[0])]
 
     def try_plan(self, plan: Plan) -> None:
         """Try some sizes in double precision, then in single."""
@@ -503,11 +514,15 @@ class _FeedSearch:
         digits = remote.digits()
         values = remote.random_values(remote.rng(2), 3)
         chosen: tuple[float, dict[str, Any]] | None = None
-        for how in call_forms(self.signature, remote.plan, remote.hidden):
+        todo = call_forms(self.signature, remote.plan, remote.hidden)
+        flattened: list[dict[str, Any]] = []
+        while (how := flattened.pop() if flattened else next(todo, None)) is not None:
             remote.how = how
             try:
                 answers = remote.ask(values, digits, fresh=True, counted=True)
                 score = _score(remote, answers, values, digits)
+                if remote.form[1] == "(BT)K" and score < 3:  # its rows may stand step by step
+                    flattened = [{**how, "form": [remote.form[0], "(TB)K", remote.answer_place]}]
             except ChildRefused as error:
                 if error.type == "IndexError" and self.out_of_range is None:
                     self.out_of_range = error
@@ -529,6 +544,44 @@ class _FeedSearch:
             # At other sizes, where some are equal, the shape alone would not say what is what.
             remote.how = {**remote.how, "form": [*remote.form, remote.answer_place]}
         return True
+
+
+def _roles_by_trying(
+    child: ChildProcess, signature: Signature, world: World | None, seed: int
+) -> dict[str, str]:
+    """What numbers among a script's arguments are that no name explains: place to role.
+
+    The number of hidden units is what two axes of one tensor hang on. What no axis hangs on is the
+    batch or the length where it equals that of what the script feeds.
+    """
+    recipe = Recipe(signature, world)
+    unknown = [place for place, (role, number) in recipe.given().items()
+               if role not in SIZES and number > 1][:_MOST_TRIED]  # fmt: skip
+
+    def axes(instead: dict[str, int]) -> list[tuple[int, ...]]:
+        remote = RemoteNetwork(child, Plan(1, 1, 1), "float32", recipe, seed)
+        remote.arguments = recipe.as_given(instead)
+        remote.build()
+        return [tensor.shape for tensor in remote.all_tensors]
+
+    roles: dict[str, str] = {}
+    fed = sorted(size for size in (world.fed if world else ()) if size > 1)
+    for place in unknown:
+        number = recipe.given()[place][1]
+        try:
+            pairs = zip(axes({}), axes({place: 2 * number}), strict=False)
+        except ChildRefused:
+            continue  # not with such a number
+        changed = [sum(a != b for a, b in zip(*shapes, strict=False)) for shapes in pairs]
+        if max(changed, default=0) > 1:
+            roles[place] = "hidden"
+        elif not any(changed) and len(fed) == 2 and fed[0] < fed[1]:
+            by_size = {fed[1]: "batch", fed[0]: "length", fed[0] + 1: "full length"}
+            roles[place] = by_size.get(number, "other")
+    return roles
+
+
+_MOST_TRIED = 20
 
 
 def _score(remote: RemoteNetwork, answers: Numbers, values: Numbers, digits: Digits) -> float:

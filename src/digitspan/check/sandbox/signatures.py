@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["Plan", "Recipe", "Signature", "World", "call_forms", "plans", "recipes", "role_of"]
+__all__ = [
+    "SIZES",
+    "Plan",
+    "Recipe",
+    "Signature",
+    "World",
+    "call_forms",
+    "plans",
+    "recipes",
+    "role_of",
+]
 
 
 class Signature(NamedTuple):
@@ -54,19 +64,93 @@ class Recipe(NamedTuple):
     signature: Signature
     world: World | None
     """What a training script gives it, where one does."""
-    by_place: bool
+    by_place: bool = False
     """By the order of the course's template instead of by the parameters' names."""
-    device: Any
+    device: Any = "cpu"
     """The CPU, as a word or as a torch.device."""
+    learned: dict[str, str] | None = None
+    """What numbers among the script's arguments are that no name explains: place to role."""
 
     def arguments(self, plan: Plan) -> dict[str, Any] | None:
         """Arguments for the constructor; None where this way gives none."""
-        parameters = [
-            p for p in self.signature.constructor if p[1] not in ("VAR_POSITIONAL", "VAR_KEYWORD")
-        ]
+        if self.by_place and self.signature.constructor and not self._named():
+            return {"args": [], "kwargs": _settings(plan)}
         if self.by_place:
-            return _by_place(parameters, plan, self.device)
-        return _by_name(parameters, plan, self.device, self.world.arguments if self.world else {})
+            return _by_place(self._named(), plan, self.device)
+        return self._arranged(self._by_name(plan))
+
+    def as_given(self, instead: dict[str, int] | None = None) -> dict[str, Any]:
+        """The script's own arguments, with another number at some places."""
+        other = instead or {}
+        given = self.world.arguments if self.world else {}
+        return self._arranged(
+            {
+                name: _with(value, lambda place, old: other.get(place, old), name)
+                for name, value in given.items()
+            }
+        )
+
+    def given(self) -> dict[str, tuple[str, int]]:
+        """The whole numbers among the script's arguments: place to role and number."""
+        found = {}
+
+        def note(place: str, number: Any) -> Any:
+            if type(number) is int:
+                found[place] = self._role(place), number
+            return number
+
+        for name, value in (self.world.arguments if self.world else {}).items():
+            _with(value, note, name)
+        return found
+
+    def _role(self, place: str) -> str:
+        """What an argument is, by its name or by what was learned of it."""
+        role = role_of(place.rpartition(".")[2])
+        return role if role in SIZES else (self.learned or {}).get(place, role)
+
+    def _named(self) -> list[list[Any]]:
+        """The parameters that have names of their own."""
+        return [p for p in self.signature.constructor if not str(p[1]).startswith("VAR_")]
+
+    def _by_name(self, plan: Plan) -> dict[str, Any]:
+        """Each argument by what its name means.
+
+        What a training script gives keeps its form, with the plan's sizes in it. What no name
+        explains is what the script gives, else its default, else 1.
+        """
+        given = self.world.arguments if self.world else {}
+        sizes = _sizes(plan)
+
+        def sized(place: str, value: Any) -> Any:
+            role = self._role(place)
+            if role == "device" and (value is None or isinstance(value, str)):
+                return self.device
+            return sizes[role] if role in sizes and type(value) is int else value
+
+        values = {name: _with(value, sized, name) for name, value in given.items()}
+        for name, _, has_default, _ in self._named():
+            role = role_of(str(name))
+            if str(name) not in values and not (has_default and role in _LEFT_AT_DEFAULT):
+                values[str(name)] = _value(role, plan, self.device)
+        return values
+
+    def _arranged(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Arguments by place and by keyword, as the signature wants them."""
+        args: list[Any] = []
+        kwargs = dict(values)
+        kinds = [p[1] for p in self.signature.constructor]
+        for name, kind, *_ in self.signature.constructor:
+            if kind == "VAR_POSITIONAL":
+                more = kwargs.pop(str(name), None)
+                args += more["items"] if isinstance(more, dict) and "items" in more else []
+            elif kind == "POSITIONAL_ONLY" or (
+                kind == "POSITIONAL_OR_KEYWORD" and "VAR_POSITIONAL" in kinds
+            ):
+                args += [kwargs.pop(str(name))] if str(name) in kwargs else []
+        if "VAR_KEYWORD" not in kinds:
+            known = {str(p[0]) for p in self.signature.constructor}
+            kwargs = {name: value for name, value in kwargs.items() if name in known}
+        return {"args": args, "kwargs": kwargs}
 
 
 def plans(written: list[int]) -> Iterator[Plan]:
@@ -87,10 +171,12 @@ def plans(written: list[int]) -> Iterator[Plan]:
         yield Plan(size, size, 1)
 
 
-def recipes(signature: Signature, world: World | None) -> list[Recipe]:
+def recipes(
+    signature: Signature, world: World | None, learned: dict[str, str] | None = None
+) -> list[Recipe]:
     """Ways to find arguments for a constructor, by the names of its parameters first."""
     return [
-        Recipe(signature, world, by_place, device)
+        Recipe(signature, world, by_place, device, learned)
         for device in ("cpu", {"device": "cpu"})
         for by_place in (False, True)
     ]
@@ -146,29 +232,18 @@ def _state_lists(more: int, plan: Plan) -> list[dict[str, Any]]:
     return lists
 
 
-def _by_name(
-    parameters: list[list[Any]], plan: Plan, device: Any, given: dict[str, Any]
-) -> dict[str, Any] | None:
-    """Keyword arguments, each by what its name means.
-
-    What no name explains is what the training script gives, else its default, else 1.
-    """
-    kwargs: dict[str, Any] = {}
-    args: list[Any] = []
-    for name, kind, has_default, _ in parameters:
-        role = role_of(str(name))
-        value = _value(role, plan, device, given.get(str(name)))
-        no_size = str(name) in given and type(given[str(name)]) is not int
-        if role in ("other", "layers", "dropout", "flag") or (no_size and role in _SIZES):
-            if str(name) in given:
-                value = given[str(name)]
-            elif has_default:
-                continue
-        if kind == "POSITIONAL_ONLY":
-            args.append(value)
-        else:
-            kwargs[str(name)] = value
-    return {"args": args, "kwargs": kwargs}
+def _with(value: Any, change: Callable[[str, Any], Any], place: str) -> Any:
+    """A value that a script gives, with each plain one in it changed: change(place, value)."""
+    if not isinstance(value, dict) or "kept" not in value:
+        return change(place, value)
+    entries, items = value.get("entries"), value.get("items")
+    if isinstance(entries, dict):
+        inner = {name: _with(item, change, f"{place}.{name}") for name, item in entries.items()}
+        return {**value, "entries": inner}
+    if isinstance(items, list):
+        several = [_with(item, change, f"{place}.{n}") for n, item in enumerate(items)]
+        return {**value, "items": several}
+    return value
 
 
 def _by_place(parameters: list[list[Any]], plan: Plan, device: Any) -> dict[str, Any] | None:
@@ -183,8 +258,9 @@ def _by_place(parameters: list[list[Any]], plan: Plan, device: Any) -> dict[str,
     return {"args": order[: len(required)], "kwargs": {}}
 
 
-_SIZES = ("length", "batch", "hidden", "classes", "inputs")
+SIZES = ("length", "batch", "hidden", "classes", "inputs")
 """The roles that are sizes."""
+_LEFT_AT_DEFAULT = ("other", "layers", "dropout", "flag")
 
 
 def role_of(name: str) -> str:
@@ -214,40 +290,35 @@ def role_of(name: str) -> str:
     return "other"
 
 
-def _value(role: str, plan: Plan, device: Any, given: Any) -> Any:
-    """The value of a parameter of the constructor."""
-    values: dict[str, Any] = {
+def _sizes(plan: Plan) -> dict[str, int]:
+    """The sizes of a plan, by role."""
+    return {
         "length": plan.steps + plan.longer,
+        "full length": plan.steps + 1,
         "batch": plan.batch,
         "hidden": plan.hidden,
         "classes": plan.classes,
         "inputs": plan.inputs,
-        "layers": 1,
-        "dropout": 0.0,
-        "flag": True,
-        "device": device,
-        "other": 1,
     }
-    return {"config": _config(plan, given)} if role == "config" else values[role]
 
 
-def _config(plan: Plan, given: Any) -> dict[str, Any]:
-    """An object with the settings of the template's command line, under their many names.
+def _value(role: str, plan: Plan, device: Any) -> Any:
+    """The value of a parameter of the constructor that no script gives."""
+    if role == "config":
+        return {"settings": _settings(plan)}
+    others: dict[str, Any] = {"dropout": 0.0, "flag": True, "device": device}
+    return {**others, **_sizes(plan)}.get(role, 1)
 
-    Where the training script gives one, its other settings are kept.
-    """
+
+def _settings(plan: Plan) -> dict[str, Any]:
+    """The settings of the template's command line, under their many names."""
     several: tuple[tuple[str, int], ...] = (
         ("input_length seq_length seq_len sequence_length length T", plan.steps + plan.longer),
         ("input_dim input_size in_dim embedding_dim", plan.inputs),
         ("num_hidden hidden_dim hidden_size n_hidden", plan.hidden),
         ("num_classes output_dim output_size out_dim", plan.classes),
     )
-    config: dict[str, Any] = {name: size for names, size in several for name in names.split()}
-    config.update(batch_size=plan.batch, device="cpu", learning_rate=0.001, train_steps=3)
-    config.update(max_norm=10.0, model_type="RNN", dropout=0.0, num_layers=1, seed=0)
-    own = given.get("config") if isinstance(given, dict) else None
-    for name, value in (own if isinstance(own, dict) else {}).items():
-        role = role_of(str(name))
-        sized = role in (*_SIZES, "device")
-        config[str(name)] = _value(role, plan, "cpu", None) if sized else value
-    return config
+    settings: dict[str, Any] = {name: size for names, size in several for name in names.split()}
+    settings.update(batch_size=plan.batch, device="cpu", learning_rate=0.001, train_steps=3)
+    settings.update(max_norm=10.0, model_type="RNN", dropout=0.0, num_layers=1, seed=0)
+    return settings

@@ -6,12 +6,15 @@ import __future__
 import ast
 import importlib
 import inspect
+import re
+import shlex
 import sys
 import types
 from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "Shell",
     "load_class",
     "package_of",
     "put_on_path",
@@ -172,10 +175,38 @@ def _defines(node: ast.stmt, own: set[str]) -> bool:
             inner += [*node.finalbody, *(line for part in node.handlers for line in part.body)]
         return all(_defines(line, own) for line in inner)
     calls = [inner.func for inner in ast.walk(node) if isinstance(inner, ast.Call)]
-    if any(isinstance(call, ast.Name) and call.id in own for call in calls):
+    if any(isinstance(inner, ast.Await) for inner in ast.walk(node)) or any(
+        isinstance(call, ast.Name) and call.id in own for call in calls
+    ):
         return False
     if isinstance(node, ast.Expr):
         setting = ("add_argument", "set_defaults", "append", "insert", "manual_seed",
                    "set_default_dtype", "set_default_tensor_type")  # fmt: skip
         return bool(calls) and isinstance(calls[0], ast.Attribute) and calls[0].attr in setting
     return isinstance(node, (ast.Assign, ast.AnnAssign))
+
+
+class Shell:
+    """Stands in for IPython's shell, on which a notebook's magics are: it only runs files."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *words, **more: []
+
+    def run_line_magic(self, name: str, line: str, *more: Any) -> Any:
+        """%run: the Python of a file or a notebook, whose names are the caller's afterwards."""
+        words = [word for word in shlex.split(line) if word.endswith((".py", ".ipynb"))]
+        if name != "run" or not words:
+            return None
+        wanted = Path(re.sub(r"\.ipynb$", "_notebook.py", words[0]))
+        beside = Path(sys._getframe(1).f_globals.get("__file__", "")).parent
+        places = [beside / wanted, *sorted(Path.cwd().rglob(wanted.name))]
+        path = next((place for place in places if place.exists()), wanted)
+        names = {"__name__": "__main__", "__file__": str(path)}
+        argv, sys.argv = sys.argv, [str(path), *shlex.split(line)[1:]]
+        try:
+            code = compile(path.read_text(encoding="utf-8"), str(path.resolve()), "exec")
+            exec(code, names)
+        finally:
+            sys.argv = argv
+        sys._getframe(1).f_globals.update({k: v for k, v in names.items() if k[:2] != "__"})
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import gc
 import importlib.machinery
@@ -18,7 +19,7 @@ import torch
 
 from .channel import Channel
 from .compiler import leave_compiler_alone
-from .loading import load_class, signature_of
+from .loading import Shell, load_class, signature_of
 from .monitor import (
     Lines,
     Matches,
@@ -220,6 +221,8 @@ def serve() -> None:
     # known use_deterministic_algorithms would import the compiler.
     torch.set_deterministic_debug_mode("warn")
     leave_compiler_alone()
+    shell = Shell()
+    builtins.get_ipython = lambda: shell  # type: ignore[attr-defined]
     stand_ins = StandIns()
     sys.meta_path.append(stand_ins)
     name = "torch.utils.tensorboard"  # needs more than is installed here, and writes files

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import copy
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["Entry", "Form", "build", "entries_of", "feed", "plain", "set_entries"]
+__all__ = [
+    "Entry",
+    "Form",
+    "build",
+    "entries_of",
+    "feed",
+    "plain",
+    "set_entries",
+    "tensors_in",
+]
 
 MAX_SCALARS = 4_000_000
 """A network with more numbers than this is not looked into."""
@@ -34,8 +45,8 @@ def build(network_class: type, arguments: dict[str, Any]) -> Any:
     Args:
         network_class: the hand-in's class.
         arguments: {"args": [...], "kwargs": {...}}; a value {"device": "cpu"} stands for a
-            torch.device, {"config": {...}} for an object with these attributes, {"kept": 0} for
-            one that `plain` has kept.
+            torch.device, {"settings": {...}} for an object with these, {"kept": 0} for one that
+            `plain` has kept, with "entries" or "items" in the place of its own.
     """
     args = [_argument(value) for value in arguments["args"]]
     kwargs = {name: _argument(value) for name, value in arguments["kwargs"].items()}
@@ -129,7 +140,7 @@ def _feed_steps(
 
 def _next_states(result: Any, batch: int, how: dict[str, Any]) -> list[Any]:
     """The states out of what one step returned, in the order that they are passed in."""
-    tensors = list(_tensors(result))
+    tensors = list(tensors_in(result))
     sizes = ([batch, how["classes"]], [how["classes"], batch])
     position = next((i for i, t in enumerate(tensors) if list(t.shape[-2:]) in sizes), None)
     if "form" in how:
@@ -188,7 +199,7 @@ def _answer(
         message = "forward returns nothing"
         raise ValueError(message)
     classes = how["classes"]
-    tensors = list(_tensors(result))
+    tensors = list(tensors_in(result))
     if "form" in how:  # sizes that are equal here say nothing
         container, axes, place = how["form"]
         if -1 <= place < len(tensors):
@@ -229,9 +240,10 @@ def _last_digit(
         steps: T - 1.
         classes: K.
     """
-    if axes == "(BT)K":
-        fits = tensor.shape == (batch * steps, classes)
-        return tensor.reshape(batch, steps, classes)[:, -1] if fits else None
+    if axes in ("(BT)K", "(TB)K"):
+        if tensor.shape != (batch * steps, classes):
+            return None
+        return tensor[-batch:] if axes == "(TB)K" else tensor[steps - 1 :: steps]
     sizes = {"B": batch, "T": steps, "K": classes, "1": 1}
     if tensor.shape != tuple(sizes.get(axis, -1) for axis in axes):
         return None
@@ -242,16 +254,16 @@ def _last_digit(
     return tensor.T if axes == "KB" else tensor
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
     """The tensors inside nested tuples, lists and dicts, in order."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _tensors(item)
+            yield from tensors_in(item)
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _tensors(item)
+            yield from tensors_in(item)
 
 
 def _tensors_of(owner: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
@@ -276,18 +288,58 @@ def _tensors_of(owner: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
 
 _KEPT: list[Any] = []
 """Arguments of constructors that no message can hold, for as long as this process lives."""
+_MOST_SETTINGS = 100
+"""So many entries of a configuration are told of."""
 
 
-def plain(value: Any) -> Any:
+class Settings(argparse.Namespace):
+    """Settings that are read as attributes, as items or as keywords."""
+
+    def __getitem__(self, name: str) -> Any:
+        return vars(self)[name]
+
+    def keys(self) -> Any:
+        """Their names."""
+        return vars(self).keys()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of one, or something else where there is none."""
+        return vars(self).get(name, default)
+
+
+def plain(value: Any, depth: int = 4) -> Any:
     """An argument of a constructor as a message can hold it; `_argument` undoes it."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, torch.device):
         return {"device": "cpu"}
-    if isinstance(value, argparse.Namespace) and len(vars(value)) < 100:
-        return {"config": {name: plain(item) for name, item in vars(value).items()}}
     _KEPT.append(value)
-    return {"kept": len(_KEPT) - 1}
+    kept = {"kept": len(_KEPT) - 1}
+    if depth == 0:
+        return kept
+    if type(value) in (list, tuple) and len(value) < _MOST_SETTINGS:
+        return {**kept, "items": [plain(item, depth - 1) for item in value]}
+    entries = _entries_of_settings(value)
+    if not entries or len(entries) > _MOST_SETTINGS:
+        return kept
+    return {**kept, "entries": {name: plain(item, depth - 1) for name, item in entries.items()}}
+
+
+def _entries_of_settings(value: Any) -> dict[str, Any]:
+    """The settings in a dict or an object of whatever class; none where it holds no plain ones."""
+    if isinstance(value, dict):
+        return dict(value) if all(isinstance(name, str) for name in value) else {}
+    if isinstance(value, (type, torch.nn.Module, torch.Tensor)) or callable(value):
+        return {}
+    # What a class of settings says once for all of them counts too.
+    found: dict[str, Any] = {}
+    for name in dir(value):
+        # A property may raise whatever it likes.
+        with contextlib.suppress(Exception):
+            item = None if name.startswith("_") else getattr(value, name)
+            if isinstance(item, (bool, int, float, str)):
+                found[name] = item
+    return found
 
 
 def _argument(value: Any) -> Any:
@@ -296,6 +348,20 @@ def _argument(value: Any) -> Any:
         return value
     if "device" in value:
         return torch.device(value["device"])
-    if "kept" in value:
-        return _KEPT[value["kept"]]
-    return argparse.Namespace(**{name: _argument(item) for name, item in value["config"].items()})
+    if "settings" in value:
+        return Settings(**{name: _argument(item) for name, item in value["settings"].items()})
+    kept = _KEPT[value["kept"]]
+    if "items" in value:
+        return type(kept)(_argument(item) for item in value["items"])
+    if "entries" not in value:
+        return kept
+    entries = {name: _argument(item) for name, item in value["entries"].items()}
+    if isinstance(kept, dict):
+        return {**kept, **entries}
+    if hasattr(kept, "_replace"):
+        return kept._replace(**entries)
+    changed = copy.copy(kept)
+    for name, item in entries.items():
+        with contextlib.suppress(AttributeError):  # a property follows from the others
+            object.__setattr__(changed, name, item)
+    return changed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import importlib
 import inspect
 import os
@@ -21,6 +23,7 @@ from torch.optim.optimizer import (
 )
 
 from .loading import package_of, put_on_path
+from .losses import Lesson
 from .monitor import describe, last_place
 from .networks import plain
 from .stand_ins import COURSE_DATASET
@@ -43,6 +46,8 @@ class ScriptRun(TypedDict):
     """Whether our dataset.py stood in for the course's."""
 
 
+_LOSSES = ("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
+           "binary_cross_entropy", "binary_cross_entropy_with_logits")  # fmt: skip
 _SMALL = 1e-6
 """A gradient up to here need not move a number in single precision."""
 
@@ -79,7 +84,11 @@ class WatchedNetwork:
         self.optimizers: set[str] = set()
         """The classes of the optimisers that held a parameter when they took a step."""
         self.before: dict[str, torch.Tensor] = {}
+        self.lesson = Lesson()
+        self.lessons: set[str] = set()
+        """By which losses its answers were seen to be trained, as `Lesson.kinds` puts them."""
         network.register_forward_pre_hook(self.feed)
+        network.register_forward_hook(lambda _, inputs, result: self.lesson.answered(result))
 
     def feed(self, network: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
         """Note what it is fed."""
@@ -88,9 +97,18 @@ class WatchedNetwork:
             dtypes = {parameter.dtype for parameter in network.parameters()}
             self.dtype = ", ".join(sorted(str(d).removeprefix("torch.") for d in dtypes))
 
-    def remember(self, held: set[int], optimizer: str) -> None:
-        """Keep the parameters as they are before a step of an optimiser that holds some."""
+    def remember(self, held: set[int], optimizer: str, *, uphill: bool) -> None:
+        """Keep the parameters as they are before a step of an optimiser that holds some.
+
+        Args:
+            held: where the tensors that it holds lie.
+            optimizer: its class.
+            uphill: it makes the loss larger.
+        """
         self.before = {}
+        if any(parameter.data_ptr() in held for parameter in self.network.parameters()):
+            self.lessons |= self.lesson.kinds(uphill=uphill)
+            self.lesson = Lesson()
         for name, parameter in self.network.named_parameters():
             self.before[name] = parameter.detach().clone()
             if parameter.data_ptr() in held:
@@ -119,6 +137,7 @@ class WatchedNetwork:
             "held": sorted(self.held)[:100],
             "moved": sorted(self.moved)[:100],
             "optimizers": sorted(self.optimizers)[:20],
+            "lessons": sorted(self.lessons),
         }
 
 
@@ -216,13 +235,14 @@ class ScriptTrace:
         self.note("step", optimizer=self.stepped.setdefault(id(optimizer), len(self.stepped)))
         groups = [group["params"] for group in optimizer.param_groups]
         held = {tensor.data_ptr() for group in groups for tensor in group}
+        uphill = any(group.get("maximize") is True for group in optimizer.param_groups)
         for watched in self.networks:
-            watched.remember(held, type(optimizer).__name__[:60])
+            watched.remember(held, type(optimizer).__name__[:60], uphill=uphill)
 
     def optimizer(self, original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         """Optimizer.__init__, noted."""
         self.optimizers.append(type(optimizer).__name__[:60])
-        self.note("optimizer")
+        self.note("optimizer", name=self.optimizers[-1])
         original(optimizer, *args, **kwargs)
 
 
@@ -249,7 +269,7 @@ def trace_script(
     error = None
     try:
         source = path.read_text(encoding="utf-8", errors="replace")
-        exec(compile(source, str(path), "exec", dont_inherit=True), _main_module(path))
+        _run(source, path)
     except _Enough:
         pass
     except BaseException as problem:
@@ -272,6 +292,16 @@ def trace_script(
             for module in list(sys.modules.values())
         ),
     }
+
+
+def _run(source: str, path: Path) -> None:
+    """Run a script; in a notebook, where it is run, `await` may stand outside functions."""
+    in_notebook = path.name.endswith("_notebook.py")
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if in_notebook else 0
+    code = compile(source, str(path), "exec", flags, dont_inherit=True)
+    waits = eval(code, _main_module(path))
+    if code.co_flags & inspect.CO_COROUTINE:
+        asyncio.run(waits)
 
 
 def _main_module(path: Path) -> dict[str, Any]:
@@ -317,7 +347,7 @@ def _instrument(trace: ScriptTrace) -> list[Callable[[], None]]:
         replace(owner, "manual_seed", noted("seed"))
     for owner in (np.random, random):
         replace(owner, "seed", noted("seed"))
-    for name in ("cross_entropy", "nll_loss"):
+    for name in _LOSSES:
         replace(torch.nn.functional, name, trace.loss)
     replace(torch.Tensor, "backward", trace.backward)
     replace(torch.autograd, "grad", trace.grad)
@@ -339,11 +369,13 @@ def _arguments_of(module: Any, frame: types.FrameType | None) -> dict[str, Any]:
         code = frame.f_code
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         if code.co_name == "__init__" and names and frame.f_locals.get(names[0]) is module:
-            found = {name: plain(frame.f_locals.get(name)) for name in names[1:]}
+            more: dict[str, Any] = {}
+            if code.co_flags & inspect.CO_VARARGS:
+                names += code.co_varnames[len(names) : len(names) + 1]
             if code.co_flags & inspect.CO_VARKEYWORDS:
-                after_args = len(names) + bool(code.co_flags & inspect.CO_VARARGS)
-                more = frame.f_locals.get(code.co_varnames[after_args])
-                found |= {str(k): plain(v) for k, v in (more or {}).items()}
+                more = frame.f_locals.get(code.co_varnames[len(names)]) or {}
+            found = {name: plain(frame.f_locals.get(name)) for name in names[1:]}
+            found |= {str(name): plain(value) for name, value in more.items()}
         frame = frame.f_back
     return found
 

@@ -72,6 +72,7 @@ class Reader:
             "error": read.error,
             "line": read.line,
             "cells": read.cells,
+            "written": read.written,
             "missing": read.missing,
             "conflict": read.text.count("\n", 0, conflict.start()) + 1 if conflict else 0,
             "absolute": [at + 1, absolute.group()[:60]] if absolute else None,

@@ -24,22 +24,20 @@ _TIMED = re.compile(
     re.MULTILINE,
 )
 _SOUGHT = re.compile(r"^class \w*(rnn|lstm)", re.MULTILINE | re.IGNORECASE)
-_STAND_IN = (
-    "get_ipython = lambda: type('IPython', (), {'__getattr__': lambda self, name: "
-    "lambda *words, **more: []})()"
-)
-"""What takes IPython's place where the Python of a notebook is run: it does nothing."""
+_WRITTEN = re.compile(r"%%(?:write)?file +(\S+\.py)[\"']? *$", re.MULTILINE)
+"""A cell that is written to a Python file."""
 
 
 class NotebookDamaged(Exception):
     """A notebook that cannot be read; the message says why."""
 
 
-def code_of(data: bytes) -> tuple[str, list[int]]:
+def code_of(data: bytes) -> tuple[str, list[int], list[tuple[int, str]]]:
     """The code cells of a notebook as one Python file.
 
     Returns:
-        The text, and for each code cell, in order, the line of the text before its first.
+        The text; for each code cell, in order, the line of the text before its first; and of each
+        cell that is written to a Python file its number, from 1, and the file.
 
     Raises:
         NotebookDamaged: where it is none, or is cut off, or is in another language.
@@ -86,15 +84,14 @@ def code_of(data: bytes) -> tuple[str, list[int]]:
     # What holds from one cell on must stand first in a file.
     futures: dict[str, None] = {}
     pythons = [_python_of(cell, manager, futures) for cell in cells]
-    first = [f"from __future__ import {', '.join(futures)}"] if futures else []
-    if any("get_ipython" in cell or re.search(r"[%!?]", cell) for cell in cells):
-        first.append(_STAND_IN)
-    lines = ["; ".join(first)] if first else []
+    lines = [f"from __future__ import {', '.join(futures)}"] if futures else []
     starts = []
     for python in pythons:
         starts.append(len(lines))
         lines += python or [""]
-    return "\n".join(lines) + "\n", starts
+    heads = enumerate(map(_WRITTEN.match, cells), 1)
+    written = [(number, _inside(found[1])) for number, found in heads if found]
+    return "\n".join(lines) + "\n", starts, written
 
 
 def _cut_off(error: Exception, text: str) -> bool:
@@ -102,6 +99,12 @@ def _cut_off(error: Exception, text: str) -> bool:
     if not isinstance(error, json.JSONDecodeError):
         return False
     return error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")
+
+
+def _inside(path: str) -> str:
+    """The path of a file that a notebook writes, inside its own folder."""
+    parts = [part for part in path.strip("'\"~").split("/") if part.strip(".")]
+    return "/".join(parts[-2:] if path.startswith("/") else parts)
 
 
 def _text_of(cell: Any) -> str:

@@ -36,6 +36,8 @@ class Text(NamedTuple):
     """The line of that, in the text."""
     cells: list[int]
     """Of a notebook, the line of the text before the first of each code cell."""
+    written: tuple[tuple[int, str], ...] = ()
+    """Of a notebook, the code cells that are written to Python files, from 1, and to which."""
     missing: bool = False
     """Whether what reads a notebook is not installed."""
 
@@ -47,12 +49,12 @@ def read_source(name: str, data: bytes) -> Text:
         parsed = _parsed(text)
         return parsed if parsed.tree is None else parsed._replace(error=error, line=line)
     try:
-        text, cells = code_of(data)
+        text, cells, written = code_of(data)
     except ImportError:
         return Text("", None, _EXTRA, 0, [], missing=True)
     except NotebookDamaged as damage:
         return Text("", None, str(damage), 0, [])
-    return _parsed(text)._replace(cells=cells)
+    return _parsed(text)._replace(cells=cells, written=tuple(written))
 
 
 def flat(tree: ast.Module) -> list[list[Any]]:
