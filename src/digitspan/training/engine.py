@@ -1,7 +1,7 @@
 """Trains networks: forward, backward, clipping, the optimiser's update; one, or many at once.
 
-The sheet's two networks and the GRU are trained by their fast form (`digitspan.training.fused`),
-every other one by plain autograd and torch's own optimisers.
+The built-in cells are trained by their fast form (`digitspan.training.fused`), networks of one's
+own by plain autograd and torch's own optimisers.
 """
 
 from __future__ import annotations
@@ -160,6 +160,11 @@ class Trainer:
         """Weights and optimiser state, copied: what training goes on from."""
         weights = {name: value.clone() for name, value in self.network.state_dict().items()}
         return {"network": weights, "optimizer": self.method.optimizer_state()}
+
+    def can_load(self, state: Mapping[str, Any]) -> bool:
+        """Whether this is a state of its own kind: a cell may have got a fast form since then."""
+        kept: bool = state["optimizer"].keys() == self.method.optimizer_state().keys()
+        return kept
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
