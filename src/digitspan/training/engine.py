@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from digitspan.cells.answers import answers_of_last, read_out_of
 from digitspan.cells.build import build
 from digitspan.cells.own import is_own
-from digitspan.cells.seal import seeded
+from digitspan.cells.seal import seed_generators
 from digitspan.errors import UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.tasks.questions import Questions, encode
@@ -333,25 +333,29 @@ class _Autograd:
     """One network of any kind, by torch's own differentiation and optimisers."""
 
     def __init__(self, config: RunConfig, network: nn.Module) -> None:
-        self._config, self._network = config, network
+        self._config, self._network = config, network.train()
         self._trained = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = _torch_optimizer(config, self._trained)
         self._dtype = input_dtype(network)
 
     def step(self, batches: Sequence[Questions]) -> list[StepResult]:
-        """One training step."""
+        """One training step, which leaves torch's, NumPy's and Python's generators seeded."""
         (questions,) = batches
         self._optimizer.zero_grad(set_to_none=True)
         # Noise in training, dropout say, is decided by the batch: an interruption changes nothing.
-        with seeded(zlib.crc32(questions.inputs.cpu().numpy().tobytes())):
-            logits = self._answers(self._network.train(), questions.inputs, questions.asked)
+        seed_generators(zlib.crc32(questions.inputs.cpu().numpy().tobytes()))
+        if not self._network.training:  # since an evaluation; the call costs as much as a layer
+            self._network.train()
+        logits = self._answers(self._network, questions.inputs, questions.asked)
         loss = loss_of(logits, questions.targets)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._trained, self._config.max_grad_norm)
         if self._config.schedule == "cosine":
             self._anneal()
         self._optimizer.step()
-        return [StepResult(loss.item(), norm.item())]
+        if loss.is_cpu:
+            return [StepResult(loss.item(), norm.item())]
+        return [StepResult(*torch.stack([loss.detach(), norm]).tolist())]  # waits once, not twice
 
     def _anneal(self) -> None:
         """Set the learning rate of this step; the steps done are kept with the optimiser."""
