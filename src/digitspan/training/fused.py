@@ -29,6 +29,7 @@ from digitspan.cells.relu_rnn import ReLURNN
 from digitspan.part1.lstm import LSTM
 from digitspan.part1.vanilla_rnn import VanillaRNN
 from digitspan.tasks import SILENT
+from digitspan.tasks.questions import encode
 
 __all__ = ["FusedForm", "Packed", "Sizes", "Unrolled", "answer", "differentiate", "fused_form"]
 
@@ -39,7 +40,7 @@ _DIGITS_AT_ONCE = 4
 """Steps that an evaluation holds at a time: few, so that their buffers stay in the cache."""
 
 _SCANNED_AT_ONCE = 8
-"""Steps of the minGRU that are one product: few, so that they stay in the cache."""
+"""Steps of the minGRU whose symbols are one product: few, so that they stay in the cache."""
 
 _MINUS_1 = torch.tensor(-1.0)
 
@@ -156,7 +157,6 @@ class Unrolled(abc.ABC):
         X[:, :, bias] = 1  # the bias's input
         self.sizes, self.shape = sizes, shape
         self.digits = X[:steps, :, sizes.state_columns : bias]  # (S, R, D, B)
-        self.all_X = X
         self.X = X.unbind()  # [h(t); x(t+1); 1], (R, C, B) each, t = 0 ... S
         states = X if sizes.sees_state else like.new_zeros(steps + 1, networks, n, batch_size)
         self.h = states[:, :, :n].unbind()  # h(t), (R, N, B) each
@@ -463,53 +463,78 @@ class UnrolledGRU(Unrolled):
 
 
 class UnrolledMinGRU(Unrolled):
-    """The gates' blocks of rows in the order z, h; none of them sees the state.
+    """The gates' blocks of rows in the order z, h; they see the digit alone, and not the state.
 
-    So the products of some steps are one, and what is left of a step is a scan, element by
-    element: h(t) = h(t-1) + z(t) (h~(t) - h(t-1)), and back, with D(t) = dL/dh(t),
+    So z and h~ are computed once for each symbol k that there is, and a step is a scan, element by
+    element: h(t) = u h(t-1) + v, with u = 1 - z_k and v = z_k h~_k of the symbol that is read.
+    Back, with D(t) = dL/dh(t), it is D(t-1) = u D(t), and what comes to a symbol is a sum over the
+    steps and rows that read it,
 
-        D(t-1) = (1 - z(t)) D(t),   dL/dh~(t) = z(t) D(t),
-        dL/da_z(t) = z(t) (1 - z(t)) (h~(t) - h(t-1)) D(t) = (h(t) - h(t-1)) D(t-1)
-
-    where a_z is what the sigmoid of z is taken of, so that h~ need not be kept. The last one's
-    D(t-1) is without what h(t-1) gets through an answer.
+        dL/dh~_k = z_k sum D(t),   dL/dz_k = h~_k sum D(t) - sum D(t) h(t-1).
     """
 
     def __init__(self, sizes: Sizes, shape: tuple[int, ...], like: Tensor) -> None:
         super().__init__(sizes, shape, like)
         networks, batch_size, steps = shape
-        n = sizes.hidden_size
-        self.a = like.new_empty(_SCANNED_AT_ONCE, networks, 2 * n, batch_size)  # pre-activations
-        self.z = like.new_empty(steps + 1, networks, n, batch_size)
-        self.d_a = like.new_empty(networks, 2 * n, batch_size)
+        n, d = sizes.hidden_size, sizes.input_size
+        symbols = torch.arange(d if d > 1 else SILENT + 1, device=like.device)
+        self.encoded = like.new_zeros(sizes.columns, len(symbols))  # [x; 1] of each symbol, (C, V)
+        self.encoded[:d] = encode(symbols, d, like.dtype).mT
+        self.encoded[d] = 1
+        self.which = like.new_zeros(steps, networks, len(symbols), batch_size)  # one-hot
+        self.uv = like.new_empty(_SCANNED_AT_ONCE * networks, 2 * n, batch_size)
+        self.u = like.new_empty(_SCANNED_AT_ONCE * networks, n, batch_size)
+        self.d = like.new_empty(networks, 2 * n, batch_size)
+
+    def read(self, digits: Tensor) -> None:
+        """See `Unrolled`."""
+        which = digits.permute(2, 0, 1).unsqueeze(2).long()  # (S, R, 1, B)
+        self.which[: len(which)].zero_().scatter_(2, which, 1)
 
     def forward(self, W: Tensor, *, fresh: bool) -> None:
         """See `Unrolled`."""
-        n, last = self.sizes.hidden_size, len(self.h) - 1
-        repeated = W.repeat(_SCANNED_AT_ONCE, 1, 1)
-        for first in range(0, last, _SCANNED_AT_ONCE):
-            steps = min(_SCANNED_AT_ONCE, last - first)
-            a, X = self.a[:steps], self.all_X[first : first + steps].flatten(0, 1)
-            torch.bmm(repeated[: len(X)], X, out=a.flatten(0, 1))
-            z = self.z[first + 1 : first + steps + 1]
-            torch.sigmoid(a[:, :, :n], out=z)
-            for step, (z_t, candidate) in enumerate(zip(z, a[:, :, n:], strict=True)):
-                t = first + step + 1
-                torch.lerp(self.h[t - 1], candidate, z_t, out=self.h[t])
+        n = self.sizes.hidden_size
+        z, candidate = self._of_each_symbol(W)
+        table = torch.cat([1 - z, z * candidate], dim=1).repeat(_SCANNED_AT_ONCE, 1, 1)
+        for first in range(0, len(self.h) - 1, _SCANNED_AT_ONCE):
+            for t, uv in enumerate(self._of_steps(table, first, self.uv), first):
+                torch.addcmul(uv[:, n:], uv[:, :n], self.h[t], out=self.h[t + 1])
 
     def backward(self, W: Tensor, d_read: Sequence[Tensor], d_W: Tensor) -> None:
         """See `Unrolled`."""
         n = self.sizes.hidden_size
-        d_h = d_read[-1].contiguous()
-        d_z, d_candidate = self.d_a[:, :n], self.d_a[:, n:]
-        for t in range(len(self.h) - 1, 0, -1):
-            torch.mul(d_h, self.z[t], out=d_candidate)
-            d_h.sub_(d_candidate)
-            torch.sub(self.h[t], self.h[t - 1], out=d_z).mul_(d_h)
-            d_W.baddbmm_(self.d_a, self.X[t - 1].mT)
-            place = t - 1 - len(self.h)
-            if -place <= len(d_read):
-                d_h.add_(d_read[place])
+        z, candidate = self._of_each_symbol(W)
+        table = (1 - z).repeat(_SCANNED_AT_ONCE, 1, 1)
+        sums = W.new_zeros(len(W), 2 * n, self.encoded.shape[1])  # of D(t), and of D(t) h(t-1)
+        d_h, d_h_h = self.d[:, :n], self.d[:, n:]
+        d_h.copy_(d_read[-1])
+        for first in reversed(range(0, len(self.h) - 1, _SCANNED_AT_ONCE)):
+            of_steps = self._of_steps(table, first, self.u)
+            for t, u in reversed(list(enumerate(of_steps, first))):  # back from h(t + 1) to h(t)
+                torch.mul(d_h, self.h[t], out=d_h_h)
+                sums.baddbmm_(self.d, self.which[t].mT)
+                d_h.mul_(u)
+                place = t - len(self.h)
+                if -place <= len(d_read):
+                    d_h.add_(d_read[place])
+        d_candidate = z * sums[:, :n]
+        d_z = (candidate * sums[:, :n] - sums[:, n:]) * z * (1 - z)
+        d_W.add_(torch.cat([d_z, d_candidate], dim=1) @ self.encoded.mT)
+
+    def _of_each_symbol(self, W: Tensor) -> tuple[Tensor, Tensor]:
+        """Gate z and candidate h~ where a symbol is read, shape (R, N, V) each."""
+        a_z, candidate = (W @ self.encoded).chunk(2, dim=1)
+        return torch.sigmoid(a_z), candidate
+
+    def _of_steps(self, table: Tensor, first: int, out: Tensor) -> tuple[Tensor, ...]:
+        """What a table (R, M, V), repeated, has of the symbols of some steps, (R, M, B) each.
+
+        Made anew on the way back: that takes less time than to keep it for all steps.
+        """
+        which = self.which[first : min(first + _SCANNED_AT_ONCE, len(self.h) - 1)]
+        products = len(which) * which.shape[1]
+        torch.bmm(table[:products], which.flatten(0, 1), out=out[:products])
+        return out[:products].view(*which.shape[:2], *out.shape[1:]).unbind()
 
 
 class FusedForm(NamedTuple):
