@@ -40,6 +40,42 @@ def test_ratio_is_larger_where_we_are_faster():
     assert BenchmarkRow("x", MedianTime(2.0, 0.1), "peer", None).to_json()["ratio"] is None
 
 
+def test_missed_goal_says_what_bounds_it():
+    timings = MedianTime(2.0, 0.1), "peer", MedianTime(5.0, 0.2)
+    said = {"note": "n = 32", "bound": "the memory"}
+    missed, met = (BenchmarkRow("x", *timings, goal=goal, **said) for goal in (3.0, 2.5))
+    assert (missed.met, missed.remark) == (False, "goal missed: the memory; n = 32")
+    assert (met.met, met.remark) == (True, "n = 32")
+    assert BenchmarkRow("x", *timings).met is None
+    assert missed.to_json()["met"] is False
+    assert missed.to_json()["note"] == missed.remark
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        lambda: steps._own_cell(HASTY, 5),
+        lambda: steps._against_its_loop(HASTY, "mingru", 5),
+        lambda: population._of_a_study(HASTY, "quick", "rnn"),
+    ],
+    ids=["own cell", "minGRU", "runs at once"],
+)
+def test_cells_are_timed_against_their_own_loop(row):
+    measured = row()
+    assert measured.ratio > 0
+    assert measured.goal is None or measured.bound
+
+
+@pytest.mark.parametrize("cell", peers.TORCHS_OWN)
+def test_nearest_network_of_torchs_answers_and_learns(cell):
+    network = peers.TorchNetwork(cell, hidden_size=4)
+    inputs = torch.rand(3, 5, 10)
+    assert network(inputs).shape == (3, 10)
+    assert type(network.recurrent).__name__ in peers.TORCHS_OWN[cell]
+    step, targets = peers.autograd_step(network), torch.zeros(3, dtype=torch.int64)
+    assert step(inputs, targets) > step(inputs, targets)
+
+
 def test_operations_of_a_step_are_those_of_its_products():
     config = RunConfig(cell="lstm", length=3, hidden_size=2, batch_size=5)
     # One step with h(t-1) not 0: (8, 2) by (2, 5) three times, two operations an entry.

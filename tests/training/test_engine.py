@@ -5,11 +5,11 @@ import itertools
 
 import pytest
 import torch
+from cases import CASES
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from digitspan.cells.gru import GRU
-from digitspan.cells.sheet import lstm, rnn
+from digitspan.cells.sheet import rnn
 from digitspan.errors import UsageError
 from digitspan.runs.config import OPTIMIZERS, RunConfig
 from digitspan.tasks.palindrome import draw_training, held_out
@@ -20,7 +20,11 @@ from digitspan.training.fused import Packed, differentiate, fused_form
 from digitspan.training.run import train, train_together
 from digitspan.training.trial import try_cell
 
-CELLS = {"rnn": rnn, "lstm": lstm, "gru": GRU}
+CELLS = ("rnn", "lstm", "gru")
+"""Cells on which all optimisers are tried; these see one row of numbers, whatever the cell."""
+
+OTHERS = ("relu-rnn", "peephole-lstm", "mingru")
+"""The further cells that have a fast form."""
 
 SAME = 1e-10
 """Twenty training steps in float64 that differ in the order of sums alone agree to it, relative to
@@ -107,9 +111,9 @@ def trained(config, batches):
     return trainer.network
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [*CELLS, *OTHERS])
 @pytest.mark.parametrize("input_size", [1, 10])
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     networks=st.integers(1, 4),
     batch_size=st.integers(1, 7),
@@ -124,7 +128,7 @@ def test_fast_gradients_equal_autograd(
 ):
     generator = torch.Generator().manual_seed(seed)
     sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_classes": 10}
-    readable = [CELLS[cell](**sizes).double() for _ in range(networks)]
+    readable = [CASES[cell].make(**sizes).double() for _ in range(networks)]
     for parameter in itertools.chain(*(network.parameters() for network in readable)):
         parameter.data.normal_(0, gain / hidden_size**0.5, generator=generator)
     digits = torch.randint(
@@ -174,6 +178,19 @@ def test_fast_trajectory_equals_the_readable_one(cell, encoding, optimizer, max_
     for ours, theirs in zip(results, seen, strict=True):
         assert tuple(ours) == pytest.approx(theirs, rel=SAME)
     assert any(norm > 0.05 for _, norm in seen), "nothing was clipped"
+
+
+@pytest.mark.parametrize("cell", OTHERS)
+def test_fast_trajectory_of_the_other_cells_equals_the_readable_one(cell):
+    config = RunConfig(cell=cell, optimizer="adamw", **SMALL)
+    assert fused_form(build_network(config)) is not None
+    batches = batches_of(config, 20)
+    trainer = Trainer(config, dtype=torch.float64)
+    results = [trainer.step(questions) for questions in batches]
+    readable, seen = train_readable(config, batches)
+    assert_same_weights(trainer.network, readable, SAME)
+    for ours, theirs in zip(results, seen, strict=True):
+        assert tuple(ours) == pytest.approx(theirs, rel=SAME)
 
 
 @pytest.mark.parametrize("cell", [*CELLS, "gru"])
@@ -263,7 +280,7 @@ def test_guessing_control_draws_networks_of_ones_own():
 
 def neighbours(cell):
     """Eight runs that differ in all that runs of a group may differ in."""
-    starts = ("uniform", "orthogonal")
+    starts = ("uniform", "chrono" if cell == "mingru" else "orthogonal")
     return [
         RunConfig(
             cell=cell,
@@ -277,7 +294,7 @@ def neighbours(cell):
     ]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [*CELLS, *OTHERS])
 def test_network_with_seven_neighbours_equals_the_one_trained_alone(cell):
     configs = neighbours(cell)
     batches = [batches_of(config, 20) for config in configs]
@@ -406,7 +423,7 @@ def test_training_goes_on_from_its_state_as_if_never_interrupted(cell, optimizer
         assert torch.equal(weights, second.network.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [*CELLS, *OTHERS])
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_answers_are_those_of_the_readable_network(cell, encoding):
     config = RunConfig(cell=cell, encoding=encoding, length=50, hidden_size=12)
@@ -416,7 +433,7 @@ def test_answers_are_those_of_the_readable_network(cell, encoding):
     torch.testing.assert_close(trainer.logits(inputs), readable.detach())
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [*CELLS, *OTHERS])
 @pytest.mark.parametrize("pieces", [1, 7, 16, 33, 100])
 def test_long_string_may_be_cut_anywhere(cell, pieces):
     config = RunConfig(cell=cell, length=100, hidden_size=12)

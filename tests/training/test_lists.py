@@ -4,12 +4,11 @@ import itertools
 
 import pytest
 import torch
+from cases import CASES
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from digitspan.cells.answers import answers_of_last
-from digitspan.cells.gru import GRU
-from digitspan.cells.sheet import lstm, rnn
 from digitspan.errors import UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.tasks import SILENT, TASKS
@@ -17,7 +16,7 @@ from digitspan.tasks.questions import Questions, encode
 from digitspan.training.engine import Trainer, TrainerGroup, loss_of
 from digitspan.training.fused import Packed, answer, differentiate, fused_form
 
-CELLS = {"rnn": rnn, "lstm": lstm, "gru": GRU}
+CELLS = ("rnn", "lstm", "relu-rnn", "gru", "peephole-lstm", "mingru")
 
 WHOLE = """
 import torch
@@ -40,7 +39,7 @@ class LastStep(EveryStep):
 def networks_of(cell, networks, input_size, hidden_size, gain, generator):
     """Readable networks in float64 with recurrent gains of about `gain`."""
     sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_classes": 10}
-    readable = [CELLS[cell](**sizes).double() for _ in range(networks)]
+    readable = [CASES[cell].make(**sizes).double() for _ in range(networks)]
     for parameter in itertools.chain(*(network.parameters() for network in readable)):
         parameter.data.normal_(0, gain / hidden_size**0.5, generator=generator)
     return readable

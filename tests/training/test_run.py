@@ -17,6 +17,7 @@ import pytest
 import safetensors
 import torch
 
+import digitspan.training.engine as engine_module
 import digitspan.training.run as run_module
 from digitspan.errors import UsageError
 from digitspan.files import read_verified, sha256, write_verified
@@ -592,6 +593,20 @@ def test_checkpoint_damaged_altogether_starts_anew_and_says_so(uninterrupted, tm
     assert_same_run(train(RESUMED[name], checkpoint=checkpoint), uninterrupted[name])
     [message] = [record.getMessage() for record in caplog.records]
     assert message == f"checkpoint {checkpoint} is damaged: starting anew"
+
+
+def test_checkpoint_from_before_a_cell_had_its_fast_form_starts_anew(
+    uninterrupted, tmp_path, caplog, monkeypatch
+):
+    name, checkpoint = "rnn-rmsprop-one-hot", tmp_path / "checkpoint"
+    with monkeypatch.context() as before:
+        before.setattr(engine_module, "fused_form", lambda network: None)
+        interrupted(RESUMED[name], checkpoint, 3)
+    assert_same_run(train(RESUMED[name], checkpoint=checkpoint), uninterrupted[name])
+    [message] = [record.getMessage() for record in caplog.records]
+    assert message == (
+        f"checkpoint {checkpoint} is of a version that trained rnn in another way: starting anew"
+    )
 
 
 def test_whole_checkpoint_is_taken_up_in_silence(uninterrupted, tmp_path, caplog):

@@ -30,7 +30,7 @@ class Effort(NamedTuple):
     """The template's recipe is run to its end instead of being scaled."""
 
 
-QUICK = Effort(3.0, 10, goals_only=True, to_the_end=False)
+QUICK = Effort(1.2, 10, goals_only=True, to_the_end=False)
 DEFAULT = Effort(8.0, 200, goals_only=False, to_the_end=False)
 FULL = Effort(30.0, 200, goals_only=False, to_the_end=True)
 
@@ -59,6 +59,19 @@ class BenchmarkRow(NamedTuple):
     """The ratio wanted; None where it is only stated."""
     note: str = ""
     """What must be said besides."""
+    bound: str = ""
+    """What bounds it, which is said where the goal is missed."""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is reached; None where there is none, or nothing to compare with."""
+        return None if self.goal is None or self.ratio is None else self.ratio >= self.goal
+
+    @property
+    def remark(self) -> str:
+        """The note, and what bounds it where the goal is missed."""
+        missed = f"goal missed: {self.bound}" if self.met is False and self.bound else ""
+        return "; ".join(filter(None, [missed, self.note]))
 
     @property
     def ratio(self) -> float | None:
@@ -77,7 +90,8 @@ class BenchmarkRow(NamedTuple):
             "peer_spread_ms": theirs.spread_ms if theirs else None,
             "ratio": self.ratio,
             "goal": self.goal,
-            "note": self.note,
+            "met": self.met,
+            "note": self.remark,
         }
 
     @classmethod

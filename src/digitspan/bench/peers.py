@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,24 +13,60 @@ from torch.utils.data import DataLoader, Dataset
 
 from digitspan.tasks.questions import Questions
 
-__all__ = ["Step", "TemplateDataset", "TorchNetwork", "autograd_step", "template_batches"]
+__all__ = [
+    "TORCHS_OWN",
+    "OwnRNN",
+    "Step",
+    "TemplateDataset",
+    "TorchNetwork",
+    "autograd_step",
+    "template_batches",
+]
 
 Step = Callable[[Tensor, Tensor], float]
 """A training step on encoded inputs (B, T - 1, D) and targets (B,); it gives the loss."""
 
 
 class TorchNetwork(nn.Module):
-    """`torch.nn.LSTM` or `torch.nn.RNN` with a linear read-out of the last state."""
+    """A network of torch's own with a linear read-out of the last state; see `TORCHS_OWN`."""
 
     def __init__(self, cell: str, hidden_size: int = 128, input_size: int = 10) -> None:
         super().__init__()
-        kind = {"lstm": nn.LSTM, "rnn": nn.RNN}[cell]
-        self.recurrent = kind(input_size, hidden_size, batch_first=True)
+        kind: Any = {"lstm": nn.LSTM, "peephole-lstm": nn.LSTM, "gru": nn.GRU}.get(cell, nn.RNN)
+        more = {"nonlinearity": "relu"} if cell == "relu-rnn" else {}
+        self.recurrent = kind(input_size, hidden_size, batch_first=True, **more)
         self.read_out = nn.Linear(hidden_size, 10)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The last step's logits, shape (B, K), for inputs (B, T - 1, D)."""
         logits: Tensor = self.read_out(self.recurrent(inputs)[0][:, -1])
+        return logits
+
+
+TORCHS_OWN = {
+    "rnn": "torch.nn.RNN",
+    "relu-rnn": "torch.nn.RNN with ReLU",
+    "lstm": "torch.nn.LSTM",
+    "peephole-lstm": "torch.nn.LSTM, which has no peepholes",
+    "gru": "torch.nn.GRU",
+}
+"""What torch has that is the nearest to each cell; it has no minimal GRU."""
+
+
+class OwnRNN(nn.Module):
+    """A cell as somebody may write one, to be trained by autograd."""
+
+    def __init__(self, input_size: int, hidden_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.cell = nn.RNNCell(input_size, hidden_size)
+        self.linear = nn.Linear(hidden_size, num_classes)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The last step's logits, shape (B, K), for inputs (B, T - 1, D)."""
+        state = inputs.new_zeros(len(inputs), self.cell.hidden_size)
+        for x in inputs.unbind(dim=1):
+            state = self.cell(x, state)
+        logits: Tensor = self.linear(state)
         return logits
 
 

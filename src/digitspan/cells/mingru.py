@@ -18,8 +18,9 @@ class MinGRU(GatedNetwork[HiddenState]):
 
     with h(0) = 0 and * element by element; z has the opposite sense of the GRU's. Source: Were
     RNNs All We Needed?, Feng and others 2024, arXiv 2410.01201, where a scan computes all steps
-    at once. Deviation: here it is stepped like every other cell, to the same values; and it is one
-    bare layer, where the authors stack residual ones (examples/zoo/mingru.py).
+    at once. Deviation: here it is stepped like every other cell, to the same values (it is trained
+    by a scan, `digitspan.training.fused`); and it is one bare layer, where the authors stack
+    residual ones (examples/zoo/mingru.py).
     """
 
     def __init__(self, input_size: int, hidden_size: int, num_classes: int) -> None:

@@ -102,7 +102,7 @@ def _print_tables(machine: dict[str, Any], rows: list[BenchmarkRow], costs: list
     for row in rows:
         goal = "" if row.goal is None else f">= {row.goal:g}"
         table.add_row(
-            row.name, _ms(row.ours), row.peer, _ms(row.theirs), _ratio(row), goal, row.note
+            row.name, _ms(row.ours), row.peer, _ms(row.theirs), _ratio(row), goal, row.remark
         )
     print_table(console, table)
     for cost in costs:

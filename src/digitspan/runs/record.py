@@ -186,7 +186,8 @@ def _is_point(point: CurvePoint) -> bool:
     """Whether a point read from a file can be one; a loss may be infinite, or no number."""
     return (
         is_count(point.step)
-        and all(type(loss) in (int, float) for loss in (point.loss, point.validation_loss))
+        and type(point.loss) in (int, float)
+        and type(point.validation_loss) in (int, float)
         and is_share(point.validation_accuracy)
         and is_count(point.length)
     )

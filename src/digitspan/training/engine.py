@@ -1,7 +1,7 @@
 """Trains networks: forward, backward, clipping, the optimiser's update; one, or many at once.
 
-The sheet's two networks and the GRU are trained by their fast form (`digitspan.training.fused`),
-every other one by plain autograd and torch's own optimisers.
+The built-in cells are trained by their fast form (`digitspan.training.fused`), networks of one's
+own by plain autograd and torch's own optimisers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from digitspan.cells.answers import answers_of_last, read_out_of
 from digitspan.cells.build import build
 from digitspan.cells.own import is_own
-from digitspan.cells.seal import seeded
+from digitspan.cells.seal import seed_generators
 from digitspan.errors import UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.tasks.questions import Questions, encode
@@ -166,6 +166,11 @@ class Trainer:
         """Weights and optimiser state, copied: what training goes on from."""
         weights = {name: value.clone() for name, value in self.network.state_dict().items()}
         return {"network": weights, "optimizer": self.method.optimizer_state()}
+
+    def can_load(self, state: Mapping[str, Any]) -> bool:
+        """Whether this is a state of its own kind: a cell may have got a fast form since then."""
+        kept: bool = state["optimizer"].keys() == self.method.optimizer_state().keys()
+        return kept
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
@@ -334,25 +339,29 @@ class _Autograd:
     """One network of any kind, by torch's own differentiation and optimisers."""
 
     def __init__(self, config: RunConfig, network: nn.Module) -> None:
-        self._config, self._network = config, network
+        self._config, self._network = config, network.train()
         self._trained = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = _torch_optimizer(config, self._trained)
         self._dtype = input_dtype(network)
 
     def step(self, batches: Sequence[Questions]) -> list[StepResult]:
-        """One training step."""
+        """One training step, which leaves torch's, NumPy's and Python's generators seeded."""
         (questions,) = batches
         self._optimizer.zero_grad(set_to_none=True)
         # Noise in training, dropout say, is decided by the batch: an interruption changes nothing.
-        with seeded(zlib.crc32(questions.inputs.cpu().numpy().tobytes())):
-            logits = self._answers(self._network.train(), questions.inputs, questions.asked)
+        seed_generators(zlib.crc32(questions.inputs.cpu().numpy().tobytes()))
+        if not self._network.training:  # since an evaluation; the call costs as much as a layer
+            self._network.train()
+        logits = self._answers(self._network, questions.inputs, questions.asked)
         loss = loss_of(logits, questions.targets)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._trained, self._config.max_grad_norm)
         if self._config.schedule == "cosine":
             self._anneal()
         self._optimizer.step()
-        return [StepResult(loss.item(), norm.item())]
+        if loss.is_cpu:
+            return [StepResult(loss.item(), norm.item())]
+        return [StepResult(*torch.stack([loss.detach(), norm]).tolist())]  # waits once, not twice
 
     def _anneal(self) -> None:
         """Set the learning rate of this step; the steps done are kept with the optimiser."""

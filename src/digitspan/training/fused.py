@@ -1,6 +1,6 @@
-"""The sheet's two networks and the GRU in their fast form: R at a time, gradients by hand.
+"""The built-in cells in their fast form: R networks at a time, gradients by hand.
 
-The readable form is `digitspan.part1` and `digitspan.cells.gru`, the derivation of the sheet's two
+The readable forms are `digitspan.part1` and `digitspan.cells`, the derivation of the sheet's two
 `digitspan.look.bptt`; this one is tested equal to them. What makes it fast:
 
 * Feature-major: a state is (N, B), not (B, N), so that each gate is one contiguous block of rows.
@@ -23,9 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from digitspan.cells.gru import GRU
+from digitspan.cells.mingru import MinGRU
+from digitspan.cells.peephole_lstm import PeepholeLSTM
+from digitspan.cells.relu_rnn import ReLURNN
 from digitspan.part1.lstm import LSTM
 from digitspan.part1.vanilla_rnn import VanillaRNN
 from digitspan.tasks import SILENT
+from digitspan.tasks.questions import encode
 
 __all__ = ["FusedForm", "Packed", "Sizes", "Unrolled", "answer", "differentiate", "fused_form"]
 
@@ -35,6 +39,8 @@ _COLUMNS_IN = 16
 _DIGITS_AT_ONCE = 4
 """Steps that an evaluation holds at a time: few, so that their buffers stay in the cache."""
 
+_SCANNED_AT_ONCE = 8
+"""Steps of the minGRU whose symbols are one product: few, so that they stay in the cache."""
 
 _MINUS_1 = torch.tensor(-1.0)
 
@@ -44,13 +50,36 @@ class Sizes(NamedTuple):
 
     gates: str
     """One letter for each block of rows of W: "h" for the RNN, "gifo" for the LSTM, "rzh" for the
-    GRU."""
+    GRU, "zh" for the minGRU."""
     hidden_size: int
     """n."""
     input_size: int
     """d."""
     num_classes: int
     """K."""
+    sees_state: bool = True
+    """Whether the gates see h(t-1), so that W has columns for it."""
+    peepholes: str = ""
+    """The gates that see the memory cell as well, unit by unit."""
+
+    @classmethod
+    def of(cls, network: nn.Module, gates: str) -> Self:
+        """Those of a network, read off its parameters."""
+        names = dict(network.named_parameters())
+        hidden_size, input_size = names[f"W_{gates[0]}x"].shape
+        sees_state = f"W_{gates[0]}h" in names
+        peepholes = "".join(gate for gate in gates if f"p_{gate}" in names)
+        return cls(gates, hidden_size, input_size, len(names["W_ph"]), sees_state, peepholes)
+
+    @property
+    def state_columns(self) -> int:
+        """Columns of W for h: n, or none. Those for x follow, then the bias's."""
+        return self.hidden_size if self.sees_state else 0
+
+    @property
+    def bias_column(self) -> int:
+        """The bias's column of W; behind it, where there are any, the peepholes'."""
+        return self.state_columns + self.input_size
 
     @property
     def rows(self) -> int:
@@ -59,8 +88,12 @@ class Sizes(NamedTuple):
 
     @property
     def columns(self) -> int:
-        """Columns of W: n for h, d for x, one for the bias, and zeros up to a round number."""
-        return -(-(self.hidden_size + self.input_size + 1) // _COLUMNS_IN) * _COLUMNS_IN
+        """Columns of W: n for h, d for x, one for the bias, and zeros up to a round number.
+
+        Where there are peepholes one of these is theirs: X is 0 there, so that no product sees it.
+        """
+        used = self.bias_column + 1 + bool(self.peepholes)
+        return -(-used // _COLUMNS_IN) * _COLUMNS_IN
 
     @property
     def recurrent(self) -> int:
@@ -94,12 +127,15 @@ class Packed:
 
     def named(self, row: int) -> dict[str, Tensor]:
         """Views of one network's parameters by name, with their shapes on the sheet."""
-        n, d = self.sizes.hidden_size, self.sizes.input_size
-        views = {}
-        for gate, block in zip(self.sizes.gates, self.W[row].split(n), strict=True):
-            views[f"W_{gate}h"] = block[:, :n]
-            views[f"W_{gate}x"] = block[:, n : n + d]
-            views[f"b_{gate}"] = block[:, n + d]
+        sizes = self.sizes
+        bias, views = sizes.bias_column, {}
+        for gate, block in zip(sizes.gates, self.W[row].split(sizes.hidden_size), strict=True):
+            if sizes.sees_state:
+                views[f"W_{gate}h"] = block[:, : sizes.state_columns]
+            views[f"W_{gate}x"] = block[:, sizes.state_columns : bias]
+            views[f"b_{gate}"] = block[:, bias]
+            if gate in sizes.peepholes:
+                views[f"p_{gate}"] = block[:, bias + 1]
         return views | {"W_ph": self.W_ph[row], "b_p": self.b_p[row, :, 0]}
 
     def adopt(self, network: nn.Module, row: int) -> None:
@@ -116,13 +152,14 @@ class Unrolled(abc.ABC):
 
     def __init__(self, sizes: Sizes, shape: tuple[int, ...], like: Tensor) -> None:
         networks, batch_size, steps = shape
-        n, d = sizes.hidden_size, sizes.input_size
+        n, bias = sizes.hidden_size, sizes.bias_column
         X = like.new_zeros(steps + 1, networks, sizes.columns, batch_size)
-        X[:, :, n + d] = 1  # the bias's input
+        X[:, :, bias] = 1  # the bias's input
         self.sizes, self.shape = sizes, shape
-        self.digits = X[:steps, :, n : n + d]  # (S, R, D, B)
+        self.digits = X[:steps, :, sizes.state_columns : bias]  # (S, R, D, B)
         self.X = X.unbind()  # [h(t); x(t+1); 1], (R, C, B) each, t = 0 ... S
-        self.h = X[:, :, :n].unbind()  # h(t), (R, N, B) each
+        states = X if sizes.sees_state else like.new_zeros(steps + 1, networks, n, batch_size)
+        self.h = states[:, :, :n].unbind()  # h(t), (R, N, B) each
 
     def read(self, digits: Tensor) -> None:
         """Encode digits, shape (R, B, S), into the buffers."""
@@ -179,8 +216,44 @@ class Unrolled(abc.ABC):
         return slice(self.sizes.hidden_size if fresh and t == 1 else 0, None)
 
 
+def _tanh(x: Tensor, out: Tensor) -> Tensor:
+    """Tanh as 2 sigmoid(2 x) - 1 on the CPU, where torch's tanh takes three times its sigmoid.
+
+    In float32 it is off by 1e-7 at most, the distance of two numbers next to 1.
+    """
+    if not out.is_cpu:
+        return torch.tanh(x, out=out)
+    return torch.add(_MINUS_1, torch.mul(x, 2, out=out).sigmoid_(), alpha=2, out=out)
+
+
+def _through_tanh(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    """The gradient before a tanh, d (1 - y^2), of the one behind it and the tanh's value y."""
+    through: Tensor = torch.ops.aten.tanh_backward.grad_input(d, y, grad_input=out)
+    return through
+
+
+def _through_sigmoid(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    """The gradient before a sigmoid, d y (1 - y), of the one behind it and its value y."""
+    through: Tensor = torch.ops.aten.sigmoid_backward.grad_input(d, y, grad_input=out)
+    return through
+
+
+def _relu(x: Tensor, out: Tensor) -> Tensor:
+    """max(0, x)."""
+    return torch.clamp(x, min=0, out=out)
+
+
+def _through_relu(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    """The gradient before a ReLU, d where its value y is above 0, of the one behind it."""
+    through: Tensor = torch.ops.aten.threshold_backward.grad_input(d, y, 0, grad_input=out)
+    return through
+
+
 class UnrolledRNN(Unrolled):
     """h(t) = tanh(W X(t-1)), equation (1)."""
+
+    activate = staticmethod(_tanh)
+    through = staticmethod(_through_tanh)
 
     def __init__(self, sizes: Sizes, shape: tuple[int, ...], like: Tensor) -> None:
         super().__init__(sizes, shape, like)
@@ -191,7 +264,7 @@ class UnrolledRNN(Unrolled):
         for t in range(1, len(self.h)):
             columns = self._columns(t, fresh=fresh)
             torch.bmm(W[:, :, columns], self.X[t - 1][:, columns], out=self.a)
-            _tanh(self.a, out=self.h[t])  # (1)
+            self.activate(self.a, out=self.h[t])  # (1)
 
     def backward(self, W: Tensor, d_read: Sequence[Tensor], d_W: Tensor) -> None:
         """See `Unrolled`; `bptt.rnn_backward` derives it."""
@@ -199,10 +272,17 @@ class UnrolledRNN(Unrolled):
         d_h = d_read[-1].contiguous()
         for t in range(len(self.h) - 1, 0, -1):
             columns = self._columns(t, fresh=True)
-            d_a = _through_tanh(d_h, self.h[t], out=self.a)
+            d_a = self.through(d_h, self.h[t], out=self.a)
             d_W[:, :, columns].baddbmm_(d_a, self.X[t - 1][:, columns].mT)
             if t > 1:
                 self._step_back(W_hh_T, d_a, d_read, t, out=d_h)
+
+
+class UnrolledReLURNN(UnrolledRNN):
+    """h(t) = max(0, W X(t-1))."""
+
+    activate = staticmethod(_relu)
+    through = staticmethod(_through_relu)
 
 
 class UnrolledLSTM(Unrolled):
@@ -263,6 +343,69 @@ class UnrolledLSTM(Unrolled):
                 self._step_back(W_h_T, d_a, d_read, t, out=d_h)
 
 
+class UnrolledPeepholeLSTM(UnrolledLSTM):
+    """The LSTM whose gates i, f and o see the memory cell, through the column behind the bias."""
+
+    def forward(self, W: Tensor, *, fresh: bool) -> None:
+        """See `Unrolled`."""
+        n = self.sizes.hidden_size
+        p_if, p_o = self._peepholes(W)
+        a_if, a_o = self.ifo[0][:, : 2 * n].unflatten(1, (2, n)), self.o[0]
+        for t in range(1, len(self.h)):
+            columns = self._columns(t, fresh=fresh)
+            torch.bmm(W[:, :, columns], self.X[t - 1][:, columns], out=self.a)
+            if t > 1 or not fresh:
+                a_if.addcmul_(p_if, self.c[t - 1].unsqueeze(1))
+            _tanh(self.g[0], out=self.g[t])
+            torch.sigmoid(self.ifo[0][:, : 2 * n], out=self.ifo[t][:, : 2 * n])
+            torch.mul(self.g[t], self.i[t], out=self.c[t])
+            self.c[t].addcmul_(self.c[t - 1], self.f[t])
+            a_o.addcmul_(p_o, self.c[t])
+            torch.sigmoid(a_o, out=self.o[t])
+            _tanh(self.c[t], out=self.tanh_c[t])
+            torch.mul(self.tanh_c[t], self.o[t], out=self.h[t])
+
+    def backward(self, W: Tensor, d_read: Sequence[Tensor], d_W: Tensor) -> None:
+        """See `Unrolled`."""
+        n = self.sizes.hidden_size
+        W_h_T = W[:, :, :n].mT
+        p_if, p_o = self._peepholes(W)
+        d_p_if, d_p_o = self._peepholes(d_W)
+        d_h = d_read[-1].contiguous()
+        d_a, d_if, d_ifo = self.a, self.ifo[0][:, : 2 * n], self.ifo[0]
+        d_g, d_i, d_f, d_o = self.g[0], self.i[0], self.f[0], self.o[0]
+        d_c = torch.zeros_like(d_h)
+        through_h = torch.empty_like(d_h)
+        seen = torch.zeros_like(d_ifo)  # what the gates saw of the cell, times their gradients
+        seen_if, seen_o = seen[:, : 2 * n].unflatten(1, (2, n)), seen[:, 2 * n :]
+        for t in range(len(self.h) - 1, 0, -1):
+            columns = self._columns(t, fresh=True)
+            torch.mul(d_h, self.tanh_c[t], out=d_o)
+            _through_sigmoid(d_o, self.o[t], out=d_o)
+            torch.mul(d_h, self.o[t], out=through_h)
+            d_c.add_(_through_tanh(through_h, self.tanh_c[t], out=through_h))
+            d_c.addcmul_(p_o, d_o)
+            seen_o.addcmul_(d_o, self.c[t])
+            torch.mul(d_c, self.i[t], out=d_g)
+            torch.mul(d_c, self.g[t], out=d_i)
+            torch.mul(d_c, self.c[t - 1], out=d_f)
+            _through_tanh(d_g, self.g[t], out=d_g)
+            _through_sigmoid(d_if, self.ifo[t][:, : 2 * n], out=d_if)
+            d_W[:, :, columns].baddbmm_(d_a, self.X[t - 1][:, columns].mT)
+            if t > 1:
+                d_c.mul_(self.f[t]).addcmul_(p_if[:, 0], d_i).addcmul_(p_if[:, 1], d_f)
+                seen_if.addcmul_(d_if.unflatten(1, (2, n)), self.c[t - 1].unsqueeze(1))
+                self._step_back(W_h_T, d_a, d_read, t, out=d_h)
+        d_p_if.add_(seen_if.sum(dim=3, keepdim=True))
+        d_p_o.add_(seen_o.sum(dim=2, keepdim=True))
+
+    def _peepholes(self, W: Tensor) -> tuple[Tensor, Tensor]:
+        """p_i and p_f, shape (R, 2, N, 1), and p_o, shape (R, N, 1), as views into W."""
+        n = self.sizes.hidden_size
+        p = W[:, :, self.sizes.bias_column + 1].unsqueeze(2)
+        return p[:, n : 3 * n].unflatten(1, (2, n)), p[:, 3 * n :]
+
+
 class UnrolledGRU(Unrolled):
     """The gates' blocks of rows in the order r, z, h; r acts behind the recurrent product.
 
@@ -319,6 +462,81 @@ class UnrolledGRU(Unrolled):
                 d_h.add_(kept)
 
 
+class UnrolledMinGRU(Unrolled):
+    """The gates' blocks of rows in the order z, h; they see the digit alone, and not the state.
+
+    So z and h~ are computed once for each symbol k that there is, and a step is a scan, element by
+    element: h(t) = u h(t-1) + v, with u = 1 - z_k and v = z_k h~_k of the symbol that is read.
+    Back, with D(t) = dL/dh(t), it is D(t-1) = u D(t), and what comes to a symbol is a sum over the
+    steps and rows that read it,
+
+        dL/dh~_k = z_k sum D(t),   dL/dz_k = h~_k sum D(t) - sum D(t) h(t-1).
+    """
+
+    def __init__(self, sizes: Sizes, shape: tuple[int, ...], like: Tensor) -> None:
+        super().__init__(sizes, shape, like)
+        networks, batch_size, steps = shape
+        n, d = sizes.hidden_size, sizes.input_size
+        symbols = torch.arange(d if d > 1 else SILENT + 1, device=like.device)
+        self.encoded = like.new_zeros(sizes.columns, len(symbols))  # [x; 1] of each symbol, (C, V)
+        self.encoded[:d] = encode(symbols, d, like.dtype).mT
+        self.encoded[d] = 1
+        self.which = like.new_zeros(steps, networks, len(symbols), batch_size)  # one-hot
+        self.uv = like.new_empty(_SCANNED_AT_ONCE * networks, 2 * n, batch_size)
+        self.u = like.new_empty(_SCANNED_AT_ONCE * networks, n, batch_size)
+        self.d = like.new_empty(networks, 2 * n, batch_size)
+
+    def read(self, digits: Tensor) -> None:
+        """See `Unrolled`."""
+        which = digits.permute(2, 0, 1).unsqueeze(2).long()  # (S, R, 1, B)
+        self.which[: len(which)].zero_().scatter_(2, which, 1)
+
+    def forward(self, W: Tensor, *, fresh: bool) -> None:
+        """See `Unrolled`."""
+        n = self.sizes.hidden_size
+        z, candidate = self._of_each_symbol(W)
+        table = torch.cat([1 - z, z * candidate], dim=1).repeat(_SCANNED_AT_ONCE, 1, 1)
+        for first in range(0, len(self.h) - 1, _SCANNED_AT_ONCE):
+            for t, uv in enumerate(self._of_steps(table, first, self.uv), first):
+                torch.addcmul(uv[:, n:], uv[:, :n], self.h[t], out=self.h[t + 1])
+
+    def backward(self, W: Tensor, d_read: Sequence[Tensor], d_W: Tensor) -> None:
+        """See `Unrolled`."""
+        n = self.sizes.hidden_size
+        z, candidate = self._of_each_symbol(W)
+        table = (1 - z).repeat(_SCANNED_AT_ONCE, 1, 1)
+        sums = W.new_zeros(len(W), 2 * n, self.encoded.shape[1])  # of D(t), and of D(t) h(t-1)
+        d_h, d_h_h = self.d[:, :n], self.d[:, n:]
+        d_h.copy_(d_read[-1])
+        for first in reversed(range(0, len(self.h) - 1, _SCANNED_AT_ONCE)):
+            of_steps = self._of_steps(table, first, self.u)
+            for t, u in reversed(list(enumerate(of_steps, first))):  # back from h(t + 1) to h(t)
+                torch.mul(d_h, self.h[t], out=d_h_h)
+                sums.baddbmm_(self.d, self.which[t].mT)
+                d_h.mul_(u)
+                place = t - len(self.h)
+                if -place <= len(d_read):
+                    d_h.add_(d_read[place])
+        d_candidate = z * sums[:, :n]
+        d_z = (candidate * sums[:, :n] - sums[:, n:]) * z * (1 - z)
+        d_W.add_(torch.cat([d_z, d_candidate], dim=1) @ self.encoded.mT)
+
+    def _of_each_symbol(self, W: Tensor) -> tuple[Tensor, Tensor]:
+        """Gate z and candidate h~ where a symbol is read, shape (R, N, V) each."""
+        a_z, candidate = (W @ self.encoded).chunk(2, dim=1)
+        return torch.sigmoid(a_z), candidate
+
+    def _of_steps(self, table: Tensor, first: int, out: Tensor) -> tuple[Tensor, ...]:
+        """What a table (R, M, V), repeated, has of the symbols of some steps, (R, M, B) each.
+
+        Made anew on the way back: that takes less time than to keep it for all steps.
+        """
+        which = self.which[first : min(first + _SCANNED_AT_ONCE, len(self.h) - 1)]
+        products = len(which) * which.shape[1]
+        torch.bmm(table[:products], which.flatten(0, 1), out=out[:products])
+        return out[:products].view(*which.shape[:2], *out.shape[1:]).unbind()
+
+
 class FusedForm(NamedTuple):
     """How networks of one class and shape are trained fast."""
 
@@ -333,13 +551,11 @@ class FusedForm(NamedTuple):
 
 
 def fused_form(network: nn.Module) -> FusedForm | None:
-    """The fast form of a network; None for all but the sheet's own two classes and the GRU."""
+    """The fast form of a network; None for all but the built-in cells."""
     if type(network) not in _FORMS:
         return None
     gates, unrolled = _FORMS[type(network)]
-    hidden_size, input_size = network.get_parameter(f"W_{gates[0]}x").shape
-    num_classes = len(network.get_parameter("W_ph"))
-    return FusedForm(Sizes(gates, hidden_size, input_size, num_classes), unrolled)
+    return FusedForm(Sizes.of(network, gates), unrolled)
 
 
 def differentiate(
@@ -410,30 +626,11 @@ def answer(
     return logits
 
 
-def _tanh(x: Tensor, out: Tensor) -> Tensor:
-    """Tanh as 2 sigmoid(2 x) - 1 on the CPU, where torch's tanh takes three times its sigmoid.
-
-    In float32 it is off by 1e-7 at most, the distance of two numbers next to 1.
-    """
-    if not out.is_cpu:
-        return torch.tanh(x, out=out)
-    return torch.add(_MINUS_1, torch.mul(x, 2, out=out).sigmoid_(), alpha=2, out=out)
-
-
-def _through_tanh(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
-    """The gradient before a tanh, d (1 - y^2), of the one behind it and the tanh's value y."""
-    through: Tensor = torch.ops.aten.tanh_backward.grad_input(d, y, grad_input=out)
-    return through
-
-
-def _through_sigmoid(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
-    """The gradient before a sigmoid, d y (1 - y), of the one behind it and its value y."""
-    through: Tensor = torch.ops.aten.sigmoid_backward.grad_input(d, y, grad_input=out)
-    return through
-
-
 _FORMS: dict[type[nn.Module], tuple[str, type[Unrolled]]] = {
     VanillaRNN: ("h", UnrolledRNN),
     LSTM: ("gifo", UnrolledLSTM),
+    ReLURNN: ("h", UnrolledReLURNN),
     GRU: ("rzh", UnrolledGRU),
+    PeepholeLSTM: ("gifo", UnrolledPeepholeLSTM),
+    MinGRU: ("zh", UnrolledMinGRU),
 }

@@ -492,6 +492,10 @@ class _Training:
         state: Mapping[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
         if state["key"] != self.config.key:
             return
+        if not self.trainer.can_load(state["trainer"]):
+            words = "checkpoint %s is of a version that trained %s in another way: starting anew"
+            _log.warning(words, self.checkpoint, self.config.cell)
+            return
         self.trainer.load_state_dict(state["trainer"])
         self.generator.set_state(state["generator"])
         self.step, self.length = state["step"], state["length"]
