@@ -107,7 +107,7 @@ def test_kept_gradient_is_the_traces_solved_beside_unsolved(runs):
 
 def test_kept_gradient_is_drawn_only_as_a_contrast(tmp_path, runs, monkeypatch):
     monkeypatch.setattr(trace_info, "FLOW_LENGTH", 8)
-    monkeypatch.setattr(trace_info, "save", lambda figure, folder, stem: [stem])
+    monkeypatch.setattr(trace_info, "save_all", lambda drawn, folder, stems: [*drawn])
     for solved, drawn in (([True, True], False), ([False, True], True)):
         ended = list(zip(runs[:2], solved, strict=True))
         names = write_trace_figures(runs[:1], tmp_path, ended=ended)
