@@ -70,6 +70,18 @@ def test_facts_are_read_and_nothing_is_run(here):
     assert "mine" not in sys.modules
 
 
+@pytest.mark.parametrize(
+    ("first", "coding"), [("", "utf-8-sig"), ("# coding: latin-1\n# \xe9\n", "latin-1")]
+)
+def test_a_file_has_any_coding_that_python_takes(here, first, coding):
+    task = write(here, "")
+    (here / "mine.py").write_bytes((first + HEAD + DRAW).encode(coding))
+    try_run(run_of(task))
+    (here / "mine.py").write_bytes(("# coding: ebcdic\n" + HEAD).encode())
+    with pytest.raises(UsageError, match=r"the text of mine:Echo cannot be read \(unknown enc"):
+        facts_of(task)
+
+
 def test_runs_are_known_by_the_source_of_their_task(here):
     before = run_of(write(here, HEAD + DRAW))
     after = run_of(write(here, HEAD + DRAW + "# another one\n"))
@@ -152,6 +164,16 @@ def test_a_draw_is_decided_by_the_generator_alone(here):
     assert not torch.equal(validation.inputs, test.inputs[:500])
 
 
+@pytest.mark.parametrize("made", ["to(torch.uint64)", "to(torch.uint16)", "to_sparse()", "bool()"])
+def test_whole_numbers_of_any_kind_are_drawn(here, made):
+    text = HEAD + DRAW.replace("read, read", f"read.{made}, read.{made}.to_dense()")
+    task = OwnTask(run_of(write(here, text)))
+    inputs, targets = task.held_out(4, "test").questions
+    assert torch.equal(targets, inputs[:, -2:])
+    expected = [0, 1] if made == "bool()" else list(range(5))
+    assert inputs.unique().tolist() == expected
+
+
 def test_what_it_sets_for_everybody_is_as_it_was(here):
     text = DRAW.replace(
         "        read",
@@ -180,7 +202,10 @@ def test_what_it_sets_for_everybody_is_as_it_was(here):
         ("read, read[:, :, None]", r"draws targets .* of the shape \(\d+, 4, 1\)"),
         ("read, torch.cat([read, read], 1)", "asks for 8 answers in 4 steps"),
         ("read, read[:, :0]", r"draws targets .* of the shape \(\d+, 0\)"),
-        ("read", "draws a Tensor, expected inputs and targets"),
+        ("read", "draws a Tensor, expected two tensors, inputs and targets"),
+        ("read, read, 1", "draws a tuple of 3, expected two tensors, inputs and targets"),
+        ('read.to("meta"), read[:, -2:]', r"cannot be drawn at T = 4 \(.* out of meta tensor"),
+        ("read, (read - 1)[:, -2:].to(torch.uint64)", "draws targets from -1 to 3"),
         ("read * 0, read[:, -2:] * 0", "draws the same batch whatever the generator is"),
         ("read, 1 / 0", r"cannot be drawn at T = 4 \(ZeroDivisionError: division by zero\)"),
     ],
@@ -248,6 +273,7 @@ def test_a_draw_that_is_refused_in_training_leaves_nothing(here, capsys):
         ("exit('enough')", "SystemExit: enough"),
         ("raise GeneratorExit", "GeneratorExit: "),
         ("raise type('Own', (BaseException,), {})('mine')", "Own: mine"),
+        ("raise type('Mute', (Exception,), {'__str__': lambda _: 1 / 0})", "Mute"),
     ],
 )
 @pytest.mark.parametrize("where", ["draw", "__init__", "import"])

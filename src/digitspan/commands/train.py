@@ -28,7 +28,7 @@ from digitspan.commands.options import (
     whole_number,
 )
 from digitspan.commands.progress import Progress
-from digitspan.errors import DigitspanError, UsageError
+from digitspan.errors import DigitspanError, UsageError, said_by
 from digitspan.files import writable_folder
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import check_size
@@ -288,7 +288,7 @@ def _train(config: RunConfig, folder: Path, device: str) -> tuple[RunRecord, flo
     except Exception as error:
         if not config.is_own:
             raise  # a fault of ours
-        note = f"{type(error).__name__}: {error}"[:500]
+        note = said_by(error)[:500]
         finished = Finished(RunRecord.error(config, note), b"")
     seconds = time.monotonic() - start
     write_finished(folder, finished, seconds)

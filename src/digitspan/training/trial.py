@@ -23,7 +23,7 @@ from digitspan.cells.duties import CLOSE, apart, broken, check_duties, duties_of
 from digitspan.cells.names import LENGTH, own_name
 from digitspan.cells.own import is_outside, is_own, source_of
 from digitspan.cells.seal import is_a_signals, sealed
-from digitspan.errors import UsageError, printable
+from digitspan.errors import UsageError, said_by
 from digitspan.runs.config import RunConfig
 from digitspan.training.engine import (
     Trainer,
@@ -135,10 +135,10 @@ def _built(config: RunConfig) -> nn.Module:
     except (Exception, SystemExit) as error:  # whatever the code of somebody else may raise
         if is_a_signals(error):
             raise
-        said = printable(f"{type(error).__name__}: {error}")[:300]
         message = (
-            f"cell {config.cell!r} could not be built ({said}); expected a class that takes "
-            f"input_size, hidden_size and num_classes, and the arguments that its name has"
+            f"cell {config.cell!r} could not be built ({said_by(error)[:300]}); expected a class "
+            f"that takes input_size, hidden_size and num_classes, and the arguments that its name "
+            f"has"
         )
         raise UsageError(message) from error
 

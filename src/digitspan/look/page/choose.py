@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from digitspan.cells import CELLS, INITIALISATIONS, initialisation_title, title
-from digitspan.errors import UsageError, printable
+from digitspan.errors import UsageError, said_by
 from digitspan.look.page import equations_of, known_cells
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
@@ -140,7 +140,7 @@ def _why_not(study: Study, config: RunConfig, for_page: bool) -> str:
     except UsageError as error:
         return str(error)
     except Exception as error:  # whatever the code of somebody else may raise
-        why = f"it cannot be built ({printable(f'{type(error).__name__}: {error}')[:200]})"
+        why = f"it cannot be built ({said_by(error)[:200]})"
     return f"{config.cell}: {why}" if why else ""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from digitspan.errors import UsageError, printable
+from digitspan.errors import UsageError, said_by
 from digitspan.runs.config import RunConfig
 from digitspan.study.config import StudyConfig
 from digitspan.study.crew.pool import begin_process, how_it_ended
@@ -133,6 +133,6 @@ def _tell(pipe: Connection, work: Callable[[], dict[str, object]], failed: str) 
     except UsageError as error:
         message = {"refused": str(error), "exit_status": error.exit_status}
     except Exception as error:  # whatever the code of somebody else may raise
-        said = printable(f"{type(error).__name__}: {error}")[:300]
+        said = said_by(error)[:300]
         message = {"refused": f"{failed} ({said})", "exit_status": 2}
     pipe.send_bytes(json.dumps(message).encode())

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from digitspan.errors import DigitspanError, UsageError, printable
+from digitspan.errors import DigitspanError, UsageError, said_by
 from digitspan.files import write_whole
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import CurvePoint
@@ -131,7 +131,7 @@ def train_run(
         if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
             sys.exit(143)  # told to leave where something swallowed that: no fault of the run's
         traceback.print_exc(file=sys.stderr)
-        return {"failed": printable(f"{type(error).__name__}: {error}")[:500]}
+        return {"failed": said_by(error)[:500]}
     timing = {"seconds": time.monotonic() - start, "host": socket.gethostname()}
     return {"record": finished.record.to_json(), "timing": timing}
 
