@@ -192,12 +192,12 @@ def test_networks_keep_their_weights_and_tuning_runs_do_not(rows):
     assert {job.role: job.keeps_weights for job in jobs} == {"tuning": False, "span": True}
 
 
-def test_longest_list_is_no_longer_than_the_budget_can_come_to():
+def test_longest_list_is_no_longer_than_the_budget_comes_to():
     assert dataclasses.replace(CONFIG, items=None, train_steps=20_000).longest_list == 60
     short = dataclasses.replace(CONFIG, items=None, train_steps=500)
     assert short.longest_list == 22
     check_study(short)
-    with pytest.raises(UsageError, match="lists of 60 items cannot be reached within 500"):
+    with pytest.raises(UsageError, match="lists of 60 items cannot be expected within 500"):
         check_study(dataclasses.replace(short, items=60))
 
 

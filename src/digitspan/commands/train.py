@@ -44,7 +44,7 @@ from digitspan.runs.folder import (
 from digitspan.runs.outcome import ERROR_OF_1997
 from digitspan.runs.recalled import Recalled
 from digitspan.runs.record import CurvePoint, Finished, RunRecord
-from digitspan.tasks import TASKS, is_own_task
+from digitspan.tasks import TASKS, check_task, is_own_task
 
 __all__ = ["add_options", "first_symbol_test", "run", "sentence"]
 
@@ -140,6 +140,7 @@ def _choose_length(settings: dict[str, Any], options: argparse.Namespace) -> Non
         UsageError: where the length of what is asked is missing, or given in the other words.
     """
     task = settings.get("task", "palindrome")
+    check_task(task, (), ())  # an unknown one has neither length nor items
     if task in TASKS and TASKS[task].asks_lists:
         if "length" in settings:
             message = (
