@@ -398,8 +398,12 @@ def test_study_asks_for_it_and_runs_nothing_that_only_its_folder_names(here, cap
     capsys.readouterr()
     assert main(["study", "--out", "kept"]) == 2
     assert "has the task mine:Echo, which is not digitspan's" in capsys.readouterr().err
-    for words in (["look", "kept"], ["hold", "kept"], ["look", f"kept:{row.config.key}"]):
+    run = f"kept:{row.config.key}"
+    for words in (["look", "kept"], ["hold", "kept"], ["look", run], ["hold", run]):
         assert main(words) == 2
+        (sentence,) = capsys.readouterr().err.splitlines()
+        assert "the task mine:Echo" in sentence
+        assert "--trust" not in sentence  # which would change nothing
     assert main(["study", "--out", "kept", "--trust", "--workers", "1"]) == 0
     write(here, HEAD + DRAW + "#\n")
     capsys.readouterr()
