@@ -28,7 +28,7 @@ def setting(
         most: beside `above`, the largest value allowed.
         choices: the words allowed.
     """
-    metadata = {"help": text, "least": least, "above": above, "most": most}
+    metadata: dict[str, Any] = {"help": text, "least": least, "above": above, "most": most}
     metadata["choices"] = choices
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -58,5 +58,5 @@ def check_setting(field: dataclasses.Field[Any], value: object) -> None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not above < value <= sys.float_info.max:  # type: ignore[operator]
             raise ConfigError(field.name, f"must be above {above} and finite; got {value!r:.80}")
-        if value > most:  # type: ignore[operator]
+        if value > most:
             raise ConfigError(field.name, f"must be at most {most:.2g}; got {value!r:.80}")
