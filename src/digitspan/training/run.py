@@ -381,7 +381,7 @@ class _Training:
             right=right,
             tested=tested,
             exhaustive=self.length // 2 < LISTS_HELD_OUT_FROM,
-            bits=recalled.capacity.bits,
+            bits=max(lists.bits for lists in recalled.lists),
             masked_right=sum(recalled.masked),
             masked_tested=len(recalled.masked) * recalled.masked_asked,
             recalled=recalled._replace(state_size=state_size(self.trainer.network)),
