@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from studies import made_up_recall, made_up_span_rows
 
+import digitspan
 from digitspan.cli import command_parser, main
 from digitspan.commands import study as study_command
 from digitspan.errors import ConfigError, UsageError
@@ -602,6 +603,22 @@ def test_show_as_csv_and_json(folder, capsys):
     assert float(rows[0]["mean_span"]) == pytest.approx(7)
     assert main(["show", str(folder), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["digit_spans"]) == 4
+
+
+def test_runs_that_the_table_does_not_use_are_marked(rows, tmp_path, capsys):
+    """A network at a rate that was the best one before stands beside those that count."""
+    network = next(row for row in rows.values() if row.role == "span")
+    before = dataclasses.replace(network.record.config, learning_rate=0.007)
+    both = rows | {before.key: network._replace(record=made_up_recall(before, 3))}
+    with Store.create(tmp_path) as store:
+        store.replace_all(both, CONFIG.canonical)
+    study = digitspan.Study.load(tmp_path)
+    assert {row["key"] for row in study.rows() if not row["counted"]} == {before.key}
+    assert main(["export", str(tmp_path)]) == 0
+    exported = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert {row["key"] for row in exported if row["counted"] != "True"} == {before.key}
+    runs = digit_spans_document(study.summary, both)["runs"]
+    assert {run["key"] for run in runs if not run["counted"]} == {before.key}
 
 
 def test_export_has_role_task_and_spans(folder, rows, capsys):

@@ -15,7 +15,7 @@ from digitspan.runs.folder import CONFIG, WEIGHTS, read_config, read_record
 from digitspan.runs.record import RunRecord
 from digitspan.runs.weights import read_weights
 from digitspan.study.config import StudyConfig
-from digitspan.study.plan import MAX_RUNS, size
+from digitspan.study.plan import MAX_RUNS, counted, size
 from digitspan.study.store import STORE_NAME, Row, Store, weights_path
 from digitspan.tasks import is_own_task
 
@@ -70,6 +70,15 @@ class Study:
                 f"it again with the same options"
             )
             raise StoreError(message) from error
+
+    @property
+    def counted(self) -> frozenset[str]:
+        """The keys of the runs that its tables count.
+
+        Raises:
+            StoreError: where the store does not say what study it is.
+        """
+        return counted(self.config, {key: row.record for key, row in self.rows.items()})
 
     def require_undamaged(self) -> Study:
         """This study, unless rows of it are damaged.
