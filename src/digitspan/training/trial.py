@@ -26,6 +26,7 @@ from digitspan.cells.seal import is_a_signals, sealed
 from digitspan.errors import UsageError, said_by
 from digitspan.runs.config import RunConfig
 from digitspan.training.engine import (
+    AT_ONCE,
     Trainer,
     build_network,
     input_dtype,
@@ -90,8 +91,8 @@ def try_cell(config: RunConfig, device: torch.device | str = "cpu") -> None:
 def try_trained(trainer: Trainer, inputs: Tensor, asked: int | None) -> None:
     """Refuse a trained network that reads ahead: whose answers change with what is read later.
 
-    A part that reads ahead and begins with the weight 0 is seen only here: two evaluations of 64
-    sequences.
+    A part that reads ahead and begins with the weight 0 is seen only here. It is asked at the
+    sizes at which it is trained and evaluated too: it may read ahead in large batches alone.
 
     Args:
         trainer: the run's, at its end.
@@ -108,20 +109,23 @@ def try_trained(trainer: Trainer, inputs: Tensor, asked: int | None) -> None:
         return
     first = steps - asked  # after this step, counted from 0, comes the first answer
     cuts = torch.linspace(first + 1, steps - 1, min(asked - 1, MOST_CUTS)).round().long()
-    cuts = cuts.to(inputs.device)[:, None]  # (M, 1): what is read from here on is another
-    read = inputs[torch.arange(len(cuts)) % len(inputs)]
     symbols = config.asks.symbols
-    shift = torch.randint(1, symbols, read.shape, generator=torch.Generator().manual_seed(0))
-    other = ((read.long() + shift.to(read.device)) % symbols).to(read.dtype)
-    changed = torch.where(torch.arange(steps, device=read.device) < cuts, read, other)
-    before, after = (trainer.logits(x, asked).nan_to_num() for x in (read, changed))
-    is_before = first + torch.arange(asked, device=read.device) < cuts  # (M, A)
-    with duties_of(config.cell):
-        if off := apart(after[is_before], before[is_before], CLOSE):
-            broken(
-                f"has learned to read ahead: the trained network's answers change with inputs "
-                f"that it has not read yet (in {steps:,} steps, logits {off:.2g} apart)"
-            )
+    for size in sorted({len(cuts), min(config.batch_size, AT_ONCE), min(len(inputs), AT_ONCE)}):
+        rows = torch.arange(size)
+        cut = cuts[rows % len(cuts)].to(inputs.device)[:, None]  # from here on another is read
+        read = inputs[rows % len(inputs)]  # (M, steps)
+        shift = torch.randint(1, symbols, read.shape, generator=torch.Generator().manual_seed(0))
+        other = ((read.long() + shift.to(read.device)) % symbols).to(read.dtype)
+        changed = torch.where(torch.arange(steps, device=read.device) < cut, read, other)
+        before, after = (trainer.logits(x, asked).nan_to_num() for x in (read, changed))
+        is_before = first + torch.arange(asked, device=read.device) < cut  # (M, A)
+        with duties_of(config.cell):
+            if off := apart(after[is_before], before[is_before], CLOSE):
+                broken(
+                    f"has learned to read ahead: the trained network's answers change with inputs "
+                    f"that it has not read yet (in {steps:,} steps, {size} rows, logits {off:.2g} "
+                    f"apart)"
+                )
 
 
 def _built(config: RunConfig) -> nn.Module:
