@@ -17,6 +17,8 @@ from digitspan.errors import ConfigError, UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.runs.own_task import facts_of
 from digitspan.study.config import StudyConfig
+from digitspan.study.crew import task_trial
+from digitspan.study.crew import trial as crew_trial
 from digitspan.study.plan import plan
 from digitspan.study.reading import read_study
 from digitspan.tasks import task_of
@@ -27,6 +29,7 @@ from digitspan.training.run import train
 from digitspan.training.trial import try_run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+TRY_APART = task_trial.try_tasks_apart
 
 HEAD = "import torch\nclass Echo:\n    symbols = 5\n    answers: int = 2 + 3\n    chance = 5**-2\n"
 DRAW = """    def draw(self, length, count, generator):
@@ -45,6 +48,9 @@ def write(folder, text, name="mine"):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # What it finds out, the trial in this process does too; a process each would take seconds.
+    monkeypatch.setattr(task_trial, "try_tasks_apart", lambda configs: None)
+    monkeypatch.setattr(crew_trial, "try_tasks_apart", lambda configs: None)
     yield tmp_path
     for name, module in list(sys.modules.items()):  # these alone: torch imports parts of it late
         if (getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
@@ -294,6 +300,44 @@ def test_whatever_it_raises_ends_in_a_sentence(here, raised, said, where, capsys
     assert f"task 'mine:Echo' cannot {what}" in sentence
     assert f"({said})" in sentence
     assert not (here / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("os._exit(3)", r"ended the process that tried it \(exit status 3\); expected a class"),
+        ("os.kill(os.getpid(), 9)", r"ended the process that tried it \(signal 9\)"),
+        ("ctypes.string_at(0)", r"ended the process that tried it \(signal 11\)"),
+        ("raise KeyboardInterrupt", r"cannot be drawn at T = 4 \(KeyboardInterrupt: \)"),
+        ("while True: pass", r"took more than 1 s of processor time at T = 4"),
+    ],
+)
+def test_a_task_that_ends_its_process_is_named(here, does, said):
+    text = (
+        "import ctypes, os\n"
+        + HEAD
+        + DRAW.replace("        return", f"        {does}\n        return")
+    )
+    config = run_of(write(here, text), cell="rnn")
+    with pytest.raises(UsageError, match=f"^task 'mine:Echo' {said}"):
+        TRY_APART([config], seconds=1 if "while" in does else 60)
+
+
+def test_train_and_study_try_a_task_apart_first(here, monkeypatch, capsys):
+    tried = []
+
+    def stop(configs):
+        tried.append({config.task for config in configs})
+        raise UsageError("tried apart")
+
+    for module in (task_trial, crew_trial):
+        monkeypatch.setattr(module, "try_tasks_apart", stop)
+    task = write(here, HEAD + DRAW)
+    assert main(["train", "rnn", "--task", task, *TRAIN, "--out", "run"]) == 2
+    assert main(["study", "--task", task, "--cells", "rnn", "--lengths", "4", "--out", "s"]) == 2
+    assert tried == [{task}] * 2
+    assert capsys.readouterr().err.count("tried apart") == 2
+    assert not {"run", "s"} & {path.name for path in here.iterdir()}
 
 
 def test_ctrl_c_and_sigterm_are_no_fault_of_the_draw(here):

@@ -16,6 +16,7 @@ from digitspan.errors import UsageError, said_by
 from digitspan.runs.config import RunConfig
 from digitspan.study.config import StudyConfig
 from digitspan.study.crew.pool import begin_process, how_it_ended
+from digitspan.study.crew.task_trial import try_tasks_apart
 from digitspan.study.crew.worker import refusal
 from digitspan.study.plan import next_jobs
 
@@ -32,6 +33,7 @@ def try_apart(configs: Sequence[RunConfig], device: str) -> None:
     Raises:
         UsageError: with the first duty that a cell breaks.
     """
+    try_tasks_apart(configs)
     by_cell: dict[str, list[str]] = defaultdict(list)
     for config in configs:
         by_cell[config.cell].append(config.canonical)
