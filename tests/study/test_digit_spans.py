@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,7 +218,7 @@ def test_a_name_that_a_spreadsheet_would_run_is_marked_in_every_table(rows):
     measured = [c._replace(condition=c.condition._replace(cell=cell)) for c in summary.cells]
     text = digit_spans_csv(summary._replace(cells=tuple(measured)))
     assert {line["cell"] for line in csv.DictReader(io.StringIO(text))} == {f"'{cell}"}
-    named = [Named(f"={n}", c, "backward") for n, c in enumerate(summary.cells)]
+    named = [Named(f"={n}", c, summary, Path()) for n, c in enumerate(summary.cells)]
     pairs = list(csv.DictReader(io.StringIO(differences_csv(named))))
     assert (pairs[0]["first"], pairs[0]["second"]) == ("'=0", "'=1")
 

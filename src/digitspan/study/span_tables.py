@@ -207,8 +207,8 @@ def network_remarks(summary: SpanSummary) -> list[str]:
             )
     if any(cell.is_open for cell in measured):
         lines.append(
-            f">=: the longest lists, of {summary.config.longest_list} items, still came back "
-            f"whole half of the time or more; longer ones need --items, and --train-steps where "
+            f">=: the longest lists, L = {summary.config.longest_list}, still came back whole "
+            f"half of the time or more; longer ones need --items, and --train-steps where "
             f"the budget allows no longer ones"
         )
     return lines
