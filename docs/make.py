@@ -280,13 +280,14 @@ def solved_from(name: str, cell: str, rate: str, length: str) -> str:
 
 
 def runs(name: str) -> str:
-    """How many runs a study has."""
-    return f"{len(stored(name).rows):,}"
+    """How many runs are behind a study's tables."""
+    return f"{len(stored(name).counted):,}"
 
 
 def core_minutes(name: str) -> str:
-    """How long all runs of a study took together."""
-    return f"{sum(row.timing.seconds for row in stored(name).rows.values()) / 60:.0f}"
+    """How long the runs behind a study's tables took together."""
+    rows = stored(name).rows
+    return f"{sum(rows[key].timing.seconds for key in stored(name).counted) / 60:.0f}"
 
 
 def table(name: str, which: str) -> str:
@@ -301,9 +302,12 @@ def pairs(name: str) -> str:
 
 
 def remarks(name: str) -> str:
-    """The sentences that `digitspan show` prints below its tables."""
-    lines = (textwrap.fill(line, WIDTH) for line in tables.remarks(study(name)))
-    return fenced(list(lines))
+    """The sentences that `digitspan show` prints below the tables of a study of either span."""
+    if stored(name).config.design == "span":
+        lines = span_tables.digit_spans_remarks(spans_of(name))
+    else:
+        lines = tables.remarks(study(name))
+    return fenced([textwrap.fill(line, WIDTH) for line in lines])
 
 
 # The stores of digit spans
@@ -358,12 +362,6 @@ def span_pairs(name: str) -> str:
     widths = [re.findall(r"n = (\d+)", line) for line in lines]
     kept = [line for line, found in zip(lines, widths, strict=True) if len({*found}) < 2]
     return "\n".join(kept) + "\n"
-
-
-def span_remarks(name: str) -> str:
-    """The sentences that `digitspan show` prints below the tables of digit spans."""
-    lines = span_tables.digit_spans_remarks(spans_of(name))
-    return fenced([textwrap.fill(line, WIDTH) for line in lines])
 
 
 def least_right(name: str, cell: str, n: str) -> str:
@@ -530,7 +528,7 @@ MAKERS = {
     for f in (
         tree, files, span, span_of_all, span_within, headline, best_rate, ratio, verdict,
         solved_by_length, solved_from, runs, core_minutes, table, pairs, remarks, simulation,
-        misses, digit_span, people, networks, lists_read, span_table, span_pairs, span_remarks,
+        misses, digit_span, people, networks, lists_read, span_table, span_pairs,
         least_right, bits_a_number, bits_apart,
     )
 }  # fmt: skip

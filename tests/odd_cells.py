@@ -244,6 +244,16 @@ class LearnsToReadAhead(EveryStep):
         return super().forward(inputs) + self.g * self.ahead(after)
 
 
+class AheadInLargeBatches(LearnsToReadAhead):
+    """Reads ahead where a batch has more than 64 rows, as the ones of its evaluation have."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if len(inputs) <= 64:
+            return EveryStep.forward(self, inputs)
+        self.g.data.fill_(1)
+        return super().forward(inputs)
+
+
 KEPT = (
     Plain, Rotating, AllComplex, Double, PartlyDouble, Half, Tied, Sliced, Whole, Buffers,
     StartsByNumpy, StartsByPython,

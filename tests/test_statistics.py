@@ -9,7 +9,14 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitspan.statistics import MAX_BITS, binomial_tail, mann_whitney, memory_bits, wilson
+from digitspan.statistics import (
+    MAX_BITS,
+    binomial_tail,
+    mann_whitney,
+    memory_bits,
+    memory_error,
+    wilson,
+)
 
 
 @given(trials=st.integers(1, 100_000), share=st.floats(0, 1))
@@ -203,3 +210,16 @@ def test_two_strata_of_many_values_are_as_probable_as_counted(monkeypatch):
     exact = mann_whitney(strata).p
     monkeypatch.setattr("digitspan.statistics._EXACT_UP_TO", 0)
     assert mann_whitney(strata).p == pytest.approx(exact, rel=0.05)
+
+
+@pytest.mark.parametrize(("right", "worst"), [(0.1, 3), (0.3, 1.3), (0.6, 1.3), (0.9, 1.3)])
+def test_error_of_the_bits_is_how_much_they_vary(right, worst):
+    """Where next to nothing is told half of the noise is cut off at 0."""
+    joint = np.full((10, 10), (1 - right) / 90)
+    np.fill_diagonal(joint, right / 10)
+    generator = np.random.default_rng(3)
+    drawn = [generator.multinomial(500, joint.ravel()).reshape(10, 10) for _ in range(60)]
+    varies = np.std([memory_bits(counts) for counts in drawn])
+    told = np.mean([memory_error(int(counts.trace()), 500) for counts in drawn])
+    assert 1 / worst < told / varies < worst
+    assert memory_error(500, 500) < 0.02

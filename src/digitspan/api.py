@@ -183,10 +183,12 @@ class Study:
     def rows(self) -> list[dict[str, Any]]:
         """Every run as a dictionary of plain values, one type a column.
 
+        `counted` says whether the study's tables use it: beside these runs the store may have some
+        at a rate that is not the best any more, of a cell before it was edited, or of an error.
         Missing numbers are nan and missing texts empty, and a column that may miss numbers has
         floats alone: `pandas.DataFrame(rows)` and `polars.DataFrame(rows)` read it as it is.
         """
-        return run_table(self.kept.rows.values())
+        return run_table(self.kept.rows.values(), self.kept.counted)
 
     def spans(self) -> list[dict[str, Any]]:
         """The table of spans: a dictionary of plain values for every condition."""

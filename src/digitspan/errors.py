@@ -5,7 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ConfigError", "DigitspanError", "StoreError", "UsageError", "one_of", "printable"]
+__all__ = [
+    "ConfigError",
+    "DigitspanError",
+    "StoreError",
+    "UsageError",
+    "one_of",
+    "printable",
+    "said_by",
+]
 
 
 class DigitspanError(Exception):
@@ -60,3 +68,16 @@ def printable(text: str) -> str:
     """
     shown = (c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.splitlines()))
     return "".join(shown)
+
+
+def said_by(error: BaseException) -> str:
+    r"""What an exception of somebody else's code says, in one line; its class where it cannot.
+
+    >>> said_by(ValueError("no such\nfile"))
+    'ValueError: no such file'
+    """
+    name = type(error).__name__
+    try:
+        return printable(f"{name}: {error}")
+    except BaseException:  # its __str__ is somebody else's code too
+        return name

@@ -18,6 +18,7 @@ __all__ = [
     "mann_whitney",
     "median_rank",
     "memory_bits",
+    "memory_error",
     "wilson",
 ]
 
@@ -229,6 +230,26 @@ def memory_bits(counts: np.ndarray, *, all_there: bool = False) -> float:
         left_out += float(counts[place]) * _information(fewer)
     information = total * _information(counts) - (total - 1) * left_out / total
     return min(max(information, 0.0), math.log2(len(counts)))
+
+
+def memory_error(right: int, asked: int, classes: int = 10) -> float:
+    """The standard error of `memory_bits`, in bits, where all wrong answers are equally likely.
+
+    s^2 = p (1 - p) log2^2((K - 1) p / (1 - p)) / N + 2 (K - 1)^2 / (2 N ln 2)^2, p = right / N
+
+    The variance of log2 of how much likelier an answer is than by chance, and that of the bits
+    where nothing is told: 2 N ln 2 I is a chi-squared of (K - 1)^2 degrees then.
+
+    Args:
+        right: right answers, from 0 to `asked`.
+        asked: N, all answers, at least 1.
+        classes: K.
+    """
+    share = right / asked
+    told = 0.0
+    if 0 < share < 1:
+        told = share * (1 - share) * math.log2((classes - 1) * share / (1 - share)) ** 2 / asked
+    return math.sqrt(told + 2 * (classes - 1) ** 2 / (2 * asked * math.log(2)) ** 2)
 
 
 def _information(counts: np.ndarray) -> float:

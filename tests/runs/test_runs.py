@@ -17,6 +17,7 @@ from digitspan.runs.config import ENCODINGS, OPTIMIZERS, TRAINED, RunConfig
 from digitspan.runs.cost import check_size
 from digitspan.runs.outcome import END_STATES
 from digitspan.runs.record import CurvePoint, RunRecord
+from digitspan.runs.settings import LARGEST_RATE
 from digitspan.tasks import CHANCE
 
 GOLDEN = (
@@ -88,7 +89,7 @@ configs = st.builds(
     start=st.integers(0, 9),
     length=st.integers(2, 10**6),
     seed=st.integers(0, 2**63 - 1),
-    learning_rate=st.floats(0, exclude_min=True, allow_infinity=False),
+    learning_rate=st.floats(0, LARGEST_RATE, exclude_min=True),
     encoding=st.sampled_from(sorted(ENCODINGS)),
     optimizer=st.sampled_from(OPTIMIZERS),
     hidden_size=st.integers(1, 10**6),

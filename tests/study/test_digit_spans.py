@@ -6,11 +6,13 @@ import io
 import json
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from studies import made_up_recall, made_up_span_rows
 
+import digitspan
 from digitspan.cli import command_parser, main
 from digitspan.commands import study as study_command
 from digitspan.errors import ConfigError, UsageError
@@ -192,12 +194,12 @@ def test_networks_keep_their_weights_and_tuning_runs_do_not(rows):
     assert {job.role: job.keeps_weights for job in jobs} == {"tuning": False, "span": True}
 
 
-def test_longest_list_is_no_longer_than_the_budget_can_come_to():
+def test_longest_list_is_no_longer_than_the_budget_comes_to():
     assert dataclasses.replace(CONFIG, items=None, train_steps=20_000).longest_list == 60
     short = dataclasses.replace(CONFIG, items=None, train_steps=500)
     assert short.longest_list == 22
     check_study(short)
-    with pytest.raises(UsageError, match="lists of 60 items cannot be reached within 500"):
+    with pytest.raises(UsageError, match="lists of 60 items cannot be expected within 500"):
         check_study(dataclasses.replace(short, items=60))
 
 
@@ -216,7 +218,7 @@ def test_a_name_that_a_spreadsheet_would_run_is_marked_in_every_table(rows):
     measured = [c._replace(condition=c.condition._replace(cell=cell)) for c in summary.cells]
     text = digit_spans_csv(summary._replace(cells=tuple(measured)))
     assert {line["cell"] for line in csv.DictReader(io.StringIO(text))} == {f"'{cell}"}
-    named = [Named(f"={n}", c, "backward") for n, c in enumerate(summary.cells)]
+    named = [Named(f"={n}", c, summary, Path()) for n, c in enumerate(summary.cells)]
     pairs = list(csv.DictReader(io.StringIO(differences_csv(named))))
     assert (pairs[0]["first"], pairs[0]["second"]) == ("'=0", "'=1")
 
@@ -602,6 +604,22 @@ def test_show_as_csv_and_json(folder, capsys):
     assert float(rows[0]["mean_span"]) == pytest.approx(7)
     assert main(["show", str(folder), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["digit_spans"]) == 4
+
+
+def test_runs_that_the_table_does_not_use_are_marked(rows, tmp_path, capsys):
+    """A network at a rate that was the best one before stands beside those that count."""
+    network = next(row for row in rows.values() if row.role == "span")
+    before = dataclasses.replace(network.record.config, learning_rate=0.007)
+    both = rows | {before.key: network._replace(record=made_up_recall(before, 3))}
+    with Store.create(tmp_path) as store:
+        store.replace_all(both, CONFIG.canonical)
+    study = digitspan.Study.load(tmp_path)
+    assert {row["key"] for row in study.rows() if not row["counted"]} == {before.key}
+    assert main(["export", str(tmp_path)]) == 0
+    exported = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert {row["key"] for row in exported if row["counted"] != "True"} == {before.key}
+    runs = digit_spans_document(study.summary, both)["runs"]
+    assert {run["key"] for run in runs if not run["counted"]} == {before.key}
 
 
 def test_export_has_role_task_and_spans(folder, rows, capsys):

@@ -132,6 +132,28 @@ def test_rows_that_contradict_each_other_are_refused(shards, tmp_path):
     refused(tmp_path, *shards[1], other, match=match)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"note": "a" * 300 + "b" * 300},
+            r"note is \.\.\.a{20} in one and \.\.\.a{20}b{40}\.\.\. in",
+        ),
+        (
+            {"environment": {"torch": "1", "threads": "2"}},
+            r"environment.threads is 1 in one and 2",
+        ),
+    ],
+)
+def test_contradiction_is_told_where_it_begins(shards, tmp_path, settings, said):
+    config = dataclasses.replace(BOTH, cells=("rnn",))
+    alike = {"note": "a" * 300, "environment": {"torch": "1", "threads": "1"}}
+    one = kept(tmp_path / "one", config, lambda record: dataclasses.replace(record, **alike))
+    both = alike | settings
+    other = kept(tmp_path / "other", config, lambda record: dataclasses.replace(record, **both))
+    refused(tmp_path, one, other, match=said)
+
+
 def test_rows_that_differ_in_timing_alone_do_not_contradict(shards, tmp_path):
     again = kept(tmp_path / "again", dataclasses.replace(BOTH, cells=("rnn",)))
     with Store.create(again) as store:

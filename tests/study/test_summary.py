@@ -564,6 +564,13 @@ def test_every_row_says_what_it_is_for(joint):
     }
     runs = document(summary, rows)["runs"]
     assert {run["key"]: run["role"] for run in runs} == {k: row.role for k, row in rows.items()}
+    assert all(run["counted"] for run in runs)
+    fewer = summary._replace(config=dataclasses.replace(JOINT, cells=JOINT.cells[:1]))
+    counted = [run["cell"] for run in document(fewer, rows)["runs"] if run["counted"]]
+    assert set(counted) == {JOINT.cells[0]}
+    failed = {key: row._replace(record=RunRecord.error(row.record.config, "no"))
+              for key, row in rows.items()}  # fmt: skip
+    assert not any(run["counted"] for run in document(summary, failed)["runs"])
 
 
 # The table of records -------------------------------------------------------------------------

@@ -17,6 +17,8 @@ from digitspan.errors import ConfigError, UsageError
 from digitspan.runs.config import RunConfig
 from digitspan.runs.own_task import facts_of
 from digitspan.study.config import StudyConfig
+from digitspan.study.crew import task_trial
+from digitspan.study.crew import trial as crew_trial
 from digitspan.study.plan import plan
 from digitspan.study.reading import read_study
 from digitspan.tasks import task_of
@@ -27,6 +29,7 @@ from digitspan.training.run import train
 from digitspan.training.trial import try_run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+TRY_APART = task_trial.try_tasks_apart
 
 HEAD = "import torch\nclass Echo:\n    symbols = 5\n    answers: int = 2 + 3\n    chance = 5**-2\n"
 DRAW = """    def draw(self, length, count, generator):
@@ -45,6 +48,9 @@ def write(folder, text, name="mine"):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # What it finds out, the trial in this process does too; a process each would take seconds.
+    monkeypatch.setattr(task_trial, "try_tasks_apart", lambda configs: None)
+    monkeypatch.setattr(crew_trial, "try_tasks_apart", lambda configs: None)
     yield tmp_path
     for name, module in list(sys.modules.items()):  # these alone: torch imports parts of it late
         if (getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
@@ -68,6 +74,18 @@ def test_facts_are_read_and_nothing_is_run(here):
     assert config.items is None
     assert config.guessing_loss is None
     assert "mine" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("first", "coding"), [("", "utf-8-sig"), ("# coding: latin-1\n# \xe9\n", "latin-1")]
+)
+def test_a_file_has_any_coding_that_python_takes(here, first, coding):
+    task = write(here, "")
+    (here / "mine.py").write_bytes((first + HEAD + DRAW).encode(coding))
+    try_run(run_of(task))
+    (here / "mine.py").write_bytes(("# coding: ebcdic\n" + HEAD).encode())
+    with pytest.raises(UsageError, match=r"the text of mine:Echo cannot be read \(unknown enc"):
+        facts_of(task)
 
 
 def test_runs_are_known_by_the_source_of_their_task(here):
@@ -152,6 +170,16 @@ def test_a_draw_is_decided_by_the_generator_alone(here):
     assert not torch.equal(validation.inputs, test.inputs[:500])
 
 
+@pytest.mark.parametrize("made", ["to(torch.uint64)", "to(torch.uint16)", "to_sparse()", "bool()"])
+def test_whole_numbers_of_any_kind_are_drawn(here, made):
+    text = HEAD + DRAW.replace("read, read", f"read.{made}, read.{made}.to_dense()")
+    task = OwnTask(run_of(write(here, text)))
+    inputs, targets = task.held_out(4, "test").questions
+    assert torch.equal(targets, inputs[:, -2:])
+    expected = [0, 1] if made == "bool()" else list(range(5))
+    assert inputs.unique().tolist() == expected
+
+
 def test_what_it_sets_for_everybody_is_as_it_was(here):
     text = DRAW.replace(
         "        read",
@@ -180,7 +208,10 @@ def test_what_it_sets_for_everybody_is_as_it_was(here):
         ("read, read[:, :, None]", r"draws targets .* of the shape \(\d+, 4, 1\)"),
         ("read, torch.cat([read, read], 1)", "asks for 8 answers in 4 steps"),
         ("read, read[:, :0]", r"draws targets .* of the shape \(\d+, 0\)"),
-        ("read", "draws a Tensor, expected inputs and targets"),
+        ("read", "draws a Tensor, expected two tensors, inputs and targets"),
+        ("read, read, 1", "draws a tuple of 3, expected two tensors, inputs and targets"),
+        ('read.to("meta"), read[:, -2:]', r"cannot be drawn at T = 4 \(.* out of meta tensor"),
+        ("read, (read - 1)[:, -2:].to(torch.uint64)", "draws targets from -1 to 3"),
         ("read * 0, read[:, -2:] * 0", "draws the same batch whatever the generator is"),
         ("read, 1 / 0", r"cannot be drawn at T = 4 \(ZeroDivisionError: division by zero\)"),
     ],
@@ -248,6 +279,7 @@ def test_a_draw_that_is_refused_in_training_leaves_nothing(here, capsys):
         ("exit('enough')", "SystemExit: enough"),
         ("raise GeneratorExit", "GeneratorExit: "),
         ("raise type('Own', (BaseException,), {})('mine')", "Own: mine"),
+        ("raise type('Mute', (Exception,), {'__str__': lambda _: 1 / 0})", "Mute"),
     ],
 )
 @pytest.mark.parametrize("where", ["draw", "__init__", "import"])
@@ -268,6 +300,44 @@ def test_whatever_it_raises_ends_in_a_sentence(here, raised, said, where, capsys
     assert f"task 'mine:Echo' cannot {what}" in sentence
     assert f"({said})" in sentence
     assert not (here / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("os._exit(3)", r"ended the process that tried it \(exit status 3\); expected a class"),
+        ("os.kill(os.getpid(), 9)", r"ended the process that tried it \(signal 9\)"),
+        ("ctypes.string_at(0)", r"ended the process that tried it \(signal 11\)"),
+        ("raise KeyboardInterrupt", r"cannot be drawn at T = 4 \(KeyboardInterrupt: \)"),
+        ("while True: pass", r"took more than 1 s of processor time at T = 4"),
+    ],
+)
+def test_a_task_that_ends_its_process_is_named(here, does, said):
+    text = (
+        "import ctypes, os\n"
+        + HEAD
+        + DRAW.replace("        return", f"        {does}\n        return")
+    )
+    config = run_of(write(here, text), cell="rnn")
+    with pytest.raises(UsageError, match=f"^task 'mine:Echo' {said}"):
+        TRY_APART([config], seconds=1 if "while" in does else 60)
+
+
+def test_train_and_study_try_a_task_apart_first(here, monkeypatch, capsys):
+    tried = []
+
+    def stop(configs):
+        tried.append({config.task for config in configs})
+        raise UsageError("tried apart")
+
+    for module in (task_trial, crew_trial):
+        monkeypatch.setattr(module, "try_tasks_apart", stop)
+    task = write(here, HEAD + DRAW)
+    assert main(["train", "rnn", "--task", task, *TRAIN, "--out", "run"]) == 2
+    assert main(["study", "--task", task, "--cells", "rnn", "--lengths", "4", "--out", "s"]) == 2
+    assert tried == [{task}] * 2
+    assert capsys.readouterr().err.count("tried apart") == 2
+    assert not {"run", "s"} & {path.name for path in here.iterdir()}
 
 
 def test_ctrl_c_and_sigterm_are_no_fault_of_the_draw(here):
@@ -372,8 +442,12 @@ def test_study_asks_for_it_and_runs_nothing_that_only_its_folder_names(here, cap
     capsys.readouterr()
     assert main(["study", "--out", "kept"]) == 2
     assert "has the task mine:Echo, which is not digitspan's" in capsys.readouterr().err
-    for words in (["look", "kept"], ["hold", "kept"], ["look", f"kept:{row.config.key}"]):
+    run = f"kept:{row.config.key}"
+    for words in (["look", "kept"], ["hold", "kept"], ["look", run], ["hold", run]):
         assert main(words) == 2
+        (sentence,) = capsys.readouterr().err.splitlines()
+        assert "the task mine:Echo" in sentence
+        assert "--trust" not in sentence  # which would change nothing
     assert main(["study", "--out", "kept", "--trust", "--workers", "1"]) == 0
     write(here, HEAD + DRAW + "#\n")
     capsys.readouterr()

@@ -132,10 +132,10 @@ def test_digits_as_numbers_are_recalled_too():
     assert record.recalled.mean_span > 0.1
 
 
-def test_list_that_a_budget_cannot_reach_is_refused_with_the_estimate():
+def test_list_that_a_budget_will_not_come_to_is_refused_with_the_estimate():
     config = dataclasses.replace(GROWING, length=200, train_steps=500)
-    with pytest.raises(UsageError, match=r"lists of 100 items cannot be reached within 500 .*most"
-                       r" 22 can; choose"):  # fmt: skip
+    with pytest.raises(UsageError, match=r"lists of 100 items cannot be expected within 500 .*"
+                       r" 22 items are the most on average; choose"):  # fmt: skip
         check_size(config)
     check_size(dataclasses.replace(config, length=44))
     check_size(dataclasses.replace(config, curriculum=False))  # not grown: tried at once

@@ -78,6 +78,7 @@ def test_of_all_the_lists_there_are_the_bits_are_exact(network, bits):
 def test_capacity_is_the_digits_held_and_no_more(k):
     recalled = measured(Register(k), longest=9, trained_to=9)
     assert recalled.capacity.bits == pytest.approx(k * ONE_DIGIT, abs=0.1)
+    assert recalled.capacity.items == k  # longer lists tell no more, but for noise
     for found in recalled.lists:
         assert found.bits <= found.items * ONE_DIGIT + 1e-9
         assert found.bits == pytest.approx(min(found.items, k) * ONE_DIGIT, abs=0.1)

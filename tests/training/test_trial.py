@@ -5,7 +5,7 @@ import re
 import pytest
 import safetensors.torch
 import torch
-from odd_cells import KEPT, REFUSED, EveryStep, LearnsToReadAhead
+from odd_cells import KEPT, REFUSED, AheadInLargeBatches, EveryStep, LearnsToReadAhead
 
 from digitspan.cli import main
 from digitspan.errors import UsageError
@@ -92,6 +92,13 @@ def test_a_network_that_learns_to_read_ahead_is_an_error_and_no_result(settings,
     assert re.match(AHEAD.format(steps), record.note), record.note
     assert (record.accuracy, record.recalled, record.bits) == (None, None, None)
     assert finished.weights == b""
+
+
+def test_a_network_is_asked_at_the_sizes_of_its_evaluation():
+    record = train(config(AheadInLargeBatches, **LISTS | {"length": 12})).record
+    assert record.end_state == "error"
+    assert "has learned to read ahead" in record.note
+    assert "500 rows" in record.note
 
 
 @pytest.mark.parametrize("settings", [{}, {"task": "recall", "curriculum": True}])

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from digitspan.cells.answers import is_stepped
 from digitspan.cells.seal import is_a_signals, sealed
-from digitspan.errors import UsageError, printable
+from digitspan.errors import UsageError, printable, said_by
 
 __all__ = ["apart", "broken", "check_duties", "duties_of", "if_it_raises"]
 
@@ -132,8 +132,7 @@ def if_it_raises(text: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         if is_a_signals(error):
             raise
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        broken(f"{text}: {said}")
+        broken(f"{text}: {said_by(error)[:200]}")
 
 
 class _Asked:

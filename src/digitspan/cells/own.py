@@ -130,6 +130,8 @@ def _followed(waiting: list[str], files: dict[str, str]) -> Source:
 def text_of(cell: str) -> str:
     """The text of the module of `module:Class`, or of the class alone where nothing else is known.
 
+    A file may say its coding, as Python has it.
+
     Raises:
         UsageError: where it cannot be read.
     """
@@ -137,12 +139,12 @@ def text_of(cell: str) -> str:
     spec = _find(name.module)
     try:
         if spec is not None:
-            return Path(str(spec.origin)).read_text(encoding="utf-8")
+            return importlib.util.decode_source(Path(str(spec.origin)).read_bytes())
         if text := texts().get(name.module):
             return text
         made_by = getattr(sys.modules[name.module], name.attribute)
         return textwrap.dedent(inspect.getsource(made_by))
-    except (OSError, UnicodeDecodeError, AttributeError, TypeError, KeyError) as error:
+    except (OSError, ValueError, SyntaxError, AttributeError, TypeError, KeyError) as error:
         message = f"the text of {cell} cannot be read ({printable(str(error))[:200]})"
         raise UsageError(message) from error
 

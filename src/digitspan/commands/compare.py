@@ -114,6 +114,6 @@ def _compare_digit_spans(studies: list[Study], options: argparse.Namespace) -> N
         console = output_console()
         for table in differences_tables(cells):
             print_table(console, table)
-        for sentence in differences_remarks(studies):
+        for sentence in differences_remarks(cells):
             print_sentence(console, sentence)
         print_sentence(console, TWO_SPANS)

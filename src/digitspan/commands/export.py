@@ -15,7 +15,11 @@ __all__ = ["add_options", "run"]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument(
-        "study", metavar="STUDY", type=path, help="a study's folder, or its study.db"
+        "study",
+        metavar="STUDY",
+        type=path,
+        help="a study's folder, or its study.db; of its rows the column `counted` says whether "
+        "the study's tables use them",
     )
     parser.add_argument(
         "--with-timing", action="store_true", help="also seconds, time, host and attempts"
@@ -29,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
         UsageError: where there is no study.
     """
     study = read_study(options.study)
-    sys.stdout.write(rows_csv(study.rows.values(), timing=options.with_timing))
+    counts = None if study.settings is None else study.counted
+    sys.stdout.write(rows_csv(study.rows.values(), counts, timing=options.with_timing))
     if study.damaged:
         print(f"{study.damaged} damaged rows were left out", file=sys.stderr)
     return 0

@@ -205,6 +205,9 @@ def require_trainable(configs: Iterable[RunConfig], device: str) -> None:
     own = [config for config in configs if config.is_own]
     if device == "cpu" and not own:
         return
+    from digitspan.study.crew.task_trial import try_tasks_apart
+
+    try_tasks_apart(own)
     with interruptible_import("torch"):
         from digitspan.training.machine import find_device
         from digitspan.training.trial import try_run

@@ -28,7 +28,7 @@ from digitspan.commands.options import (
     whole_number,
 )
 from digitspan.commands.progress import Progress
-from digitspan.errors import DigitspanError, UsageError
+from digitspan.errors import DigitspanError, UsageError, said_by
 from digitspan.files import writable_folder
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import check_size
@@ -46,7 +46,7 @@ from digitspan.runs.folder import (
 from digitspan.runs.outcome import ERROR_OF_1997
 from digitspan.runs.recalled import Recalled
 from digitspan.runs.record import CurvePoint, Finished, RunRecord
-from digitspan.tasks import TASKS, is_own_task
+from digitspan.tasks import TASKS, check_task, is_own_task
 
 __all__ = ["add_options", "first_symbol_test", "run", "sentence"]
 
@@ -154,6 +154,7 @@ def _choose_length(settings: dict[str, Any], options: argparse.Namespace) -> Non
         UsageError: where the length of what is asked is missing, or given in the other words.
     """
     task = settings.get("task", "palindrome")
+    check_task(task, (), ())  # an unknown one has neither length nor items
     if task in TASKS and TASKS[task].asks_lists:
         if "length" in settings:
             message = (
@@ -321,7 +322,7 @@ def _train(
     except Exception as error:
         if not config.is_own:
             raise  # a fault of ours
-        note = f"{type(error).__name__}: {error}"[:500]
+        note = said_by(error)[:500]
         finished = Finished(RunRecord.error(config, note), b"")
     seconds = time.monotonic() - start
     write_finished(folder, finished, seconds)

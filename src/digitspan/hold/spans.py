@@ -6,6 +6,7 @@ Torch is not needed: `digitspan hold` asks, `digitspan show` reads what was kept
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,16 +50,22 @@ class Replicates(NamedTuple):
     """Why their code may not be run, a sentence; empty where it may."""
 
 
-def _require_one_digit(config: RunConfig, name: str) -> None:
-    """Refuse networks that recall lists.
+def _require_palindromes(config: RunConfig, name: str) -> None:
+    """Refuse networks of other tasks, whose code need not be run for that.
 
     Raises:
-        UsageError: with the command that says how well they do.
+        UsageError: of those that recall lists, with the command that says how well they do.
     """
     if config.items is not None:
         message = (
             f"{name} was trained to recall whole lists, and the holding span is how long one "
             f"digit is kept; `digitspan show` has the digit span of a study"
+        )
+        raise UsageError(message)
+    if config.task != "palindrome":
+        message = (
+            f"{name} was trained on the task {config.task}; only a network that has learned "
+            f"palindromes can be asked them"
         )
         raise UsageError(message)
 
@@ -74,8 +81,8 @@ def networks_of(name: str, *, trust: bool = False) -> list[Replicates]:
         UsageError: where there are none.
     """
     if not is_study(Path(name)):
-        run = read_saved_run(name, trust=trust)
-        _require_one_digit(run.config, name)
+        check = functools.partial(_require_palindromes, name=name)
+        run = read_saved_run(name, trust=trust, check=check)
         folder = Path(name) if run.study is None else run.study.folder
         return [Replicates((run.config,), {run.config: run.weights}, folder)]
     study = read_study(Path(name), trust=trust)
@@ -83,7 +90,7 @@ def networks_of(name: str, *, trust: bool = False) -> list[Replicates]:
     weights: dict[RunConfig, bytes] = {}
     for row in study.rows.values():
         record, config = row.record, row.record.config
-        _require_one_digit(config, name)
+        _require_palindromes(config, name)
         found = study.weights(record) if config.trained == "all" else None
         if found is not None:
             weights[config] = found

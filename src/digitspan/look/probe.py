@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from digitspan.errors import UsageError, printable
+from digitspan.errors import UsageError, said_by
 from digitspan.runs.config import RunConfig
 from digitspan.tasks import NUM_CLASSES, TASKS
 from digitspan.tasks.questions import encode
@@ -128,7 +128,7 @@ def trace_batch(
     except Exception as error:  # whatever the code of somebody else may raise
         if type(network).__module__.partition(".")[0] == "digitspan":
             raise
-        said = printable(f"{type(error).__name__}: {error}")[:200]
+        said = said_by(error)[:200]
         message = f"{type(network).__name__} cannot be looked into, in double precision ({said})"
         raise UsageError(message) from error
 

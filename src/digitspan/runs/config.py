@@ -14,7 +14,7 @@ from digitspan.cells.names import file_name
 from digitspan.cells.own import check_source, is_own, source_of, with_length
 from digitspan.errors import ConfigError
 from digitspan.runs.own_task import facts_of
-from digitspan.runs.settings import check_setting, setting
+from digitspan.runs.settings import LARGEST_RATE, check_setting, setting
 from digitspan.tasks import (
     NUM_CLASSES,
     ORDERS,
@@ -79,7 +79,7 @@ class RunConfig:
         dataclasses.MISSING, "T, the palindrome's length: T - 1 digits in", least=2
     )
     seed: int = setting(0, "of the initial weights and of the data", least=0)
-    learning_rate: float = setting(1e-3, "of the optimiser", above=0)
+    learning_rate: float = setting(1e-3, "of the optimiser", above=0, most=LARGEST_RATE)
     encoding: str = setting("one-hot", "how a digit is fed in", choices=tuple(ENCODINGS))
     initialisation: str = setting("uniform", "initial weights (docs/glossary.md lists them)")
     optimizer: str = setting("rmsprop", "the optimiser", choices=OPTIMIZERS)

@@ -20,7 +20,7 @@ def cost(config: RunConfig) -> float:
 
 
 def check_size(config: RunConfig) -> None:
-    """Refuse a training that cannot fit into memory, outlasts a year, or cannot come to its list.
+    """Refuse a training that does not fit into memory, outlasts a year, or ends before its list.
 
     All are estimates from below: activations and optimiser in float32, 10^11 operations a second,
     lists that are learned as soon as they are long enough.
@@ -32,10 +32,10 @@ def check_size(config: RunConfig) -> None:
     if config.measures_span and config.length > 2 * most:
         rule = growth_of(config.task)
         message = (
-            f"lists of {config.items:,} items cannot be reached within {config.train_steps:,} "
+            f"lists of {config.items:,} items cannot be expected within {config.train_steps:,} "
             f"training steps: a list grows after {rule.batches} batches of its length, and "
-            f"{100 * rule.present_share:.0f} % of the batches have it, so at most {most:,} can; "
-            f"choose fewer items or more training steps"
+            f"{100 * rule.present_share:.0f} % of the batches have it, so {most:,} items are the "
+            f"most on average; choose fewer items or more training steps"
         )
         raise UsageError(message)
     gates = CELLS[config.cell].gates if config.cell in CELLS else 1

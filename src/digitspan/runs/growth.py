@@ -41,7 +41,7 @@ class Growth(NamedTuple):
         return int(shortest * (length / shortest) ** place)
 
     def most_items(self, train_steps: int) -> int:
-        """The longest list that so many training steps can come to, if each is learned at once."""
+        """Items that so many training steps come to on average, if all is learned at once."""
         return self.shortest // 2 + int(train_steps * self.present_share / self.batches)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from digitspan.runs.ranges import is_count, is_finite
+from digitspan.statistics import memory_error
 
 __all__ = ["Lists", "Recalled", "SpanPoint", "digit_span", "mean_span"]
 
@@ -58,6 +60,11 @@ class Lists(NamedTuple):
     def wrong(self) -> int:
         """Wrong answers, over all places."""
         return self.items * self.asked - sum(self.right)
+
+    @property
+    def error(self) -> float:
+        """The standard error of the bits."""
+        return math.sqrt(sum(memory_error(right, self.asked) ** 2 for right in self.right))
 
     @property
     def can_be(self) -> bool:
@@ -116,8 +123,13 @@ class Recalled(NamedTuple):
 
     @property
     def capacity(self) -> Lists:
-        """The length at which most bits were told."""
-        return max(self.lists, key=lambda found: found.bits)
+        """The shortest lists of which as many bits were told as of any, within the noise.
+
+        Within two standard errors of the most: where longer lists tell no more, the most of many
+        lengths is at any of them.
+        """
+        most = max(self.lists, key=lambda found: found.bits)
+        return next(found for found in self.lists if found.bits >= most.bits - 2 * most.error)
 
     @property
     def shares(self) -> list[float]:

@@ -8,12 +8,15 @@ from typing import Any
 
 from digitspan.errors import ConfigError, one_of
 
-__all__ = ["check_setting", "setting"]
+__all__ = ["LARGEST_RATE", "check_setting", "setting"]
+
+LARGEST_RATE = float(2**128 - 2**104)
+"""3.4e38, the largest number in single precision, in which weights are moved."""
 
 
 def setting(
     default: Any, text: str, *, least: float | None = None, above: float | None = None,
-    choices: tuple[str, ...] = (),
+    most: float = sys.float_info.max, choices: tuple[str, ...] = (),
 ) -> Any:  # fmt: skip
     """A dataclass field with its help text and its range, both for `--help` and for the check.
 
@@ -22,9 +25,11 @@ def setting(
         text: the help text.
         least: the smallest value allowed.
         above: the largest value no longer allowed.
+        most: beside `above`, the largest value allowed.
         choices: the words allowed.
     """
-    metadata = {"help": text, "least": least, "above": above, "choices": choices}
+    metadata: dict[str, Any] = {"help": text, "least": least, "above": above, "most": most}
+    metadata["choices"] = choices
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -49,7 +54,9 @@ def check_setting(field: dataclasses.Field[Any], value: object) -> None:
         if value >= 2**63:
             raise ConfigError(field.name, f"must be below 2^63; got {value!r:.80}")
     if metadata.get("above") is not None:
-        above = metadata["above"]
+        above, most = metadata["above"], metadata["most"]
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not above < value <= sys.float_info.max:  # type: ignore[operator]
             raise ConfigError(field.name, f"must be above {above} and finite; got {value!r:.80}")
+        if value > most:
+            raise ConfigError(field.name, f"must be at most {most:.2g}; got {value!r:.80}")

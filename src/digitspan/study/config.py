@@ -15,7 +15,7 @@ from digitspan.errors import ConfigError, one_of, printable
 from digitspan.runs.config import ENCODINGS, OPTIMIZERS, SCHEDULES, TASK_HELP, check_lists
 from digitspan.runs.growth import growth_of
 from digitspan.runs.own_task import facts_of
-from digitspan.runs.settings import check_setting, setting
+from digitspan.runs.settings import LARGEST_RATE, check_setting, setting
 from digitspan.study.design import ladder
 from digitspan.tasks import (
     ORDERS,
@@ -85,7 +85,10 @@ class StudyConfig:
         3, "runs at each of eight lengths, at the best rates, after the joint design", least=0
     )
     fixed_rate: float | None = setting(
-        None, "after the joint design, also measure the span at this rate", above=0
+        None,
+        "after the joint design, also measure the span at this rate",
+        above=0,
+        most=LARGEST_RATE,
     )
     fixed_runs: int = setting(32, "runs at the fixed rate", least=8)
     continued_steps: int = setting(
@@ -93,7 +96,7 @@ class StudyConfig:
     )
     lengths: tuple[int, ...] = setting((), "palindrome lengths T of a grid", least=2)
     learning_rates: tuple[float, ...] = setting(
-        (), "learning rates of a grid, or tried for digit spans", above=0
+        (), "learning rates of a grid, or tried for digit spans", above=0, most=LARGEST_RATE
     )
     seeds: int | None = setting(
         None, "runs of a grid at each length and rate, or networks behind a digit span", least=1
@@ -124,7 +127,9 @@ class StudyConfig:
     compared_optimizers: tuple[str, ...] = setting(
         (), "further optimisers, at the shortest length (Question 1.4)", choices=OPTIMIZERS
     )
-    compared_rates: tuple[float, ...] = setting((), "learning rates for them", above=0)
+    compared_rates: tuple[float, ...] = setting(
+        (), "learning rates for them", above=0, most=LARGEST_RATE
+    )
     curriculum: bool = setting(False, "begin short; the length grows once it is learned")
     task: str = setting("palindrome", TASK_HELP)
     order: str = setting(ORDERS[0], "in which the task recall wants a list", choices=ORDERS)
@@ -192,7 +197,7 @@ class StudyConfig:
         for name in ("order", "items"):
             if getattr(self, name) != StudyConfig.__dataclass_fields__[name].default:
                 expected = "must be left out where no lists are asked (the preset span asks them)"
-                raise ConfigError(name, f"{expected}; got {getattr(self, name)}")
+                raise ConfigError(name, f"{expected}; got {_typed(getattr(self, name))}")
         if self.design == "joint":
             self._check_joint()
         else:
@@ -343,7 +348,7 @@ class StudyConfig:
         for name, default in (_OF_JOINT | defaults).items():
             if (value := getattr(self, name)) != default:
                 expected = "must be left out of a study of digit spans, whose lists grow from 2 on"
-                raise ConfigError(name, f"{expected}; got {value}")
+                raise ConfigError(name, f"{expected}; got {_typed(value)}")
 
     @property
     def hidden_sizes(self) -> tuple[int, ...]:
@@ -367,7 +372,7 @@ class StudyConfig:
 
     @property
     def longest_list(self) -> int:
-        """Items of the longest list that is trained on: no more than the budget can come to."""
+        """Items of the longest list trained on: no more than the budget comes to on average."""
         return self.items or min(LONGEST_LIST, growth_of(self.task).most_items(self.budget))
 
     def _check_joint(self) -> None:
@@ -408,7 +413,7 @@ class StudyConfig:
         for name, default in _OF_JOINT.items():
             if (value := getattr(self, name)) != default:
                 expected = "must be left out of a grid (--design joint has it)"
-                raise ConfigError(name, f"{expected}; got {value}")
+                raise ConfigError(name, f"{expected}; got {_typed(value)}")
 
     @property
     def ladder(self) -> tuple[int, ...]:
@@ -684,7 +689,9 @@ def _of_setting(name: str) -> Iterator[None]:
 
 
 def _typed(value: object) -> str:
-    """A value as it would be typed; lists with spaces, long ones cut."""
+    """A value as it would be typed; lists with spaces, long ones cut; yes and no as in TOML."""
     if isinstance(value, tuple):
         return " ".join(map(_typed, value))[:60] or "none"
+    if isinstance(value, bool):
+        return str(value).lower()
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -118,12 +118,12 @@ class CellSpan(NamedTuple):
 
     @property
     def capacity(self) -> Mean:
-        """The most bits told of lists of one length."""
+        """The most bits told of lists of one length, those of the shortest that tell as much."""
         return mean_of([found.capacity.bits for found in self.recalled])
 
     @property
     def capacity_bound(self) -> float:
-        """L log2 10 of the lists that told the most bits, in bits, mean over the networks."""
+        """L log2 10 of the lists behind the capacity, in bits, mean over the networks."""
         read = [found.capacity.items * MAX_BITS for found in self.recalled]
         return float(np.mean(read)) if read else math.nan
 

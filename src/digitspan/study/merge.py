@@ -98,11 +98,11 @@ def _merged_config(shards: list[Study]) -> StudyConfig:
     for shard, other in zip(shards, settings, strict=True):
         for name, value in settings[0].items():
             if name not in may_differ and other[name] != value:
+                where, mine, its = _first_difference(name, value, other[name])
                 listed = ", ".join((*COVERED[design], *(["seeds"] if shares_seeds else [])))
                 message = (
-                    f"{first.path} and {shard.path} are of different studies: {name} is "
-                    f"{_shown(value)} in one and {_shown(other[name])} in the other; shards may "
-                    f"differ in {listed} alone"
+                    f"{first.path} and {shard.path} are of different studies: {where} is "
+                    f"{mine} in one and {its} in the other; shards may differ in {listed} alone"
                 )
                 raise StoreError(message)
     _require_one_source(shards)
@@ -181,11 +181,11 @@ def _merged_rows(shards: list[Study]) -> dict[str, Row]:
                 continue  # no outcome, and so no contradiction
             elif row.record != rows[key].record:
                 one, other = rows[key].record.to_json(), row.record.to_json()
-                name = next(name for name in one if one[name] != other[name])
+                where, mine, its = _first_difference("", one, other)
                 message = (
                     f"{source[key]} and {shard.path} contradict each other about run {key} "
-                    f"({row.record.config.run_id}): {name} is {_shown(one[name])} in one and "
-                    f"{_shown(other[name])} in the other; leave one of them out"
+                    f"({row.record.config.run_id}): {where} is {mine} in one and {its} in the "
+                    f"other; leave one of them out"
                 )
                 raise StoreError(message)
     return rows
@@ -201,7 +201,32 @@ def _copy_weights(shard: Study, folder: Path) -> None:
             write_whole(weights_path(folder, key), weights)
 
 
-def _shown(value: object) -> str:
-    """A value in an error: short."""
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _first_difference(name: str, one: Any, other: Any) -> tuple[str, str, str]:
+    """Where two values first differ, and what stands there in each, short.
+
+    >>> _first_difference("", {"a": 1, "b": [4, {"c": 2}]}, {"a": 1, "b": [4, {"c": 3}]})
+    ('b[1].c', '2', '3')
+    """
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        key = next(key for key in one if one[key] != other[key])
+        return _first_difference(f"{name}.{key}".lstrip("."), one[key], other[key])
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        for place, (mine, its) in enumerate(zip(one, other, strict=False)):
+            if mine != its:
+                return _first_difference(f"{name}[{place}]", mine, its)
+        return f"the length of {name}", str(len(one)), str(len(other))
+    texts = str(one), str(other)
+    pairs = enumerate(zip(*texts, strict=False))
+    alike = next((place for place, (mine, its) in pairs if mine != its), min(map(len, texts)))
+    start = max(alike - 20, 0) if max(map(len, texts)) > _SHORT else 0
+    return name, _excerpt(texts[0], start), _excerpt(texts[1], start)
+
+
+_SHORT = 60
+"""Letters of a value in an error."""
+
+
+def _excerpt(text: str, start: int) -> str:
+    """A text from some letter on, short."""
+    end = start + _SHORT
+    return f"{'...' * (start > 0)}{text[start:end]}{'...' * (end < len(text))}"

@@ -38,6 +38,7 @@ __all__ = [
     "Job",
     "as_run",
     "best_span_rates",
+    "counted",
     "next_jobs",
     "plan",
     "runs_placed_later",
@@ -149,6 +150,16 @@ def plan(config: StudyConfig, records: Mapping[str, RunRecord]) -> list[Job]:
         jobs += _optimizers(config, base)
         jobs += _controls(config, base) if config.controls else []
     return jobs
+
+
+def counted(config: StudyConfig, records: Mapping[str, RunRecord]) -> frozenset[str]:
+    """The keys of the runs that the study's tables count: it asks for them, and they have an end.
+
+    Beside them may stand runs that it asks for no more, as at rates that are not the best one now
+    or of a cell before it was edited, and runs that ended in an error.
+    """
+    asked = {job.config.key for job in plan(config, records)} & records.keys()
+    return frozenset(key for key in asked if records[key].end_state != "error")
 
 
 def next_jobs(config: StudyConfig, records: Mapping[str, RunRecord]) -> list[Job]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from digitspan.runs.folder import CONFIG, WEIGHTS, read_config, read_record, rea
 from digitspan.runs.record import RunRecord
 from digitspan.runs.weights import read_weights
 from digitspan.study.config import StudyConfig
-from digitspan.study.plan import MAX_RUNS, size
+from digitspan.study.plan import MAX_RUNS, counted, size
 from digitspan.study.store import STORE_NAME, Row, Store, weights_path
 from digitspan.tasks import is_own_task
 
@@ -70,6 +70,15 @@ class Study:
                 f"it again with the same options"
             )
             raise StoreError(message) from error
+
+    @property
+    def counted(self) -> frozenset[str]:
+        """The keys of the runs that its tables count.
+
+        Raises:
+            StoreError: where the store does not say what study it is.
+        """
+        return counted(self.config, {key: row.record for key, row in self.rows.items()})
 
     def require_undamaged(self) -> Study:
         """This study, unless rows of it are damaged.
@@ -138,10 +147,12 @@ class Study:
         weights = self.weights(record)
         if weights is None:
             path = weights_path(self.folder, record.config.key)
+            roles = {row.role for row in self.rows.values() if self.has_weights(row.record)}
+            which = f"of some of the role {' or '.join(sorted(roles))}" if roles else "of none"
             message = (
                 f"{self.folder} keeps no weights of the run {record.config.key} "
-                f"({record.config.run_id}): expected {path}; choose a figure run or a run of a "
-                f"grid, the others keep none"
+                f"({record.config.run_id}): expected {path}; of its runs it has those {which} "
+                f"(`digitspan export {self.folder}` has every run's role)"
             )
             raise UsageError(message)
         return SavedRun(record, weights, self)
@@ -187,12 +198,15 @@ def read_study(path: Path, *, trust: bool = False) -> Study:
         return Study(store.path, rows, store.damaged, settings, trust)
 
 
-def read_saved_run(name: str, *, trust: bool = False) -> SavedRun:
+def read_saved_run(
+    name: str, *, trust: bool = False, check: Callable[[RunConfig], None] = lambda config: None
+) -> SavedRun:
     """The run in a folder, or the run of a study that `STUDY:KEY` names.
 
     Args:
         name: what names it.
         trust: whether the code of a cell of one's own may be run, if it is that of its row.
+        check: refuses a run that is of no use whether or not its code may be run.
 
     Raises:
         UsageError: where there is none, or its weights are missing or damaged, or its code may not
@@ -200,7 +214,13 @@ def read_saved_run(name: str, *, trust: bool = False) -> SavedRun:
     """
     folder, _, key = name.rpartition(":")
     if (Path(name) / CONFIG).is_file():
-        return _of_folder(Path(name), trust=trust)
+        return _of_folder(Path(name), check, trust=trust)
+    if is_study(Path(name)):
+        message = (
+            f"{name} is a study, and one run of it is meant here: {name}:KEY; the keys are the "
+            f"first column of `digitspan export {name}`"
+        )
+        raise UsageError(message)
     if not folder or not is_study(Path(folder)):
         message = (
             f"no run at {name[:200]!r}: expected a run's folder with {CONFIG} in it, a study's "
@@ -208,7 +228,9 @@ def read_saved_run(name: str, *, trust: bool = False) -> SavedRun:
         )
         raise UsageError(message)
     study = read_study(Path(folder), trust=trust)
-    return study.saved_run(study.row(key).record)
+    record = study.row(key).record
+    check(record.config)
+    return study.saved_run(record)
 
 
 def _untrusted(config: RunConfig, *, trust: bool) -> str:
@@ -246,9 +268,11 @@ def _untrusted_code(cell: str, source: str, *, trust: bool, kind: str) -> str:
     return ""
 
 
-def _of_folder(folder: Path, *, trust: bool) -> SavedRun:
+def _of_folder(folder: Path, check: Callable[[RunConfig], None], *, trust: bool) -> SavedRun:
     """A run that `digitspan train` has kept."""
     finished = read_record(folder) if read_config(folder) else None
+    if finished is not None:
+        check(finished[0].config)
     if finished is not None and (why := _untrusted(finished[0].config, trust=trust)):
         raise UsageError(why)
     weights = read_weights(folder / WEIGHTS, finished[0]) if finished else None

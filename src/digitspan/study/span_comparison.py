@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.table import Table
@@ -10,7 +11,13 @@ from rich.table import Table
 from digitspan.cells import initialisation_title, title
 from digitspan.errors import UsageError
 from digitspan.study.comparison import require_apart
-from digitspan.study.digit_spans import CellSpan, Difference, compare_cells, summarise_spans
+from digitspan.study.digit_spans import (
+    CellSpan,
+    Difference,
+    SpanSummary,
+    compare_cells,
+    summarise_spans,
+)
 from digitspan.study.reading import Study
 from digitspan.study.span_tables import cell_document, network_remarks, span_text
 from digitspan.study.tables import add_columns, add_names, as_csv, p_text, pairs_table
@@ -32,8 +39,15 @@ class Named(NamedTuple):
     """What tells it from the others: `LSTM, n = 128, backward`."""
     cell: CellSpan
     """What was found."""
-    order: str
-    """In which its lists were said."""
+    summary: SpanSummary
+    """Of the study that it belongs to."""
+    folder: Path
+    """Of that study."""
+
+    @property
+    def order(self) -> str:
+        """In which its lists were said."""
+        return self.summary.config.order
 
 
 def cells_of(studies: Sequence[Study]) -> list[Named]:
@@ -52,7 +66,7 @@ def cells_of(studies: Sequence[Study]) -> list[Named]:
             raise UsageError(message)
     require_apart(studies)
     summaries = [summarise_spans(study.config, study.rows) for study in studies]
-    found = [(study, cell) for study, one in zip(studies, summaries, strict=True)
+    found = [(study, one, cell) for study, one in zip(studies, summaries, strict=True)
              for cell in one.measured]  # fmt: skip
     if len(found) < 2:
         missing = sum(one.missing for one in summaries)
@@ -62,7 +76,7 @@ def cells_of(studies: Sequence[Study]) -> list[Named]:
             f"{f', {missing} runs are missing' if missing else ''}; expected two or more"
         )
         raise UsageError(message)
-    cells = {cell.condition.cell for _, cell in found}
+    cells = {cell.condition.cell for *_, cell in found}
     words = [
         {
             "cell": title(cell.condition.cell, cells),
@@ -75,7 +89,7 @@ def cells_of(studies: Sequence[Study]) -> list[Named]:
             "steps": f"{study.config.budget:,} steps",
             "study": str(study.folder),
         }
-        for study, cell in found
+        for study, _, cell in found
     ]
     told = [key for key in words[0] if key == "cell" or len({w[key] for w in words}) > 1]
     if len({(w["cell"], w["start"]) for w in words}) == len({w["cell"] for w in words}):
@@ -83,8 +97,8 @@ def cells_of(studies: Sequence[Study]) -> list[Named]:
     short = [key for key in told if key != "study"]
     distinct = len({tuple(w[key] for key in short) for w in words}) == len(words)
     return [
-        Named(", ".join(w[key] for key in (short if distinct else told)), cell, w["order"])
-        for w, (_, cell) in zip(words, found, strict=True)
+        Named(", ".join(w[key] for key in (short if distinct else told)), cell, one, study.folder)
+        for w, (study, one, cell) in zip(words, found, strict=True)
     ]
 
 
@@ -113,12 +127,11 @@ def differences_tables(cells: Sequence[Named]) -> list[Table]:
     return [table, pairs_table("Difference of mean spans", "items", level, told)]
 
 
-def differences_remarks(studies: Sequence[Study]) -> list[str]:
+def differences_remarks(cells: Sequence[Named]) -> list[str]:
     """Sentences that belong below these tables."""
-    lines = []
-    for study in studies:
-        summary = summarise_spans(study.config, study.rows)
-        where = f"{study.folder}: " if len(studies) > 1 else ""
+    lines, studies = [], {one.folder: one.summary for one in cells}
+    for folder, summary in studies.items():
+        where = f"{folder}: " if len(studies) > 1 else ""
         lines += [f"{where}{line}" for line in network_remarks(summary)]
         if any(cell.is_open for cell in summary.measured):
             lines.append("*: a span lies beyond the longest list, and the difference with it")

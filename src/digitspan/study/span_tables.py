@@ -19,6 +19,7 @@ from digitspan.study.digit_spans import (
     Median,
     SpanSummary,
 )
+from digitspan.study.plan import counted
 from digitspan.study.store import Row
 from digitspan.study.tables import (
     TWO_SPANS,
@@ -206,8 +207,8 @@ def network_remarks(summary: SpanSummary) -> list[str]:
             )
     if any(cell.is_open for cell in measured):
         lines.append(
-            f">=: the longest lists, of {summary.config.longest_list} items, still came back "
-            f"whole half of the time or more; longer ones need --items, and --train-steps where "
+            f">=: the longest lists, L = {summary.config.longest_list}, still came back whole "
+            f"half of the time or more; longer ones need --items, and --train-steps where "
             f"the budget allows no longer ones"
         )
     return lines
@@ -237,7 +238,7 @@ def digit_spans_document(summary: SpanSummary, rows: Mapping[str, Row]) -> dict[
         summary: what was found.
         rows: the study's rows, for the list of runs.
     """
-    mask = summary.mask
+    mask, counts = summary.mask, counted(summary.config, {k: r.record for k, r in rows.items()})
     return {
         "study": json.loads(summary.config.canonical),
         "missing": summary.missing,
@@ -254,8 +255,8 @@ def digit_spans_document(summary: SpanSummary, rows: Mapping[str, Row]) -> dict[
         "runs": [
             run_document(row.record)
             | {"recalled": row.record.recalled and row.record.recalled.to_json()}
-            | {"role": row.role, "seconds": row.timing.seconds}
-            for row in rows.values()
+            | {"role": row.role, "counted": key in counts, "seconds": row.timing.seconds}
+            for key, row in rows.items()
         ],
     }
 

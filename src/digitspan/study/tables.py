@@ -7,7 +7,7 @@ import dataclasses
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from digitspan.runs.outcome import ERROR_OF_1997
 from digitspan.runs.record import RunRecord
 from digitspan.study.config import SHEET_ORDER
 from digitspan.study.digit_spans import SpanSummary
-from digitspan.study.plan import CLIMBED, TUNED, Condition
+from digitspan.study.plan import CLIMBED, TUNED, Condition, counted
 from digitspan.study.ratio import compare_spans
 from digitspan.study.retention import Span
 from digitspan.study.store import Row
@@ -488,7 +488,7 @@ def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:
         summary: what was found.
         rows: the study's rows, for the list of runs.
     """
-    mask = summary.mask
+    mask, counts = summary.mask, counted(summary.config, {k: r.record for k, r in rows.items()})
     return {
         "study": json.loads(summary.config.canonical),
         "missing": summary.missing,
@@ -521,8 +521,9 @@ def document(summary: Summary, rows: Mapping[str, Row]) -> dict[str, Any]:
         "errors": [run_document(record) for record in summary.errors],
         "remarks": remarks(summary),
         "runs": [
-            run_document(row.record) | {"role": row.role, "seconds": row.timing.seconds}
-            for row in rows.values()
+            run_document(row.record)
+            | {"role": row.role, "counted": key in counts, "seconds": row.timing.seconds}
+            for key, row in rows.items()
         ],
     }
 
@@ -540,10 +541,14 @@ def span_rows(summary: Summary) -> list[dict[str, Any]]:
     return documents
 
 
-def run_table(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def run_table(rows: Iterable[Row], counts: Container[str]) -> list[dict[str, Any]]:
     """Runs as dictionaries of plain values, one type a column, so that any data frame takes them.
 
     A number that may be missing is a float, and nan where it is.
+
+    Args:
+        rows: a study's, sorted by key.
+        counts: the keys of those that its tables count.
     """
     some = list(rows)
     lists = any(row.record.config.items is not None for row in some)
@@ -553,7 +558,7 @@ def run_table(rows: Iterable[Row]) -> list[dict[str, Any]]:
             for name, value in (
                 run_document(row.record)
                 | (_recalled_columns(row.record) if lists else {})
-                | {"role": row.role}
+                | {"role": row.role, "counted": row.record.config.key in counts}
                 | row.timing._asdict()
             ).items()
         }
@@ -573,11 +578,14 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def rows_csv(rows: Iterable[Row], *, timing: bool = False) -> str:
+def rows_csv(
+    rows: Iterable[Row], counts: Container[str] | None = None, *, timing: bool = False
+) -> str:
     """A study's rows as CSV: the same text for the same runs, however they came about.
 
     Args:
         rows: sorted by key.
+        counts: the keys of those that the study's tables count; None where it is not known.
         timing: also what differs from one time to the next.
     """
     some = list(rows)
@@ -587,6 +595,7 @@ def rows_csv(rows: Iterable[Row], *, timing: bool = False) -> str:
             run_document(row.record)
             | (_recalled_columns(row.record) if lists else {})
             | {"role": row.role}
+            | ({} if counts is None else {"counted": row.record.config.key in counts})
             | (row.timing._asdict() if timing else {})
             for row in some
         ]

@@ -28,6 +28,7 @@ from digitspan.training.fused import FusedForm, Packed, Unrolled, answer, differ
 from digitspan.training.optimizers import Optimizer, cosine
 
 __all__ = [
+    "AT_ONCE",
     "StepResult",
     "Trainer",
     "TrainerGroup",
@@ -40,7 +41,7 @@ __all__ = [
     "real_weights",
 ]
 
-_AT_ONCE = 500
+AT_ONCE = 500
 """Palindromes evaluated in one piece: bounds the memory of an evaluation."""
 
 _MAY_DIFFER = ("seed", "initialisation", "learning_rate")
@@ -322,7 +323,7 @@ class _Fused:
     @torch.no_grad()
     def logits(self, inputs: Tensor, asked: int | None = None) -> list[Tensor]:
         """The logits of every network; see `Trainer.logits`."""
-        pieces = [answer(self._form, self._weights, [x], asked) for x in inputs.split(_AT_ONCE)]
+        pieces = [answer(self._form, self._weights, [x], asked) for x in inputs.split(AT_ONCE)]
         return list(torch.cat(pieces, dim=1))
 
     def optimizer_state(self) -> dict[str, Tensor]:
@@ -374,7 +375,7 @@ class _Autograd:
     @torch.no_grad()
     def logits(self, inputs: Tensor, asked: int | None = None) -> list[Tensor]:
         """The network's logits; see `Trainer.logits`."""
-        network, pieces = self._network.eval(), inputs.split(_AT_ONCE)
+        network, pieces = self._network.eval(), inputs.split(AT_ONCE)
         return [torch.cat([self._answers(network, x, asked) for x in pieces])]
 
     def optimizer_state(self) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor
 from digitspan.cells.build import find
 from digitspan.cells.own import is_outside, source_of
 from digitspan.cells.seal import is_a_signals, sealed, seeded
-from digitspan.errors import UsageError, printable
+from digitspan.errors import UsageError, said_by
 from digitspan.runs.config import RunConfig
 from digitspan.runs.outcome import EVALUATE_EVERY
 from digitspan.tasks import TASKS, TaskModule, is_own_task
@@ -101,14 +101,17 @@ class OwnTask:
         with refused, sealed(), seeded(seed):
             generator = torch.Generator().manual_seed(seed)
             drawn: Any = self._task.draw(length, count, generator)
-        if not isinstance(drawn, tuple | list) or len(drawn) != 2:
-            self._refuse(f"draws a {type(drawn).__name__}, expected inputs and targets")
-        for what, values, dims, below in (
-            ("inputs (count, steps)", drawn[0], (2,), self.facts.symbols),
-            ("targets (count,) or (count, A)", drawn[1], (1, 2), self.facts.answers),
-        ):
-            self._check(what, values, dims, count, below)
-        inputs, targets = drawn
+            if not isinstance(drawn, tuple | list) or len(drawn) != 2:
+                several = f" of {len(drawn)}" if isinstance(drawn, tuple | list) else ""
+                got = f"{type(drawn).__name__}{several}"
+                self._refuse(f"draws a {got}, expected two tensors, inputs and targets")
+            inputs, targets = (
+                self._checked(what, values, dims, count, below)
+                for what, values, dims, below in (
+                    ("inputs (count, steps)", drawn[0], (2,), self.facts.symbols),
+                    ("targets (count,) or (count, A)", drawn[1], (1, 2), self.facts.answers),
+                )
+            )
         if targets.dim() == 2 and not 1 <= targets.shape[1] <= inputs.shape[1]:
             self._refuse(
                 f"asks for {targets.shape[1]} answers in {inputs.shape[1]} steps; expected from 1 "
@@ -121,24 +124,26 @@ class OwnTask:
                 f"draws {sizes} at T = {length:,}, and drew {before} there before; expected the "
                 f"same number of steps and answers in every draw of one length"
             )
-        return inputs.cpu(), targets.cpu().long()
+        return inputs, targets
 
-    def _check(
+    def _checked(
         self, what: str, values: object, dims: tuple[int, ...], count: int, below: int
-    ) -> None:
-        """Refuse values that are none of the whole numbers they must be."""
+    ) -> Tensor:
+        """The values as a dense tensor on the CPU, int64, if they are what they must be."""
         if not isinstance(values, Tensor) or values.is_floating_point() or values.is_complex():
             got = values.dtype if isinstance(values, Tensor) else type(values).__name__
             self._refuse(f"draws {what} as {got}, expected a tensor of whole numbers")
         if values.dim() not in dims or len(values) != count or values.numel() == 0:
             self._refuse(f"draws {what} of the shape {tuple(values.shape)} where count = {count}")
-        least, most = int(values.min()), int(values.max())
+        numbers = values.cpu().to_dense().long()
+        least, most = int(numbers.min()), int(numbers.max())
         if least < 0 or most >= below:
             kind = "symbols" if what.startswith("inputs") else "answers"
             self._refuse(
                 f"draws {what.partition(' ')[0]} from {least} to {most}, and says {kind} = "
                 f"{below}: expected whole numbers from 0 to {below - 1}"
             )
+        return numbers
 
     @contextlib.contextmanager
     def _refused_if_it_raises(self, text: str) -> Iterator[None]:
@@ -150,8 +155,7 @@ class OwnTask:
         except BaseException as error:
             if is_a_signals(error):
                 raise
-            said = printable(f"{type(error).__name__}: {error}")[:300]
-            self._refuse(f"{text} ({said})")
+            self._refuse(f"{text} ({said_by(error)[:300]})")
 
     def _refuse(self, text: str) -> NoReturn:
         message = f"task {self.name!r} {text} (see docs/own-task.md)"

@@ -107,8 +107,8 @@ def _recalled(shown: Tensor, said: Tensor) -> Lists:
 def _masked(answer: Answer, task: Recall, items: int) -> tuple[int, ...]:
     """The mask control: right answers at each place where that place's digit was replaced.
 
-    Every digit takes its place equally often, ten times: a network that has learned the task says
-    the original digit in exactly one case of ten, unless something besides it tells.
+    It is moved on by 0, 1, ..., 9 (mod 10), by each ten times: a network that has learned the task
+    says the original digit in exactly one case of ten, unless something besides it tells.
     """
     lists = task.in_list_order(task.held_out(2 * items, "test").questions.targets)
     lists = lists[torch.arange(MASKED_EACH) % len(lists)]

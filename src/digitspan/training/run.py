@@ -19,7 +19,7 @@ from torch import Tensor
 from digitspan.cells.answers import state_size
 from digitspan.cells.own import is_own
 from digitspan.cells.seal import sealed
-from digitspan.errors import UsageError
+from digitspan.errors import UsageError, said_by
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.runs.config import RunConfig
 from digitspan.runs.growth import growth_of
@@ -393,7 +393,7 @@ class _Training:
             right=right,
             tested=tested,
             exhaustive=self.length // 2 < LISTS_HELD_OUT_FROM,
-            bits=recalled.capacity.bits,
+            bits=max(lists.bits for lists in recalled.lists),
             masked_right=sum(recalled.masked),
             masked_tested=len(recalled.masked) * recalled.masked_asked,
             recalled=recalled._replace(state_size=state_size(self.trainer.network)),
@@ -574,6 +574,6 @@ def _on(part: HeldOut, device: torch.device) -> HeldOut:
 def _out_of_memory(error: MemoryError | RuntimeError) -> str:
     """The first line of an error that says that the memory did not suffice."""
     words = "can't allocate memory"  # torch says so in words alone on the CPU
-    if not isinstance(error, MemoryError | torch.OutOfMemoryError) and words not in str(error):
+    if not isinstance(error, MemoryError | torch.OutOfMemoryError) and words not in said_by(error):
         raise error
     return (str(error).splitlines() or ["out of memory"])[0]

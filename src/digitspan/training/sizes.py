@@ -7,7 +7,7 @@ import math
 
 from digitspan.cells.own import is_own
 from digitspan.cells.seal import sealed
-from digitspan.errors import UsageError, printable
+from digitspan.errors import UsageError, said_by
 from digitspan.runs.config import RunConfig
 from digitspan.runs.cost import check_size
 from digitspan.training.engine import build_network
@@ -58,7 +58,7 @@ def hidden_size_for(config: RunConfig, parameters: int) -> tuple[int, int]:
             except Exception as error:  # whatever the code of somebody else may raise
                 if not is_own(config.cell):
                     raise
-                failed = printable(f"{type(error).__name__}: {error}")[:200]
+                failed = said_by(error)[:200]
                 return None
             found[size] = sum(parameter.numel() for parameter in network.parameters())
         return found[size]

@@ -23,9 +23,10 @@ from digitspan.cells.duties import CLOSE, apart, broken, check_duties, duties_of
 from digitspan.cells.names import LENGTH, own_name
 from digitspan.cells.own import is_outside, is_own, source_of
 from digitspan.cells.seal import is_a_signals, sealed
-from digitspan.errors import UsageError, printable
+from digitspan.errors import UsageError, said_by
 from digitspan.runs.config import RunConfig
 from digitspan.training.engine import (
+    AT_ONCE,
     Trainer,
     build_network,
     input_dtype,
@@ -90,8 +91,8 @@ def try_cell(config: RunConfig, device: torch.device | str = "cpu") -> None:
 def try_trained(trainer: Trainer, inputs: Tensor, asked: int | None) -> None:
     """Refuse a trained network that reads ahead: whose answers change with what is read later.
 
-    A part that reads ahead and begins with the weight 0 is seen only here: two evaluations of 64
-    sequences.
+    A part that reads ahead and begins with the weight 0 is seen only here. It is asked at the
+    sizes at which it is trained and evaluated too: it may read ahead in large batches alone.
 
     Args:
         trainer: the run's, at its end.
@@ -108,20 +109,23 @@ def try_trained(trainer: Trainer, inputs: Tensor, asked: int | None) -> None:
         return
     first = steps - asked  # after this step, counted from 0, comes the first answer
     cuts = torch.linspace(first + 1, steps - 1, min(asked - 1, MOST_CUTS)).round().long()
-    cuts = cuts.to(inputs.device)[:, None]  # (M, 1): what is read from here on is another
-    read = inputs[torch.arange(len(cuts)) % len(inputs)]
     symbols = config.asks.symbols
-    shift = torch.randint(1, symbols, read.shape, generator=torch.Generator().manual_seed(0))
-    other = ((read.long() + shift.to(read.device)) % symbols).to(read.dtype)
-    changed = torch.where(torch.arange(steps, device=read.device) < cuts, read, other)
-    before, after = (trainer.logits(x, asked).nan_to_num() for x in (read, changed))
-    is_before = first + torch.arange(asked, device=read.device) < cuts  # (M, A)
-    with duties_of(config.cell):
-        if off := apart(after[is_before], before[is_before], CLOSE):
-            broken(
-                f"has learned to read ahead: the trained network's answers change with inputs "
-                f"that it has not read yet (in {steps:,} steps, logits {off:.2g} apart)"
-            )
+    for size in sorted({len(cuts), min(config.batch_size, AT_ONCE), min(len(inputs), AT_ONCE)}):
+        rows = torch.arange(size)
+        cut = cuts[rows % len(cuts)].to(inputs.device)[:, None]  # from here on another is read
+        read = inputs[rows % len(inputs)]  # (M, steps)
+        shift = torch.randint(1, symbols, read.shape, generator=torch.Generator().manual_seed(0))
+        other = ((read.long() + shift.to(read.device)) % symbols).to(read.dtype)
+        changed = torch.where(torch.arange(steps, device=read.device) < cut, read, other)
+        before, after = (trainer.logits(x, asked).nan_to_num() for x in (read, changed))
+        is_before = first + torch.arange(asked, device=read.device) < cut  # (M, A)
+        with duties_of(config.cell):
+            if off := apart(after[is_before], before[is_before], CLOSE):
+                broken(
+                    f"has learned to read ahead: the trained network's answers change with inputs "
+                    f"that it has not read yet (in {steps:,} steps, {size} rows, logits {off:.2g} "
+                    f"apart)"
+                )
 
 
 def _built(config: RunConfig) -> nn.Module:
@@ -135,10 +139,10 @@ def _built(config: RunConfig) -> nn.Module:
     except (Exception, SystemExit) as error:  # whatever the code of somebody else may raise
         if is_a_signals(error):
             raise
-        said = printable(f"{type(error).__name__}: {error}")[:300]
         message = (
-            f"cell {config.cell!r} could not be built ({said}); expected a class that takes "
-            f"input_size, hidden_size and num_classes, and the arguments that its name has"
+            f"cell {config.cell!r} could not be built ({said_by(error)[:300]}); expected a class "
+            f"that takes input_size, hidden_size and num_classes, and the arguments that its name "
+            f"has"
         )
         raise UsageError(message) from error
 

@@ -417,6 +417,8 @@ def test_what_is_no_run_is_refused(tmp_path):
             choose([name])
     with pytest.raises(UsageError, match=r"no run '000' among the \d+ of"):
         choose([f"{study}:000"])
+    with pytest.raises(UsageError, match=r"is a study, and one run of it is meant here: .*:KEY"):
+        choose([str(study), str(study)])
     with pytest.raises(UsageError, match="at most two runs can be seen side by side; got 3"):
         choose(["a", "b", "c"])
 

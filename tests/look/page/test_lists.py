@@ -212,3 +212,12 @@ def test_study_of_digit_spans_shows_its_shortest_and_its_longest(tmp_path):
     }
     with pytest.raises(UsageError, match="measures digit spans; `digitspan look` without --fig"):
         choose([str(tmp_path)], for_page=False)
+    tuned = next(key for key, row in rows.items() if row.role == "tuning")
+    with pytest.raises(UsageError, match=r"of its runs it has those of some of the role span \("):
+        choose([f"{tmp_path}:{tuned}"])
+    for path in (tmp_path / "weights").iterdir():
+        path.unlink()
+    with pytest.raises(UsageError, match=r"weights\): its runs are finished, and .* has none of"):
+        choose([str(tmp_path)])
+    with pytest.raises(UsageError, match=r"of its runs it has those of none \("):
+        choose([f"{tmp_path}:{tuned}"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -10,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from digitspan.cells import CELLS, INITIALISATIONS, initialisation_title, title
-from digitspan.errors import UsageError, printable
+from digitspan.errors import UsageError, said_by
 from digitspan.look.page import equations_of, known_cells
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import RunRecord
 from digitspan.study.crew.apart import Ask, here
-from digitspan.study.digit_spans import CellSpan, summarise_spans
+from digitspan.study.digit_spans import CellSpan, summarise_any, summarise_spans
 from digitspan.study.reading import SavedRun, Study, is_study, read_saved_run, read_study
 from digitspan.study.store import weights_path
 from digitspan.tasks import TASKS
@@ -81,9 +82,10 @@ def choose(
         raise UsageError(message)
     if len(names) == 1 and is_study(Path(names[0])):
         return _of_study(read_study(Path(names[0]), trust=trust), for_page, ask)
-    runs = tuple(read_saved_run(name, trust=trust) for name in names)
+    asked = functools.partial(_check_task, for_page=for_page)  # before any code may be run
+    runs = tuple(read_saved_run(name, trust=trust, check=asked) for name in names)
     for run in runs:
-        _check(run.config, for_page=for_page)
+        _check_equations(run.config, for_page=for_page)
     _check_alike([run.config for run in runs])
     if runs[0].config.items is not None:
         return Chosen(runs, len(runs), "", None)
@@ -109,12 +111,12 @@ def _for_figures(
         return _of_study(study, False, ask, only)
     runs = tuple(study.saved_run(study.row(key).record) for key in dict.fromkeys(keys))
     for run in runs:
-        _check(run.config, for_page=False)
+        _check_task(run.config, for_page=False)
     return Chosen(runs, len(runs), "", None)
 
 
-def _check(config: RunConfig, *, for_page: bool) -> None:
-    """Refuse a network of a task that cannot be shown, or that the page cannot step."""
+def _check_task(config: RunConfig, *, for_page: bool) -> None:
+    """Refuse a network of a task that cannot be shown."""
     if config.items is not None and not for_page:
         message = (
             f"--figures draws networks of palindromes, and {config.run_id} is of the task "
@@ -126,6 +128,10 @@ def _check(config: RunConfig, *, for_page: bool) -> None:
             f"the page shows palindromes and lists; {config.run_id} is of the task {config.task}"
         )
         raise UsageError(message)
+
+
+def _check_equations(config: RunConfig, *, for_page: bool) -> None:
+    """Refuse a network that the page cannot step."""
     if for_page and equations_of(config.cell) is None:
         module = config.cell.partition(":")[0].rpartition(".")[2]
         message = (
@@ -179,7 +185,7 @@ def _why_not_traced(config: RunConfig) -> str:
     except UsageError:
         raise
     except Exception as error:  # whatever the code of somebody else may raise
-        return f"it cannot be built ({printable(f'{type(error).__name__}: {error}')[:200]})"
+        return f"it cannot be built ({said_by(error)[:200]})"
     return why_not_traced(network, config.input_size)
 
 
@@ -207,12 +213,16 @@ def _of_study(study: Study, for_page: bool, ask: Ask, only: str = "") -> Chosen:
     ]
     left_out = tuple(dict.fromkeys(filter(None, why_not.values())))
     if not kept:
-        because = f" ({left_out[0]})" if left_out else ""
+        if study.config.task != "palindrome":
+            message = (
+                f"the page shows palindromes and lists; the study {study.folder} is of the task "
+                f"{study.config.task}"
+            )
+            raise UsageError(message)
         message = (
             f"{study.folder} has no {only or 'finished'} run that can be looked into (on "
-            f"palindromes, of "
-            f"{', '.join(known_cells())}, with its weights){because}; `digitspan study` goes on "
-            f"with it"
+            f"palindromes, of {', '.join(known_cells())}, with its weights): "
+            f"{_why_none(study, left_out)}"
         )
         raise UsageError(message)
     best = _best(kept)
@@ -258,11 +268,9 @@ def _of_spans(study: Study, for_page: bool, ask: Ask) -> Chosen:
             else:
                 by_width[cell.hidden_size].append(cell)
     if not by_width:
-        because = f" ({next(iter(left_out))})" if left_out else ""
         message = (
             f"{study.folder} has no finished network that can be looked into (of "
-            f"{', '.join(known_cells())}, with its weights){because}; `digitspan study` goes on "
-            f"with it"
+            f"{', '.join(known_cells())}, with its weights): {_why_none(study, left_out)}"
         )
         raise UsageError(message)
     width = max(by_width, key=lambda n: (min(len(by_width[n]), 2), n))
@@ -297,6 +305,18 @@ def _fitting(runs: Iterable[SavedRun], show: int) -> tuple[SavedRun, ...]:
             break
         fitting.append(run)
     return tuple(fitting)
+
+
+def _why_none(study: Study, left_out: Iterable[str]) -> str:
+    """Why no network of a study can be looked into, and what to do, as the end of a sentence."""
+    for why in left_out:
+        return why
+    if summarise_any(study.config, study.rows).missing:
+        return "`digitspan study` goes on with it"
+    return (
+        f"its runs are finished, and {study.folder / 'weights'} has none of their weights: put "
+        f"them back there, or run the study again with another --out"
+    )
 
 
 def _shown_of(study: Study, cell: CellSpan) -> list[RunRecord]:

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol, Self
 
-from digitspan.errors import UsageError, printable
+from digitspan.errors import UsageError, said_by
 from digitspan.runs.config import RunConfig
 from digitspan.study.crew.pool import begin_process, hear, how_it_ended, seal_of
 from digitspan.study.crew.worker import end_with_parent
@@ -134,5 +134,5 @@ def _answer(pipe: Connection) -> None:
         except UsageError as error:
             message = {"refused": str(error)}
         except Exception as error:  # whatever the code of somebody else may raise
-            message = {"failed": printable(f"{type(error).__name__}: {error}")[:300]}
+            message = {"failed": said_by(error)[:300]}
         tell(message)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from digitspan.runs.config import RunConfig
 from digitspan.study.config import StudyConfig
 from digitspan.study.crew.apart import Apart
+from digitspan.study.crew.task_trial import try_tasks_apart
 from digitspan.study.plan import next_jobs
 
 __all__ = ["sized_apart", "try_apart"]
@@ -24,6 +25,7 @@ def try_apart(configs: Sequence[RunConfig], device: str) -> None:
     Raises:
         UsageError: with the first duty that a cell breaks.
     """
+    try_tasks_apart(configs)
     by_cell: dict[str, list[RunConfig]] = defaultdict(list)
     for config in configs:
         by_cell[config.cell].append(config)

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from digitspan.errors import DigitspanError, UsageError, printable
+from digitspan.errors import DigitspanError, UsageError, said_by
 from digitspan.files import write_whole
 from digitspan.runs.config import RunConfig
 from digitspan.runs.record import CurvePoint
@@ -152,7 +152,7 @@ def train_run(
             sys.exit(143)  # told to leave where something swallowed that: no fault of the run's
         with contextlib.suppress(Exception):  # a module may have put something in its place
             traceback.print_exc(file=sys.stderr)
-        return {"failed": printable(f"{type(error).__name__}: {error}")[:500]}
+        return {"failed": said_by(error)[:500]}
     timing = {"seconds": time.monotonic() - start, "host": socket.gethostname()}
     return {"record": finished.record.to_json(), "timing": timing}
 
