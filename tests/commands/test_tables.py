@@ -31,7 +31,7 @@ def words(lines):
 
 @pytest.mark.parametrize("name", ["quick", "forward"])
 def test_every_table_of_a_study_fits_80_columns_whole(name, monkeypatch):
-    study = read_study(DATA / name, curves=False)
+    study = read_study(DATA / name)
     summary = summarise_any(study.config, study.rows)
 
     def tables(console):
