@@ -62,6 +62,7 @@ FOLDERS = {
     "examples": "numbered, runnable, tested",
     "benchmarks": "what a study costs; simulations behind the statistics",
     "tests": "mirrors src; `contract.py` has the duties of a cell",
+    "tools": "what installs, locks and tries the versions that we depend on",
 }
 """The folders of the repository beside the package, which have no docstring of their own."""
 

@@ -27,7 +27,7 @@ PAGES = [
 ]
 CODE = sorted(
     path
-    for folder in ("src", "tests", "benchmarks", "examples", "docs")
+    for folder in ("src", "tests", "benchmarks", "examples", "docs", "tools")
     for path in (ROOT / folder).rglob("*.py")
 )
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
