@@ -9,7 +9,7 @@ UV ?=
 TORCH ?= auto
 BIN = .venv/bin
 
-.PHONY: demo test torture bench lock clean
+.PHONY: demo test torture bench site lock clean
 
 demo: .venv/installed
 	$(BIN)/digitspan study quick --out results/quick
@@ -35,6 +35,14 @@ torture: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/digitspan bench
+
+# docs/ as pages that work without a server, in build/site; a broken link or a request ends it.
+site: .venv/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+.venv/site: .venv/installed requirements/site.txt
+	$(PYTHON) tools/install.py --site $(if $(UV),--uv $(UV))
+	@touch $@
 
 # What is installed, with hashes, out of pyproject.toml and constraints.txt; needs uv.
 lock:

@@ -66,6 +66,22 @@ FOLDERS = {
 }
 """The folders of the repository beside the package, which have no docstring of their own."""
 
+PICTURES = {
+    "learn.png": ("Networks that learn in the browser", "look --learn -o learn.html"),
+    "look.png": ("The page of two trained networks", "look results/sheet -o page.html"),
+    "span": (
+        "The digit span",
+        "study span --cells rnn lstm --hidden-size 16 32 64 128 --out results/span",
+    ),
+    "sheet": ("The retention span, with the sheet's networks", "study sheet --out results/sheet"),
+    "quick": ("The retention span in some minutes", "study quick --out results/quick"),
+    "handin.png": (
+        "A page of the hand-in",
+        "handin results/sheet --surname Example --matriculation 01234567",
+    ),
+}
+"""What docs/images has, each picture or folder with its title and the call that makes it."""
+
 
 # The program
 
@@ -138,6 +154,18 @@ def listing(entries: dict[str, str]) -> list[str]:
 def fenced(lines: list[str]) -> str:
     """Lines as a block that Markdown leaves as it is."""
     return "\n".join(["", "```", *lines, "```", ""])
+
+
+def gallery() -> str:
+    """Every picture of docs/images below the call that makes it."""
+    parts = []
+    for name, (heading, call) in PICTURES.items():
+        parts.append(f"## {heading}\n\n```bash\ndigitspan {call}\n```")
+        path = ROOT / "docs" / "images" / name
+        for picture in sorted(path.glob("*.png")) if path.is_dir() else [path]:
+            words = picture.stem.replace("-", " ") if path.is_dir() else heading
+            parts.append(f"![{words}]({picture.relative_to(ROOT / 'docs').as_posix()})")
+    return "\n\n".join(["", *parts, ""])
 
 
 # The stores
@@ -526,7 +554,7 @@ def any_other(cells: list[str]) -> bool:
 MAKERS = {
     f.__name__: f
     for f in (
-        tree, files, span, span_of_all, span_within, headline, best_rate, ratio, verdict,
+        tree, files, gallery, span, span_of_all, span_within, headline, best_rate, ratio, verdict,
         solved_by_length, solved_from, runs, core_minutes, table, pairs, remarks, simulation,
         misses, digit_span, people, networks, lists_read, span_table, span_pairs, span_remarks,
         least_right, bits_a_number, bits_apart,

@@ -72,6 +72,14 @@ def test_a_made_part_that_is_changed_differs(page, said, instead):
     assert make.remade(text.replace(said, instead)) != text.replace(said, instead)
 
 
+def test_every_picture_is_in_the_gallery_below_the_call_that_makes_it():
+    pictures = sorted((ROOT / "docs" / "images").rglob("*.png"))
+    shown = re.findall(r"^!\[[^]]+\]\((.+)\)$", text_of(ROOT / "docs" / "gallery.md"), re.M)
+    assert sorted(ROOT / "docs" / name for name in shown) == pictures
+    for _, call in make.PICTURES.values():
+        check_call(call, whole=True)
+
+
 def test_a_folder_without_a_docstring_has_no_line_in_the_tree(tmp_path, monkeypatch):
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "module.py").write_text('"""Something."""\n', encoding="utf-8")
@@ -237,10 +245,13 @@ every_text = pytest.mark.parametrize(
 )
 
 
+UNTRACKED = {".git", ".venv", "build", "dist", "results"}
+
+
 @functools.cache
 def all_files():
     """Every file and folder of the repository, as paths that begin with a slash."""
-    tops = [path for path in ROOT.iterdir() if path.name not in {".git", ".venv", "results"}]
+    tops = [path for path in ROOT.iterdir() if path.name not in UNTRACKED]
     found = [*tops, *(below for top in tops if top.is_dir() for below in top.rglob("*"))]
     return [f"/{path.relative_to(ROOT).as_posix()}{'/' * path.is_dir()}" for path in found]
 

@@ -3,6 +3,7 @@
     python tools/install.py                  with pip
     python tools/install.py --uv uv          the same with uv
     python tools/install.py --torch index    torch as the package index has it
+    python tools/install.py --site           what `make site` needs besides
 
 requirements/lock.txt and requirements/torch.txt have a hash for every file. On Linux the package
 index has torch for NVIDIA GPUs, with some gigabytes of CUDA packages. Without such a GPU the CPU
@@ -22,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-LOCK, TORCH = ROOT / "requirements" / "lock.txt", ROOT / "requirements" / "torch.txt"
+LOCK, TORCH, SITE = (ROOT / "requirements" / f"{name}.txt" for name in ("lock", "torch", "site"))
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -36,6 +37,7 @@ def main() -> int:
         default="auto",
         help="auto (default): the CPU build on Linux without an NVIDIA GPU, else the index's",
     )
+    parser.add_argument("--site", action="store_true", help="what `make site` needs besides")
     options = parser.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 - on Windows any Python may begin this
         got = sys.version.split()[0]
@@ -49,6 +51,9 @@ def main() -> int:
         make = [sys.executable, "-m", "venv"]
         pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
     try:
+        if options.site:
+            run([*pip, "--quiet", "--no-deps", "--require-hashes", "-r", str(SITE)])
+            return 0
         run([*make, str(VENV)])
         why = install_torch([*pip, "--quiet"], options.torch)
         run([*pip, "--quiet", "--no-deps", "--require-hashes", "-r", str(LOCK)])

@@ -51,8 +51,7 @@ def main() -> None:
     write("lock", "What `make demo` and `make test` install, besides torch.", rest)
     made = ("requirements/lock.txt", "requirements/torch.txt")
     of_site = resolved(uv, ["site"], "constraints.txt", *made)
-    known = {block.partition("==")[0] for block in everything}
-    more = [block for block in of_site if block.partition("==")[0] not in known]
+    more = [block for block in of_site if block not in everything and not OF_CUDA.match(block)]
     write("site", "What `make site` installs besides.", more)
 
 
