@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import io
 import json
 import os
 import re
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from rich.console import Console
 from rich.table import Table
 
 from digitspan.cells import title
@@ -111,7 +113,7 @@ def summary_line(path: Path) -> str:
 
 
 def tree() -> str:
-    """README's tree: the package's files and folders, each with its docstring's first line."""
+    """docs/design.md's tree: the package's files and folders, each with its docstring's first line."""
     lines = ["src/digitspan/"]
     loose = [path for path in sorted(PACKAGE.glob("*.py")) if path.stem != "__init__"]
     lines += listing({f"  {path.name}": summary_line(path) for path in loose})
@@ -321,6 +323,13 @@ def core_minutes(name: str) -> str:
 def table(name: str, which: str) -> str:
     """A table that `digitspan show` prints: spans, budgets, lengths, optimizers or controls."""
     return markdown(getattr(tables, f"{which}_table")(study(name)))
+
+
+def printed(name: str, which: str) -> str:
+    """The same table as it is printed in a terminal of 90 columns."""
+    console = Console(width=90, file=io.StringIO(), record=True)
+    console.print(getattr(tables, f"{which}_table")(study(name)))
+    return fenced(console.export_text().rstrip().splitlines())
 
 
 def pairs(name: str) -> str:
@@ -555,7 +564,7 @@ MAKERS = {
     f.__name__: f
     for f in (
         tree, files, gallery, span, span_of_all, span_within, headline, best_rate, ratio, verdict,
-        solved_by_length, solved_from, runs, core_minutes, table, pairs, remarks, simulation,
+        solved_by_length, solved_from, runs, core_minutes, table, printed, pairs, remarks, simulation,
         misses, digit_span, people, networks, lists_read, span_table, span_pairs, span_remarks,
         least_right, bits_a_number, bits_apart,
     )

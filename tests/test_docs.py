@@ -62,7 +62,7 @@ def test_documents_are_what_the_program_and_the_stores_make_of_them():
     [
         ("docs/results.md", "68.2 [45.4, 97.4]<!-- end -->", "68.2 [45.4, 97.5]<!-- end -->"),
         ("docs/results.md", "best: 0.04 | 68.2 [", "best: 0.04 | 69.2 ["),
-        ("README.md", "  errors.py  ", "  error.py   "),
+        ("docs/design.md", "  errors.py  ", "  error.py   "),
         ("docs/design.md", "  engine.py  ", "  motor.py   "),
     ],
 )
