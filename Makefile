@@ -7,9 +7,11 @@ PYTHON ?= $(firstword $(foreach one,$(PYTHONS),\
 # UV=uv installs with uv in place of pip; TORCH=cpu or TORCH=index takes this build of torch.
 UV ?=
 TORCH ?= auto
+# MATRIX="--only floors-3.11 --tests tests/study" is a part of `make matrix`.
+MATRIX ?=
 BIN = .venv/bin
 
-.PHONY: demo test torture bench site lock clean
+.PHONY: demo test torture bench site lock matrix clean
 
 demo: .venv/installed
 	$(BIN)/digitspan study quick --out results/quick
@@ -47,6 +49,10 @@ site: .venv/site
 # What is installed, with hashes, out of pyproject.toml and constraints.txt; needs uv.
 lock:
 	$(PYTHON) tools/lock.py $(or $(UV),uv)
+
+# The tests at the lowest bounds, at the lock and at the newest versions; needs uv.
+matrix:
+	$(PYTHON) tools/matrix.py $(or $(UV),uv) $(MATRIX)
 
 clean:
 	rm -rf .venv build
