@@ -166,7 +166,8 @@ def gallery() -> str:
         path = ROOT / "docs" / "images" / name
         for picture in sorted(path.glob("*.png")) if path.is_dir() else [path]:
             words = picture.stem.replace("-", " ") if path.is_dir() else heading
-            parts.append(f"![{words}]({picture.relative_to(ROOT / 'docs').as_posix()})")
+            address = picture.relative_to(ROOT / "docs").as_posix()
+            parts.append(f"[![{words}]({address})]({address})")  # on a phone, the larger one
     return "\n\n".join(["", *parts, ""])
 
 

@@ -74,7 +74,9 @@ def test_a_made_part_that_is_changed_differs(page, said, instead):
 
 def test_every_picture_is_in_the_gallery_below_the_call_that_makes_it():
     pictures = sorted((ROOT / "docs" / "images").rglob("*.png"))
-    shown = re.findall(r"^!\[[^]]+\]\((.+)\)$", text_of(ROOT / "docs" / "gallery.md"), re.M)
+    shown = re.findall(
+        r"^\[!\[[^]]+\]\((.+)\)\]\(\1\)$", text_of(ROOT / "docs" / "gallery.md"), re.M
+    )
     assert sorted(ROOT / "docs" / name for name in shown) == pictures
     for _, call in make.PICTURES.values():
         check_call(call, whole=True)
