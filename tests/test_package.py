@@ -53,7 +53,7 @@ def test_on_the_index_every_link_of_readme_is_absolute():
 def test_pictures_come_from_the_file_and_links_lead_to_its_page():
     pairs = [
         ("![a](docs/a.png)", f"![a]({ADDRESS}/raw/v1/docs/a.png)"),
-        ("[b](docs/b.md#c)", f"[b]({ADDRESS}/blob/v1/docs/b.md#c)"),
+        ("[b](docs/b.pdf#c)", f"[b]({ADDRESS}/blob/v1/docs/b.pdf#c)"),
         ('<img src="docs/d.png">', f'<img src="{ADDRESS}/raw/v1/docs/d.png">'),
         ("[![e](f.png)][g]", f"[![e]({ADDRESS}/raw/v1/f.png)][g]"),
         ("[g]: h.pdf", f"[g]: {ADDRESS}/blob/v1/h.pdf"),
