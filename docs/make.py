@@ -392,8 +392,11 @@ def span_table(name: str, which: str) -> str:
 
 
 def span_pairs(name: str) -> str:
-    """The differences of mean spans that `digitspan compare` prints."""
-    return markdown(span_comparison.differences_tables(cells_of([stored(name)]))[1])
+    """Of the differences of mean spans that `digitspan compare` prints, those of one width."""
+    lines = markdown(span_comparison.differences_tables(cells_of([stored(name)]))[1]).splitlines()
+    widths = [re.findall(r"n = (\d+)", line) for line in lines]
+    kept = [line for line, found in zip(lines, widths, strict=True) if len({*found}) < 2]
+    return "\n".join(kept) + "\n"
 
 
 def span_remarks(name: str) -> str:
