@@ -71,10 +71,7 @@ FOLDERS = {
 PICTURES = {
     "learn.png": ("Networks that learn in the browser", "look --learn -o learn.html"),
     "look.png": ("The page of two trained networks", "look results/sheet -o page.html"),
-    "span": (
-        "The digit span",
-        "study span --cells rnn lstm --hidden-size 16 32 64 128 --out results/span",
-    ),
+    "span": ("The digit span", "study span --hidden-size 16 32 64 128 --out results/span"),
     "sheet": ("The retention span, with the sheet's networks", "study sheet --out results/sheet"),
     "quick": ("The retention span in some minutes", "study quick --out results/quick"),
     "handin.png": (

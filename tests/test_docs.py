@@ -80,6 +80,8 @@ def test_every_picture_is_in_the_gallery_below_the_call_that_makes_it():
     assert sorted(ROOT / "docs" / name for name in shown) == pictures
     for _, call in make.PICTURES.values():
         check_call(call, whole=True)
+    for study in ("sheet", "span"):
+        assert f"\ndigitspan {make.PICTURES[study][1]}\n" in text_of(ROOT / "docs" / "results.md")
 
 
 def test_a_folder_without_a_docstring_has_no_line_in_the_tree(tmp_path, monkeypatch):
