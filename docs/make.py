@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import io
 import json
 import os
 import re
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from rich.console import Console
 from rich.table import Table
 
 from digitspan.cells import title
@@ -62,8 +64,22 @@ FOLDERS = {
     "examples": "numbered, runnable, tested",
     "benchmarks": "what a study costs; simulations behind the statistics",
     "tests": "mirrors src; `contract.py` has the duties of a cell",
+    "tools": "what installs, locks and tries the versions that we depend on",
 }
 """The folders of the repository beside the package, which have no docstring of their own."""
+
+PICTURES = {
+    "learn.png": ("Networks that learn in the browser", "look --learn -o learn.html"),
+    "look.png": ("The page of two trained networks", "look results/sheet -o page.html"),
+    "span": ("The digit span", "study span --hidden-size 16 32 64 128 --out results/span"),
+    "sheet": ("The retention span, with the sheet's networks", "study sheet --out results/sheet"),
+    "quick": ("The retention span in some minutes", "study quick --out results/quick"),
+    "handin.png": (
+        "A page of the hand-in",
+        "handin results/sheet --surname Example --matriculation 01234567",
+    ),
+}
+"""What docs/images has, each picture or folder with its title and the call that makes it."""
 
 
 # The program
@@ -94,7 +110,7 @@ def summary_line(path: Path) -> str:
 
 
 def tree() -> str:
-    """README's tree: the package's files and folders, each with its docstring's first line."""
+    """docs/design.md's tree: the package's files and folders, each with its docstring's first line."""
     lines = ["src/digitspan/"]
     loose = [path for path in sorted(PACKAGE.glob("*.py")) if path.stem != "__init__"]
     lines += listing({f"  {path.name}": summary_line(path) for path in loose})
@@ -137,6 +153,19 @@ def listing(entries: dict[str, str]) -> list[str]:
 def fenced(lines: list[str]) -> str:
     """Lines as a block that Markdown leaves as it is."""
     return "\n".join(["", "```", *lines, "```", ""])
+
+
+def gallery() -> str:
+    """Every picture of docs/images below the call that makes it."""
+    parts = []
+    for name, (heading, call) in PICTURES.items():
+        parts.append(f"## {heading}\n\n```bash\ndigitspan {call}\n```")
+        path = ROOT / "docs" / "images" / name
+        for picture in sorted(path.glob("*.png")) if path.is_dir() else [path]:
+            words = picture.stem.replace("-", " ") if path.is_dir() else heading
+            address = picture.relative_to(ROOT / "docs").as_posix()
+            parts.append(f"[![{words}]({address})]({address})")  # on a phone, the larger one
+    return "\n\n".join(["", *parts, ""])
 
 
 # The stores
@@ -293,6 +322,13 @@ def core_minutes(name: str) -> str:
 def table(name: str, which: str) -> str:
     """A table that `digitspan show` prints: spans, budgets, lengths, optimizers or controls."""
     return markdown(getattr(tables, f"{which}_table")(study(name)))
+
+
+def printed(name: str, which: str) -> str:
+    """The same table as it is printed in a terminal of 90 columns."""
+    console = Console(width=90, file=io.StringIO(), record=True)
+    console.print(getattr(tables, f"{which}_table")(study(name)))
+    return fenced(console.export_text().rstrip().splitlines())
 
 
 def pairs(name: str) -> str:
@@ -526,9 +562,9 @@ def any_other(cells: list[str]) -> bool:
 MAKERS = {
     f.__name__: f
     for f in (
-        tree, files, span, span_of_all, span_within, headline, best_rate, ratio, verdict,
-        solved_by_length, solved_from, runs, core_minutes, table, pairs, remarks, simulation,
-        misses, digit_span, people, networks, lists_read, span_table, span_pairs,
+        tree, files, gallery, span, span_of_all, span_within, headline, best_rate, ratio, verdict,
+        solved_by_length, solved_from, runs, core_minutes, table, printed, pairs, remarks,
+        simulation, misses, digit_span, people, networks, lists_read, span_table, span_pairs,
         least_right, bits_a_number, bits_apart,
     )
 }  # fmt: skip

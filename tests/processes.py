@@ -11,6 +11,8 @@ import time
 import uuid
 from pathlib import Path
 
+import pytest
+
 import digitspan
 
 TESTS = Path(__file__).parent
@@ -31,6 +33,8 @@ class Command:
     """
 
     def __init__(self, *arguments: str, folder: Path, **environment: str) -> None:
+        if not Path("/proc/self/status").exists():
+            pytest.skip("processes are looked for in /proc, which Linux has")
         for number in (signal.SIGINT, signal.SIGHUP):
             # Tests begun in the background or by nohup ignore them, and would hand that down.
             if signal.getsignal(number) is signal.SIG_IGN:

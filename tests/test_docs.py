@@ -27,7 +27,7 @@ PAGES = [
 ]
 CODE = sorted(
     path
-    for folder in ("src", "tests", "benchmarks", "examples", "docs")
+    for folder in ("src", "tests", "benchmarks", "examples", "docs", "tools")
     for path in (ROOT / folder).rglob("*.py")
 )
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -62,7 +62,7 @@ def test_documents_are_what_the_program_and_the_stores_make_of_them():
     [
         ("docs/results.md", "68.2 [45.4, 97.4]<!-- end -->", "68.2 [45.4, 97.5]<!-- end -->"),
         ("docs/results.md", "best: 0.04 | 68.2 [", "best: 0.04 | 69.2 ["),
-        ("README.md", "  errors.py  ", "  error.py   "),
+        ("docs/design.md", "  errors.py  ", "  error.py   "),
         ("docs/design.md", "  engine.py  ", "  motor.py   "),
     ],
 )
@@ -70,6 +70,18 @@ def test_a_made_part_that_is_changed_differs(page, said, instead):
     text = text_of(ROOT / page)
     assert said in text
     assert make.remade(text.replace(said, instead)) != text.replace(said, instead)
+
+
+def test_every_picture_is_in_the_gallery_below_the_call_that_makes_it():
+    pictures = sorted((ROOT / "docs" / "images").rglob("*.png"))
+    shown = re.findall(
+        r"^\[!\[[^]]+\]\((.+)\)\]\(\1\)$", text_of(ROOT / "docs" / "gallery.md"), re.M
+    )
+    assert sorted(ROOT / "docs" / name for name in shown) == pictures
+    for _, call in make.PICTURES.values():
+        check_call(call, whole=True)
+    for study in ("sheet", "span"):
+        assert f"\ndigitspan {make.PICTURES[study][1]}\n" in text_of(ROOT / "docs" / "results.md")
 
 
 def test_a_folder_without_a_docstring_has_no_line_in_the_tree(tmp_path, monkeypatch):
@@ -237,10 +249,13 @@ every_text = pytest.mark.parametrize(
 )
 
 
+UNTRACKED = {".git", ".venv", "build", "dist", "results"}
+
+
 @functools.cache
 def all_files():
     """Every file and folder of the repository, as paths that begin with a slash."""
-    tops = [path for path in ROOT.iterdir() if path.name not in {".git", ".venv", "results"}]
+    tops = [path for path in ROOT.iterdir() if path.name not in UNTRACKED]
     found = [*tops, *(below for top in tops if top.is_dir() for below in top.rglob("*"))]
     return [f"/{path.relative_to(ROOT).as_posix()}{'/' * path.is_dir()}" for path in found]
 

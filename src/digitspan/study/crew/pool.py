@@ -102,7 +102,7 @@ class Pool:
             worker = ends[end]
             if worker not in self.workers:
                 continue  # already dealt with: both its ends were ready
-            alive = isinstance(end, Connection) or worker.pipe.poll()
+            alive = end is worker.pipe or _has_said(worker.pipe)
             message = self._listen(worker) if alive else self._bury(worker)
             job = worker.job
             if job is not None and message is not None:
@@ -136,6 +136,14 @@ def hear(pipe: Connection) -> Message | None:
     except (OSError, ValueError, RecursionError):  # code of somebody else's may say anything
         return {}
     return said if isinstance(said, dict) else {}
+
+
+def _has_said(pipe: Connection) -> bool:
+    """Whether a worker that has ended left a message; on Windows asking a broken pipe raises."""
+    try:
+        return pipe.poll()
+    except ConnectionError:
+        return False
 
 
 def how_it_ended(process: SpawnProcess) -> str:
