@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from digitspan.cells import title
 from digitspan.handin.material import SANITY_LENGTH, Duel, Material
+from digitspan.handin.optimizer_choice import NAMES
 from digitspan.handin.wording import (
     joined,
     percent,
@@ -18,9 +20,11 @@ from digitspan.handin.wording import (
     ratio_words,
     solved_words,
     span_words,
+    steps_words,
     table,
 )
 from digitspan.runs.record import RunRecord
+from digitspan.statistics import wilson
 from digitspan.study.ratio import Ratio
 from digitspan.study.retention import Span
 from digitspan.study.summary import ConditionSummary, LengthSummary
@@ -46,13 +50,16 @@ SHEETS_DELAY = 10
 """The sheet: beyond about so many steps a vanilla RNN is difficult to train."""
 
 SHEETS_RATE = "0.001"
-"""The default of the template's train.py."""
-
-GROWN = 1.1
-"""A span that is longer by this factor after the last quarter of the budget was still growing."""
+"""The default of the sheet's train.py."""
 
 IMPROVED = 0.99
 """A validation loss below this share of the lowest before it has improved."""
+
+BEGUN = 0.98
+"""A validation loss that never was below this share of guessing's has not begun to fall."""
+
+GUESSING = math.log(10)
+"""Its loss, in nats."""
 
 FURTHER = 0.05
 """An accuracy that is higher by this much has come further."""
@@ -100,7 +107,7 @@ def reach(row: ConditionSummary) -> str:
 def sanity(material: Material, cell: str) -> str:
     """The sheet's sanity check at T = 5: at the rates of the figure, and at those of Question 1.4.
 
-    The template's default rate, 0.001, is among the latter in the preset `sheet`.
+    The default rate of the sheet's train.py, 0.001, is among the latter in the preset `sheet`.
     """
     found = [
         (f"with {where(duel, material)}", length)
@@ -108,7 +115,11 @@ def sanity(material: Material, cell: str) -> str:
         for length in getattr(duel, cell).lengths
     ]
     found += [
-        (f"in Question 1.4's runs at the learning rate {condition.rate}", length)
+        (
+            f"in Question 1.4's {NAMES[condition.optimizer]} runs at {condition.rate}, the "
+            f"template's default",
+            length,
+        )
         for condition, length in material.summary.optimizers
         if condition.cell == cell
         and condition.optimizer == material.config.optimizer
@@ -144,14 +155,98 @@ def by_rule(material: Material, cell: str) -> str:
             f"* With {where(duel, material)} the {title(cell)}'s S50 {span_words(row.span)}, from "
             f"{row.span.runs} runs.{shown}"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", _twice(material, cell)]).strip()
+
+
+def _twice(material: Material, cell: str) -> str:
+    """Lengths at which the best rate is also the fixed one: the same condition, other seeds."""
+    rows = [(duel, getattr(duel, cell)) for duel in material.duels]
+    fixed = {float(duel.rule): duel for duel, row in rows if not duel.is_tuned and row.lengths}
+    for duel, row in rows:
+        same = [found for found in row.lengths if found.learning_rate in fixed]
+        if duel.is_tuned and same:
+            rate = same[0].learning_rate
+            return (
+                f"At T = {joined([found.length for found in same])} the best rate is {rate:g}, "
+                f"too: "
+                f"there the two sides of the figure show one condition with other seeds, and how "
+                f"far "
+                f"they differ is how far chance goes with so few runs."
+            )
+    return ""
 
 
 def reached(material: Material, cell: str) -> str:
-    """Where the memory of one network ends, in the runs of the table."""
-    duel = next(duel for duel in material.duels if getattr(duel, cell).lengths)
-    row: ConditionSummary = getattr(duel, cell)
-    return f"With {where(duel, material)} the {title(cell)} {reach(row)}.{_dip(row)}"
+    """Where the memory of one network ends, in the runs shown at each rule of the rate."""
+    sentences = []
+    for duel in material.duels:
+        row: ConditionSummary = getattr(duel, cell)
+        if row.lengths:
+            sentences.append(
+                f"With {where(duel, material)} the {title(cell)} {reach(row)}.{_dip(row)}"
+            )
+            if not duel.is_tuned:
+                sentences.append(_never_begun(duel))
+                sentences.append(_one_sided(duel, material))
+    return " ".join(filter(None, sentences))
+
+
+def _never_begun(duel: Duel) -> str:
+    """How many unsolved runs of either network have never come away from guessing."""
+    parts = []
+    for row in (duel.lstm, duel.rnn):
+        unsolved = [
+            r
+            for found in row.lengths
+            for r in found.records
+            if r.end_state == "censored" and r.curve
+        ]
+        if not unsolved:
+            return ""
+        stuck = [r for r in unsolved if min(p.validation_loss for p in r.curve) > BEGUN * GUESSING]
+        accuracies = [record.accuracy for record in unsolved if record.accuracy is not None]
+        ends = (
+            f" (accuracy {percent(float(np.median(accuracies)))} in the median)"
+            if accuracies
+            else ""
+        )
+        parts.append(
+            f"{len(stuck)} of the {len(unsolved)} unsolved runs of the "
+            f"{title(row.condition.cell)}{ends}"
+        )
+    return (
+        f"There the validation loss never fell more than {100 * (1 - BEGUN):.0f} % below that of "
+        f"guessing, $\\ln 10$, in {joined(parts)}."
+    )
+
+
+def _one_sided(duel: Duel, material: Material) -> str:
+    """Lengths at which one network was solved at least half of the time and the other never."""
+    pairs = [
+        (one, other)
+        for one in duel.rnn.lengths
+        for other in duel.lstm.lengths
+        if one.length == other.length
+    ]
+    sentences = []
+    for place in (0, 1):
+        apart = [p for p in pairs if 2 * p[place].solved >= len(p[place].records)
+                 and not p[1 - place].solved]  # fmt: skip
+        if not apart:
+            continue
+        told, counts = [], []
+        for side, row in enumerate(duel.sides):
+            solved = sum(pair[side].solved for pair in apart)
+            runs = sum(len(pair[side].records) for pair in apart)
+            told.append(f"the {title(row.condition.cell)} {solved} of {runs}")
+            counts.append((solved, runs))
+        one, other = sorted((wilson(*count) for count in counts), key=lambda share: share.low)
+        sentences.append(
+            f"At T = {joined([pair[0].length for pair in apart])} {joined(told)} runs were solved "
+            f"(95 % intervals of the shares {'apart' if one.high < other.low else 'overlapping'}; "
+            f"lengths picked after the fact)."
+        )
+    return " ".join(sentences)
 
 
 def convergence(material: Material, cell: str) -> str:
@@ -167,15 +262,19 @@ def convergence(material: Material, cell: str) -> str:
         f"after {budget}"
         + (
             f"; in {len(improving)} of them the lowest validation loss was still falling in the "
-            f"last quarter of these, by more than 1 %, in the others it was not."
+            f"last quarter of these, by more than 1 %, in the others it was not. So the "
+            f"accuracies "
+            f"at T = {joined(sorted({r.config.length for r in unsolved}))} are those within the "
+            f"budget, not after convergence."
             if unsolved
             else ", so all have converged."
         )
     ]
-    sentences += [
-        f"With {where(each, material)} the {name}'s {_growth(getattr(each, cell).budgets)}."
+    grown = [
+        f"with {where(each, material)} the {name}'s {_growth(getattr(each, cell).budgets)}"
         for each in material.duels
     ]
+    sentences.append(f"{grown[0][0].upper()}{'; '.join(grown)[1:]}.")
     continued = [r for r in material.summary.continued if r.config.cell == cell]
     if continued:
         sentences.append(_went_on(material, continued))
@@ -198,16 +297,19 @@ def convergence(material: Material, cell: str) -> str:
 def _went_on(material: Material, continued: Sequence[RunRecord]) -> str:
     """What became of unsolved runs that had been drawn to go on."""
     most = max(record.config.train_steps for record in continued)
-    ends = []
-    for record in continued:
-        end = f"one at T = {record.config.length} was "
-        if record.solved:
-            end += f"solved at step {record.steps:,}"
-        else:
-            before, after = _before(record, material), record.accuracy or 0
-            was = "" if before is None else f"{percent(before)} when it was stopped, "
-            end += f"not solved (accuracy {was}{percent(after)} at the end)"
-        ends.append(end)
+    ends = [
+        f"at T = {record.config.length} one was solved at step {record.steps:,}"
+        for record in continued
+        if record.solved
+    ]
+    unsolved = [record for record in continued if not record.solved]
+    told = []
+    for record in unsolved:
+        before, after = _before(record, material), record.accuracy or 0
+        was = "" if before is None else f"from {percent(before)} "
+        told.append(f"at T = {record.config.length} {was}to {percent(after)}")
+    if told:
+        ends.append(f"unsolved stayed, with an accuracy that went {joined(told)}, {len(told)}")
     return (
         f"Of the unsolved ones {len(continued)} had been drawn in advance, and went on to "
         f"{most:,} steps: {joined(ends)}."
@@ -251,18 +353,17 @@ def budgets_table(material: Material) -> str:
 
 
 def _growth(budgets: Sequence[Span]) -> str:
-    """How a span depends on the budget: whether it still grew when the budget ended."""
+    """How a span depends on the budget: what it is without its last quarter, and within all."""
     *_, before, last = budgets if len(budgets) > 1 else (budgets[0], budgets[0])
     if last.bound == "<=":
-        return f"span is at or below the shortest length run within all of {last.budget:,} steps"
+        return f"S50 is at or below the shortest length run within all of {last.budget:,} steps"
     if last.bound == ">=":
-        return f"span is at or beyond the longest length run within {last.budget:,} steps"
-    between = f"between {before.budget:,} and {last.budget:,} steps"
+        return f"S50 is at or beyond the longest length run within {last.budget:,} steps"
     if before.bound == "<=":
-        return f"span came above the shortest length run {between} only"
-    grown = last.s50 > GROWN * before.s50
-    changed = "was still growing" if grown else "hardly changed any more"
-    return f"span {changed} {between} ({before.s50:.1f} and {last.s50:.1f})"
+        between = f"between {before.budget:,} and {last.budget:,} steps"
+        return f"S50 came above the shortest length run {between} only"
+    was, now = span_text(before).replace(" *", ""), span_text(last).replace(" *", "")
+    return f"S50 is {was} within {before.budget:,} steps and {now} within {last.budget:,}"
 
 
 def rnn_against_sheet(material: Material) -> str:
@@ -314,12 +415,12 @@ def winner(duel: Duel) -> str:
 
 
 def verdict(material: Material) -> str:
-    """Whether the textbook's order holds in these rows."""
+    """Whether the LSTM is ahead in these rows, as the sheet has it."""
     found: dict[str, list[str]] = defaultdict(list)
     for duel in material.duels:
         found[winner(duel)].append(where(duel, material))
     decided = [name for name in ("rnn", "lstm") if found[name]]
-    textbook = "The textbook says that the LSTM remembers longer than the vanilla RNN."
+    textbook = "The sheet brings in the LSTM as what overcomes the RNN's short memory."
     if len(found["lstm"]) == len(material.duels):
         return f"{textbook} **These runs agree**, with {joined(found['lstm'])}."
     if len(found["rnn"]) == len(material.duels):
@@ -364,9 +465,9 @@ def comparison(material: Material) -> str:
         lines.append(
             f"* With {where(duel, material)} the RNN's S50 {span_words(duel.rnn.span)} and the "
             f"LSTM's {span_words(duel.lstm.span)}{ratio and f', {ratio}'}. "
-            f"{names[winner(duel)]}{_speed(duel)}"
+            f"{names[winner(duel)]}"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", _speed(material)]).strip()
 
 
 def _leading(lengths: tuple[LengthSummary, ...], *, all_solved: bool) -> int:
@@ -390,39 +491,47 @@ def _medians(row: ConditionSummary) -> str:
 
 
 def _dip(row: ConditionSummary) -> str:
-    """Where more runs are solved at a longer length, and whether that can be chance."""
+    """Where more runs are solved at a longer length than chance allows; mostly nothing."""
     for found, after in itertools.pairwise(row.lengths):
-        if found.solved * len(after.records) < after.solved * len(found.records):
-            one, other = found.solved_interval, after.solved_interval
-            told = "do not overlap"
-            if one.high >= other.low:
-                told = "overlap, so that can be chance"
+        if found.solved_interval.high < after.solved_interval.low:
             return (
                 f" More are solved at T = {after.length} ({solved_words(after)}) than at "
                 f"T = {found.length} ({solved_words(found)}); the 95 % intervals of the two "
-                f"shares {told}."
+                f"shares do not overlap."
             )
     return ""
 
 
-def _speed(duel: Duel) -> str:
+def _speed(material: Material) -> str:
     """Which network needs fewer steps at the longest length that both solve half of the time."""
-    both = [
-        (rnn, lstm)
-        for rnn in duel.rnn.lengths
-        for lstm in duel.lstm.lengths
-        if rnn.length == lstm.length
-        and min(rnn.solved / len(rnn.records), lstm.solved / len(lstm.records)) >= 0.5
-    ]
-    if not both:
+    parts = []
+    for duel in material.duels:
+        both = [
+            (rnn, lstm)
+            for rnn in duel.rnn.lengths
+            for lstm in duel.lstm.lengths
+            if rnn.length == lstm.length
+            and min(rnn.solved / len(rnn.records), lstm.solved / len(lstm.records)) >= 0.5
+        ]
+        if both:
+            rnn, lstm = both[-1]
+            told = [
+                f"the {name} {steps_words(found)} at {found.learning_rate:g}"
+                for name, found in (("RNN", rnn), ("LSTM", lstm))
+            ]
+            parts.append(f"with {where(duel, material)} {joined(told)} (T = {rnn.length})")
+    if not parts:
         return ""
-    rnn, lstm = both[-1]
-    steps = [
-        float(np.median([record.steps for record in found.records if record.solved]))
-        for found in (rnn, lstm)
+    cost = ""
+    sizes = [
+        material.comparison.conditions[row.condition].parameters for row in material.duels[0].sides
     ]
+    if sizes[0] and sizes[1]:
+        cost = (
+            f" A step is not the same work for both: the LSTM multiplies by {sizes[1]:,} weights "
+            f"per digit, the RNN by {sizes[0]:,}."
+        )
     return (
-        f" At T = {rnn.length}, the longest length at which both are shown and solved at least "
-        f"half of the time, the RNN took {steps[0]:,.0f} steps in the median and the LSTM "
-        f"{steps[1]:,.0f}."
+        f"Steps to be solved, medians at the longest length at which both solved at least half of "
+        f"the runs shown: {'; '.join(parts)}.{cost}"
     )

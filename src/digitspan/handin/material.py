@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from digitspan.cells import title
@@ -86,8 +87,9 @@ class Material(NamedTuple):
     """Both networks under each condition, the sheet's own encoding first."""
     networks: Mapping[str, SavedRun]
     """By cell: the network that is looked into."""
-    lstms: tuple[SavedRun, ...] = ()
-    """All trained LSTMs of the runs shown, at the first duel's encoding and initialisation."""
+    kept: Mapping[str, tuple[SavedRun, ...]] = MappingProxyType({})
+    """By cell: all trained networks of the runs shown, at the first duel's encoding and
+    initialisation."""
     records: tuple[RunRecord, ...] = ()
     """All runs of the two networks, for contrasts between solved and unsolved ones."""
 
@@ -95,6 +97,16 @@ class Material(NamedTuple):
     def config(self) -> StudyConfig:
         """What the study was asked for."""
         return self.summary.config
+
+    def alike(self, cell: str) -> tuple[SavedRun, ...]:
+        """The network that is looked into, and those solved at its length."""
+        looked = self.networks[cell]
+        found = tuple(
+            kept
+            for kept in self.kept.get(cell, ())
+            if kept.record.solved and kept.config.length == looked.config.length
+        )
+        return found if looked.record.solved and found else (looked,)
 
 
 def read_material(study: Path) -> Material:
@@ -116,17 +128,16 @@ def read_material(study: Path) -> Material:
             f"{_sheet(found.folder)}"
         )
         raise UsageError(message)
+    kept = {cell: tuple(map(found.saved_run, _kept(found, duels, cell))) for cell in CELLS_ASKED}
     networks = {
-        cell: found.saved_run(min(_kept(found, duels, cell), key=_remoteness))
-        for cell in CELLS_ASKED
+        cell: min(some, key=lambda one: _remoteness(one.record)) for cell, some in kept.items()
     }
-    lstms = tuple(map(found.saved_run, _kept(found, duels, "lstm")))
     records = tuple(
         row.record
         for row in found.rows.values()
         if row.record.config.cell in CELLS_ASKED and row.role != "continued"
     )
-    return Material(summary, comparison, duels, networks, lstms, records)
+    return Material(summary, comparison, duels, networks, kept, records)
 
 
 def compare_networks(study: Study, summary: Summary) -> tuple[Comparison, tuple[Duel, ...]]:

@@ -8,10 +8,10 @@ import numpy as np
 
 from digitspan.cells import title
 from digitspan.figures.info import rates_by_length, tested_words
-from digitspan.handin import claims, limits, optimizer_choice, reasons
+from digitspan.handin import claims, limits, optimizer_choice, reasons, where_held
 from digitspan.handin.author import Author
 from digitspan.handin.material import CELLS_ASKED, Material
-from digitspan.handin.measurements import CHECKED_LENGTH, PROBE_COUNT, PROBE_LENGTH, Measurements
+from digitspan.handin.measurements import PROBE_COUNT, Measurements
 from digitspan.handin.optimizer_choice import NAMES
 from digitspan.handin.wording import (
     digits_of,
@@ -22,6 +22,7 @@ from digitspan.handin.wording import (
     steps_words,
     table,
 )
+from digitspan.runs.outcome import EVALUATE_EVERY
 from digitspan.study.summary import LengthSummary
 from digitspan.study.tables import MARKED, span_text
 from digitspan.tasks import NUM_CLASSES
@@ -60,13 +61,25 @@ def _about(material: Material, author: Author) -> dict[str, str]:
         "author": escaped(author.surname),
         "matriculation": author.matriculation,
         "study_note": note,
-        "num_runs": f"{material.summary.runs:,}",
+        "num_runs": _num_runs(material),
         "how_measured": _how_measured(material),
         "rnn_rates": _rates_shown(material, "rnn"),
         "both_rates": f"{_rates_shown(material, 'rnn')} {_rates_shown(material, 'lstm')}",
         "how_short": _how_short(material),
         "tested": tested_words(material.summary),
     }
+
+
+def _num_runs(material: Material) -> str:
+    """So many runs, and how many of them are none of their own or never trained."""
+    text = f"{material.summary.runs:,} runs"
+    guessed = sum(record.config.trained == "none" for record in material.records)
+    aside = []
+    if guessed:
+        aside.append(f"{guessed} of networks that were guessed, not trained")
+    if material.summary.continued:
+        aside.append(f"{len(material.summary.continued)} that continue others")
+    return text + (f", among them {joined(aside)}," if aside else "")
 
 
 def escaped(name: str) -> str:
@@ -81,12 +94,12 @@ def _networks(material: Material) -> dict[str, str]:
     compared = material.summary.optimizers
     rates = sorted({float(condition.rate) for condition, _ in compared})
     return {
-        "check_length": str(CHECKED_LENGTH),
-        "probe_length": str(PROBE_LENGTH),
         "probe_count": str(PROBE_COUNT),
         "input_size": str(d),
         "hidden_size": str(n),
         "rnn_trained_length": str(material.networks["rnn"].record.config.length),
+        "rnn_alike": str(len(material.alike("rnn"))),
+        "lstm_alike": str(len(material.alike("lstm"))),
         "lstm_trained_length": str(config.length),
         "lstm_cell_parameters": f"{4 * n * (d + n + 1):,}",
         "lstm_parameters": f"{4 * n * (d + n + 1) + K * (n + 1):,}",
@@ -104,7 +117,7 @@ def _tables(material: Material, measured: Measurements) -> dict[str, str]:
         "both_table": _both_table(material),
         "conditions_table": _conditions_table(material),
         "budgets_table": claims.budgets_table(material),
-        "carried_table": reasons.carried_table(measured),
+        "carried_table": where_held.carried_table(measured),
         "optimizers_table": optimizer_choice.optimizers_table(material),
     }
 
@@ -114,9 +127,9 @@ def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
     return {
         "networks_looked_into": reasons.looked_into(material),
         "networks_named": reasons.names(material),
-        "gradients_measured": reasons.gradients(measured),
+        "gradients_measured": reasons.gradients(material, measured),
         "singular_values": reasons.singular_values(measured),
-        "gates_measured": reasons.gates(measured),
+        "gates_measured": where_held.gates(measured),
         "gates_palindrome": digits,
         "rnn_sanity": claims.sanity(material, "rnn"),
         "lstm_sanity": claims.sanity(material, "lstm"),
@@ -130,7 +143,7 @@ def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
         "rnn_convergence": claims.convergence(material, "rnn"),
         "lstm_convergence": claims.convergence(material, "lstm"),
         "lstm_reached": claims.reached(material, "lstm"),
-        "reasons_carried": reasons.carried(material, measured),
+        "reasons_carried": where_held.carried(material, measured),
         "reasons_path": reasons.gradient_path(measured, material.networks["lstm"].record),
         "reasons_start": reasons.initialisation(material, measured),
         "reasons_rate": reasons.rates(material),
@@ -188,7 +201,7 @@ def _cells(found: LengthSummary | None) -> list[str]:
 
 
 def _conditions_table(material: Material) -> str:
-    """Question 1.6: span, parameters and steps of both networks under every condition."""
+    """Question 1.6: span and parameters of both networks under every condition."""
     rows = []
     for duel in material.duels:
         for row in duel.sides:
@@ -200,16 +213,15 @@ def _conditions_table(material: Material) -> str:
                     "-" if row.span.rate is None else f"{row.span.rate:.2g}",
                     f"{row.span.solved} of {row.span.runs}",
                     "-" if one.parameters is None else f"{one.parameters:,}",
-                    "-" if one.steps is None else f"{one.steps:,.0f}",
                 ]
             )
-    heading = ["network", "S50 [95 %]", "rate", "solved", "parameters", "steps"]
+    heading = ["network", "S50 [95 %]", "rate", "solved", "parameters"]
     star = ""
     if any(row.span.marked for duel in material.duels for row in duel.sides):
         star = f" A star: {MARKED[2:]}."
     caption = (
-        f"S50 within {material.config.budget:,} steps, the best rate there, the runs it "
-        f"rests on, parameters, and median steps of the solved runs.{star}"
+        f"S50 within {material.config.budget:,} steps, the best rate there, the runs it rests on, "
+        f"and parameters.{star}"
     )
     return table(caption, heading, rows)
 
@@ -229,14 +241,21 @@ def _how_measured(material: Material) -> str:
     config = material.config
     encodings = joined([digits_of(encoding) for encoding in config.encoding])
     budget = config.budget_words
+    diverged = sum(record.end_state == "diverged" for record in material.records)
+    no_other = "no other run is stopped before its budget is spent"
+    if diverged:
+        no_other += f", but for the {diverged} that diverged"
     common = (
         f"Every run trains a network with n = {config.hidden_size} units on batches of "
         f"{config.batch_size} palindromes ({encodings}) with {NAMES[config.optimizer]}, gradients "
         f"clipped to the norm {config.max_grad_norm:g}, for at most {budget} steps. It is "
-        f"*solved*, and stops, when two evaluations in a row, 50 steps apart, reach 99 % on up to "
-        f"500 validation palindromes; no other run is stopped before its budget is spent, but for "
-        f"one that diverges. Its accuracy is then measured once, on "
-        f"{tested_words(material.summary)} palindromes."
+        f"*solved*, and stops, when two evaluations in a row, {EVALUATE_EVERY} steps apart, reach "
+        f"99 % on up to 500 validation palindromes; {no_other}. Its accuracy is then measured "
+        f"once, "
+        f"on {tested_words(material.summary)} palindromes{_fewer_tested(material)}. (The runs "
+        f"were "
+        f"made by the package digitspan, which trains these same two networks many at a time; "
+        f"`part1/train.py` trains one.)"
     )
     if config.design == "grid":
         spans = (
@@ -246,12 +265,21 @@ def _how_measured(material: Material) -> str:
         )
     else:
         spans = (
-            f"The learning rate is adjusted to the length: {config.runs} runs of each network are "
-            f"spread over lengths and rates, each round where the ones before it left most open. "
-            f"A surface through them gives S50, the length up to which half of the runs are "
-            f"solved within {budget} steps at the best rate, and that rate for every length. Then "
-            f"{_seeds(material)} per length are made at these rates, which do not count for S50: "
-            f"those of <<figure_rnn>> at the best rates."
+            f"**S50**, the length up to which half of the runs are solved within {budget} steps "
+            f"at "
+            f"the best rate, is found with {config.runs} runs of each network, made in rounds, "
+            f"each at the lengths and rates where the runs before it leave the outcome least "
+            f"certain. Through them a logistic "
+            f"surface is fitted, $P(T, \\eta) = (1 - \\lambda) / (1 + e^{{-z}})$ with "
+            f"$z = (\\ln S_{{50}} - \\ln T - c \\, d^2) / s - \\ln(1 - 2 \\lambda)$, where $d$ is "
+            f"the "
+            f"distance of $\\ln \\eta$ from a best rate that is quadratic in $\\ln T$. S50 and "
+            f"the "
+            f"best rate are posterior medians, their intervals hold 95 % of the posterior (wide "
+            f"priors, importance sampling), and the p-value of a ratio of two S50 is twice its "
+            f"smaller tail beyond 1. Then {_seeds(material)} per length are made at the best "
+            f"rates, "
+            f"which do not count for S50: those of <<figure_rnn>> at the best rates."
         )
         if config.fixed_rate is not None:
             spans += (
@@ -260,6 +288,20 @@ def _how_measured(material: Material) -> str:
                 f"S50 of their own."
             )
     return f"{common}\n\n{spans}"
+
+
+def _fewer_tested(material: Material) -> str:
+    """At short lengths there are fewer palindromes to be held out."""
+    records = [
+        r for row in material.summary.spans for found in row.lengths for r in found.records
+        if r.tested
+    ]  # fmt: skip
+    fewest = min((record.tested for record in records), default=0)
+    most = max((record.tested for record in records), default=0)
+    if fewest == most:
+        return ""
+    lengths = sorted({r.config.length for r in records if r.tested == fewest})
+    return f" ({fewest:,} at T = {joined(lengths)})"
 
 
 def _how_short(material: Material) -> str:
