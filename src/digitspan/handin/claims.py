@@ -61,6 +61,9 @@ BEGUN = 0.98
 GUESSING = math.log(10)
 """Its loss, in nats."""
 
+GAP = 1.3
+"""Lengths shown that are further apart than this factor leave a gap."""
+
 FURTHER = 0.05
 """An accuracy that is higher by this much has come further."""
 
@@ -150,7 +153,7 @@ def by_rule(material: Material, cell: str) -> str:
         row: ConditionSummary = getattr(duel, cell)
         shown = ""
         if row.lengths:
-            shown = f" Of the runs shown it {reach(row)}.{_medians(row)}{_dip(row)}"
+            shown = f" Of the runs shown it {reach(row)}.{_gap(row)}{_medians(row)}{_dip(row)}"
         lines.append(
             f"* With {where(duel, material)} the {title(cell)}'s S50 {span_words(row.span)}, from "
             f"{row.span.runs} runs.{shown}"
@@ -309,7 +312,7 @@ def _went_on(material: Material, continued: Sequence[RunRecord]) -> str:
         was = "" if before is None else f"from {percent(before)} "
         told.append(f"at T = {record.config.length} {was}to {percent(after)}")
     if told:
-        ends.append(f"unsolved stayed, with an accuracy that went {joined(told)}, {len(told)}")
+        ends.append(f"{len(told)} stayed unsolved (accuracy {joined(told)})")
     return (
         f"Of the unsolved ones {len(continued)} had been drawn in advance, and went on to "
         f"{most:,} steps: {joined(ends)}."
@@ -488,6 +491,17 @@ def _medians(row: ConditionSummary) -> str:
         f"T = {first.length} and {percent(float(np.median(last.accuracies)))} at "
         f"T = {last.length}, where chance is {100 * CHANCE:.0f} %."
     )
+
+
+def _gap(row: ConditionSummary) -> str:
+    """Where the share falls below a half between two lengths that are far apart."""
+    for found, after in itertools.pairwise(row.lengths):
+        ends = 2 * found.solved >= len(found.records) and 2 * after.solved < len(after.records)
+        if ends and after.length > GAP * found.length:
+            return (
+                f" Between T = {found.length} and {after.length}, where it ends, no run is shown."
+            )
+    return ""
 
 
 def _dip(row: ConditionSummary) -> str:

@@ -129,7 +129,7 @@ def _elsewhere(measured: Measurements) -> str:
         f"In the {len(others)} other solved LSTMs kept at T = {length} or longer the holding "
         f"units' input gate is {span_of([one.inputs[0] for one in others])} at the first digit "
         f"and {span_of([one.input_late for one in others])} in the second half; it falls in "
-        f"{len(falls)} of them."
+        f"{'all' if len(falls) == len(others) else len(falls)} of them."
     )
 
 
@@ -180,21 +180,9 @@ def carried(material: Material, measured: Measurements) -> str:
         f"**Where the digit is kept**, asked of the {count} solved LSTMs whose weights were kept"
         f"{kept_at(material)}: half-way through a palindrome a part of the state is replaced by "
         f"that of a palindrome with another first digit. Where the answer becomes that other "
-        f"digit, this part has carried it. More than half of the answers go"
+        f"digit, this part has carried it; the table below counts the runs."
     )
-    told = {
-        "cells": "with the cells that the forget gates keep",
-        "rest": "with the rest, $\\mathbf{h}$ and the cells that are not kept,",
-        "neither": "with neither",
-    }
-    parts = []
-    for part, words in told.items():
-        places = {length: len(_going(some, part)) for length, some in by_length.items()}
-        at = [f"{found} of {len(by_length[n])} runs at T = {n}" for n, found in places.items()
-              if found]  # fmt: skip
-        if at:
-            parts.append(f"{words} in {joined(at)}")
-    return f"{text} {'; '.join(parts)}. {_lead(material, by_length)}{_enough(measured)}"
+    return f"{text} {_lead(material, by_length)}{_enough(measured)}"
 
 
 def _lead(material: Material, by_length: Mapping[int, Sequence[KeptCells]]) -> str:
@@ -217,8 +205,8 @@ def _lead(material: Material, by_length: Mapping[int, Sequence[KeptCells]]) -> s
     going = [one for one in beyond if one.by_holding > EVEN > max(one.by_counting, one.by_rest)]
     hanging = [one for one in beyond if one.released < EVEN < one.released_others]
     text = (
-        f"**{far[0].upper()}{far[1:]}**, the holding units alone take more than half of the "
-        f"answers with them in {len(going)} of {len(beyond)} runs "
+        f"**{far[0].upper()}{far[1:]}**, the holding units (Question 1.5) alone take more than "
+        f"half of the answers with them in {len(going)} of {len(beyond)} runs "
         f"({span_of([one.by_holding for one in beyond], percent=True)}; the counting ones "
         f"{span_of([one.by_counting for one in beyond], percent=True)}, the rest "
         f"{span_of([one.by_rest for one in beyond], percent=True)}). Where their forget gates are "
