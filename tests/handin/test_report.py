@@ -248,10 +248,16 @@ def test_the_derivation_is_that_of_the_package(notebook):
     assert inspect.getsource(bptt.rnn_backward) in f"{code_of(notebook)}\n"
 
 
-def test_the_figures_gradients_are_those_of_the_probe(files):
+def test_the_figures_gradients_are_those_of_the_probe(files, material):
     traces = np.load(io.BytesIO(files["traces.npz"]))
-    assert traces["norms/rnn/untrained/hidden"].shape == (64, 99)
-    assert traces["norms/lstm/trained/cell"].shape == (64, 99)
+    for cell, place in (("rnn", "untrained/hidden"), ("lstm", "trained/cell")):
+        for number, kept in enumerate(material.alike(cell)):
+            assert kept.record.solved
+            norms = traces[f"norms/{cell}/{place}/{number}"]
+            assert norms.shape == (64, kept.config.length - 1)
+    group = traces["gates/group"]
+    assert group.shape == (16,)
+    assert set(group) <= {0, 1, 2}
 
 
 def test_the_notebook_imports_only_what_the_sheet_has(notebook):

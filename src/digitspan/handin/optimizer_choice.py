@@ -116,7 +116,8 @@ def verdict(material: Material) -> str:
     if not ranked:
         return ""
     # What holds of both networks alike is told once.
-    lines = [f"* **{joined(cells)}.** {words}" for words, cells in ranked.items()]
+    bullet = "* " * (len(ranked) > 1)
+    lines = [f"{bullet}**{joined(cells)}.** {words}" for words, cells in ranked.items()]
     few = f"With {runs} runs per rate, this is what was seen, at one length; it is no test."
     rest = [_more_than_a_larger_rate(list(filter(None, pairs))), *edges, few]
     return "\n".join([*lines, "", " ".join(filter(None, rest))])
@@ -211,7 +212,7 @@ def _more_than_a_larger_rate(pairs: list[tuple[Best, Best]]) -> str:
         return ""
     told = "; ".join(
         f"{title(with_it.condition.cell)}: momentum at {with_it.condition.rate} solved "
-        f"{_result(with_it)}, plain SGD at {without.condition.rate} {_result(without)}"
+        f"{_result(with_it)}, plain SGD at {without.condition.rate} solved {_result(without)}"
         for with_it, without in pairs
     )
     compared = "held against plain SGD at ten times its rate, to which its own steps can add up"

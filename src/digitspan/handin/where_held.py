@@ -243,10 +243,10 @@ def _enough(measured: Measurements) -> str:
     if not unsolved:
         return ""
     if not having:
-        return f" None of the {len(unsolved)} unsolved LSTMs that were kept has such cells."
+        return f" None of the {len(unsolved)} unsolved LSTMs asked as well has such cells."
     holding = sum(1 for one in unsolved if one.holding)
     return (
-        f" Kept cells alone are not enough: of the {len(unsolved)} unsolved LSTMs that were kept "
+        f" Kept cells alone are not enough: of the {len(unsolved)} unsolved LSTMs asked as well "
         f"{len(having)} have some, too ({among([one.keeping for one in having])}), and {holding} "
         f"have holding ones."
     )
