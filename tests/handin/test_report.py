@@ -167,8 +167,8 @@ def test_a_figure_stands_near_its_text_and_under_its_heading(pages):
         2: ("Question 1.3 (2P)", "Question 1.4 (2P)"),
         3: ("Question 1.4 (2P)", "Question 1.5 (3P)"),
         4: ("(a) The four gates", "(b) The number"),
-        5: ("Results Figure 5 and", "Comparison The textbook"),
-        6: ("Results Figure 5 and", "Comparison The textbook"),
+        5: ("Results Figure 5 and", "Comparison The sheet"),
+        6: ("Results Figure 5 and", "Comparison The sheet"),
     }  # fmt: skip
     whole = re.sub(r"\s+", " ", " ".join(pages))
     for number, (before, after) in places.items():
