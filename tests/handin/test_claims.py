@@ -27,25 +27,31 @@ from digitspan.handin.wording import joined, power, span_words
 from digitspan.look.contrasts import Contrast
 from digitspan.part1.lstm import LSTM
 from digitspan.runs.config import RunConfig
+from digitspan.sheet.exercise import default_sheet
 from digitspan.study.config import StudyConfig, sheet
 from digitspan.study.reading import SavedRun, Study
 from digitspan.study.summary import summarise
 from digitspan.tasks.palindrome import mirror
 
+SHEET = default_sheet()
+ANY = Material(SHEET, None, None, (), {})
+"""For what is said of the networks alone."""
+SIDE = {"rnn": "vanilla", "lstm": "gated"}
 
-def material_of(config, rule, change=lambda row: row):
+
+def material_of(config, rule, change=lambda row: row, asked=SHEET):
     """What a study of made-up rows would be, its networks made up too."""
     rows = {key: change(row) for key, row in made_up_rows(config, rule).items()}
     summary = summarise(config, rows)
     comparison, duels = compare_networks(
-        Study(Path("made-up/study.db"), rows, 0, config.canonical), summary
+        Study(Path("made-up/study.db"), rows, 0, config.canonical), summary, asked
     )
     networks = {
         cell: SavedRun(made_up_record(RunConfig(cell=cell, length=20), solved=True), b"", None)
-        for cell in ("rnn", "lstm")
+        for cell in asked.networks
     }
     records = tuple(row.record for row in rows.values() if row.role != "continued")
-    return Material(summary, comparison, duels, networks, (), records)
+    return Material(asked, summary, comparison, duels, networks, (), records)
 
 
 def up_to(rnn, lstm):
@@ -111,7 +117,7 @@ def test_where_the_rates_disagree_the_verdict_says_so(config):
 )
 def test_reach_names_the_lengths(config, limit, words):
     (duel,) = material_of(config, up_to(limit, 5)).duels
-    assert claims.reach(duel.rnn) == words
+    assert claims.reach(duel.vanilla) == words
 
 
 def test_reach_counts_what_lies_between(config):
@@ -119,7 +125,7 @@ def test_reach_counts_what_lies_between(config):
         return run.length <= 10 or (run.length == 20 and run.seed < 3)
 
     (duel,) = material_of(config, rule).duels
-    assert claims.reach(duel.rnn) == (
+    assert claims.reach(duel.vanilla) == (
         "solved every run up to T = 10, 3 of 8 at T = 20 and none at T = 40"
     )
 
@@ -291,8 +297,8 @@ def test_words():
 
 def test_a_span_that_the_lengths_do_not_reach_is_told_as_a_bound(config):
     (duel,) = material_of(config, up_to(80, 3)).duels
-    assert span_words(duel.rnn.span).startswith("lies at or beyond the longest length run, 40")
-    assert span_words(duel.lstm.span) == "lies at or below the shortest length run, 5"
+    assert span_words(duel.vanilla.span).startswith("lies at or beyond the longest length run, 40")
+    assert span_words(duel.gated.span) == "lies at or below the shortest length run, 5"
 
 
 def late(row):
@@ -394,7 +400,7 @@ def seen(**changes):
         "fall": fall,
         "drop": dict.fromkeys(fall, 1e-3),
         "lowest": dict.fromkeys(fall, 1e-3),
-        "forget": {"untrained": 0.5, "trained": 0.95},
+        "keeps": {"untrained": 0.5, "trained": 0.95},
         "gates": GateUse(6, 8, 0.9, 0.2, 0.3, 0.05, 0.2, 0.9, 0.2),
         "path": {
             "untrained": GradientPath(1e-6, 1e-6, 1e-5),
@@ -528,18 +534,18 @@ def test_what_the_gates_do_is_counted_in_the_units_that_keep():
 def test_where_the_hidden_gradient_goes_down_in_between_the_cell_is_told():
     place = ("lstm", "trained", "hidden")
     words = "counts only what passes through the gates"
-    assert words not in reasons.gradients(seen())
-    low = reasons.gradients(seen(lowest=seen().lowest | {place: 1e-6}))
+    assert words not in reasons.gradients(ANY, seen())
+    low = reasons.gradients(ANY, seen(lowest=seen().lowest | {place: 1e-6}))
     assert words in low
     assert "which does not go down" in low
     both = seen().lowest | {place: 1e-6, ("lstm", "trained", "cell"): 1e-6}
-    assert "which goes down, too" in reasons.gradients(seen(lowest=both))
+    assert "which goes down, too" in reasons.gradients(ANY, seen(lowest=both))
 
 
 def test_what_training_did_to_the_gradient_is_told_of_each_network():
-    assert "Training has moved the factor nearer to 1 in both." in reasons.gradients(seen())
+    assert "Training has moved the factor nearer to 1 in both." in reasons.gradients(ANY, seen())
     fall = seen().fall | {("rnn", "trained", "hidden"): 0.3}
-    found = reasons.gradients(seen(fall=fall))
+    found = reasons.gradients(ANY, seen(fall=fall))
     assert "Training has moved the factor further from 1 in the RNN" in found
     assert "training has moved the factor nearer to 1 in the LSTM" in found
 
@@ -597,11 +603,11 @@ def test_the_table_of_what_is_carried_has_the_medians_of_the_solved_runs():
         asked(22, 0.9, 0.0), asked(22, 0.5, 0.2), asked(22, 0.7, 0.1), asked(5, 0.0, 1.0),
         Carried(made_up_record(RunConfig(cell="lstm", length=40), solved=False), keeping=9),
     )  # fmt: skip
-    lines = reasons.carried_table(seen(carried=carried)).split("\n")[4:]
+    lines = reasons.carried_table(ANY, seen(carried=carried)).split("\n")[4:]
     assert lines == [
         "| 5 | 1 | 5 | 0 % | 100 % | 50 % |", "| 22 | 3 | 5 | 70 % | 10 % | 50 % |"
     ]  # fmt: skip
-    assert reasons.carried_table(seen()) == ""
+    assert reasons.carried_table(ANY, seen()) == ""
 
 
 def saved(network, *, solved=True):
@@ -687,13 +693,13 @@ def test_whether_the_rate_decides_is_what_the_ratios_say(joint, best, fixed, wor
 def with_rates(material, cell, rates):
     """The material with other best rates of one network, from its shortest length on."""
     tuned, *others = material.duels
-    row = getattr(tuned, cell)
+    row = tuned.of(cell)
     lengths = tuple(
         found._replace(learning_rate=rates[min(place, len(rates) - 1)])
         for place, found in enumerate(row.lengths)
     )
     return material._replace(
-        duels=(tuned._replace(**{cell: row._replace(lengths=lengths)}), *others)
+        duels=(tuned._replace(**{SIDE[cell]: row._replace(lengths=lengths)}), *others)
     )
 
 
@@ -716,7 +722,7 @@ def test_best_rates_that_are_apart_are_told_from_those_that_may_be_one(joint):
         sides = {
             cell: row._replace(span=row.span._replace(rate_low=low, rate_high=high))
             for (cell, row), (low, high) in zip(
-                (("rnn", tuned.rnn), ("lstm", tuned.lstm)), (rnn, lstm), strict=True
+                (("vanilla", tuned.vanilla), ("gated", tuned.gated)), (rnn, lstm), strict=True
             )
         }
         return reasons.rates(joint._replace(duels=(tuned._replace(**sides), *others)))
@@ -780,7 +786,7 @@ def test_what_the_bound_says_is_what_the_matrix_has(bounds, falls, words):
         ("rnn", "untrained", "hidden"): falls[0], ("rnn", "trained", "hidden"): falls[1],
     }  # fmt: skip
     bound = {"untrained": bounds[0], "trained": bounds[1]}
-    found = reasons.singular_values(seen(fall=fall, bound=bound))
+    found = reasons.singular_values(ANY, seen(fall=fall, bound=bound))
     assert words in found
     assert ("has to vanish" in found) == (bounds[0] < 1)
     assert ("measured, not implied" in found) == (bounds[0] > 1)

@@ -42,7 +42,7 @@ def build(
 
     Args:
         material: the study.
-        author: who hands in.
+        author: who hands in, or the model.
         answers: the words, by question.
         on_stage: told each of `STAGES` as it begins.
         on_cell: told how many of the notebook's cells are done.
@@ -58,8 +58,9 @@ def build(
             check_answer(answer, scratch)
 
         on_stage(STAGES[0])
+        sheet = material.sheet
         measured = measure(material)
-        notebook = make_notebook(answers, values_of(material, measured, author))
+        notebook = make_notebook(answers, values_of(material, measured, author), sheet)
         files = files_of(material, measured)
         for path, content in files.items():
             (work / path).parent.mkdir(parents=True, exist_ok=True)
@@ -70,11 +71,11 @@ def build(
 
         on_stage(STAGES[2])
         text = as_text(notebook)
-        pdf = compile_pdf(to_typst(text, scratch), author)
+        pdf = compile_pdf(to_typst(text, scratch), author, sheet.title)
 
         on_stage(STAGES[3])
         pages = pages_of(pdf)
-        if missing := missing_from_pdf(notebook, pages, author):
+        if missing := missing_from_pdf(notebook, pages, author, sheet.title):
             message = (
                 f"the PDF lacks {len(missing)} things that the notebook says, the first of them "
                 f"{missing[0][:80]!r}; nothing was written"
@@ -83,9 +84,9 @@ def build(
         files |= {
             f"{author.stem}.pdf": pdf,
             f"{author.stem}.ipynb": text.encode(),
-            "README.md": readme(author),
+            "README.md": readme(author, sheet),
         }
-        for problem in broken_rules(files, pages, author):
+        for problem in broken_rules(files, pages, author, sheet):
             message = (
                 f"the hand-in would break a rule of the sheet: {problem}; nothing was written"
             )

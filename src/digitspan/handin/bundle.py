@@ -11,9 +11,11 @@ from typing import Any
 from digitspan.handin.author import Author
 from digitspan.handin.material import Material
 from digitspan.handin.measurements import Measurements, as_npz
-from digitspan.handin.notebook import part1_files
+from digitspan.handin.notebook import code_files
 from digitspan.handin.wording import rule_title
 from digitspan.runs.record import RunRecord
+from digitspan.sheet.exercise import Sheet
+from digitspan.sheet.questions import NETWORKS
 from digitspan.study.tables import run_document
 
 __all__ = ["as_zip", "files_of", "readme"]
@@ -27,12 +29,18 @@ def files_of(material: Material, measured: Measurements) -> dict[str, bytes]:
     return {
         "rows.csv": _rows(material).encode(),
         "traces.npz": as_npz(measured.arrays),
-    } | {f"part1/{name}": content for name, content in part1_files().items()}
+    } | {
+        f"{material.sheet.code}/{name}": content
+        for name, content in code_files(material.sheet).items()
+    }
 
 
-def readme(author: Author) -> bytes:
+def readme(author: Author, sheet: Sheet) -> bytes:
     """What is in the ZIP, and how to run it."""
-    return _README.format(stem=author.stem).encode()
+    gated = NETWORKS[sheet.networks[1]]
+    return _README.format(
+        stem=author.stem, code=sheet.code, gated=gated.class_name, file=gated.file
+    ).encode()
 
 
 def as_zip(files: Mapping[str, bytes]) -> bytes:
@@ -83,7 +91,7 @@ _README = """\
 |---|---|
 | {stem}.pdf | the report: answers, code, figures |
 | {stem}.ipynb | the notebook that the report was made from |
-| part1/ | the code: dataset.py, vanilla_rnn.py, lstm.py, train.py |
+| {code}/ | the code: dataset.py, vanilla_rnn.py, {file}, train.py |
 | rows.csv | every training run behind figures and spans, one line per run and purpose |
 | traces.npz | weights and gradient norms of two networks, and loss curves |
 
@@ -93,11 +101,11 @@ Python 3.8 or newer. The code needs torch and numpy, the notebook matplotlib and
 
 To train a network, in this folder:
 
-    python -m part1.train --model_type RNN --input_length 4
-    python -m part1.train --model_type LSTM --input_length 4
+    python -m {code}.train --model_type RNN --input_length 4
+    python -m {code}.train --model_type {gated} --input_length 4
 
 `--input_length 4` reads four digits: palindromes of length T = 5. The default is 10, so T = 11.
-`python -m part1.train --help` lists all options.
+`python -m {code}.train --help` lists all options.
 
 To run the notebook again:
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from digitspan.cells import title
-from digitspan.handin.material import SANITY_LENGTH, Duel, Material
+from digitspan.handin.material import Duel, Material
 from digitspan.handin.wording import (
     joined,
     percent,
@@ -41,9 +41,6 @@ __all__ = [
     "where",
     "winner",
 ]
-
-SHEETS_DELAY = 10
-"""The sheet: beyond about so many steps a vanilla RNN is difficult to train."""
 
 SHEETS_RATE = "0.001"
 """The default of the template's train.py."""
@@ -98,17 +95,20 @@ def reach(row: ConditionSummary) -> str:
 
 
 def sanity(material: Material, cell: str) -> str:
-    """The sheet's sanity check at T = 5: at the rates of the figure, and at those of Question 1.4.
+    """The sheet's sanity check: at the rates of the figure, and where optimisers are compared.
 
     The template's default rate, 0.001, is among the latter in the preset `sheet`.
     """
+    sanity_length = material.sheet.lengths.sanity
     found = [
         (f"with {where(duel, material)}", length)
         for duel in material.duels
-        for length in getattr(duel, cell).lengths
+        for length in duel.of(cell).lengths
     ]
+    asking = material.sheet.number_of("optimizers")
+    of = f"Question {asking}'s runs" if asking else "the runs with several optimisers"
     found += [
-        (f"in Question 1.4's runs at the learning rate {condition.rate}", length)
+        (f"in {of} at the learning rate {condition.rate}", length)
         for condition, length in material.summary.optimizers
         if condition.cell == cell
         and condition.optimizer == material.config.optimizer
@@ -117,17 +117,17 @@ def sanity(material: Material, cell: str) -> str:
     ]
     parts, fine = [], []
     for rates, length in found:
-        if length.length == SANITY_LENGTH and len(length.accuracies):
+        if length.length == sanity_length and len(length.accuracies):
             median = float(np.median(length.accuracies))
             fine.append(median >= NEAR_PERFECT)
             parts.append(f"{rates} ({solved_words(length)} solved, {percent(median)})")
     if not parts:
-        return f"At T = {SANITY_LENGTH} no run of the {title(cell)} came to an end."
+        return f"At T = {sanity_length} no run of the {title(cell)} came to an end."
     held = "**not near-perfect**, as it ought to be"
     if any(fine):
         held = "near-perfect, as it should be" if all(fine) else "**not near-perfect everywhere**"
     return (
-        f"At T = {SANITY_LENGTH} the median accuracy of the {title(cell)} is {held}: "
+        f"At T = {sanity_length} the median accuracy of the {title(cell)} is {held}: "
         f"{joined(parts)}."
     )
 
@@ -136,7 +136,7 @@ def by_rule(material: Material, cell: str) -> str:
     """For every condition, where the memory of one network ends."""
     lines = []
     for duel in material.duels:
-        row: ConditionSummary = getattr(duel, cell)
+        row = duel.of(cell)
         shown = ""
         if row.lengths:
             shown = f" Of the runs shown it {reach(row)}.{_medians(row)}{_dip(row)}"
@@ -149,8 +149,8 @@ def by_rule(material: Material, cell: str) -> str:
 
 def reached(material: Material, cell: str) -> str:
     """Where the memory of one network ends, in the runs of the table."""
-    duel = next(duel for duel in material.duels if getattr(duel, cell).lengths)
-    row: ConditionSummary = getattr(duel, cell)
+    duel = next(duel for duel in material.duels if duel.of(cell).lengths)
+    row = duel.of(cell)
     return f"With {where(duel, material)} the {title(cell)} {reach(row)}.{_dip(row)}"
 
 
@@ -158,8 +158,8 @@ def convergence(material: Material, cell: str) -> str:
     """How far "until convergence" was kept to: which unsolved runs were still learning."""
     budget = f"{material.config.budget:,} steps"
     name = title(cell)
-    duel = next(duel for duel in material.duels if getattr(duel, cell).lengths)
-    row: ConditionSummary = getattr(duel, cell)
+    duel = next(duel for duel in material.duels if duel.of(cell).lengths)
+    row = duel.of(cell)
     unsolved = [r for found in row.lengths for r in found.records if r.end_state == "censored"]
     improving = [record for record in unsolved if _improving(record)]
     sentences = [
@@ -173,7 +173,7 @@ def convergence(material: Material, cell: str) -> str:
         )
     ]
     sentences += [
-        f"With {where(each, material)} the {name}'s {_growth(getattr(each, cell).budgets)}."
+        f"With {where(each, material)} the {name}'s {_growth(each.of(cell).budgets)}."
         for each in material.duels
     ]
     continued = [r for r in material.summary.continued if r.config.cell == cell]
@@ -268,10 +268,11 @@ def _growth(budgets: Sequence[Span]) -> str:
 def rnn_against_sheet(material: Material) -> str:
     """The sheet's claim about some ten steps, held against the span under every condition."""
     # The sheet counts the digits read: of 14 digits the first is 14 steps back, and T = 15.
-    expected = SHEETS_DELAY + 1
+    delay = material.sheet.lengths.delay
+    expected = delay + 1
     found: dict[str, list[str]] = defaultdict(list)
     for duel in material.duels:
-        span = duel.rnn.span
+        span = duel.vanilla.span
         low = span.s50 if span.bound == ">=" else span.low
         high = span.s50 if span.bound == "<=" else span.high
         judged = (
@@ -285,8 +286,8 @@ def rnn_against_sheet(material: Material) -> str:
     parts = [f"with {joined(places)} it {judged}" for judged, places in found.items()]
     return (
         f"The sheet expects a vanilla RNN to be difficult to train over more than about "
-        f"{SHEETS_DELAY} time steps, which is T = {expected} (of 14 digits it says that the first "
-        f"is 14 steps back). Judged by the interval of its S50, {joined(parts)}."
+        f"{delay} time steps, which is T = {expected} (of 14 digits the first is 14 steps "
+        f"back). Judged by the interval of its S50, {joined(parts)}."
     )
 
 
@@ -309,8 +310,10 @@ def ahead(ratio: Ratio, span: Span) -> str:
 
 def winner(duel: Duel) -> str:
     """The cell that remembers longer; or "both", "neither" or "open", as in `ahead`."""
-    found = ahead(duel.ratio, duel.rnn.span)
-    return {"first": "rnn", "second": "lstm"}.get(found, found)
+    found = ahead(duel.ratio, duel.vanilla.span)
+    return {"first": duel.vanilla.condition.cell, "second": duel.gated.condition.cell}.get(
+        found, found
+    )
 
 
 def verdict(material: Material) -> str:
@@ -318,20 +321,21 @@ def verdict(material: Material) -> str:
     found: dict[str, list[str]] = defaultdict(list)
     for duel in material.duels:
         found[winner(duel)].append(where(duel, material))
-    decided = [name for name in ("rnn", "lstm") if found[name]]
-    textbook = "The textbook says that the LSTM remembers longer than the vanilla RNN."
-    if len(found["lstm"]) == len(material.duels):
-        return f"{textbook} **These runs agree**, with {joined(found['lstm'])}."
-    if len(found["rnn"]) == len(material.duels):
+    vanilla, gated = material.sheet.networks
+    decided = [name for name in (vanilla, gated) if found[name]]
+    textbook = f"The textbook says that the {title(gated)} remembers longer than the vanilla RNN."
+    if len(found[gated]) == len(material.duels):
+        return f"{textbook} **These runs agree**, with {joined(found[gated])}."
+    if len(found[vanilla]) == len(material.duels):
         return (
-            f"{textbook} **These runs say the opposite**: with {joined(found['rnn'])} the RNN "
+            f"{textbook} **These runs say the opposite**: with {joined(found[vanilla])} the RNN "
             f"remembers longer."
         )
     if len(found["both"]) == len(material.duels):
-        longest = material.duels[0].rnn.span.longest
+        longest = material.duels[0].vanilla.span.longest
         return f"{textbook} These runs cannot tell: both still remember at T = {longest}."
     if len(found["neither"]) == len(material.duels):
-        shortest = material.duels[0].rnn.span.shortest
+        shortest = material.duels[0].vanilla.span.shortest
         return f"{textbook} These runs cannot tell: neither remembers as much as T = {shortest}."
     if not decided and found["open"]:
         return (
@@ -352,8 +356,7 @@ def verdict(material: Material) -> str:
 def comparison(material: Material) -> str:
     """For every condition, both spans side by side."""
     names = {
-        "rnn": "The RNN is ahead.",
-        "lstm": "The LSTM is ahead.",
+        **{cell: f"The {title(cell)} is ahead." for cell in material.sheet.networks},
         "both": "Neither has come to its end.",
         "neither": "Neither reaches the shortest length.",
         "open": "These runs do not say which one is ahead.",
@@ -362,9 +365,9 @@ def comparison(material: Material) -> str:
     for duel in material.duels:
         ratio = ratio_words(duel.ratio, material.comparison.pairs)
         lines.append(
-            f"* With {where(duel, material)} the RNN's S50 {span_words(duel.rnn.span)} and the "
-            f"LSTM's {span_words(duel.lstm.span)}{ratio and f', {ratio}'}. "
-            f"{names[winner(duel)]}{_speed(duel)}"
+            f"* With {where(duel, material)} the RNN's S50 {span_words(duel.vanilla.span)} and "
+            f"the {title(material.gated)}'s {span_words(duel.gated.span)}"
+            f"{ratio and f', {ratio}'}. {names[winner(duel)]}{_speed(duel)}"
         )
     return "\n".join(lines)
 
@@ -408,21 +411,22 @@ def _dip(row: ConditionSummary) -> str:
 def _speed(duel: Duel) -> str:
     """Which network needs fewer steps at the longest length that both solve half of the time."""
     both = [
-        (rnn, lstm)
-        for rnn in duel.rnn.lengths
-        for lstm in duel.lstm.lengths
-        if rnn.length == lstm.length
-        and min(rnn.solved / len(rnn.records), lstm.solved / len(lstm.records)) >= 0.5
+        (one, other)
+        for one in duel.vanilla.lengths
+        for other in duel.gated.lengths
+        if one.length == other.length
+        and min(one.solved / len(one.records), other.solved / len(other.records)) >= 0.5
     ]
     if not both:
         return ""
-    rnn, lstm = both[-1]
+    one = both[-1][0]
+    gated = title(duel.gated.condition.cell)
     steps = [
         float(np.median([record.steps for record in found.records if record.solved]))
-        for found in (rnn, lstm)
+        for found in both[-1]
     ]
     return (
-        f" At T = {rnn.length}, the longest length at which both are shown and solved at least "
-        f"half of the time, the RNN took {steps[0]:,.0f} steps in the median and the LSTM "
+        f" At T = {one.length}, the longest length at which both are shown and solved at least "
+        f"half of the time, the RNN took {steps[0]:,.0f} steps in the median and the {gated} "
         f"{steps[1]:,.0f}."
     )

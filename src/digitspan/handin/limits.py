@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from digitspan.cells import title
 from digitspan.handin.material import Material
 from digitspan.handin.optimizer_choice import NAMES
 from digitspan.handin.wording import joined
@@ -98,11 +99,11 @@ def limits(material: Material) -> str:
         row.condition.cell: material.comparison.conditions[row.condition].parameters
         for row in material.duels[0].sides
     }
-    few, many = sizes["rnn"], sizes["lstm"]
+    few, many = (sizes[cell] for cell in material.sheet.networks)
     if few and many and many > few:
         sentences.append(
-            f"With as many units the LSTM has {many / few:.1f} times the parameters of the RNN "
-            f"({many:,} and {few:,}); an RNN of that size was not run."
+            f"With as many units the {title(material.gated)} has {many / few:.1f} times the "
+            f"parameters of the RNN ({many:,} and {few:,}); an RNN of that size was not run."
         )
     sentences.append(
         f"Everything holds for n = {config.hidden_size} units, {NAMES[config.optimizer]} and the "

@@ -13,7 +13,6 @@ import torch
 from digitspan.figures.info import optimizers_info
 from digitspan.handin.material import Material
 from digitspan.handin.wording import panel_title
-from digitspan.look.bptt import lstm_backward
 from digitspan.look.contrasts import Contrast, contrasts
 from digitspan.look.probe import trace, trace_batch
 from digitspan.runs.record import RunRecord
@@ -49,20 +48,26 @@ OPEN = 0.9
 """A forget gate above this is called open."""
 
 
-class GradientPath(NamedTuple):
-    """Which way the gradient takes from the LSTM's last step to its first cell state.
+KEEPING = {"lstm": ("cell", "f"), "gru": ("hidden", "z")}
+"""By gated network: the part of its state that a gate can keep from step to step, and that gate.
 
-    It either stays in the cell, multiplied by forget gates alone, or leaves it, through h and the
-    gates: dL/dc(1) = f(2) * ... * f(L) * dL/dc(L) + the rest, element by element. Medians over
-    palindromes of the length that the network was trained at.
+c(t) = f(t) * c(t-1) + ... of the LSTM, equation (8); h(t) = z(t) * h(t-1) + ... of the GRU."""
+
+
+class GradientPath(NamedTuple):
+    """Which way the gradient takes from the gated network's last step to its first kept state.
+
+    It either stays there, multiplied by the keeping gates alone, or leaves it, through the other
+    gates. Of the LSTM: dL/dc(1) = f(2) * ... * f(L) * dL/dc(L) + the rest, element by element; of
+    the GRU with h and z. Medians over palindromes of the length that the network was trained at.
     """
 
     direct: float
-    """||f(2) * ... * f(L) * dL/dc(L)|| / ||dL/dc(1)||: the part by the forget gates alone."""
+    """||f(2) * ... * f(L) * dL/dc(L)|| / ||dL/dc(1)||: the part by the keeping gates alone."""
     share: float
     """<that part, dL/dc(1)> / ||dL/dc(1)||^2: what it makes of the whole; the rest makes up 1."""
     kept: float
-    """The largest product f(2) ... f(L) among the units: what one keeps of its cell."""
+    """The largest product f(2) ... f(L) among the units: what one keeps of its state."""
 
 
 class GateUse(NamedTuple):
@@ -92,7 +97,7 @@ class GateUse(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """Which part of a trained LSTM's state has the digit, half-way through its palindromes.
+    """Which part of a trained gated network's state has the digit, half-way through palindromes.
 
     There a part of the state is replaced by that of a palindrome with another first digit. Where
     the answer is that other digit, the part has carried it.
@@ -101,14 +106,14 @@ class Carried(NamedTuple):
     record: RunRecord
     """The network's run."""
     keeping: int
-    """Units whose forget gates, from there to the end, have a product above 1/2."""
+    """Units whose keeping gates, from there to the end, have a product above 1/2."""
     by_cells: float | None = None
-    """Share of answers that are the other digit where the cells of these units are replaced; None
-    of a run that was not solved."""
+    """Share of answers that are the other digit where what these units keep is replaced, c of the
+    LSTM and h of the GRU; None of a run that was not solved."""
     by_rest: float | None = None
-    """The same, where all but these cells is replaced: h, and the cells of the other units."""
+    """The same, where all but that is replaced."""
     along: float | None = None
-    """`GradientPath.share` from there on: the gradient that never leaves the cell."""
+    """`GradientPath.share` from there on: the gradient that never leaves what is kept."""
 
 
 class Measurements(NamedTuple):
@@ -123,16 +128,16 @@ class Measurements(NamedTuple):
     """The gradient's norm at the first step over that at the last one, likewise."""
     lowest: Mapping[tuple[str, str, str], float]
     """The smallest gradient's norm of any step over that at the last one, likewise."""
-    forget: Mapping[str, float]
-    """Mean forget gate at the LSTM's own length, "untrained" and "trained"."""
-    gates: GateUse
-    """Of the trained LSTM at its own length."""
+    keeps: Mapping[str, float]
+    """Mean keeping gate at the gated network's own length, "untrained" and "trained"."""
+    gates: GateUse | None
+    """Of the trained LSTM at its own length; None of another gated network."""
     path: Mapping[str, GradientPath]
-    """The LSTM's, likewise."""
+    """The gated network's, likewise."""
     bound: Mapping[str, float]
     """The factor per step, gamma sigma_max, of the bound (E) for the RNN, likewise."""
     carried: tuple[Carried, ...]
-    """Of every trained LSTM of `Material.lstms`."""
+    """Of every network of `Material.kept`."""
     starts: tuple[Contrast, ...]
     """The first gradient's ratio before training, unsolved runs against solved ones like them."""
 
@@ -141,7 +146,7 @@ def measure(material: Material) -> Measurements:
     """Follow palindromes through the networks of a study, before training and after."""
     torch.set_num_threads(1)  # the same sums in the same order on every run
     arrays: dict[str, np.ndarray] = {}
-    fall, drop, lowest, forget, path, bound = {}, {}, {}, {}, {}, {}
+    fall, drop, lowest, keeps, path, bound = {}, {}, {}, {}, {}, {}
     digits = _palindromes(PROBE_LENGTH, PROBE_COUNT)
     for cell, kept in material.networks.items():
         for state, network in _networks(kept).items():
@@ -152,15 +157,17 @@ def measure(material: Material) -> Measurements:
                 arrays[f"norms/{cell}/{state}/{part}"] = norms
                 place = cell, state, part
                 fall[place], drop[place], lowest[place] = _fall(norms)
-            if cell == "lstm":
+            if cell == material.gated:
                 own = _palindromes(kept.config.length, PROBE_COUNT)
                 gates = trace_batch(network, own[:, :-1], own[:, -1]).gates
-                forget[state], path[state] = float(gates["f"].mean()), gradient_path(network, own)
+                keeps[state] = float(gates[KEEPING[cell][1]].mean())
+                path[state] = gradient_path(network, own, keeping=KEEPING[cell])
             else:
                 gamma = float((1 - seen.states["hidden"] ** 2).max())
                 sigma = np.linalg.norm(network.state_dict()["W_hh"].numpy(), ord=2)
                 bound[state] = gamma * float(sigma)
-    arrays |= _checked(material.networks["rnn"]) | _gates(material.networks["lstm"])
+    arrays |= _checked(material.networks[material.vanilla])
+    arrays |= _gates(material.networks[material.gated])
     arrays |= _curves(material) | _budgets(material)
     groups = contrasts(material.records).values()
     return Measurements(
@@ -168,11 +175,11 @@ def measure(material: Material) -> Measurements:
         fall=fall,
         drop=drop,
         lowest=lowest,
-        forget=forget,
-        gates=gate_use(gates),
+        keeps=keeps,
+        gates=gate_use(gates) if material.gated == "lstm" else None,
         path=path,
         bound=bound,
-        carried=tuple(map(carried, material.lstms)),
+        carried=tuple(map(carried, material.kept)),
         starts=tuple(c for group in groups for c in group.contrasts if c.quantity == "ratio"),
     )
 
@@ -204,30 +211,34 @@ def gate_use(gates: Mapping[str, np.ndarray]) -> GateUse:
 
 
 def carried(kept: SavedRun) -> Carried:
-    """Exchange parts of a trained LSTM's state half-way, and see which digit it then names."""
+    """Exchange parts of a gated network's state half-way, and see which digit it then names."""
+    keeping = part, gate = KEEPING[kept.config.cell]
     network: Any = load_network(kept.config, kept.weights)
     digits = _palindromes(kept.config.length, PROBE_COUNT)
-    inputs = encode(torch.as_tensor(digits[:, :-1]), network.input_dim, torch.float32)
+    inputs = encode(torch.as_tensor(digits[:, :-1]), kept.config.input_size, torch.float32)
     half = inputs.shape[1] // 2
     with torch.no_grad():
-        states, forget = [network.initial_state(len(inputs))], []
+        states, gates = [network.initial_state(len(inputs))], []
         for t in range(inputs.shape[1]):
-            forget.append(network.gates(inputs[:, t], states[-1])["f"])
+            gates.append(network.gates(inputs[:, t], states[-1])[gate])
             states.append(network.step(inputs[:, t], states[-1]))
-        keeps = torch.stack(forget[half:]).prod(dim=0).mean(dim=0) > 0.5  # (N,)
+        keeps = torch.stack(gates[half:]).prod(dim=0).mean(dim=0) > 0.5  # (N,)
         if not kept.record.solved:
             return Carried(kept.record, int(keeps.sum()))
         state = states[half]
         other = _with_another_first_digit(digits[:, 0])
-        cells = torch.where(keeps, state.cell[other], state.cell)
-        rest = torch.where(keeps, state.cell, state.cell[other])
+        own, others = getattr(state, part), getattr(state, part)[other]
+        swapped = type(state)(*(value[other] for value in state))
         shares = []
-        for mixed in (state._replace(cell=cells), type(state)(state.hidden[other], rest)):
+        for mixed in (
+            state._replace(**{part: torch.where(keeps, others, own)}),
+            swapped._replace(**{part: torch.where(keeps, own, others)}),
+        ):
             for t in range(half, inputs.shape[1]):
                 mixed = network.step(inputs[:, t], mixed)
             answers = network.read_out(mixed).argmax(dim=1).numpy()
             shares.append(float((answers == digits[other, 0]).mean()))
-    along = gradient_path(network, digits, half).share
+    along = gradient_path(network, digits, half, keeping=keeping).share
     return Carried(kept.record, int(keeps.sum()), shares[0], shares[1], along)
 
 
@@ -242,20 +253,37 @@ def _with_another_first_digit(first: np.ndarray) -> np.ndarray:
     )
 
 
-def gradient_path(network: torch.nn.Module, digits: np.ndarray, start: int = 1) -> GradientPath:
-    """Follow the gradient of the loss after the last digit back to an early cell state.
+def gradient_path(
+    network: torch.nn.Module,
+    digits: np.ndarray,
+    start: int = 1,
+    *,
+    keeping: tuple[str, str] = KEEPING["lstm"],
+) -> GradientPath:
+    """Follow the gradient of the loss after the last digit back to an early state.
 
     Args:
-        network: an LSTM; it is not changed.
+        network: a gated one; it is not changed.
         digits: whole palindromes, shape (B, T); the last digit is the target.
-        start: the step whose cell state takes the place of c(1) in `GradientPath`.
+        start: the step whose state takes the place of c(1) in `GradientPath`.
+        keeping: of `KEEPING`.
     """
-    exact: Any = copy.deepcopy(network).double()
-    inputs = encode(torch.as_tensor(digits[:, :-1]), exact.input_dim, torch.float64)
-    whole = lstm_backward(exact, inputs, torch.as_tensor(digits[:, -1])).d_c.numpy()  # (L, B, N)
-    forget = trace_batch(network, digits[:, :-1], digits[:, -1]).gates["f"]  # (B, L, N)
-    product = forget[:, start:].prod(axis=1)  # f(start + 1) ... f(L), (B, N)
-    first, direct = whole[start - 1], product * whole[-1]
+    part, gate = keeping
+    exact: Any = copy.deepcopy(network).double().requires_grad_(True)
+    size = exact.input_dim if hasattr(exact, "input_dim") else exact.input_size
+    inputs = encode(torch.as_tensor(digits[:, :-1]), size, torch.float64)
+    states, gates = [exact.initial_state(len(inputs))], []
+    states[0] = type(states[0])(*(value.double() for value in states[0]))
+    for t in range(inputs.shape[1]):
+        gates.append(exact.gates(inputs[:, t], states[-1])[gate].detach())
+        states.append(exact.step(inputs[:, t], states[-1]))
+    loss = torch.nn.functional.cross_entropy(
+        exact.read_out(states[-1]), torch.as_tensor(digits[:, -1]), reduction="sum"
+    )
+    nodes = [getattr(state, part) for state in (states[start], states[-1])]
+    first, last = (found.numpy() for found in torch.autograd.grad(loss, nodes))  # (B, N) each
+    product = torch.stack(gates[start:]).prod(dim=0).numpy()  # f(start + 1) ... f(L), (B, N)
+    direct = product * last
     square = np.maximum((first**2).sum(axis=1), np.finfo(float).tiny)  # (B,)
     return GradientPath(
         float(np.median(np.linalg.norm(direct, axis=1) / np.sqrt(square))),
@@ -313,7 +341,7 @@ def _checked(kept: SavedRun) -> dict[str, np.ndarray]:
 
 
 def _gates(kept: SavedRun) -> dict[str, np.ndarray]:
-    """The four gates while the trained LSTM reads one palindrome of the length it learned."""
+    """The gates while the trained gated network reads one palindrome of the length it learned."""
     config = kept.config
     digits = _palindromes(config.length, 1)[0]
     seen = trace(load_network(config, kept.weights), digits[:-1])
@@ -322,7 +350,7 @@ def _gates(kept: SavedRun) -> dict[str, np.ndarray]:
 
 
 def _curves(material: Material) -> dict[str, np.ndarray]:
-    """Question 1.4: step and validation loss of each optimiser at its best rate, (2, E) a seed."""
+    """Step and validation loss of each optimiser at its best rate, (2, E) a seed."""
     info = optimizers_info(material.summary)
     return {
         f"curves/{panel}/{label}/{seed}": curve

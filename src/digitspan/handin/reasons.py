@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from digitspan.cells import title
+from digitspan.handin import measurements
 from digitspan.handin.claims import ahead, winner
 from digitspan.handin.material import Duel, Material
 from digitspan.handin.measurements import (
@@ -51,6 +53,40 @@ DEEP = 0.1
 """A lowest point below this share of both ends of a curve is spoken of."""
 
 
+class Keeping(NamedTuple):
+    """How it is told of a gated network that a gate can keep part of its state."""
+
+    gate: str
+    """The gate's name."""
+    gate_symbol: str
+    """Its symbol."""
+    state_symbol: str
+    """What it multiplies."""
+    own: str
+    """What a unit multiplies by it."""
+    place: str
+    """Where what is kept stays."""
+    kept: str
+    """What the units that keep have kept."""
+    rest: str
+    """The rest of the state."""
+    elsewhere: str
+    """The gradient's other way."""
+
+
+KEEPING = {
+    "lstm": Keeping(
+        "forget gate", "f", "c", "cell", "the cell", "cells",
+        "$\\mathbf{h}$ and the cells that are not kept", "$\\mathbf{h}$ and the gates",
+    ),
+    "gru": Keeping(
+        "update gate", "z", "h", "state", "the unit", "units", "the units that are not kept",
+        "the candidate and the gates",
+    ),
+}  # fmt: skip
+"""By the gated network."""
+
+
 def looked_into(material: Material) -> str:
     """Which networks of the study are looked into."""
     parts = []
@@ -59,52 +95,66 @@ def looked_into(material: Material) -> str:
         how = f"solved after {record.steps:,} steps"
         if not record.solved:
             how = f"not solved, as none was; the most accurate, {percent(record.accuracy or 0)}"
-        parts.append(f"an {title(cell)} trained at T = {config.length} ({how})")
+        parts.append(f"{_a(title(cell))} trained at T = {config.length} ({how})")
     nearest = ""
     if all(kept.record.solved for kept in material.networks.values()):
-        nearest = ", of the solved ones those whose *T* is nearest to 20"
+        nearest = ", of the solved ones those whose *T* is nearest to " + str(
+            material.sheet.lengths.looked_into
+        )
+    trained = [material.sheet.number_of(kind) for kind in ("memory", "comparison")]
+    asked = f" trained for Questions {joined(trained)}" if all(trained) else " of the study"
     return (
-        f"Two of the networks trained for Questions 1.3 and 1.6 are looked into{nearest}: "
+        f"Two of the networks{asked} are looked into{nearest}: "
         f"{joined(parts)}. The untrained ones are the same two before their first step."
     )
 
 
+def _a(name: str) -> str:
+    """An abbreviation with its article, as it is spelt: "an LSTM", "a GRU"."""
+    return f"{'an' if name[0] in 'AEFHILMNORSX' else 'a'} {name}"
+
+
 def names(material: Material) -> str:
-    """The names of their runs."""
-    return joined([f"`{kept.config.run_id}`" for kept in material.networks.values()])
+    """The names of their runs, in a sentence."""
+    runs = joined([f"`{kept.config.run_id}`" for kept in material.networks.values()])
+    return f"The networks looked into are {runs}."
 
 
-def gradients(measured: Measurements) -> str:
+def gradients(material: Material, measured: Measurements) -> str:
     """How the gradient falls, measured: before training and after."""
     fall, drop = measured.fall, measured.drop
+    vanilla, gated = material.sheet.networks
+    part = measurements.KEEPING[gated][0]
+    of_gated = title(gated) + "'s cell" * (part == "cell")
     before = (
         f"**Before training**, the gradient that reaches the first digit of a palindrome of "
-        f"length {PROBE_LENGTH} is {power(drop['rnn', 'untrained', 'hidden'])} of the one at the "
-        f"last step in the RNN, a factor of {fall['rnn', 'untrained', 'hidden']:.2f} per step on "
-        f"average, and {power(drop['lstm', 'untrained', 'cell'])} in the LSTM's cell "
-        f"({fall['lstm', 'untrained', 'cell']:.2f} per step)."
+        f"length {PROBE_LENGTH} is {power(drop[vanilla, 'untrained', 'hidden'])} of the one at "
+        f"the last step in the RNN, a factor of {fall[vanilla, 'untrained', 'hidden']:.2f} per "
+        f"step on average, and {power(drop[gated, 'untrained', part])} in the {of_gated} "
+        f"({fall[gated, 'untrained', part]:.2f} per step)."
     )
     after = (
-        f"**After training** it is {power(drop['rnn', 'trained', 'hidden'])} in the RNN "
-        f"({fall['rnn', 'trained', 'hidden']:.2f} per step) and "
-        f"{power(drop['lstm', 'trained', 'cell'])} in the LSTM's cell "
-        f"({fall['lstm', 'trained', 'cell']:.2f} per step)."
+        f"**After training** it is {power(drop[vanilla, 'trained', 'hidden'])} in the RNN "
+        f"({fall[vanilla, 'trained', 'hidden']:.2f} per step) and "
+        f"{power(drop[gated, 'trained', part])} in the {of_gated} "
+        f"({fall[gated, 'trained', part]:.2f} per step)."
     )
-    return f"{before} {after} {_changes(measured)}{_dip(measured)}"
+    return f"{before} {after} {_changes(material, measured)}{_dip(material, measured)}"
 
 
-def _changes(measured: Measurements) -> str:
+def _changes(material: Material, measured: Measurements) -> str:
     """What training has done to the fall of the gradient in the two networks."""
-    after = {"rnn": "hidden", "lstm": "cell"}
+    vanilla, gated = material.sheet.networks
+    after = {vanilla: "hidden", gated: measurements.KEEPING[gated][0]}
     changes = {
         cell: _change(measured.fall[cell, "untrained", part], measured.fall[cell, "trained", part])
         for cell, part in after.items()
     }
-    if changes["rnn"] == changes["lstm"]:
-        return f"Training {changes['rnn']} in both."
+    if changes[vanilla] == changes[gated]:
+        return f"Training {changes[vanilla]} in both."
     return (
         " and ".join(
-            f"{'Training' if cell == 'rnn' else 'training'} {change} in the {title(cell)}"
+            f"{'Training' if cell == vanilla else 'training'} {change} in the {title(cell)}"
             for cell, change in changes.items()
         )
         + "."
@@ -119,8 +169,10 @@ def _change(before: float, after: float) -> str:
     return f"has moved the factor {towards} 1"
 
 
-def _dip(measured: Measurements) -> str:
+def _dip(material: Material, measured: Measurements) -> str:
     """Where the LSTM's hidden state shows a gradient that lies below both of its ends."""
+    if material.gated != "lstm":
+        return ""
     place = ("lstm", "trained", "hidden")
     lowest, first = measured.lowest[place], measured.drop[place]
     if lowest > DEEP * min(first, 1):
@@ -138,11 +190,12 @@ def _dip(measured: Measurements) -> str:
     )
 
 
-def singular_values(measured: Measurements) -> str:
+def singular_values(material: Material, measured: Measurements) -> str:
     """What the bound (E) says of the RNN's own matrix."""
+    vanilla = material.vanilla
     bounds, falls = [], {}
     for state, when in (("untrained", "before training"), ("trained", "after")):
-        bound, fall = measured.bound[state], measured.fall["rnn", state, "hidden"]
+        bound, fall = measured.bound[state], measured.fall[vanilla, state, "hidden"]
         bounds.append(f"{bound:.2f} {when}")
         falls[when] = bound, fall
     text = (
@@ -163,8 +216,10 @@ def singular_values(measured: Measurements) -> str:
 
 
 def gates(measured: Measurements) -> str:
-    """What the gates do in the trained network, measured, and whether it is what the list says."""
+    """What the gates do in the trained LSTM, measured, and whether it is what the list says."""
     use = measured.gates
+    if use is None:
+        return ""
     some = f"In the {use.keeping} of {use.units} units whose mean forget gate is above {OPEN}, "
     if not use.keeping:
         some = f"None of the {use.units} units has a mean forget gate above {OPEN}. Over all, "
@@ -201,24 +256,27 @@ def _compared(inside: float, outside: float) -> str:
 
 
 def gradient_path(measured: Measurements, record: RunRecord) -> str:
-    """Which way the LSTM's gradient takes, by the forget gates or through h and the gates.
+    """Which way the gated network's gradient takes, by the keeping gates or another.
 
     Args:
         measured: what was seen in the networks.
-        record: of the LSTM's run; at its length it was measured.
+        record: of the network's run; at its length it was measured.
     """
+    told = KEEPING[record.config.cell]
+    g, s = f"\\mathbf{{{told.gate_symbol}}}", f"\\mathbf{{{told.state_symbol}}}"
     before, after = measured.path["untrained"], measured.path["trained"]
     length = record.config.length
     unsolved = "" if record.solved else ", which was not solved,"
     return (
-        f"On its way back to $\\mathbf{{c}}^{{(1)}}$ the gradient either stays in the cell, "
-        f"multiplied by forget gates alone, or leaves it at some step, through $\\mathbf{{h}}$ "
-        f"and the gates. The two parts add up. In the network of <<figure_gates>> the first, "
-        f"$\\mathbf{{f}}^{{(2)}} \\odot \\cdots \\odot \\mathbf{{f}}^{{(T-1)}} \\odot "
-        f"\\partial \\mathcal{{L}} / \\partial \\mathbf{{c}}^{{(T-1)}}$, makes "
+        f"On its way back to ${s}^{{(1)}}$ the gradient either stays in {told.place}, "
+        f"multiplied by {told.gate}s alone, or leaves it at some step, through "
+        f"{told.elsewhere}. The two parts add up. In the {title(record.config.cell)} looked into, "
+        f"the first, ${g}^{{(2)}} \\odot \\cdots \\odot {g}^{{(T-1)}} \\odot "
+        f"\\partial \\mathcal{{L}} / \\partial {s}^{{(T-1)}}$, makes "
         f"{percent(before.share)} of the whole before training and {percent(after.share)} after "
         f"(projected on it; medians over {PROBE_COUNT} palindromes of length {length}). So in the "
-        f"trained network{unsolved} {_way(after)}. The unit that keeps most multiplies its cell "
+        f"trained network{unsolved} {_way(after, record.config.cell)}. The unit that keeps most "
+        f"multiplies its {told.own} "
         f"by {_factor(before.kept)} over these {length - 2} steps before training and by "
         f"{_factor(after.kept)} after{_fits(after)}."
     )
@@ -229,23 +287,23 @@ def _factor(value: float) -> str:
     return f"{value:.2f}" if value >= 0.01 else power(value)
 
 
-def _way(path: GradientPath) -> str:
-    """Where the gradient runs, from the share of the part that stays in the cell."""
+def _way(path: GradientPath, cell: str) -> str:
+    """Where the gradient runs, from the share of the part that is kept."""
+    told = KEEPING[cell]
+    along = f"along {told.place}"
     if path.share < -LITTLE or path.share > 1 + LITTLE:
         return "the two parts partly cancel, and neither way alone tells where the gradient runs"
     if path.share >= MUCH:
-        return "the gradient **runs along the cell**, by the forget gates"
+        return f"the gradient **runs {along}**, by the {told.gate}s"
     if abs(path.share - EVEN) < ABOUT_HALF:
-        return (
-            "**about half** of it runs along the cell and half through $\\mathbf{h}$ and the gates"
-        )
+        return f"**about half** of it runs {along} and half through {told.elsewhere}"
     if path.share > EVEN:
-        return "more of it runs along the cell than through the gates"
+        return f"more of it runs {along} than through the gates"
     if path.share >= LITTLE:
-        return "more of it runs through $\\mathbf{h}$ and the gates than along the cell"
+        return f"more of it runs through {told.elsewhere} than {along}"
     return (
-        "the gradient **runs through $\\mathbf{h}$ and the gates, not along the cell**: the path "
-        "for which the LSTM is built is hardly used"
+        f"the gradient **runs through {told.elsewhere}, not {along}**: the path for which the "
+        f"{title(cell)} is built is hardly used"
     )
 
 
@@ -258,8 +316,9 @@ def _fits(path: GradientPath) -> str:
     return ""
 
 
-def carried_table(measured: Measurements) -> str:
-    """By length, which part of the LSTM's state has the digit; nothing where none was solved."""
+def carried_table(material: Material, measured: Measurements) -> str:
+    """By length, which part of the state has the digit; nothing where no network was solved."""
+    told, name = KEEPING[material.gated], title(material.gated)
     rows = [
         [
             str(length),
@@ -274,87 +333,103 @@ def carried_table(measured: Measurements) -> str:
     if not rows:
         return ""
     heading = [
-        "T", "solved runs", "keeping units", "answer goes with their cells", "with the rest",
-        "gradient in the cell",
+        "T", "solved runs", "keeping units", f"answer goes with {_theirs(told)}", "with the rest",
+        f"gradient in {told.place}",
     ]  # fmt: skip
     caption = (
-        f"Which part of the LSTM's state has the digit half-way, medians over the solved runs of "
-        f"<<figure_both>> whose networks were kept, at {PROBE_COUNT} palindromes each. Keeping "
-        f"units: those whose forget gates have a product above 1/2 over the second half. Last "
-        f"column: the gradient that stays in the cell over the second half, as a share of all."
+        f"Which part of the {name}'s state has the digit half-way, medians over the solved runs "
+        f"of <<figure_both>> whose networks were kept, at {PROBE_COUNT} palindromes each. Keeping "
+        f"units: those whose {told.gate}s have a product above 1/2 over the second half. Last "
+        f"column: the gradient that stays in {told.place} over the second half, as a share of all."
     )
     return table(caption, heading, rows)
+
+
+def _theirs(told: Keeping) -> str:
+    """What the keeping units have: "their cells" of an LSTM, "them" of a GRU."""
+    return "their cells" if told.kept == "cells" else "them"
 
 
 def carried(material: Material, measured: Measurements) -> str:
     """Which part of the state has the digit, where, and what that says of the lead."""
     by_length = _by_length(measured)
+    name, words = title(material.gated), KEEPING[material.gated]
     if not by_length:
-        return "No LSTM was solved, so there is none to ask where it keeps the digit."
+        return f"No {name} was solved, so there is none to ask where it keeps the digit."
     text = (
-        "**Where the digit is kept**, asked of every LSTM shown that was solved: half-way through "
-        "a palindrome a part of its state is replaced by that of a palindrome with another first "
-        "digit. Where the answer becomes that other digit, this part has carried it."
+        f"**Where the digit is kept**, asked of every {name} shown that was solved and whose "
+        f"weights the study keeps: half-way through a palindrome a part of its state is replaced "
+        f"by that of a palindrome with another first digit. Where the answer becomes that other "
+        f"digit, this part has carried it."
     )
     told = {
-        "cells": "with the cells that the forget gates keep",
-        "rest": "with the rest, $\\mathbf{h}$ and the cells that are not kept",
+        "cells": f"with the {words.kept} that the {words.gate}s keep",
+        "rest": f"with the rest, {words.rest}",
         "neither": "with neither for more than half of the palindromes",
     }
     places = {part: [n for n, found in by_length.items() if _part(*found[1:]) == part]
               for part in told}  # fmt: skip
     parts = [f"{told[part]} at T = {joined(some)}" for part, some in places.items() if some]
     return (
-        f"{text} The answer goes {'; '.join(parts)}. {_lead(material, places)}{_enough(measured)}"
+        f"{text} The answer goes {'; '.join(parts)}. {_lead(material, places)}"
+        f"{_enough(material, measured)}"
     )
 
 
 def _lead(material: Material, places: Mapping[str, Sequence[int]]) -> str:
-    """Whether the cells have the digit where the LSTM is solved and the RNN is not.
+    """Whether what is kept has the digit where the gated network is solved and the RNN is not.
 
     Printed as a reason only where they have it at every such length: the cause is there wherever
     the effect is, and taking it away, by the exchange, takes the answer with it.
     """
     reach = max(
-        (found.length for duel in material.duels for found in duel.rnn.lengths if found.solved),
+        (
+            found.length
+            for duel in material.duels
+            for found in duel.vanilla.lengths
+            if found.solved
+        ),
         default=0,
     )
     beyond = sorted(n for some in places.values() for n in some if n > reach)
+    name, kept = title(material.gated), KEEPING[material.gated].kept
     if not beyond:
-        return "No LSTM was solved beyond the RNN's reach, so there is no lead to be explained."
+        return f"No {name} was solved beyond the RNN's reach, so there is no lead to be explained."
     at = f"T = {joined(beyond)}"
     far = f"beyond T = {reach}, the longest length at which an RNN shown was solved"
     if not reach:
         far = "where no RNN shown was solved"
     if not set(beyond) <= set(places["cells"]):
         return (
-            f"But {far}, the kept cells do not have the digit alone at all lengths at which the "
-            f"LSTM was solved, {at}: **they do not explain the difference**."
+            f"But {far}, the kept {kept} do not have the digit alone at all lengths at which the "
+            f"{name} was solved, {at}: **they do not explain the difference**."
         )
     within = sorted(n for part in ("rest", "neither") for n in places[part])
     also = f" At T = {joined(within)}, within the RNN's reach, they do not." if within else ""
     return (
-        f"So {far}, wherever the LSTM was solved, at {at}, it is the kept cells that have the "
+        f"So {far}, wherever the {name} was solved, at {at}, it is the kept {kept} that have the "
         f"digit, and pass it on from step to step.{also} The RNN has no such place: its whole "
-        f"state goes through $\\mathbf{{W}}_{{hh}}$ and $\\tanh$ in every step. **The kept cells "
-        f"are what carries the LSTM beyond the RNN's reach.**"
+        f"state goes through $\\mathbf{{W}}_{{hh}}$ and $\\tanh$ in every step. **The kept {kept} "
+        f"are what carries the {name} beyond the RNN's reach.**"
     )
 
 
-def _enough(measured: Measurements) -> str:
-    """Whether unsolved LSTMs have cells that are kept, too."""
+def _enough(material: Material, measured: Measurements) -> str:
+    """Whether unsolved gated networks have kept something, too."""
+    name, kept = title(material.gated), KEEPING[material.gated].kept
     unsolved = [one for one in measured.carried if not one.record.solved]
     having = [one for one in unsolved if one.keeping]
     if not having:
-        return f" None of the {len(unsolved)} unsolved LSTMs has such cells." * bool(unsolved)
+        return f" None of the {len(unsolved)} unsolved {name}s has such {kept}." * bool(unsolved)
     return (
-        f" To have such cells is not enough: of the {len(unsolved)} unsolved LSTMs {len(having)} "
-        f"have some, too ({np.median([one.keeping for one in having]):.0f} in the median)."
+        f" To have such {kept} is not enough: of the {len(unsolved)} unsolved {name}s "
+        f"{len(having)} have some, too "
+        f"({np.median([one.keeping for one in having]):.0f} in the median)."
     )
 
 
 def _by_length(measured: Measurements) -> dict[int, tuple[list[Carried], float, float]]:
-    """The solved LSTMs by length, and the median answers that go with the cells and the rest."""
+    """The solved gated networks by length, and the medians of what goes with either part."""
     found: dict[int, list[Carried]] = {}
     for one in measured.carried:
         if one.record.solved:
@@ -378,25 +453,25 @@ def _part(cells: float, rest: float) -> str:
 
 def initialisation(material: Material, measured: Measurements) -> str:
     """Where training starts, and whether the start tells solved runs from unsolved ones."""
-    config = material.networks["lstm"].record.config
-    forget = measured.forget["untrained"]
+    config = material.networks[material.gated].record.config
+    told, mean = KEEPING[material.gated], measured.keeps["untrained"]
     kept = measured.path["untrained"].kept
-    learned = " So gates that keep a cell have to be learned." * (kept < EVEN)
+    learned = f" So gates that keep a {told.own} have to be learned." * (kept < EVEN)
     text = (
         f"**Where training starts.** With the initialisation used ({config.initialisation}) the "
-        f"mean forget gate is {forget:.2f}, and the best of the untrained LSTM's units keeps "
-        f"{_factor(kept)} of its cell over {config.length - 2} steps.{learned}"
+        f"mean {told.gate} is {mean:.2f}, and the best of the untrained {title(material.gated)}'s "
+        f"units keeps {_factor(kept)} of its {told.own} over {config.length - 2} steps.{learned}"
     )
     if not measured.starts:
         return text
     groups = len(measured.starts)
     across = "one group" if groups == 1 else f"{groups} groups"
-    if told := [contrast for contrast in measured.starts if contrast.differs]:
+    if apart := [contrast for contrast in measured.starts if contrast.differs]:
         sides = {
-            "smaller" if one.unsolved_median < one.solved_median else "larger" for one in told
+            "smaller" if one.unsolved_median < one.solved_median else "larger" for one in apart
         }
         found = (
-            f"in {len(told)} of {groups} groups of runs of about the same *T* and rate the "
+            f"in {len(apart)} of {groups} groups of runs of about the same *T* and rate the "
             f"gradient that reached the first digit before training was "
             f"{' or '.join(sorted(sides))} in the unsolved runs than in the solved ones"
         )
@@ -421,7 +496,7 @@ def rates(material: Material) -> str:
     if tuned is None:
         return ""
     sentences = [_best_rates(row) for row in tuned.sides]
-    apart = _rates_apart(tuned.rnn.span, tuned.lstm.span)
+    apart = _rates_apart(tuned.vanilla.span, tuned.gated.span)
     if apart is not None:
         sentences.append(
             "The two intervals do not touch, so no one rate is the best for both."
@@ -431,7 +506,9 @@ def rates(material: Material) -> str:
     for fixed in here:
         if not fixed.is_tuned:
             sentences.append(_at_one_rate(fixed, tuned))
-            sentences += [_brought(material, fixed, tuned, cell) for cell in ("rnn", "lstm")]
+            sentences += [
+                _brought(material, fixed, tuned, cell) for cell in material.sheet.networks
+            ]
     return f"**What the learning rate has to do with it.** {' '.join(sentences)}"
 
 
@@ -465,7 +542,9 @@ def _best_rates(row: ConditionSummary) -> str:
 def _at_one_rate(fixed: Duel, tuned: Duel) -> str:
     """Whether the order of the two at one rate is that at the best rates."""
     at_fixed, at_best = winner(fixed), winner(tuned)
-    decided = {"rnn": "the RNN is ahead", "lstm": "the LSTM is ahead"}
+    decided = {
+        side.condition.cell: f"the {title(side.condition.cell)} is ahead" for side in tuned.sides
+    }
     if at_fixed == at_best and at_best in decided:
         return (
             f"At {rate_words(fixed)} {decided[at_best]} too: the order does not depend on the "
@@ -487,7 +566,7 @@ def _at_one_rate(fixed: Duel, tuned: Duel) -> str:
 
 def _brought(material: Material, fixed: Duel, tuned: Duel, cell: str) -> str:
     """What the best rates bring one network, against one rate."""
-    row, other = getattr(tuned, cell), getattr(fixed, cell)
+    row, other = tuned.of(cell), fixed.of(cell)
     ratio = material.comparison.ratios[row.condition, other.condition]
     at_one = f"at {rate_words(fixed)}"
     lasts = {
