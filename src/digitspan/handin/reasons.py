@@ -333,7 +333,7 @@ def carried_table(material: Material, measured: Measurements) -> str:
     if not rows:
         return ""
     heading = [
-        "T", "solved runs", "keeping units", f"answer goes with {_theirs(told)}", "with the rest",
+        "T", "networks", "keeping units", f"answer goes with {_theirs(told)}", "with the rest",
         f"gradient in {told.place}",
     ]  # fmt: skip
     caption = (
