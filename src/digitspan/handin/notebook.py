@@ -24,11 +24,19 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from digitspan.errors import DigitspanError, UsageError, one_of
 from digitspan.handin.answers import Answer, fill
 from digitspan.look import bptt
-from digitspan.sheet.exercise import Sheet
+from digitspan.sheet.exercise import Part, Question, Sheet
 from digitspan.sheet.questions import KINDS, NETWORKS
 from digitspan.sheet.words import shipped
 
-__all__ = ["as_text", "code_files", "make_notebook", "run_notebook"]
+__all__ = [
+    "as_text",
+    "asked_in_order",
+    "code_files",
+    "make_notebook",
+    "notebook_of",
+    "piece",
+    "run_notebook",
+]
 
 _CELL_SECONDS = 300
 """A cell that takes longer than this has gone wrong."""
@@ -52,13 +60,18 @@ def make_notebook(answers: Mapping[str, Answer], values: Mapping[str, str], shee
     """
     cells = []
     for name, text, answer, asked in _pieces(answers, sheet):
+        words = "" if answer is None else fill(answer.text, values, answer.source)
+        text_of = {"<<asked>>": asked, "<<answer>>": words}
         for cell in jupytext.reads(text, fmt="py:percent").cells:
-            source = cell.source.replace("<<asked>>", asked)
-            if answer is not None and "<<answer>>" in source:
-                words = fill(answer.text, values, answer.source)
-                source = source.replace("<<answer>>", words)
+            parts = re.split(r"(<<asked>>|<<answer>>)", cell.source)
+            source = "".join(text_of.get(part, part) for part in parts)
             cell.source = _with_code(fill(source, values, name), sheet)
             cells.append(cell)
+    return notebook_of(cells)
+
+
+def notebook_of(cells: list[Any]) -> Any:
+    """Cells as a notebook, numbered."""
     for number, cell in enumerate(cells, start=1):
         cell.id = f"cell-{number:02d}"
         cell.metadata = _NODE()
@@ -119,7 +132,7 @@ def code_files(sheet: Sheet) -> dict[str, bytes]:
     """The model's code by file name: the package's own `part1`, as far as the sheet asks for it.
 
     Where the sheet's second network is another than the LSTM, or its folder is called otherwise,
-    `train.py` says so.
+    the code says so.
     """
     folder = importlib.resources.files("digitspan.part1")
     networks = [NETWORKS[name] for name in sheet.networks]
@@ -127,41 +140,47 @@ def code_files(sheet: Sheet) -> dict[str, bytes]:
     files = {name: (folder / name).read_bytes() for name in names}
     gated = networks[1]
     for word, other in (("LSTM", gated.class_name), ("lstm", gated.file.removesuffix(".py"))):
-        files["train.py"] = files["train.py"].replace(word.encode(), other.encode())
+        for name in ("__init__.py", "train.py"):
+            files[name] = files[name].replace(word.encode(), other.encode())
     return {
         name: content.replace(b"part1", sheet.code.encode()) for name, content in files.items()
     }
+
+
+def asked_in_order(sheet: Sheet) -> Iterator[tuple[str, Question, Part, str]]:
+    """What a sheet asks: a network whose task begins, or "", question, part and its heading."""
+    begun: set[str] = set()
+    for question in sheet.questions:
+        for part in question.parts:
+            place = KINDS[part.asks].network
+            network = "" if place is None else sheet.networks[place]
+            heading = [f"## {question.heading}"] if part is question.parts[0] else []
+            if part.title:
+                heading.append(f"### ({question.name_of(part)[-1]}) {part.title}")
+            yield "" if network in begun else network, question, part, "\n\n".join(heading)
+            begun.add(network)
+
+
+def piece(name: str, sheet: Sheet, folder: str = "notebook") -> tuple[str, str]:
+    """One of the templates that notebooks are made of, with its name."""
+    templates = importlib.resources.files("digitspan.handin") / "templates"
+    return name, shipped(templates / folder, name, sheet, ".py.txt")
 
 
 def _pieces(
     answers: Mapping[str, Answer], sheet: Sheet
 ) -> Iterator[tuple[str, str, Answer | None, str]]:
     """The notebook's templates in their order: name, text, answer, and the question as asked."""
-    folder = importlib.resources.files("digitspan.handin") / "templates" / "notebook"
-
-    def piece(name: str) -> tuple[str, str]:
-        return name, shipped(folder, name, sheet, ".py.txt")
-
-    yield *piece("head"), None, ""
-    told: set[str] = set()
-    for question in sheet.questions:
-        for part in question.parts:
-            place = KINDS[part.asks].network
-            network = "" if place is None else f"network-{sheet.networks[place]}"
-            if network and network not in told:
-                told.add(network)
-                yield *piece(network), None, ""
-            asked = f"*{part.text}*"
-            if part.title:
-                asked = f"### ({question.name_of(part)[-1]}) {part.title}\n\n{asked}"
-            if part is question.parts[0]:
-                asked = f"## {question.heading}\n\n{asked}"
-            answer = answers[question.name_of(part)]
-            name, code = piece(f"{part.asks}-code")
-            if code:
-                yield name, code, answer, asked
-            yield *piece(part.asks), answer, asked
-    yield *piece("appendix"), None, ""
+    yield *piece("head", sheet), None, ""
+    for network, question, part, heading in asked_in_order(sheet):
+        if network:
+            yield *piece(f"network-{network}", sheet), None, ""
+        answer, asked = answers[question.name_of(part)], f"{heading}\n\n*{part.text}*"
+        name, code = piece(f"{part.asks}-code", sheet)
+        if code:
+            yield name, code, answer, asked
+        yield *piece(part.asks, sheet), answer, asked
+    yield *piece("appendix", sheet), None, ""
 
 
 def _with_code(text: str, sheet: Sheet) -> str:

@@ -219,7 +219,7 @@ def gates(measured: Measurements) -> str:
     """What the gates do in the trained LSTM, measured, and whether it is what the list says."""
     use = measured.gates
     if use is None:
-        return ""
+        return "<<figure_gates>> shows the two gates of the trained GRU over one palindrome."
     some = f"In the {use.keeping} of {use.units} units whose mean forget gate is above {OPEN}, "
     if not use.keeping:
         some = f"None of the {use.units} units has a mean forget gate above {OPEN}. Over all, "

@@ -40,8 +40,8 @@ _LISTING = re.compile(r"^```.*?^```", re.M | re.S)
 def shipped(folder: Traversable, name: str, sheet: Sheet, ending: str) -> str:
     """A text that comes with the program, in the most special form that there is.
 
-    The text NAME of a sheet on recall with a GRU is looked for as NAME-recall-gru, NAME-gru,
-    NAME-recall and NAME; empty where there is none of these.
+    The text NAME of a sheet on recall with a GRU is looked for as NAME-recall-gru, NAME-recall,
+    NAME-gru and NAME; empty where there is none of these.
 
     Args:
         folder: of the text.
@@ -50,7 +50,7 @@ def shipped(folder: Traversable, name: str, sheet: Sheet, ending: str) -> str:
         ending: of its file.
     """
     gated = sheet.networks[1]
-    for more in (f"-{sheet.task}-{gated}", f"-{gated}", f"-{sheet.task}", ""):
+    for more in (f"-{sheet.task}-{gated}", f"-{sheet.task}", f"-{gated}", ""):
         file = folder / f"{name}{more}{ending}"
         if file.is_file():
             return file.read_text(encoding="utf-8")
@@ -60,7 +60,11 @@ def shipped(folder: Traversable, name: str, sheet: Sheet, ending: str) -> str:
 def model_words(sheet: Sheet) -> dict[str, str]:
     """The model's answers in Markdown, with `<<name>>` for a value, by the part's name."""
     folder = importlib.resources.files("digitspan.sheet") / "answers"
-    return {name: shipped(folder, part.asks, sheet, ".md") for name, part in sheet.parts.items()}
+    design = shipped(folder, "design", sheet, ".md").strip()
+    return {
+        name: shipped(folder, part.asks, sheet, ".md").replace("<<design>>", design)
+        for name, part in sheet.parts.items()
+    }
 
 
 def frame(question: Question, part: Part) -> str:
