@@ -80,10 +80,12 @@ def make_zip(
         raise UsageError(message)
     require_extra()
 
+    from digitspan.handin.lists import read_lists
     from digitspan.handin.material import read_material
 
     with writable_folder(options.out, "--out"):
-        material = read_material(options.study, sheet)
+        read = read_lists if sheet.task == "recall" else read_material
+        material = read(options.study, sheet)
         require_torch()
         with sigterm_exits(), Progress() as progress:
             stages = _Stages(progress)

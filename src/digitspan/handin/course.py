@@ -24,7 +24,14 @@ from digitspan.study.config import StudyConfig
 
 __all__ = ["rules_of", "sheet_pdf", "study_text"]
 
-_ENCODINGS = {"scalar": "as a number ($d = 1$)", "one-hot": "one-hot"}
+_ENCODINGS = {
+    "palindrome": {"scalar": "as a number ($d = 1$)", "one-hot": "one-hot ($d = 10$)"},
+    "recall": {
+        "scalar": "as a number ($d = 1$), silence as $-1$",
+        "one-hot": "one-hot ($d = 11$), silence in the eleventh place",
+    },
+}
+"""How a digit goes in, by the task."""
 _CLASSES = {"rnn": ("VanillaRNN", "implementation"), "lstm": ("LSTM", "comparison")}
 """By network: the class that check judges, and the kind of question whose points it has."""
 
@@ -56,7 +63,7 @@ def _sheet_notebook(sheet: Sheet, author: Author) -> Any:
         "stem": sheet.names.stem("Surname", "MatriculationNumber"),
         "number_words": sheet.number_words,
         "sanity": str(sheet.lengths.sanity),
-        "encodings": joined([_ENCODINGS[each] for each in sheet.encodings], "or"),
+        "encodings": joined([_ENCODINGS[sheet.task][each] for each in sheet.encodings], "or"),
     }
     texts = [piece("sheet", sheet, "course"), piece("task", sheet, "course")]
     for network, _, part, heading in asked_in_order(sheet):

@@ -19,7 +19,14 @@ from digitspan.study.ratio import Ratio, compare_all
 from digitspan.study.reading import SavedRun, Study, read_study
 from digitspan.study.summary import ConditionSummary, Summary, summarise
 
-__all__ = ["Duel", "Material", "compare_networks", "read_material", "study_of_sheet"]
+__all__ = [
+    "Duel",
+    "Material",
+    "compare_networks",
+    "how_to_make",
+    "read_material",
+    "study_of_sheet",
+]
 
 OPTIMIZERS_ASKED = ("rmsprop", "adam", "sgd", "momentum")
 """The optimisers that are compared where a sheet asks for them."""
@@ -143,7 +150,7 @@ def read_material(study: Path, sheet: Sheet) -> Material:
     if not duels:
         message = (
             f"{found.folder} has the two networks under no common condition; "
-            f"{_how_to_make(found.folder, sheet)}"
+            f"{how_to_make(found.folder, sheet)}"
         )
         raise UsageError(message)
     remoteness = functools.partial(_remoteness, sheet.lengths.looked_into)
@@ -199,7 +206,7 @@ def _inverse(ratio: Ratio) -> Ratio:
 
 def _check(summary: Summary, folder: Path, sheet: Sheet) -> None:
     """Refuse a study that some question cannot be answered from."""
-    config, make = summary.config, _how_to_make(folder, sheet)
+    config, make = summary.config, how_to_make(folder, sheet)
     if config.task != sheet.task:
         message = f"{folder} is of the task {config.task}, the sheet asks {sheet.task}; {make}"
         raise UsageError(message)
@@ -247,7 +254,7 @@ def _asking(numbers: list[str]) -> str:
     return f"Question {last} asks"
 
 
-def _how_to_make(folder: Path, sheet: Sheet) -> str:
+def how_to_make(folder: Path, sheet: Sheet) -> str:
     """The command that makes what is missing."""
     study = "sheet"
     if sheet.digest != default_sheet().digest:
@@ -272,7 +279,7 @@ def _kept(study: Study, duels: tuple[Duel, ...], cell: str, sheet: Sheet) -> lis
     if not records:
         message = (
             f"{study.folder} keeps no network of the {title(cell)} that could be looked into; "
-            f"{_how_to_make(study.folder, sheet)}"
+            f"{how_to_make(study.folder, sheet)}"
         )
         raise UsageError(message)
     return sorted(records.values(), key=lambda record: (record.config.length, record.config.seed))

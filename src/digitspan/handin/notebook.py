@@ -131,6 +131,8 @@ def as_text(notebook: Any) -> str:
 def code_files(sheet: Sheet) -> dict[str, bytes]:
     """The model's code by file name: the package's own `part1`, as far as the sheet asks for it.
 
+    Of another task than the palindrome data and training are the task's.
+
     Where the sheet's second network is another than the LSTM, or its folder is called otherwise,
     the code says so.
     """
@@ -138,6 +140,9 @@ def code_files(sheet: Sheet) -> dict[str, bytes]:
     networks = [NETWORKS[name] for name in sheet.networks]
     names = sorted({"__init__.py", "dataset.py", "train.py", *(each.file for each in networks)})
     files = {name: (folder / name).read_bytes() for name in names}
+    for name in ("dataset.py", "train.py"):
+        _, of_task = piece(name.removesuffix(".py"), sheet, "code")
+        files[name] = of_task.encode() or files[name]
     gated = networks[1]
     for word, other in (("LSTM", gated.class_name), ("lstm", gated.file.removesuffix(".py"))):
         for name in ("__init__.py", "train.py"):

@@ -28,7 +28,7 @@ from digitspan.study.summary import LengthSummary
 from digitspan.study.tables import MARKED, span_text
 from digitspan.tasks import NUM_CLASSES
 
-__all__ = ["sheet_values", "values_of"]
+__all__ = ["held_together", "sheet_values", "values_of"]
 
 _WITHOUT_A_QUESTION = {
     "derivation": "back-propagation through time",
@@ -52,7 +52,7 @@ def values_of(material: Material, measured: Measurements, author: Author) -> dic
         | _tables(material, measured)
         | _sentences(material, measured)
     )
-    return {name: held_together(text) for name, text in values.items()}
+    return values
 
 
 def sheet_values(sheet: Sheet, author: Author) -> dict[str, str]:

@@ -31,7 +31,7 @@ class GRU(nn.Module):
 
     r(t) = sigmoid(W_rx x(t) + W_rh h(t-1) + b_r)                (4)   reset gate
     z(t) = sigmoid(W_zx x(t) + W_zh h(t-1) + b_z)                (5)   update gate: 1 keeps
-    k(t) = tanh(W_hx x(t) + r(t) * (W_hh h(t-1)) + b_h)          (6)   the candidate
+    k(t) = tanh(W_hx x(t) + r(t) * (W_hh h(t-1)) + b_h)          (6)   the candidate, h~(t)
     h(t) = z(t) * h(t-1) + (1 - z(t)) * k(t)                     (7)
     p(t) = W_ph h(t) + b_p                                       (8)
 

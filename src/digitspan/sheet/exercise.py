@@ -139,7 +139,12 @@ class Sheet(NamedTuple):
     @property
     def figures(self) -> tuple[str, ...]:
         """The figures of its solution in their order."""
-        return tuple(f for part in self.parts.values() for f in KINDS[part.asks].figures)
+        return tuple(
+            figure
+            for part in self.parts.values()
+            for figure in KINDS[part.asks].figures
+            if figure in TASKS[self.task]
+        )
 
     def needs(self, what: str) -> list[str]:
         """The numbers of the questions that need something of the study."""

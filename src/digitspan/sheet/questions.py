@@ -48,5 +48,9 @@ NETWORKS = {
 }
 """By their names in `digitspan.cells`."""
 
-TASKS = ("palindrome", "recall")
-"""The tasks that a sheet can set, by their names in `digitspan.tasks`."""
+TASKS = {
+    "palindrome": ("gradients", "rnn", "optimizers", "gates", "both", "budgets"),
+    "recall": ("rnn", "both"),
+}
+"""The tasks that a sheet can set, by their names in `digitspan.tasks`, and the figures that there
+are of them."""

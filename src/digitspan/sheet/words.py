@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import re
+import tomllib
 import unicodedata
 from importlib.resources.abc import Traversable
 
@@ -60,10 +61,15 @@ def shipped(folder: Traversable, name: str, sheet: Sheet, ending: str) -> str:
 def model_words(sheet: Sheet) -> dict[str, str]:
     """The model's answers in Markdown, with `<<name>>` for a value, by the part's name."""
     folder = importlib.resources.files("digitspan.sheet") / "answers"
-    design = shipped(folder, "design", sheet, ".md").strip()
+    pieces = tomllib.loads((folder / f"{sheet.task}.toml").read_text(encoding="utf-8"))
+    pieces["design"] = shipped(folder, "design", sheet, ".md").strip()
+
+    def whole(text: str) -> str:
+        found = re.sub(r"<<(\w+)>>", lambda m: str(pieces.get(m[1], m[0])), text)
+        return re.sub(r"\n{3,}", "\n\n", found)
+
     return {
-        name: shipped(folder, part.asks, sheet, ".md").replace("<<design>>", design)
-        for name, part in sheet.parts.items()
+        name: whole(shipped(folder, part.asks, sheet, ".md")) for name, part in sheet.parts.items()
     }
 
 
