@@ -245,6 +245,10 @@ def all_files():
     return [f"/{path.relative_to(ROOT).as_posix()}{'/' * path.is_dir()}" for path in found]
 
 
+ANSWER = re.compile(r"\d\.\d[a-l]?\.md")
+"""A file with somebody's answer to a question, which lies in a folder of theirs."""
+
+
 def is_there(cited):
     """Whether a file or folder of the repository has this name, or a name that ends so."""
     pattern = "/" + cited.lstrip("./")
@@ -269,7 +273,9 @@ SECTION = re.compile(
 def missing_citations(text, own_page=None):
     """The documents and numbered sections that a text cites and that are not there."""
     cited = [
-        name for name in re.findall(r"(?<![\w<{*/-])[\w./-]*\w\.md\b", text) if not is_there(name)
+        name
+        for name in re.findall(r"(?<![\w<{*/-])[\w./-]*\w\.md\b", text)
+        if not is_there(name) and not ANSWER.fullmatch(name)
     ]
     sections = [(m[1] or m[4], m[2] or m[3], m[0]) for m in SECTION.finditer(text)]
     if own_page and own_page.name == "protocol.md":

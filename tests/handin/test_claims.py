@@ -20,26 +20,32 @@ from digitspan.handin.wording import joined, power, span_words
 from digitspan.look.contrasts import Contrast, Group
 from digitspan.part1.lstm import LSTM
 from digitspan.runs.config import RunConfig
+from digitspan.sheet.exercise import default_sheet
 from digitspan.study.config import StudyConfig, sheet
 from digitspan.study.reading import SavedRun, Study
 from digitspan.study.summary import summarise
 from digitspan.study.tables import span_text
 from digitspan.tasks.palindrome import mirror
 
+SHEET = default_sheet()
+ANY = Material(SHEET, None, None, (), {})
+"""For what is said of the networks alone."""
+SIDE = {"rnn": "vanilla", "lstm": "gated"}
 
-def material_of(config, rule, change=lambda row: row):
+
+def material_of(config, rule, change=lambda row: row, asked=SHEET):
     """What a study of made-up rows would be, its networks made up too."""
     rows = {key: change(row) for key, row in made_up_rows(config, rule).items()}
     summary = summarise(config, rows)
     comparison, duels = compare_networks(
-        Study(Path("made-up/study.db"), rows, 0, config.canonical), summary
+        Study(Path("made-up/study.db"), rows, 0, config.canonical), summary, asked
     )
     networks = {
         cell: SavedRun(made_up_record(RunConfig(cell=cell, length=20), solved=True), b"", None)
-        for cell in ("rnn", "lstm")
+        for cell in asked.networks
     }
     records = tuple(row.record for row in rows.values() if row.role != "continued")
-    return Material(summary, comparison, duels, networks, {}, records)
+    return Material(asked, summary, comparison, duels, networks, {}, records)
 
 
 def up_to(rnn, lstm):
@@ -105,7 +111,7 @@ def test_where_the_rates_disagree_the_verdict_says_so(config):
 )
 def test_reach_names_the_lengths(config, limit, words):
     (duel,) = material_of(config, up_to(limit, 5)).duels
-    assert claims.reach(duel.rnn) == words
+    assert claims.reach(duel.vanilla) == words
 
 
 def test_a_gap_where_the_memory_ends_is_told(config):
@@ -121,7 +127,7 @@ def test_reach_counts_what_lies_between(config):
         return run.length <= 10 or (run.length == 20 and run.seed < 3)
 
     (duel,) = material_of(config, rule).duels
-    assert claims.reach(duel.rnn) == (
+    assert claims.reach(duel.vanilla) == (
         "solved every run up to T = 10, 3 of 8 at T = 20 and none at T = 40"
     )
 
@@ -330,8 +336,8 @@ def test_words():
 
 def test_a_span_that_the_lengths_do_not_reach_is_told_as_a_bound(config):
     (duel,) = material_of(config, up_to(80, 3)).duels
-    assert span_words(duel.rnn.span).startswith("lies at or beyond the longest length run, 40")
-    assert span_words(duel.lstm.span) == "lies at or below the shortest length run, 5"
+    assert span_words(duel.vanilla.span).startswith("lies at or beyond the longest length run, 40")
+    assert span_words(duel.gated.span) == "lies at or below the shortest length run, 5"
 
 
 def late(row):
@@ -347,7 +353,7 @@ def late(row):
 def test_a_span_within_growing_budgets_is_told_with_its_intervals(config):
     """Without a judgement: the intervals of one set of runs overlap anyway."""
     material = material_of(config, up_to(20, 20), late)
-    *_, before, last = material.duels[0].rnn.budgets
+    *_, before, last = material.duels[0].vanilla.budgets
     assert before.s50 < last.s50
     found = claims.convergence(material, "rnn")
     assert (
@@ -384,7 +390,7 @@ def test_lengths_at_which_one_network_alone_is_solved_are_told(config):
 
 def test_that_two_rules_have_one_rate_at_a_length_is_told(joint):
     same = with_rates(joint, "rnn", [1e-2, 1e-3])
-    lengths = [found.length for found in same.duels[0].rnn.lengths[1:]]
+    lengths = [found.length for found in same.duels[0].vanilla.lengths[1:]]
     assert f"At T = {joined(lengths)} the best rate is 0.001, too" in claims.by_rule(same, "rnn")
     assert "one condition with other seeds" not in claims.by_rule(
         with_rates(joint, "rnn", [1e-2]), "rnn"
@@ -466,7 +472,7 @@ def seen(**changes):
         "fall": fall,
         "drop": dict.fromkeys(fall, 1e-3),
         "lowest": dict.fromkeys(fall, 1e-3),
-        "forget": {"untrained": 0.5, "trained": 0.95},
+        "keeps": {"untrained": 0.5, "trained": 0.95},
         "path": {
             "untrained": GradientPath(1e-6, 1e-6, 1e-5),
             "trained": GradientPath(0.95, 0.93, 0.8),
@@ -724,7 +730,7 @@ def test_one_run_of_three_that_hangs_on_nothing_is_counted(joint):
 
 def test_runs_of_one_length_that_differ_are_counted_not_averaged():
     carried = (asked(12), asked(12, 0.0, 0.9, seed=1), asked(12, 0.3, 0.3, seed=2))
-    table = where_held.carried_table(seen(carried=carried))
+    table = where_held.carried_table(ANY, seen(carried=carried))
     assert "| 12 | 3 | 2, 3 | 1 | 1 | 1 |" in table
 
 
@@ -750,12 +756,12 @@ def test_the_table_of_what_is_carried_counts_the_solved_runs():
         asked(22), asked(22, 0.3, 0.2, seed=1, released=0.4), asked(5, 0.0, 1.0, released=1.0),
         asked(40, solved=False),
     )  # fmt: skip
-    lines = where_held.carried_table(seen(carried=carried)).split("\n")[4:]
+    lines = where_held.carried_table(ANY, seen(carried=carried)).split("\n")[4:]
     assert lines == [
         "| 5 | 1 | 2, 3 | 0 | 1 | 0 | 100 % | 100 % | 50 % |",
         "| 22 | 2 | 2, 3 | 1 | 0 | 1 | 10 to 40 % | 100 % | 50 % |",
     ]
-    assert where_held.carried_table(seen()) == ""
+    assert where_held.carried_table(ANY, seen()) == ""
 
 
 def saved(network, *, solved=True):
@@ -798,7 +804,7 @@ def looked_at(network):
     digits = mirror(
         torch.randint(10, (64, 6), generator=torch.Generator().manual_seed(1)), 12
     ).numpy()
-    return kept_cells(saved(network), digits, 0.5)
+    return kept_cells(saved(network), digits, 0.5, keeping=("cell", "f"))
 
 
 @pytest.mark.parametrize("keeps", [True, False])
@@ -832,7 +838,7 @@ def test_letting_go_shrinks_the_cell_of_the_units_that_hold_alone():
         network.W_ph[1:] *= 1e3
         network.b_p[1:] = -1e3
     digits = np.array([[d, *[3] * 10, d] for d in range(10)])
-    found = kept_cells(saved(network), digits, 0.5)
+    found = kept_cells(saved(network), digits, 0.5, keeping=("cell", "f"))
     assert found.released < found.right
 
 
@@ -885,13 +891,13 @@ def test_whether_the_rate_decides_is_what_the_ratios_say(joint, best, fixed, wor
 def with_rates(material, cell, rates):
     """The material with other best rates of one network, from its shortest length on."""
     tuned, *others = material.duels
-    row = getattr(tuned, cell)
+    row = tuned.of(cell)
     lengths = tuple(
         found._replace(learning_rate=rates[min(place, len(rates) - 1)])
         for place, found in enumerate(row.lengths)
     )
     return material._replace(
-        duels=(tuned._replace(**{cell: row._replace(lengths=lengths)}), *others)
+        duels=(tuned._replace(**{SIDE[cell]: row._replace(lengths=lengths)}), *others)
     )
 
 
@@ -914,7 +920,7 @@ def test_best_rates_that_are_apart_are_told_from_those_that_may_be_one(joint):
         sides = {
             cell: row._replace(span=row.span._replace(rate_low=low, rate_high=high))
             for (cell, row), (low, high) in zip(
-                (("rnn", tuned.rnn), ("lstm", tuned.lstm)), (rnn, lstm), strict=True
+                (("vanilla", tuned.vanilla), ("gated", tuned.gated)), (rnn, lstm), strict=True
             )
         }
         return reasons.rates(joint._replace(duels=(tuned._replace(**sides), *others)))
@@ -965,7 +971,7 @@ def test_whether_the_start_tells_solved_runs_from_unsolved_ones_is_a_contrast(jo
 def test_a_rate_that_is_much_larger_is_told_without_a_reason(joint, rnn, lstm):
     tuned, *others = joint.duels
     sides = {
-        cell: getattr(tuned, cell)._replace(span=getattr(tuned, cell).span._replace(rate=rate))
+        SIDE[cell]: tuned.of(cell)._replace(span=tuned.of(cell).span._replace(rate=rate))
         for cell, rate in (("rnn", rnn), ("lstm", lstm))
     }
     found = reasons.rates(joint._replace(duels=(tuned._replace(**sides), *others)))
@@ -997,7 +1003,7 @@ def test_what_the_bound_says_is_what_the_matrix_has(bounds, falls, words):
         ("rnn", "untrained", "hidden"): falls[0], ("rnn", "trained", "hidden"): falls[1],
     }  # fmt: skip
     bound = {"untrained": bounds[0], "trained": bounds[1]}
-    found = reasons.singular_values(seen(fall=fall, bound=bound))
+    found = reasons.singular_values(ANY, seen(fall=fall, bound=bound))
     assert words in found
     assert ("has to vanish" in found) == (bounds[0] < 1)
     assert ("measured, not implied" in found) == (bounds[0] > 1)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from digitspan.cells import title
-from digitspan.handin.material import SANITY_LENGTH, Duel, Material
+from digitspan.handin.material import Duel, Material
 from digitspan.handin.optimizer_choice import NAMES
 from digitspan.handin.wording import (
     joined,
@@ -45,9 +45,6 @@ __all__ = [
     "where",
     "winner",
 ]
-
-SHEETS_DELAY = 10
-"""The sheet: beyond about so many steps a vanilla RNN is difficult to train."""
 
 SHEETS_RATE = "0.001"
 """The default of the sheet's train.py."""
@@ -108,19 +105,22 @@ def reach(row: ConditionSummary) -> str:
 
 
 def sanity(material: Material, cell: str) -> str:
-    """The sheet's sanity check at T = 5: at the rates of the figure, and at those of Question 1.4.
+    """The sheet's sanity check: at the rates of the figure, and where optimisers are compared.
 
     The default rate of the sheet's train.py, 0.001, is among the latter in the preset `sheet`.
     """
+    sanity_length = material.sheet.lengths.sanity
     found = [
         (f"with {where(duel, material)}", length)
         for duel in material.duels
-        for length in getattr(duel, cell).lengths
+        for length in duel.of(cell).lengths
     ]
+    asking = material.sheet.number_of("optimizers")
+    of = f"Question {asking}'s runs" if asking else "the runs with several optimisers"
     found += [
         (
-            f"in Question 1.4's {NAMES[condition.optimizer]} runs at {condition.rate}, the "
-            f"template's default",
+            f"in {of} with {NAMES[condition.optimizer]} at {condition.rate}, the template's "
+            f"default",
             length,
         )
         for condition, length in material.summary.optimizers
@@ -131,17 +131,17 @@ def sanity(material: Material, cell: str) -> str:
     ]
     parts, fine = [], []
     for rates, length in found:
-        if length.length == SANITY_LENGTH and len(length.accuracies):
+        if length.length == sanity_length and len(length.accuracies):
             median = float(np.median(length.accuracies))
             fine.append(median >= NEAR_PERFECT)
             parts.append(f"{rates} ({solved_words(length)} solved, {percent(median)})")
     if not parts:
-        return f"At T = {SANITY_LENGTH} no run of the {title(cell)} came to an end."
+        return f"At T = {sanity_length} no run of the {title(cell)} came to an end."
     held = "**not near-perfect**, as it ought to be"
     if any(fine):
         held = "near-perfect, as it should be" if all(fine) else "**not near-perfect everywhere**"
     return (
-        f"At T = {SANITY_LENGTH} the median accuracy of the {title(cell)} is {held}: "
+        f"At T = {sanity_length} the median accuracy of the {title(cell)} is {held}: "
         f"{joined(parts)}."
     )
 
@@ -150,7 +150,7 @@ def by_rule(material: Material, cell: str) -> str:
     """For every condition, where the memory of one network ends."""
     lines = []
     for duel in material.duels:
-        row: ConditionSummary = getattr(duel, cell)
+        row = duel.of(cell)
         shown = ""
         if row.lengths:
             shown = f" Of the runs shown it {reach(row)}.{_gap(row)}{_medians(row)}{_dip(row)}"
@@ -163,7 +163,7 @@ def by_rule(material: Material, cell: str) -> str:
 
 def _twice(material: Material, cell: str) -> str:
     """Lengths at which the best rate is also the fixed one: the same condition, other seeds."""
-    rows = [(duel, getattr(duel, cell)) for duel in material.duels]
+    rows = [(duel, duel.of(cell)) for duel in material.duels]
     fixed = {float(duel.rule): duel for duel, row in rows if not duel.is_tuned and row.lengths}
     for duel, row in rows:
         same = [found for found in row.lengths if found.learning_rate in fixed]
@@ -183,7 +183,7 @@ def reached(material: Material, cell: str) -> str:
     """Where the memory of one network ends, in the runs shown at each rule of the rate."""
     sentences = []
     for duel in material.duels:
-        row: ConditionSummary = getattr(duel, cell)
+        row = duel.of(cell)
         if row.lengths:
             sentences.append(
                 f"With {where(duel, material)} the {title(cell)} {reach(row)}.{_dip(row)}"
@@ -197,7 +197,7 @@ def reached(material: Material, cell: str) -> str:
 def _never_begun(duel: Duel) -> str:
     """How many unsolved runs of either network have never come away from guessing."""
     parts = []
-    for row in (duel.lstm, duel.rnn):
+    for row in (duel.gated, duel.vanilla):
         unsolved = [
             r
             for found in row.lengths
@@ -227,8 +227,8 @@ def _one_sided(duel: Duel, material: Material) -> str:
     """Lengths at which one network was solved at least half of the time and the other never."""
     pairs = [
         (one, other)
-        for one in duel.rnn.lengths
-        for other in duel.lstm.lengths
+        for one in duel.vanilla.lengths
+        for other in duel.gated.lengths
         if one.length == other.length
     ]
     sentences = []
@@ -256,8 +256,8 @@ def convergence(material: Material, cell: str) -> str:
     """How far "until convergence" was kept to: which unsolved runs were still learning."""
     budget = f"{material.config.budget:,} steps"
     name = title(cell)
-    duel = next(duel for duel in material.duels if getattr(duel, cell).lengths)
-    row: ConditionSummary = getattr(duel, cell)
+    duel = next(duel for duel in material.duels if duel.of(cell).lengths)
+    row = duel.of(cell)
     unsolved = [r for found in row.lengths for r in found.records if r.end_state == "censored"]
     improving = [record for record in unsolved if _improving(record)]
     sentences = [
@@ -274,7 +274,7 @@ def convergence(material: Material, cell: str) -> str:
         )
     ]
     grown = [
-        f"with {where(each, material)} the {name}'s {_growth(getattr(each, cell).budgets)}"
+        f"with {where(each, material)} the {name}'s {_growth(each.of(cell).budgets)}"
         for each in material.duels
     ]
     sentences.append(f"{grown[0][0].upper()}{'; '.join(grown)[1:]}.")
@@ -372,10 +372,11 @@ def _growth(budgets: Sequence[Span]) -> str:
 def rnn_against_sheet(material: Material) -> str:
     """The sheet's claim about some ten steps, held against the span under every condition."""
     # The sheet counts the digits read: of 14 digits the first is 14 steps back, and T = 15.
-    expected = SHEETS_DELAY + 1
+    delay = material.sheet.lengths.delay
+    expected = delay + 1
     found: dict[str, list[str]] = defaultdict(list)
     for duel in material.duels:
-        span = duel.rnn.span
+        span = duel.vanilla.span
         low = span.s50 if span.bound == ">=" else span.low
         high = span.s50 if span.bound == "<=" else span.high
         judged = (
@@ -389,8 +390,8 @@ def rnn_against_sheet(material: Material) -> str:
     parts = [f"with {joined(places)} it {judged}" for judged, places in found.items()]
     return (
         f"The sheet expects a vanilla RNN to be difficult to train over more than about "
-        f"{SHEETS_DELAY} time steps, which is T = {expected} (of 14 digits it says that the first "
-        f"is 14 steps back). Judged by the interval of its S50, {joined(parts)}."
+        f"{delay} time steps, which is T = {expected} (of 14 digits the first is 14 steps "
+        f"back). Judged by the interval of its S50, {joined(parts)}."
     )
 
 
@@ -413,29 +414,32 @@ def ahead(ratio: Ratio, span: Span) -> str:
 
 def winner(duel: Duel) -> str:
     """The cell that remembers longer; or "both", "neither" or "open", as in `ahead`."""
-    found = ahead(duel.ratio, duel.rnn.span)
-    return {"first": "rnn", "second": "lstm"}.get(found, found)
+    found = ahead(duel.ratio, duel.vanilla.span)
+    return {"first": duel.vanilla.condition.cell, "second": duel.gated.condition.cell}.get(
+        found, found
+    )
 
 
 def verdict(material: Material) -> str:
-    """Whether the LSTM is ahead in these rows, as the sheet has it."""
+    """Whether the gated network is ahead in these rows, as the sheet has it."""
     found: dict[str, list[str]] = defaultdict(list)
     for duel in material.duels:
         found[winner(duel)].append(where(duel, material))
-    decided = [name for name in ("rnn", "lstm") if found[name]]
-    textbook = "The sheet brings in the LSTM as what overcomes the RNN's short memory."
-    if len(found["lstm"]) == len(material.duels):
-        return f"{textbook} **These runs agree**, with {joined(found['lstm'])}."
-    if len(found["rnn"]) == len(material.duels):
+    vanilla, gated = material.sheet.networks
+    decided = [name for name in (vanilla, gated) if found[name]]
+    textbook = f"The sheet brings in the {title(gated)} as what overcomes the RNN's short memory."
+    if len(found[gated]) == len(material.duels):
+        return f"{textbook} **These runs agree**, with {joined(found[gated])}."
+    if len(found[vanilla]) == len(material.duels):
         return (
-            f"{textbook} **These runs say the opposite**: with {joined(found['rnn'])} the RNN "
+            f"{textbook} **These runs say the opposite**: with {joined(found[vanilla])} the RNN "
             f"remembers longer."
         )
     if len(found["both"]) == len(material.duels):
-        longest = material.duels[0].rnn.span.longest
+        longest = material.duels[0].vanilla.span.longest
         return f"{textbook} These runs cannot tell: both still remember at T = {longest}."
     if len(found["neither"]) == len(material.duels):
-        shortest = material.duels[0].rnn.span.shortest
+        shortest = material.duels[0].vanilla.span.shortest
         return f"{textbook} These runs cannot tell: neither remembers as much as T = {shortest}."
     if not decided and found["open"]:
         return (
@@ -456,8 +460,7 @@ def verdict(material: Material) -> str:
 def comparison(material: Material) -> str:
     """For every condition, both spans side by side."""
     names = {
-        "rnn": "The RNN is ahead.",
-        "lstm": "The LSTM is ahead.",
+        **{cell: f"The {title(cell)} is ahead." for cell in material.sheet.networks},
         "both": "Neither has come to its end.",
         "neither": "Neither reaches the shortest length.",
         "open": "These runs do not say which one is ahead.",
@@ -466,9 +469,9 @@ def comparison(material: Material) -> str:
     for duel in material.duels:
         ratio = ratio_words(duel.ratio, material.comparison.pairs)
         lines.append(
-            f"* With {where(duel, material)} the RNN's S50 {span_words(duel.rnn.span)} and the "
-            f"LSTM's {span_words(duel.lstm.span)}{ratio and f', {ratio}'}. "
-            f"{names[winner(duel)]}"
+            f"* With {where(duel, material)} the RNN's S50 {span_words(duel.vanilla.span)} and "
+            f"the {title(material.gated)}'s {span_words(duel.gated.span)}"
+            f"{ratio and f', {ratio}'}. {names[winner(duel)]}"
         )
     return "\n".join([*lines, "", _speed(material)]).strip()
 
@@ -519,31 +522,31 @@ def _dip(row: ConditionSummary) -> str:
 def _speed(material: Material) -> str:
     """Which network needs fewer steps at the longest length that both solve half of the time."""
     parts = []
+    names = [title(cell) for cell in material.sheet.networks]
     for duel in material.duels:
         both = [
-            (rnn, lstm)
-            for rnn in duel.rnn.lengths
-            for lstm in duel.lstm.lengths
-            if rnn.length == lstm.length
-            and min(rnn.solved / len(rnn.records), lstm.solved / len(lstm.records)) >= 0.5
+            (one, other)
+            for one in duel.vanilla.lengths
+            for other in duel.gated.lengths
+            if one.length == other.length
+            and min(one.solved / len(one.records), other.solved / len(other.records)) >= 0.5
         ]
         if both:
-            rnn, lstm = both[-1]
             told = [
                 f"the {name} {steps_words(found)} at {found.learning_rate:g}"
-                for name, found in (("RNN", rnn), ("LSTM", lstm))
+                for name, found in zip(names, both[-1], strict=True)
             ]
-            parts.append(f"with {where(duel, material)} {joined(told)} (T = {rnn.length})")
+            parts.append(f"with {where(duel, material)} {joined(told)} (T = {both[-1][0].length})")
     if not parts:
         return ""
     cost = ""
-    sizes = [
+    few, many = (
         material.comparison.conditions[row.condition].parameters for row in material.duels[0].sides
-    ]
-    if sizes[0] and sizes[1]:
+    )
+    if few and many:
         cost = (
-            f" A step is not the same work for both: the LSTM multiplies by {sizes[1]:,} weights "
-            f"per digit, the RNN by {sizes[0]:,}."
+            f" A step is not the same work for both: the {names[1]} multiplies by {many:,} "
+            f"weights per digit, the {names[0]} by {few:,}."
         )
     return (
         f"Steps to be solved, medians at the longest length at which both solved at least half of "

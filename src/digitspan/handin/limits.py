@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from digitspan.cells import title
-from digitspan.handin.material import CELLS_ASKED, Material
+from digitspan.handin.material import Material
 from digitspan.handin.optimizer_choice import NAMES
+from digitspan.handin.reasons import KEEPING
 from digitspan.handin.wording import joined
 from digitspan.runs.config import RunConfig
 from digitspan.runs.outcome import EVALUATE_EVERY
@@ -74,7 +75,8 @@ def _without_training(material: Material, name: str, found: Sequence[LengthSumma
     alone = [record for record in without if record.config.length not in there]
     without = [record for record in without if record.config.length in there] or without
     solved = sum(record.solved for record in without)
-    told = f"{name} solved {solved} of {len(without)} runs, {_where(without)}"
+    at = _where(without, material.sheet.networks)
+    told = f"{name} solved {solved} of {len(without)} runs, {at}"
     if not trained:
         return f"{told}."
     if alone:
@@ -92,11 +94,11 @@ def _without_training(material: Material, name: str, found: Sequence[LengthSumma
     return f"{told}, {all_trained}: {meaning}."
 
 
-def _where(records: Sequence[RunRecord]) -> str:
+def _where(records: Sequence[RunRecord], cells: Sequence[str]) -> str:
     """Of which networks, and at which lengths: "RNN and LSTM together, at T = 5 and 10"."""
-    cells = sorted({record.config.cell for record in records}, key=CELLS_ASKED.index)
-    together = " together" * (len(cells) > 1)
-    return f"{joined([title(cell) for cell in cells])}{together}, at {_lengths(records)}"
+    found = sorted({record.config.cell for record in records}, key=cells.index)
+    together = " together" * (len(found) > 1)
+    return f"{joined([title(cell) for cell in found])}{together}, at {_lengths(records)}"
 
 
 def _lengths(records: Sequence[RunRecord]) -> str:
@@ -124,26 +126,37 @@ def limits(material: Material) -> str:
         row.condition.cell: material.comparison.conditions[row.condition].parameters
         for row in material.duels[0].sides
     }
-    few, many = sizes["rnn"], sizes["lstm"]
+    few, many = (sizes[cell] for cell in material.sheet.networks)
     if few and many and many > few:
         sentences.append(
-            f"With as many units the LSTM has {many / few:.1f} times the parameters of the RNN "
-            f"({many:,} and {few:,}); an RNN of that size was not run."
+            f"With as many units the {title(material.gated)} has {many / few:.1f} times the "
+            f"parameters of the RNN ({many:,} and {few:,}); an RNN of that size was not run."
         )
     sentences.append(
         f"Everything holds for n = {config.hidden_size} units, {NAMES[config.optimizer]} and the "
         f"initialisation {joined(config.initialisation, 'or')}; it is known to matter "
         f"much (Le, Jaitly and Hinton 2015; Jozefowicz, Zaremba and Sutskever 2015)."
     )
-    looked = [len(material.alike(cell)) for cell in CELLS_ASKED]
-    kept = Counter(one.config.length for one in material.kept.get("lstm", ()) if one.record.solved)
-    cells = ""
-    if kept:
-        low, high = min(kept.values()), max(kept.values())
-        cells = f"; what is said of kept cells rests on {low} to {high} solved networks per length"
-    sentences.append(
-        f"<<figure_gradients>> rests on {joined(looked)} networks, <<figure_gates>> on one{cells}."
-    )
+    sentences += _networks_behind(material)
     if config.note:
         sentences.append(f"The study says of itself: {config.note}.")
     return " ".join(sentences)
+
+
+def _networks_behind(material: Material) -> list[str]:
+    """On how few networks rests what is said of their insides."""
+    parts = []
+    if "gradients" in material.sheet.figures:
+        looked = [len(material.alike(cell)) for cell in material.sheet.networks]
+        parts.append(f"<<figure_gradients>> rests on {joined(looked)}")
+    if "gates" in material.sheet.figures:
+        parts.append("<<figure_gates>> on one")
+    kept = Counter(
+        one.config.length for one in material.kept.get(material.gated, ()) if one.record.solved
+    )
+    if kept:
+        low, high = min(kept.values()), max(kept.values())
+        few = f"{low}" if low == high else f"{low} to {high}"
+        told = KEEPING[material.gated].kept
+        parts.append(f"what is said of kept {told} on {few} solved networks per length")
+    return [f"Few networks were looked into: {joined(parts)}."] if parts else []

@@ -14,7 +14,6 @@ from digitspan.figures.info import optimizers_info
 from digitspan.handin.kept_cells import KeptCells, kept_cells
 from digitspan.handin.material import Material
 from digitspan.handin.wording import panel_title
-from digitspan.look.bptt import lstm_backward
 from digitspan.look.contrasts import Contrast, Group, contrasts
 from digitspan.look.probe import trace, trace_batch
 from digitspan.study.reading import SavedRun
@@ -35,20 +34,22 @@ __all__ = [
 PROBE_COUNT = 64
 """So many palindromes are followed through a network, of the length that it was trained at."""
 
-CELLS_STATE = {"rnn": "hidden", "lstm": "cell"}
-"""By cell: the part of its state that carries the gradient furthest."""
+KEEPING = {"lstm": ("cell", "f"), "gru": ("hidden", "z")}
+"""By gated network: the part of its state that a gate can keep from step to step, and that gate.
+
+c(t) = f(t) * c(t-1) + ... of the LSTM, equation (8); h(t) = z(t) * h(t-1) + ... of the GRU."""
 
 
 class GradientPath(NamedTuple):
-    """Which way the gradient takes from the LSTM's last step to its first cell state.
+    """Which way the gradient takes from the gated network's last step to its first kept state.
 
-    It either stays in the cell, multiplied by forget gates alone, or leaves it, through h and the
-    gates: dL/dc(1) = f(2) * ... * f(L) * dL/dc(L) + the rest, element by element. Medians over
-    palindromes of the length that the network was trained at.
+    It either stays there, multiplied by the keeping gates alone, or leaves it, through the other
+    gates. Of the LSTM: dL/dc(1) = f(2) * ... * f(L) * dL/dc(L) + the rest, element by element; of
+    the GRU with h and z. Medians over palindromes of the length that the network was trained at.
     """
 
     direct: float
-    """||f(2) * ... * f(L) * dL/dc(L)|| / ||dL/dc(1)||: the part by the forget gates alone."""
+    """||f(2) * ... * f(L) * dL/dc(L)|| / ||dL/dc(1)||: the part by the keeping gates alone."""
     share: float
     """<that part, dL/dc(1)> / ||dL/dc(1)||^2: what it makes of the whole; the rest makes up 1."""
     kept: float
@@ -76,16 +77,16 @@ class Measurements(NamedTuple):
     """The smallest gradient's norm of any step over that at the last one, by place."""
     arrivals: Mapping[str, Mapping[bool, tuple[float, ...]]]
     """By cell, and by whether the run was solved: the drop of each network of `Material.kept`."""
-    forget: Mapping[str, float]
-    """Mean forget gate at the LSTM's own length, "untrained" and "trained"."""
+    keeps: Mapping[str, float]
+    """Mean keeping gate at the gated network's own length, "untrained" and "trained"."""
     path: Mapping[str, GradientPath]
-    """The LSTM's, likewise."""
+    """The gated network's, likewise."""
     bound: Mapping[str, float]
     """The factor per step, gamma sigma_max, of the bound (E) for the RNN, likewise."""
     held: KeptCells
-    """Of the LSTM that is looked into."""
+    """Of the gated network that is looked into."""
     carried: tuple[KeptCells, ...]
-    """Of every trained LSTM of `Material.kept`."""
+    """Of every gated network of `Material.kept`."""
     starts: tuple[tuple[str, Group, Contrast], ...]
     """By cell and group: the first gradient's ratio before training, unsolved runs against solved
     ones like them."""
@@ -97,7 +98,7 @@ def measure(material: Material) -> Measurements:
     """Follow palindromes through the networks of a study, before training and after."""
     torch.set_num_threads(1)  # the same sums in the same order on every run
     arrays: dict[str, np.ndarray] = {}
-    forget, path, bound = {}, {}, {}
+    keeps, path, bound = {}, {}, {}
     falls: dict[tuple[str, str, str], list[tuple[float, float, float]]] = {}
     for cell, kept in material.networks.items():
         digits = _palindromes(kept.config.length, PROBE_COUNT)
@@ -111,16 +112,17 @@ def measure(material: Material) -> Measurements:
             for name, value in network.state_dict().items():
                 arrays[f"weights/{cell}/{state}/{name}"] = value.numpy()
             seen = trace_batch(network, digits[:, :-1], digits[:, -1])
-            if cell == "lstm":
-                forget[state] = float(seen.gates["f"].mean())
-                path[state] = gradient_path(network, digits)
+            if cell == material.gated:
+                keeps[state] = float(seen.gates[KEEPING[cell][1]].mean())
+                path[state] = gradient_path(network, digits, keeping=KEEPING[cell])
             else:
                 gamma = float((1 - seen.states["hidden"] ** 2).max())
                 sigma = np.linalg.norm(network.state_dict()["W_hh"].numpy(), ord=2)
                 bound[state] = gamma * float(sigma)
     medians = {place: np.median(found, axis=0) for place, found in falls.items()}
-    held = _kept_cells(material.networks["lstm"])
-    arrays |= _checked(material.networks["rnn"]) | _gates(material.networks["lstm"], held)
+    gated = material.networks[material.gated]
+    held = _kept_cells(gated)
+    arrays |= _checked(material.networks[material.vanilla]) | _gates(gated, held)
     arrays |= _curves(material) | _budgets(material)
     groups = contrasts(material.records).values()
     cells = {record.config.key: record.config.cell for record in material.records}
@@ -136,11 +138,11 @@ def measure(material: Material) -> Measurements:
             }
             for cell, kept in material.kept.items()
         },
-        forget=forget,
+        keeps=keeps,
         path=path,
         bound=bound,
         held=held,
-        carried=tuple(map(_kept_cells, material.kept["lstm"])),
+        carried=tuple(map(_kept_cells, material.kept[material.gated])),
         starts=tuple(
             (cells[next(iter(contrast.values))], group, contrast)
             for group in groups
@@ -155,31 +157,51 @@ def _arrival(kept: SavedRun) -> float:
     """The gradient's norm at the first step over that at the last one, in a trained network."""
     digits = _palindromes(kept.config.length, PROBE_COUNT)
     seen = trace_batch(load_network(kept.config, kept.weights), digits[:, :-1], digits[:, -1])
-    return _fall(seen.gradient_norms[CELLS_STATE[kept.config.cell]])[1]
+    part = KEEPING[kept.config.cell][0] if kept.config.cell in KEEPING else "hidden"
+    return _fall(seen.gradient_norms[part])[1]
 
 
 def _kept_cells(kept: SavedRun) -> KeptCells:
-    """What the cells of a trained LSTM do at palindromes of its own length."""
+    """What the units of a trained gated network do at palindromes of its own length."""
+    keeping = KEEPING[kept.config.cell]
     digits = _palindromes(kept.config.length, PROBE_COUNT)
     network = load_network(kept.config, kept.weights)
     half = (kept.config.length - 1) // 2
-    return kept_cells(kept, digits, gradient_path(network, digits, half).share)
+    along = gradient_path(network, digits, half, keeping=keeping).share
+    return kept_cells(kept, digits, along, keeping=keeping)
 
 
-def gradient_path(network: torch.nn.Module, digits: np.ndarray, start: int = 1) -> GradientPath:
-    """Follow the gradient of the loss after the last digit back to an early cell state.
+def gradient_path(
+    network: torch.nn.Module,
+    digits: np.ndarray,
+    start: int = 1,
+    *,
+    keeping: tuple[str, str] = KEEPING["lstm"],
+) -> GradientPath:
+    """Follow the gradient of the loss after the last digit back to an early state.
 
     Args:
-        network: an LSTM; it is not changed.
+        network: a gated one; it is not changed.
         digits: whole palindromes, shape (B, T); the last digit is the target.
-        start: the step whose cell state takes the place of c(1) in `GradientPath`.
+        start: the step whose state takes the place of c(1) in `GradientPath`.
+        keeping: of `KEEPING`.
     """
-    exact: Any = copy.deepcopy(network).double()
-    inputs = encode(torch.as_tensor(digits[:, :-1]), exact.input_dim, torch.float64)
-    whole = lstm_backward(exact, inputs, torch.as_tensor(digits[:, -1])).d_c.numpy()  # (L, B, N)
-    forget = trace_batch(network, digits[:, :-1], digits[:, -1]).gates["f"]  # (B, L, N)
-    product = forget[:, start:].prod(axis=1)  # f(start + 1) ... f(L), (B, N)
-    first, direct = whole[start - 1], product * whole[-1]
+    part, gate = keeping
+    exact: Any = copy.deepcopy(network).double().requires_grad_(True)
+    size = exact.input_dim if hasattr(exact, "input_dim") else exact.input_size
+    inputs = encode(torch.as_tensor(digits[:, :-1]), size, torch.float64)
+    states, gates = [exact.initial_state(len(inputs))], []
+    states[0] = type(states[0])(*(value.double() for value in states[0]))
+    for t in range(inputs.shape[1]):
+        gates.append(exact.gates(inputs[:, t], states[-1])[gate].detach())
+        states.append(exact.step(inputs[:, t], states[-1]))
+    loss = torch.nn.functional.cross_entropy(
+        exact.read_out(states[-1]), torch.as_tensor(digits[:, -1]), reduction="sum"
+    )
+    nodes = [getattr(state, part) for state in (states[start], states[-1])]
+    first, last = (found.numpy() for found in torch.autograd.grad(loss, nodes))  # (B, N) each
+    product = torch.stack(gates[start:]).prod(dim=0).numpy()  # f(start + 1) ... f(L), (B, N)
+    direct = product * last
     square = np.maximum((first**2).sum(axis=1), np.finfo(float).tiny)  # (B,)
     share = (direct * first).sum(axis=1) / square
     return GradientPath(
@@ -239,7 +261,7 @@ def _checked(kept: SavedRun) -> dict[str, np.ndarray]:
 
 
 def _gates(kept: SavedRun, held: KeptCells) -> dict[str, np.ndarray]:
-    """The four gates while the trained LSTM reads one palindrome of the length it learned."""
+    """The gates while the trained gated network reads one palindrome of the length it learned."""
     config = kept.config
     digits = _palindromes(config.length, 1)[0]
     seen = trace(load_network(config, kept.weights), digits[:-1])
@@ -248,7 +270,7 @@ def _gates(kept: SavedRun, held: KeptCells) -> dict[str, np.ndarray]:
 
 
 def _curves(material: Material) -> dict[str, np.ndarray]:
-    """Question 1.4: step and validation loss of each optimiser at its best rate, (2, E) a seed."""
+    """Step and validation loss of each optimiser at its best rate, (2, E) a seed."""
     info = optimizers_info(material.summary)
     return {
         f"curves/{panel}/{label}/{seed}": curve

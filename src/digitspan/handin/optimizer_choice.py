@@ -1,4 +1,4 @@
-"""Question 1.4, measured: which optimiser comes to the end first, out of the rows."""
+"""Optimisers, measured: which optimiser comes to the end first, out of the rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from digitspan.cells import title
 from digitspan.figures.info import best_rates
-from digitspan.handin.material import CELLS_ASKED, Material
+from digitspan.handin.material import Material
 from digitspan.handin.wording import joined, percent, solved_words, steps_words, table
 from digitspan.runs.outcome import SOLVED_ACCURACY
 from digitspan.study.plan import Condition
@@ -58,7 +58,7 @@ def best_of_each(material: Material) -> dict[tuple[str, str], list[Best]]:
             (Best(*best) for best in bests), key=lambda best: order.index(best.condition.optimizer)
         )
         for place, bests in best_rates(material.summary).items()
-        if place[0] in CELLS_ASKED
+        if place[0] in material.sheet.networks
     }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from digitspan.cells import title
+from digitspan.handin import measurements
 from digitspan.handin.claims import ahead, where, winner
-from digitspan.handin.material import LOOKED_INTO_AT, Duel, Material
+from digitspan.handin.material import Duel, Material
 from digitspan.handin.measurements import (
     PROBE_COUNT,
     GradientPath,
@@ -49,6 +51,40 @@ DEEP = 0.1
 """A lowest point below this share of both ends of a curve is spoken of."""
 
 
+class Keeping(NamedTuple):
+    """How it is told of a gated network that a gate can keep part of its state."""
+
+    gate: str
+    """The gate's name."""
+    gate_symbol: str
+    """Its symbol."""
+    state_symbol: str
+    """What it multiplies."""
+    own: str
+    """What a unit multiplies by it."""
+    place: str
+    """Where what is kept stays."""
+    kept: str
+    """What the units that keep have kept."""
+    rest: str
+    """The rest of the state."""
+    elsewhere: str
+    """The gradient's other way."""
+
+
+KEEPING = {
+    "lstm": Keeping(
+        "forget gate", "f", "c", "cell", "the cell", "cells",
+        "$\\mathbf{h}$ and the cells that are not kept", "$\\mathbf{h}$ and the gates",
+    ),
+    "gru": Keeping(
+        "update gate", "z", "h", "state", "the unit", "units", "the units that are not kept",
+        "the candidate and the gates",
+    ),
+}  # fmt: skip
+"""By the gated network."""
+
+
 def looked_into(material: Material) -> str:
     """Which networks of the study are looked into."""
     parts = []
@@ -57,17 +93,24 @@ def looked_into(material: Material) -> str:
         how = f"solved after {record.steps:,} steps"
         if not record.solved:
             how = f"not solved, as none was; the most accurate, {percent(record.accuracy or 0)}"
-        parts.append(f"an {title(cell)} trained at T = {config.length} ({how})")
+        parts.append(f"{_a(title(cell))} trained at T = {config.length} ({how})")
     nearest = ""
     if all(kept.record.solved for kept in material.networks.values()):
         nearest = (
             f", of the solved ones whose weights were kept{kept_at(material)} those whose *T* "
-            f"is nearest to {LOOKED_INTO_AT}"
+            f"is nearest to {material.sheet.lengths.looked_into}"
         )
+    trained = [material.sheet.number_of(kind) for kind in ("memory", "comparison")]
+    asked = f" trained for Questions {joined(trained)}" if all(trained) else " of the study"
     return (
-        f"Two of the networks trained for Questions 1.3 and 1.6 are looked into{nearest}: "
+        f"Two of the networks{asked} are looked into{nearest}: "
         f"{joined(parts)}. The untrained ones are the same before their first step."
     )
+
+
+def _a(name: str) -> str:
+    """An abbreviation with its article, as it is spelt: "an LSTM", "a GRU"."""
+    return f"{'an' if name[0] in 'AEFHILMNORSX' else 'a'} {name}"
 
 
 def kept_at(material: Material) -> str:
@@ -82,29 +125,34 @@ def kept_at(material: Material) -> str:
 
 
 def names(material: Material) -> str:
-    """The names of their runs."""
-    return joined([f"`{kept.config.run_id}`" for kept in material.networks.values()])
+    """The names of their runs, in a sentence."""
+    runs = joined([f"`{kept.config.run_id}`" for kept in material.networks.values()])
+    return f"The networks looked into are {runs}."
 
 
 def gradients(material: Material, measured: Measurements) -> str:
     """How the gradient falls, measured: before training and after, solved and unsolved."""
     fall, drop = measured.fall, measured.drop
-    rnn, lstm = (_networks_shown(material, cell) for cell in ("rnn", "lstm"))
+    vanilla, gated = material.sheet.networks
+    rnn, other = (_networks_shown(material, cell) for cell in material.sheet.networks)
+    part = measurements.KEEPING[gated][0]
+    in_cell = "the cell of " * (part == "cell")
+    of_gated = f"{title(gated)}s{chr(39) + ' cell' if part == 'cell' else ''}"
     before = (
         f"**Before training**, the gradient that reaches the first digit is "
-        f"{power(drop['rnn', 'untrained', 'hidden'])} of the one at the last step in {rnn} "
-        f"(medians), a factor of {fall['rnn', 'untrained', 'hidden']:.2f} per step on average, "
-        f"and "
-        f"{power(drop['lstm', 'untrained', 'cell'])} of it in the cell of {lstm} "
-        f"({fall['lstm', 'untrained', 'cell']:.2f} per step)."
+        f"{power(drop[vanilla, 'untrained', 'hidden'])} of the one at the last step in {rnn} "
+        f"(medians), a factor of {fall[vanilla, 'untrained', 'hidden']:.2f} per step on average, "
+        f"and {power(drop[gated, 'untrained', part])} of it in {in_cell}{other} "
+        f"({fall[gated, 'untrained', part]:.2f} per step)."
     )
     after = (
-        f"**After training** it is {power(drop['rnn', 'trained', 'hidden'])} times the one at the "
-        f"last step in the RNNs ({fall['rnn', 'trained', 'hidden']:.2f} per step) and "
-        f"{power(drop['lstm', 'trained', 'cell'])} times in the LSTMs' cell "
-        f"({fall['lstm', 'trained', 'cell']:.2f} per step)."
+        f"**After training** it is {power(drop[vanilla, 'trained', 'hidden'])} times the one at "
+        f"the last step in the RNNs ({fall[vanilla, 'trained', 'hidden']:.2f} per step) and "
+        f"{power(drop[gated, 'trained', part])} times in the {of_gated} "
+        f"({fall[gated, 'trained', part]:.2f} per step)."
     )
-    return f"{before} {after} {_changes(measured)}{_dips(measured)} {_arrivals(measured)}".strip()
+    changes = f"{_changes(material, measured)}{_dips(material, measured)}"
+    return f"{before} {after} {changes} {_arrivals(measured)}".strip()
 
 
 def _networks_shown(material: Material, cell: str) -> str:
@@ -143,18 +191,19 @@ def _arrivals(measured: Measurements) -> str:
     )
 
 
-def _changes(measured: Measurements) -> str:
+def _changes(material: Material, measured: Measurements) -> str:
     """What training has done to the fall of the gradient in the two networks."""
-    after = {"rnn": "hidden", "lstm": "cell"}
+    vanilla, gated = material.sheet.networks
+    after = {vanilla: "hidden", gated: measurements.KEEPING[gated][0]}
     changes = {
         cell: _change(measured.fall[cell, "untrained", part], measured.fall[cell, "trained", part])
         for cell, part in after.items()
     }
-    if changes["rnn"] == changes["lstm"]:
-        return f"Training {changes['rnn']} in both."
+    if changes[vanilla] == changes[gated]:
+        return f"Training {changes[vanilla]} in both."
     return (
         " and ".join(
-            f"{'Training' if cell == 'rnn' else 'training'} {change} in the {title(cell)}"
+            f"{'Training' if cell == vanilla else 'training'} {change} in the {title(cell)}"
             for cell, change in changes.items()
         )
         + "."
@@ -169,18 +218,18 @@ def _change(before: float, after: float) -> str:
     return f"has moved the factor {towards} 1"
 
 
-def _dips(measured: Measurements) -> str:
+def _dips(material: Material, measured: Measurements) -> str:
     """Where a trained network's gradient lies below both of its ends in between."""
     parts = []
-    for cell, name in (("rnn", "RNN's"), ("lstm", "LSTM's")):
+    for cell in material.sheet.networks:
         place = (cell, "trained", "hidden")
         lowest = measured.lowest[place]
         if lowest <= DEEP * min(measured.drop[place], 1):
-            parts.append(f"{power(lowest)} in the {name} $\\mathbf{{h}}^{{(t)}}$")
+            parts.append(f"{power(lowest)} in the {title(cell)}'s $\\mathbf{{h}}^{{(t)}}$")
     if not parts:
         return ""
     text = f" In between it goes down, to {joined(parts)}."
-    if "LSTM" not in parts[-1]:
+    if material.gated != "lstm" or "LSTM" not in parts[-1]:
         return text
     return (
         f"{text} In the LSTM $\\partial \\mathcal{{L}} / \\partial \\mathbf{{h}}^{{(t)}}$ counts "
@@ -191,11 +240,11 @@ def _dips(measured: Measurements) -> str:
     )
 
 
-def singular_values(measured: Measurements) -> str:
+def singular_values(material: Material, measured: Measurements) -> str:
     """What the bound (E) says of the RNN's own matrix."""
     bounds, falls = [], {}
     for state, when in (("untrained", "before training"), ("trained", "after")):
-        bound, fall = measured.bound[state], measured.fall["rnn", state, "hidden"]
+        bound, fall = measured.bound[state], measured.fall[material.vanilla, state, "hidden"]
         bounds.append(f"{bound:.2f} {when}")
         falls[when] = bound, fall
     text = (
@@ -218,27 +267,29 @@ def singular_values(measured: Measurements) -> str:
 
 
 def gradient_path(measured: Measurements, record: RunRecord) -> str:
-    """Which way the LSTM's gradient takes, by the forget gates or through h and the gates.
+    """Which way the gated network's gradient takes, by the keeping gates or another.
 
     Args:
         measured: what was seen in the networks.
-        record: of the LSTM's run; at its length it was measured.
+        record: of the network's run; at its length it was measured.
     """
+    told = KEEPING[record.config.cell]
+    g, s = f"\\mathbf{{{told.gate_symbol}}}", f"\\mathbf{{{told.state_symbol}}}"
     before, after = measured.path["untrained"], measured.path["trained"]
     length = record.config.length
     unsolved = "" if record.solved else ", which was not solved,"
     return (
-        f"On its way back to $\\mathbf{{c}}^{{(1)}}$ the gradient either stays in the cell, "
-        f"multiplied by forget gates alone, or leaves it at some step, through $\\mathbf{{h}}$ "
-        f"and the gates. The two parts add up. In the network of <<figure_gates>> the first, "
-        f"$\\mathbf{{f}}^{{(2)}} \\odot \\cdots \\odot \\mathbf{{f}}^{{(L)}} \\odot "
-        f"\\partial \\mathcal{{L}} / \\partial \\mathbf{{c}}^{{(L)}}$, makes "
+        f"On its way back to ${s}^{{(1)}}$ the gradient either stays in {told.place}, "
+        f"multiplied by {told.gate}s alone, or leaves it at some step, through "
+        f"{told.elsewhere}. The two parts add up. In the {title(record.config.cell)} looked into, "
+        f"the first, ${g}^{{(2)}} \\odot \\cdots \\odot {g}^{{(S)}} \\odot "
+        f"\\partial \\mathcal{{L}} / \\partial {s}^{{(S)}}$, makes "
         f"{percent(before.share)} of the whole before training and {percent(after.share)} after "
         f"(projected on it; medians over {PROBE_COUNT} palindromes of length {length}; for 80 % "
-        f"of these {span_of([after.low, after.high], percent=True)}). So in the "
-        f"trained network{unsolved} {_way(after)}{_alike(measured, record)}. The unit that keeps "
-        f"most multiplies its cell by {_factor(before.kept)} over these {length - 2} steps before "
-        f"training and by {_factor(after.kept)} after{_fits(after)}."
+        f"of these {span_of([after.low, after.high], percent=True)}). So in the trained "
+        f"network{unsolved} {_way(after, record.config.cell)}{_alike(measured, record)}. The unit "
+        f"that keeps most multiplies its {told.own} by {_factor(before.kept)} over these "
+        f"{length - 2} steps before training and by {_factor(after.kept)} after{_fits(after)}."
     )
 
 
@@ -262,23 +313,23 @@ def _factor(value: float) -> str:
     return f"{value:.2f}" if value >= 0.01 else power(value)
 
 
-def _way(path: GradientPath) -> str:
-    """Where the gradient runs, from the share of the part that stays in the cell."""
+def _way(path: GradientPath, cell: str) -> str:
+    """Where the gradient runs, from the share of the part that is kept."""
+    told = KEEPING[cell]
+    along = f"along {told.place}"
     if path.share < -LITTLE or path.share > 1 + LITTLE:
         return "the two parts partly cancel, and neither way alone tells where the gradient runs"
     if path.share >= MUCH:
-        return "the gradient **runs along the cell**, by the forget gates"
+        return f"the gradient **runs {along}**, by the {told.gate}s"
     if abs(path.share - EVEN) < ABOUT_HALF:
-        return (
-            "**about half** of it runs along the cell and half through $\\mathbf{h}$ and the gates"
-        )
+        return f"**about half** of it runs {along} and half through {told.elsewhere}"
     if path.share > EVEN:
-        return "more of it runs along the cell than through the gates"
+        return f"more of it runs {along} than through the gates"
     if path.share >= LITTLE:
-        return "more of it runs through $\\mathbf{h}$ and the gates than along the cell"
+        return f"more of it runs through {told.elsewhere} than {along}"
     return (
-        "the gradient **runs through $\\mathbf{h}$ and the gates, not along the cell**: the path "
-        "for which the LSTM is built is hardly used"
+        f"the gradient **runs through {told.elsewhere}, not {along}**: the path for which the "
+        f"{title(cell)} is built is hardly used"
     )
 
 
@@ -293,20 +344,20 @@ def _fits(path: GradientPath) -> str:
 
 def initialisation(material: Material, measured: Measurements) -> str:
     """Where training starts, and whether the start tells solved runs from unsolved ones."""
-    config = material.networks["lstm"].record.config
-    forget = measured.forget["untrained"]
+    config = material.networks[material.gated].record.config
+    told, mean = KEEPING[material.gated], measured.keeps["untrained"]
     kept = measured.path["untrained"].kept
-    learned = " So gates that keep a cell have to be learned." * (kept < EVEN)
+    learned = f" So gates that keep a {told.own} have to be learned." * (kept < EVEN)
     text = (
         f"**Where training starts.** With the initialisation used ({config.initialisation}) the "
-        f"mean forget gate is {forget:.2f}, and the best of the untrained LSTM's units keeps "
-        f"{_factor(kept)} of its cell over {config.length - 2} steps.{learned}"
+        f"mean {told.gate} is {mean:.2f}, and the best of the untrained {title(material.gated)}'s "
+        f"units keeps {_factor(kept)} of its {told.own} over {config.length - 2} steps.{learned}"
     )
     if not measured.starts:
         return text
-    told = [_start(*one) for one in measured.starts if one[2].differs]
-    if told:
-        found = f"the gradient that reached the first digit before training was {joined(told)}"
+    apart = [_start(*one) for one in measured.starts if one[2].differs]
+    if apart:
+        found = f"the gradient that reached the first digit before training was {joined(apart)}"
     else:
         names = "; ".join(_group(cell, group) for cell, group, _ in measured.starts)
         lowest = min(contrast.p for _, _, contrast in measured.starts)
@@ -350,7 +401,7 @@ def rates(material: Material) -> str:
     if tuned is None:
         return ""
     sentences = [_best_rates(row) for row in tuned.sides]
-    apart = _rates_apart(tuned.rnn.span, tuned.lstm.span)
+    apart = _rates_apart(tuned.vanilla.span, tuned.gated.span)
     if apart is not None:
         sentences.append(
             "The two intervals do not touch, so no one rate is the best for both."
@@ -360,7 +411,9 @@ def rates(material: Material) -> str:
     for fixed in here:
         if not fixed.is_tuned:
             sentences.append(_at_one_rate(fixed, tuned))
-            sentences += [_brought(material, fixed, tuned, cell) for cell in ("rnn", "lstm")]
+            sentences += [
+                _brought(material, fixed, tuned, cell) for cell in material.sheet.networks
+            ]
     sentences.append(_larger_rate(tuned, [duel for duel in here if not duel.is_tuned]))
     told = " ".join(filter(None, sentences))
     return f"**What the learning rate has to do with it.** {told}"
@@ -396,7 +449,9 @@ def _best_rates(row: ConditionSummary) -> str:
 def _at_one_rate(fixed: Duel, tuned: Duel) -> str:
     """Whether the order of the two at one rate is that at the best rates."""
     at_fixed, at_best = winner(fixed), winner(tuned)
-    decided = {"rnn": "the RNN is ahead", "lstm": "the LSTM is ahead"}
+    decided = {
+        side.condition.cell: f"the {title(side.condition.cell)} is ahead" for side in tuned.sides
+    }
     if at_fixed == at_best and at_best in decided:
         return (
             f"At {rate_words(fixed)} {decided[at_best]} too: the order does not depend on the "
@@ -412,13 +467,15 @@ def _at_one_rate(fixed: Duel, tuned: Duel) -> str:
 
 def _larger_rate(tuned: Duel, fixed: Sequence[Duel]) -> str:
     """How far the two best rates are apart, and that the reason is not known."""
-    one, other = tuned.rnn.span.rate, tuned.lstm.span.rate
+    one, other = tuned.vanilla.span.rate, tuned.gated.span.rate
     if one is None or other is None:
         return ""
     apart = max(one, other) / min(one, other)
     if apart < APART:
         return ""
-    larger, smaller = ("LSTM", "RNN") if other > one else ("RNN", "LSTM")
+    smaller, larger = (title(side.condition.cell) for side in tuned.sides)
+    if one > other:
+        smaller, larger = larger, smaller
     seen = ""
     if fixed:
         seen = f" what was seen at {joined([each.rule for each in fixed])} stands above,"
@@ -430,7 +487,7 @@ def _larger_rate(tuned: Duel, fixed: Sequence[Duel]) -> str:
 
 def _brought(material: Material, fixed: Duel, tuned: Duel, cell: str) -> str:
     """What the best rates bring one network, against one rate."""
-    row, other = getattr(tuned, cell), getattr(fixed, cell)
+    row, other = tuned.of(cell), fixed.of(cell)
     ratio = material.comparison.ratios[row.condition, other.condition]
     at_one = f"at {rate_words(fixed)}"
     lasts = {

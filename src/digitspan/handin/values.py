@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 
-from digitspan.cells import title
+from digitspan.cells import CELLS, title
 from digitspan.figures.info import rates_by_length, tested_words
 from digitspan.handin import claims, limits, optimizer_choice, reasons, where_held
 from digitspan.handin.author import Author
-from digitspan.handin.material import CELLS_ASKED, Material
+from digitspan.handin.material import Material
 from digitspan.handin.measurements import PROBE_COUNT, Measurements
 from digitspan.handin.optimizer_choice import NAMES
 from digitspan.handin.wording import (
@@ -23,48 +23,84 @@ from digitspan.handin.wording import (
     table,
 )
 from digitspan.runs.outcome import EVALUATE_EVERY
+from digitspan.sheet.exercise import Sheet
+from digitspan.sheet.questions import NETWORKS
 from digitspan.study.summary import LengthSummary
 from digitspan.study.tables import MARKED, span_text
 from digitspan.tasks import NUM_CLASSES
 
-__all__ = ["values_of"]
+__all__ = ["held_together", "sheet_values", "values_of"]
 
-FIGURES = ("gradients", "rnn", "optimizers", "gates", "both", "budgets")
-"""The notebook's figures in their order."""
+_WITHOUT_A_QUESTION = {
+    "derivation": "back-propagation through time",
+    "implementation": "the vanilla RNN",
+    "memory": "the runs of the RNN",
+    "optimizers": "the choice of an optimiser",
+    "gates": "the gates",
+    "parameters": "the number of parameters",
+    "comparison": "the comparison",
+}
+"""What is spoken of where a sheet does not ask for it: by kind, else its question is named."""
 
 
 def values_of(material: Material, measured: Measurements, author: Author) -> dict[str, str]:
     """Everything that the answers and the notebook may ask for, by name."""
     values = (
-        _about(material, author)
+        sheet_values(material.sheet, author)
+        | _about(material)
         | _networks(material)
+        | _optimizers(material)
         | _tables(material, measured)
         | _sentences(material, measured)
-        | {f"figure_{name}": f"Figure {n}" for n, name in enumerate(FIGURES, start=1)}
     )
-    return {name: _held_together(text) for name, text in values.items()}
+    return values
 
 
-def _held_together(text: str) -> str:
+def sheet_values(sheet: Sheet, author: Author) -> dict[str, str]:
+    """What follows from the sheet alone, and whose report it is."""
+    gated = NETWORKS[sheet.networks[1]]
+    by = f"**{escaped(author.surname)}**"
+    if author.matriculation:
+        by += f", matriculation number **{author.matriculation}**"
+    return {
+        "by": by,
+        "sheet_title": sheet.title,
+        "course": sheet.course,
+        "term": sheet.term,
+        "title_vanilla": sheet.titles[0],
+        "title_gated": sheet.titles[1],
+        "code_folder": sheet.code,
+        "gated": title(sheet.networks[1]),
+        "gated_cell": sheet.networks[1],
+        "gated_class": gated.class_name,
+        "gated_module": gated.file.removesuffix(".py"),
+        **{f"figure_{name}": f"Figure {n}" for n, name in enumerate(sheet.figures, start=1)},
+        **{
+            f"question_{kind}": f"Question {number}" if number else instead
+            for kind, instead in _WITHOUT_A_QUESTION.items()
+            for number in [sheet.number_of(kind)]
+        },
+    }
+
+
+def held_together(text: str) -> str:
     """Text whose "T = 20" and "95 %" are not broken between lines, the symbol in italics."""
     text = re.sub(r"(?<![\w*$\\])([Tdn]) = (?=\d)", "*\\1*\u00a0=\u00a0", text)
     return re.sub(r"(?<=\d) %", "\u00a0%", text)
 
 
-def _about(material: Material, author: Author) -> dict[str, str]:
-    """Whose report it is, and of which study."""
+def _about(material: Material) -> dict[str, str]:
+    """Which study it is of."""
     config = material.config
     note = ""
     if config.note:
         note = f"> **{config.note[0].upper()}{config.note[1:]}.**"
     return {
-        "author": escaped(author.surname),
-        "matriculation": author.matriculation,
         "study_note": note,
         "num_runs": _num_runs(material),
         "how_measured": _how_measured(material),
-        "rnn_rates": _rates_shown(material, "rnn"),
-        "both_rates": f"{_rates_shown(material, 'rnn')} {_rates_shown(material, 'lstm')}",
+        "rnn_rates": _rates_shown(material, material.vanilla),
+        "both_rates": " ".join(_rates_shown(material, cell) for cell in material.sheet.networks),
         "how_short": _how_short(material),
         "tested": tested_words(material.summary),
     }
@@ -89,25 +125,44 @@ def escaped(name: str) -> str:
 
 def _networks(material: Material) -> dict[str, str]:
     """Sizes, lengths and numbers of parameters."""
-    config = material.networks["lstm"].record.config
+    config = material.networks[material.gated].record.config
     d, n, K = config.input_size, config.hidden_size, NUM_CLASSES
-    compared = material.summary.optimizers
-    rates = sorted({float(condition.rate) for condition, _ in compared})
+    of_cell = CELLS[material.gated].gates * n * (d + n + 1)
+    trained = material.networks[material.vanilla].record.config.length
+    cell_caption = ""
+    if material.gated == "lstm":
+        cell_caption = (
+            r" For the LSTM also $\partial\mathcal{L}/\partial\mathbf{c}^{(t)}$ of the cell."
+        )
     return {
+        "cell_caption": cell_caption,
         "probe_count": str(PROBE_COUNT),
         "input_size": str(d),
         "hidden_size": str(n),
-        "rnn_trained_length": str(material.networks["rnn"].record.config.length),
-        "rnn_alike": str(len(material.alike("rnn"))),
-        "lstm_alike": str(len(material.alike("lstm"))),
-        "lstm_trained_length": str(config.length),
-        "lstm_cell_parameters": f"{4 * n * (d + n + 1):,}",
-        "lstm_parameters": f"{4 * n * (d + n + 1) + K * (n + 1):,}",
+        "rnn_trained_length": str(trained),
+        "gated_trained_length": str(config.length),
+        "rnn_alike": str(len(material.alike(material.vanilla))),
+        "gated_alike": str(len(material.alike(material.gated))),
+        "gated_cell_parameters": f"{of_cell:,}",
+        "gated_parameters": f"{of_cell + K * (n + 1):,}",
         "rnn_parameters": f"{n * (d + n + 1) + K * (n + 1):,}",
+    }
+
+
+def _optimizers(material: Material) -> dict[str, str]:
+    """What was seen of optimisers; nothing where the sheet does not ask."""
+    if not material.sheet.needs("optimizers"):
+        return {}
+    compared = material.summary.optimizers
+    rates = sorted({float(condition.rate) for condition, _ in compared})
+    return {
         "optimizers_length": str(compared[0][1].length),
         "optimizers_best": optimizer_choice.best_rate(material),
         "optimizers_rates": joined([f"{rate:g}" for rate in rates]),
         "optimizers_seeds": str(max(len(found.records) for _, found in compared)),
+        "optimizers_table": optimizer_choice.optimizers_table(material),
+        "optimizers_how": optimizer_choice.how(material),
+        "optimizers_verdict": optimizer_choice.verdict(material),
     }
 
 
@@ -117,34 +172,32 @@ def _tables(material: Material, measured: Measurements) -> dict[str, str]:
         "both_table": _both_table(material),
         "conditions_table": _conditions_table(material),
         "budgets_table": claims.budgets_table(material),
-        "carried_table": where_held.carried_table(measured),
-        "optimizers_table": optimizer_choice.optimizers_table(material),
+        "carried_table": where_held.carried_table(material, measured),
     }
 
 
 def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
+    vanilla, gated = material.sheet.networks
     digits = "".join(map(str, measured.arrays["gates/digits"]))
     return {
         "networks_looked_into": reasons.looked_into(material),
         "networks_named": reasons.names(material),
         "gradients_measured": reasons.gradients(material, measured),
-        "singular_values": reasons.singular_values(measured),
+        "singular_values": reasons.singular_values(material, measured),
         "gates_measured": where_held.gates(measured),
         "gates_palindrome": digits,
-        "rnn_sanity": claims.sanity(material, "rnn"),
-        "lstm_sanity": claims.sanity(material, "lstm"),
-        "rnn_by_rule": claims.by_rule(material, "rnn"),
+        "rnn_sanity": claims.sanity(material, vanilla),
+        "gated_sanity": claims.sanity(material, gated),
+        "rnn_by_rule": claims.by_rule(material, vanilla),
         "rnn_against_sheet": claims.rnn_against_sheet(material),
         "controls": limits.controls(material),
-        "optimizers_how": optimizer_choice.how(material),
-        "optimizers_verdict": optimizer_choice.verdict(material),
         "verdict": claims.verdict(material),
         "comparison_by_rule": claims.comparison(material),
-        "rnn_convergence": claims.convergence(material, "rnn"),
-        "lstm_convergence": claims.convergence(material, "lstm"),
-        "lstm_reached": claims.reached(material, "lstm"),
+        "rnn_convergence": claims.convergence(material, vanilla),
+        "gated_convergence": claims.convergence(material, gated),
+        "gated_reached": claims.reached(material, gated),
         "reasons_carried": where_held.carried(material, measured),
-        "reasons_path": reasons.gradient_path(measured, material.networks["lstm"].record),
+        "reasons_path": reasons.gradient_path(measured, material.networks[gated].record),
         "reasons_start": reasons.initialisation(material, measured),
         "reasons_rate": reasons.rates(material),
         "limits": limits.limits(material),
@@ -152,8 +205,8 @@ def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
 
 
 def _rnn_table(material: Material) -> str:
-    """Question 1.3: the RNN by length, at the rates of the first condition that shows runs."""
-    duel = next(duel for duel in material.duels if duel.rnn.lengths)
+    """The RNN by length, at the rates of the first condition that shows runs."""
+    duel = next(duel for duel in material.duels if duel.vanilla.lengths)
     rows = [
         [
             str(found.length),
@@ -163,7 +216,7 @@ def _rnn_table(material: Material) -> str:
             _accuracies(found),
             steps_words(found),
         ]
-        for found in duel.rnn.lengths
+        for found in duel.vanilla.lengths
     ]
     heading = ["T", "rate", "solved", "95 % interval", "median accuracy (range)", "steps"]
     caption = (
@@ -174,20 +227,20 @@ def _rnn_table(material: Material) -> str:
 
 
 def _both_table(material: Material) -> str:
-    """Question 1.6: both networks by length, at the rates of the first condition with runs."""
-    duel = next(duel for duel in material.duels if duel.rnn.lengths and duel.lstm.lengths)
+    """Both networks by length, at the rates of the first condition with runs."""
+    duel = next(duel for duel in material.duels if all(side.lengths for side in duel.sides))
     by_length = [{found.length: found for found in side.lengths} for side in duel.sides]
     rows = [
         [str(length), *(text for found in by_length for text in _cells(found.get(length)))]
         for length in sorted({length for found in by_length for length in found})
     ]
     heading = ["T"]
-    for cell in CELLS_ASKED:
+    for cell in material.sheet.networks:
         heading += [f"{title(cell)}: rate", "solved", "accuracy", "steps"]
     caption = (
         f"Both networks by length, at {rate_words(duel)}: rate, runs solved, median accuracy, "
-        f"median steps of the solved runs; left four columns: RNN, right four: LSTM. Each network "
-        f"has lengths around its own span."
+        f"median steps of the solved runs; left four columns: RNN, right four: "
+        f"{title(material.gated)}. Each network has lengths around its own span."
     )
     return table(caption, heading, rows)
 
@@ -314,7 +367,7 @@ def _how_short(material: Material) -> str:
 
 def _rates_shown(material: Material, cell: str) -> str:
     """The best rates of one network, by length; nothing where rates are not tuned."""
-    tuned = [getattr(duel, cell) for duel in material.duels if duel.is_tuned]
+    tuned = [duel.of(cell) for duel in material.duels if duel.is_tuned]
     shown = [row for row in tuned if row.lengths]
     if not shown:
         return ""
@@ -323,7 +376,7 @@ def _rates_shown(material: Material, cell: str) -> str:
 
 def _seeds(material: Material) -> str:
     """How many runs there are at a length where the rate is the length's: "5 runs"."""
-    shown = [duel for duel in material.duels if duel.is_tuned and duel.rnn.lengths]
+    shown = [duel for duel in material.duels if duel.is_tuned and duel.vanilla.lengths]
     rows = [row for duel in shown or material.duels for row in duel.sides]
     numbers = [len(found.records) for row in rows for found in row.lengths]
     low, high = min(numbers), max(numbers)

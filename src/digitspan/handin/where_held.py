@@ -1,4 +1,4 @@
-"""Where a trained LSTM holds the digit, in sentences: what its gates do, and what hangs on it."""
+"""Where a gated network holds the digit, in sentences: what gates do, and what hangs on it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from digitspan.cells import title
 from digitspan.handin.kept_cells import COUNTED, KEPT, RELEASED, KeptCells
 from digitspan.handin.material import Material
 from digitspan.handin.measurements import PROBE_COUNT, Measurements
-from digitspan.handin.reasons import kept_at
+from digitspan.handin.reasons import KEEPING, kept_at
 from digitspan.handin.wording import among, joined, span_of, table
 
 __all__ = ["carried", "carried_table", "gates"]
@@ -28,8 +29,13 @@ SATURATED = 0.1
 
 
 def gates(measured: Measurements) -> str:
-    """What the gates do in the trained network, measured, and whether it is what the list says."""
+    """What the gates do in the trained LSTM, measured, and whether it is what the list says.
+
+    Nothing of another gated network.
+    """
     held = measured.held
+    if held.record.config.cell != "lstm":
+        return ""
     text = (
         f"**What a trained LSTM does with them.** <<figure_gates>> shows the gates over one "
         f"palindrome; the numbers are means over {PROBE_COUNT} of that length. {_groups(held)}"
@@ -133,8 +139,8 @@ def _elsewhere(measured: Measurements) -> str:
     )
 
 
-def carried_table(measured: Measurements) -> str:
-    """By length, which units of the LSTM have the digit; nothing where none was solved."""
+def carried_table(material: Material, measured: Measurements) -> str:
+    """By length, which units of the gated network have the digit; nothing where none is solved."""
     rows = [
         [
             str(length),
@@ -149,18 +155,19 @@ def carried_table(measured: Measurements) -> str:
     ]
     if not rows:
         return ""
+    told, name = KEEPING[material.gated], title(material.gated)
     heading = [
-        "T", "runs", "holding, counting", "with kept cells", "with the rest", "with neither",
-        "right, let go", "others let go", "gradient in cell",
+        "T", "runs", "holding, counting", f"with kept {told.kept}", "with the rest",
+        "with neither", "right, let go", "others let go", f"gradient in {told.place}",
     ]  # fmt: skip
     caption = (
-        f"Where the solved LSTMs of <<figure_both>> whose networks were kept have the digit "
+        f"Where the solved {name}s of <<figure_both>> whose networks were kept have the digit "
         f"half-way ({PROBE_COUNT} palindromes each). Holding and counting units: medians. Next "
-        f"three columns: runs in which more than half of the answers go with the kept cells, with "
-        f"the rest, or with neither. Then ranges over the runs: right answers where the forget "
-        f"gates of the holding units are {RELEASED:g} from half-way on, and where those of as "
-        f"many others are; the gradient that never leaves the cell over the second half, as a "
-        f"share of all."
+        f"three columns: runs in which more than half of the answers go with the kept "
+        f"{told.kept}, with the rest, or with neither. Then ranges over the runs: right answers "
+        f"where the {told.gate}s of the holding units are {RELEASED:g} from half-way on, and "
+        f"where those of as many others are; the gradient that never leaves {told.place} over the "
+        f"second half, as a share of all."
     )
     return table(caption, heading, rows)
 
@@ -173,43 +180,57 @@ def _median(values: object) -> str:
 def carried(material: Material, measured: Measurements) -> str:
     """Which units have the digit, at which lengths, and whether the answer hangs on them."""
     by_length = _by_length(measured)
+    name = title(material.gated)
     if not by_length:
-        return "No LSTM was solved, so there is none to ask where it keeps the digit."
+        return f"No {name} was solved, so there is none to ask where it keeps the digit."
     count = sum(len(some) for some in by_length.values())
     text = (
-        f"**Where the digit is kept**, asked of the {count} solved LSTMs whose weights were kept"
+        f"**Where the digit is kept**, asked of the {count} solved {name}s whose weights were kept"
         f"{kept_at(material)}: half-way through a palindrome a part of the state is replaced by "
         f"that of a palindrome with another first digit. Where the answer becomes that other "
         f"digit, this part has carried it; the table below counts the runs."
     )
-    return f"{text} {_lead(material, by_length)}{_enough(measured)}"
+    return f"{text} {_lead(material, by_length)}{_enough(material, measured)}"
 
 
 def _lead(material: Material, by_length: Mapping[int, Sequence[KeptCells]]) -> str:
-    """Whether the answer hangs on the holding units where the LSTM is solved and the RNN is not.
+    """Whether the answer hangs on the holding units where the RNN is not solved.
 
     Said only where both hold in most of the runs: the answer goes with their cells, and is lost
     where they let go, but not where as many others do.
     """
     reach = max(
-        (found.length for duel in material.duels for found in duel.rnn.lengths if found.solved),
+        (
+            found.length
+            for duel in material.duels
+            for found in duel.vanilla.lengths
+            if found.solved
+        ),
         default=0,
     )
     beyond = [one for length, some in by_length.items() if length > reach for one in some]
     within = [one for length, some in by_length.items() if length <= reach for one in some]
+    name, told = title(material.gated), KEEPING[material.gated]
     if not beyond:
-        return "No LSTM was solved beyond the RNN's reach, so there is no lead to be explained."
+        return f"No {name} was solved beyond the RNN's reach, so there is no lead to be explained."
     far = f"beyond T = {reach}, the longest length at which an RNN shown was solved"
     if not reach:
         far = "where no RNN shown was solved"
+    asking = material.sheet.number_of("gates") if material.gated == "lstm" else None
+    defined = f"Question {asking}"
+    if not asking:
+        defined = (
+            f"those that keep their {told.own}, with {told.gate}s whose product over the second "
+            f"half is above {KEPT:g}, without being written in one direction in every step"
+        )
     going = [one for one in beyond if one.by_holding > EVEN > max(one.by_counting, one.by_rest)]
     hanging = [one for one in beyond if one.released < EVEN < one.released_others]
     text = (
-        f"**{far[0].upper()}{far[1:]}**, the holding units (Question 1.5) alone take more than "
+        f"**{far[0].upper()}{far[1:]}**, the holding units ({defined}) alone take more than "
         f"half of the answers with them in {len(going)} of {len(beyond)} runs "
         f"({span_of([one.by_holding for one in beyond], percent=True)}; the counting ones "
         f"{span_of([one.by_counting for one in beyond], percent=True)}, the rest "
-        f"{span_of([one.by_rest for one in beyond], percent=True)}). Where their forget gates are "
+        f"{span_of([one.by_rest for one in beyond], percent=True)}). Where their {told.gate}s are "
         f"{RELEASED:g} from half-way on, fewer than half of the answers stay right in "
         f"{len([one for one in beyond if one.released < EVEN])} of {len(beyond)} "
         f"({span_of([one.released for one in beyond], percent=True)}), with those of as many "
@@ -217,10 +238,10 @@ def _lead(material: Material, by_length: Mapping[int, Sequence[KeptCells]]) -> s
         f"({span_of([one.released_others for one in beyond], percent=True)})."
     )
     if 2 * min(len(going), len(hanging)) <= len(beyond):
-        return f"{text} So these networks do **not** rest on kept cells there."
+        return f"{text} So these networks do **not** rest on kept {told.kept} there."
     text += (
-        " So there the digit is held in a few cells that the forget gates keep, and **the answer "
-        "hangs on their being kept**."
+        f" So there the digit is held in a few {told.kept} that the {told.gate}s keep, and **the "
+        f"answer hangs on their being kept**."
     )
     if within:
         lost = [one for one in within if one.released < EVEN]
@@ -230,30 +251,31 @@ def _lead(material: Material, by_length: Mapping[int, Sequence[KeptCells]]) -> s
         )
     return (
         f"{text} The RNN has no such place: its whole state goes through $\\mathbf{{W}}_{{hh}}$ "
-        f"and $\\tanh$ in every step. This shows what the trained LSTM uses. That the LSTM gets "
-        f"further than the RNN *because* it has it was not tested: no LSTM was trained without, "
-        f"and with the length the learning rate changes, too."
+        f"and $\\tanh$ in every step. This shows what the trained {name} uses. That the {name} "
+        f"gets further than the RNN *because* it has it was not tested: no {name} was trained "
+        f"without, and with the length the learning rate changes, too."
     )
 
 
-def _enough(measured: Measurements) -> str:
-    """Whether unsolved LSTMs have cells that are kept, too."""
+def _enough(material: Material, measured: Measurements) -> str:
+    """Whether unsolved gated networks have kept something, too."""
+    name, kept = title(material.gated), KEEPING[material.gated].kept
     unsolved = [one for one in measured.carried if not one.record.solved]
     having = [one for one in unsolved if one.keeping]
     if not unsolved:
         return ""
     if not having:
-        return f" None of the {len(unsolved)} unsolved LSTMs asked as well has such cells."
+        return f" None of the {len(unsolved)} unsolved {name}s asked as well has such {kept}."
     holding = sum(1 for one in unsolved if one.holding)
     return (
-        f" Kept cells alone are not enough: of the {len(unsolved)} unsolved LSTMs asked as well "
-        f"{len(having)} have some, too ({among([one.keeping for one in having])}), and {holding} "
-        f"have holding ones."
+        f" Kept {kept} alone are not enough: of the {len(unsolved)} unsolved {name}s asked as "
+        f"well {len(having)} have some, too ({among([one.keeping for one in having])}), and "
+        f"{holding} have holding ones."
     )
 
 
 def _by_length(measured: Measurements) -> dict[int, list[KeptCells]]:
-    """The solved LSTMs by length."""
+    """The solved gated networks by length."""
     found: dict[int, list[KeptCells]] = {}
     for one in measured.carried:
         if one.record.solved:
