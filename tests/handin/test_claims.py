@@ -26,6 +26,7 @@ from digitspan.study.reading import SavedRun, Study
 from digitspan.study.summary import summarise
 from digitspan.study.tables import span_text
 from digitspan.tasks.palindrome import mirror
+from digitspan.training.engine import build_network
 
 SHEET = default_sheet()
 ANY = Material(SHEET, None, None, (), {})
@@ -855,6 +856,27 @@ def test_units_that_are_written_in_one_direction_count_and_show_nothing():
     assert found.counting_size > 5
     assert found.counting_spread < 1e-3 < found.spread
     assert found.by_counting < 0.1 < 0.8 < found.by_holding
+
+
+def test_of_a_gru_the_state_itself_is_kept(joint):
+    config = RunConfig(cell="gru", length=12, hidden_size=8, encoding="one-hot")
+    network = build_network(config)
+    with torch.no_grad():
+        network.b_z.fill_(6.0)
+    weights = safetensors.torch.save(network.state_dict(), {"config": config.canonical})
+    kept = SavedRun(made_up_record(config, solved=True), weights, None)
+    digits = np.array([[d, *[3] * 10, d] for d in range(10)])
+    found = kept_cells(kept, digits, 0.5, keeping=("hidden", "z"))
+    assert (found.keeping, found.counting) == (8, 0)
+    assert np.isnan([found.opened, found.opened_others, found.input_late]).all()
+    assert 0 <= found.released <= 1
+    assert where_held.gates(seen(held=found)) == ""
+    gru = joint._replace(sheet=SHEET._replace(networks=("rnn", "gru")))
+    told = where_held.carried(gru, seen(carried=(asked(22), asked(31))))
+    assert "those that keep their state, with update gates whose product" in told
+    assert "the digit is held in a few units that the update gates keep" in told
+    assert "no GRU was trained without" in told
+    assert "LSTM" not in told
 
 
 def ratio(duel, low, high):
