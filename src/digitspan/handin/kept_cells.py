@@ -52,7 +52,7 @@ class KeptCells(NamedTuple):
     released: float
     """The same, where from half-way on the keeping gates of the holding units are `RELEASED`."""
     released_others: float
-    """The same with those of as many others: the ones that keep most of what does not hold."""
+    """The same with those of as many others, where there are so many: the ones that keep most."""
     opened: float
     """The same, where from half-way on the input gates of the holding units are what they are at
     the first digit on average; as all that follows on gates, nan for a network without them."""
@@ -126,6 +126,7 @@ def kept_cells(
         others = torch.zeros_like(holding)
         by_product = torch.argsort(torch.where(holding, -1.0, product), descending=True)
         others[by_product[: int(holding.sum())]] = True
+        others &= ~holding
 
         state = states[half]
         other = torch.as_tensor(_with_another_first_digit(first_digit))
