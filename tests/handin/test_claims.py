@@ -12,9 +12,11 @@ import safetensors.torch
 import torch
 from studies import made_up_record, made_up_rows
 
+from digitspan.cells.gru import GRU
 from digitspan.handin import claims, limits, optimizer_choice, reasons, values
 from digitspan.handin.material import Material, compare_networks
 from digitspan.handin.measurements import (
+    KEEPING,
     Carried,
     GateUse,
     GradientPath,
@@ -657,6 +659,70 @@ def test_the_part_of_the_state_that_has_the_digit_is_found_by_exchanging_it(keep
 def test_of_an_unsolved_run_the_kept_cells_alone_are_counted():
     found = carried(saved(memory(True), solved=False))
     assert (found.keeping, found.by_cells, found.by_rest, found.along) == (8, None, None, None)
+
+
+def gru_memory(keeps):
+    """A GRU that writes the first digit and holds it, by its update gates or by its candidate.
+
+    Unit 0 tells that the first digit was read: it opens the update gates from then on.
+    """
+    network = GRU(input_size=10, hidden_size=8, num_classes=10)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        code = torch.sign(torch.randn(8, 10, generator=torch.Generator().manual_seed(3)))
+        code[0] = 1
+        network.W_hx.copy_(10 * code)
+        network.b_z.fill_(-20.0)
+        network.W_ph.copy_(code.T)
+        if keeps:
+            network.W_zh[:, 0] = 60.0
+        else:  # every state is written anew from the one before
+            network.b_r.fill_(20.0)
+            network.W_hh.copy_(40 * torch.eye(8))
+    return network
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_the_part_of_a_grus_state_that_has_the_digit_is_found_likewise(keeps):
+    config = RunConfig(
+        cell="gru", length=12, hidden_size=8, encoding="one-hot", learning_rate=1e-3
+    )
+    weights = safetensors.torch.save(gru_memory(keeps).state_dict(), {"config": config.canonical})
+    found = carried(SavedRun(made_up_record(config, solved=True), weights, None))
+    assert found.keeping == (8 if keeps else 0)
+    assert (found.by_cells > 0.8) == keeps
+    assert (found.by_rest > 0.8) == (not keeps)
+    assert min(found.by_cells, found.by_rest) < 0.2
+
+
+@pytest.mark.parametrize(("sees", "share"), [(False, 1.0), (True, 0.0)])
+def test_the_way_of_a_grus_gradient_is_found(sees, share):
+    """Where nothing sees h all of it comes by the update gates; with these shut, nothing does."""
+    network = GRU(input_size=1, hidden_size=8, num_classes=10)
+    with torch.no_grad():
+        for name in ("W_rh", "W_zh", "W_hh"):
+            getattr(network, name).zero_()
+        network.b_z.fill_(-30.0 if sees else 2.0)
+        if sees:
+            network.W_hh.copy_(torch.eye(8))
+    path = gradient_path(network, palindromes(), keeping=KEEPING["gru"])
+    assert path.share == pytest.approx(share, abs=1e-6)
+
+
+def test_of_a_gru_its_own_parts_are_named(joint):
+    config = RunConfig(cell="gru", length=20)
+    told = reasons.gradient_path(seen(), made_up_record(config, solved=True))
+    assert "stays in the unit, multiplied by update gates alone" in told
+    assert r"$\mathbf{z}^{(2)} \odot" in told
+    assert "cell" not in told
+    one = Carried(made_up_record(config, solved=True), 3, 0.9, 0.1, 0.8)
+    material = joint._replace(sheet=SHEET._replace(networks=("rnn", "gru")))
+    told = reasons.carried(material, seen(carried=(one,)))
+    assert "every GRU shown that was solved" in told
+    assert "with the units that the update gates keep at T = 20" in told
+    assert "cell" not in told
+    assert "LSTM" not in told + reasons.carried_table(material, seen(carried=(one,)))
 
 
 def ratio(duel, low, high):
