@@ -12,10 +12,11 @@ import safetensors.torch
 import torch
 from studies import made_up_record, made_up_rows
 
+from digitspan.cells.gru import GRU
 from digitspan.handin import claims, limits, optimizer_choice, reasons, values, where_held
 from digitspan.handin.kept_cells import KeptCells, kept_cells
 from digitspan.handin.material import Material, compare_networks
-from digitspan.handin.measurements import GradientPath, Measurements, gradient_path
+from digitspan.handin.measurements import KEEPING, GradientPath, Measurements, gradient_path
 from digitspan.handin.wording import joined, power, span_words
 from digitspan.look.contrasts import Contrast, Group
 from digitspan.part1.lstm import LSTM
@@ -26,7 +27,6 @@ from digitspan.study.reading import SavedRun, Study
 from digitspan.study.summary import summarise
 from digitspan.study.tables import span_text
 from digitspan.tasks.palindrome import mirror
-from digitspan.training.engine import build_network
 
 SHEET = default_sheet()
 ANY = Material(SHEET, None, None, (), {})
@@ -863,25 +863,74 @@ def test_units_that_are_written_in_one_direction_count_and_show_nothing():
     assert found.by_counting < 0.1 < 0.8 < found.by_holding
 
 
-def test_of_a_gru_the_state_itself_is_kept(joint):
-    config = RunConfig(cell="gru", length=12, hidden_size=8, encoding="one-hot")
-    network = build_network(config)
+def gru_memory(keeps):
+    """A GRU that writes the first digit and holds it, by its update gates or by its candidate.
+
+    Unit 0 tells that the first digit was read: it opens the update gates from then on.
+    """
+    network = GRU(input_size=10, hidden_size=8, num_classes=10)
     with torch.no_grad():
-        network.b_z.fill_(6.0)
-    weights = safetensors.torch.save(network.state_dict(), {"config": config.canonical})
+        for parameter in network.parameters():
+            parameter.zero_()
+        code = torch.sign(torch.randn(8, 10, generator=torch.Generator().manual_seed(3)))
+        code[0] = 1
+        network.W_hx.copy_(10 * code)
+        network.b_z.fill_(-20.0)
+        network.W_ph.copy_(code.T)
+        if keeps:
+            network.W_zh[:, 0] = 60.0
+        else:  # every state is written anew from the one before
+            network.b_r.fill_(20.0)
+            network.W_hh.copy_(40 * torch.eye(8))
+    return network
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_the_part_of_a_grus_state_that_has_the_digit_is_found_likewise(keeps):
+    config = RunConfig(
+        cell="gru", length=12, hidden_size=8, encoding="one-hot", learning_rate=1e-3
+    )
+    weights = safetensors.torch.save(gru_memory(keeps).state_dict(), {"config": config.canonical})
     kept = SavedRun(made_up_record(config, solved=True), weights, None)
-    digits = np.array([[d, *[3] * 10, d] for d in range(10)])
-    found = kept_cells(kept, digits, 0.5, keeping=("hidden", "z"))
-    assert (found.keeping, found.counting) == (8, 0)
+    found = kept_cells(kept, palindromes(), 0.5, keeping=KEEPING["gru"])
+    assert (found.holding, found.counting) == (8 if keeps else 0, 0)
+    assert (found.by_kept > 0.8) == keeps
+    assert (found.by_rest > 0.8) == (not keeps)
+    assert min(found.by_kept, found.by_rest) < 0.2
+    # Let go, a state is a half of itself and what is written, which is nothing here.
+    assert (found.released < 0.5) == keeps
     assert np.isnan([found.opened, found.opened_others, found.input_late]).all()
-    assert 0 <= found.released <= 1
     assert where_held.gates(seen(held=found)) == ""
-    gru = joint._replace(sheet=SHEET._replace(networks=("rnn", "gru")))
-    told = where_held.carried(gru, seen(carried=(asked(22), asked(31))))
+
+
+@pytest.mark.parametrize(("sees", "share"), [(False, 1.0), (True, 0.0)])
+def test_the_way_of_a_grus_gradient_is_found(sees, share):
+    """Where nothing sees h all of it comes by the update gates; with these shut, nothing does."""
+    network = GRU(input_size=1, hidden_size=8, num_classes=10)
+    with torch.no_grad():
+        for name in ("W_rh", "W_zh", "W_hh"):
+            getattr(network, name).zero_()
+        network.b_z.fill_(-30.0 if sees else 2.0)
+        if sees:
+            network.W_hh.copy_(torch.eye(8))
+    path = gradient_path(network, palindromes(), keeping=KEEPING["gru"])
+    assert path.share == pytest.approx(share, abs=1e-6)
+
+
+def test_of_a_gru_its_own_parts_are_named(joint):
+    config = RunConfig(cell="gru", length=20)
+    told = reasons.gradient_path(seen(), made_up_record(config, solved=True))
+    assert "stays in the unit, multiplied by update gates alone" in told
+    assert r"$\mathbf{z}^{(2)} \odot" in told
+    assert "cell" not in told
+    material = joint._replace(sheet=SHEET._replace(networks=("rnn", "gru")))
+    seen_of_it = seen(carried=(asked(22), asked(31)))
+    told = where_held.carried(material, seen_of_it)
+    assert "asked of the 2 solved GRUs" in told
     assert "those that keep their state, with update gates whose product" in told
     assert "the digit is held in a few units that the update gates keep" in told
-    assert "no GRU was trained without" in told
-    assert "LSTM" not in told
+    assert "cell" not in told
+    assert "LSTM" not in told + where_held.carried_table(material, seen_of_it)
 
 
 def ratio(duel, low, high):

@@ -92,6 +92,7 @@ def test_its_notebook_asks_for_no_value_that_there_is_not():
         (4, 9, "**These runs agree**, at n = 32"),
         (9, 4, "**These runs say the opposite**, at n = 32"),
         (6, 6, "**These runs do not decide it**"),
+        (6, 6.05, "**These runs do not decide it**"),
     ],
 )
 def test_the_verdict_is_what_the_rows_say(rnn, gru, words):
