@@ -62,14 +62,16 @@ def code_of(notebook):
 
 
 def test_everything_is_there_and_nothing_else(files, author):
-    part1 = {f"part1/{path.name}" for path in PART1.glob("*.py")}
+    part1 = {f"part1/{path.name}" for path in PART1.glob("*.py") if path.name != "gru.py"}
     own = {f"{author.stem}.pdf", f"{author.stem}.ipynb", "README.md", "rows.csv", "traces.npz"}
     assert set(files) == own | part1
 
 
 def test_part1_is_exactly_as_in_the_package(files):
     for path in PART1.glob("*.py"):
-        assert files[f"part1/{path.name}"] == path.read_bytes()
+        assert files.get(f"part1/{path.name}") == (
+            None if path.name == "gru.py" else path.read_bytes()
+        )
 
 
 def test_every_question_is_answered_in_order_with_its_points(text):
