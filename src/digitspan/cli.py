@@ -28,6 +28,8 @@ COMMANDS = {
     "hold": "how long trained networks keep a digit: lengths far beyond their training",
     "look": "one page to look inside networks, or to train two in it; one file, offline",
     "handin": "the hand-in from a finished study: PDF report, notebook and part1 in one ZIP",
+    "course": "an exercise sheet of your own: its PDF, its study, and what check asks",
+    "solution": "the model solution of an exercise sheet, marked as such, in one ZIP",
     "check": "check hand-ins: equations and gradients, not accuracy",
     "bench": "measure the training steps and the whole job against their peers",
 }

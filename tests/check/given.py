@@ -8,12 +8,12 @@ from digitspan.check.sandbox.child.reader.main import Reader
 __all__ = ["read_here"]
 
 
-def read_here(path):
-    """A hand-in as the reader tells it."""
+def read_here(path, sheet=None):
+    """A hand-in as the reader tells it, of the program's sheet or of another."""
     reader = Reader(path)
 
     def ask(question):
         header, data = getattr(reader, question["do"])(question)
         return json.loads(json.dumps(header)), data
 
-    return told_of(path, "", ask)
+    return told_of(path, "", ask, sheet)

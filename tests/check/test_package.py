@@ -1,5 +1,7 @@
 """Names, files and the PDF of a hand-in."""
 
+import re
+import textwrap
 import zipfile
 
 import pytest
@@ -11,6 +13,8 @@ from digitspan.check.package import check_package
 from digitspan.check.reading.hand_ins import read_hand_in
 from digitspan.check.reading.who import Student
 from digitspan.check.sandbox.isolation import best_level
+from digitspan.sheet.exercise import default_sheet, default_text, read_sheet
+from digitspan.sheet.words import frame, model_words
 
 pytest.importorskip("pypdf")
 
@@ -186,3 +190,46 @@ def test_environment_and_damaged_notebook_are_told(package, report):
     assert set(told) == {"environment-handed-in", "notebook-damaged"}
     assert "not whole JSON, at its end" in told["notebook-damaged"].message
     assert told["notebook-damaged"].file == "w.ipynb"
+
+
+def words_of_the_model(*parts):
+    """The model's words on some questions, as a student's report would have them."""
+    words = model_words(default_sheet())
+    prose = " ".join(re.sub(r"\$[^$]*\$|<<.*?>>|[*`#]", " ", words[part]) for part in parts)
+    return textwrap.wrap(prose, 90)
+
+
+def test_the_models_words_are_told_by_question(tmp_path, package):
+    report = pdf(tmp_path, [*TEXT, *words_of_the_model("1.4")])
+    section = package("Meier-123456.zip", {"a.py": "x = 1", "Meier-123456.pdf": report})
+    [finding] = section.findings
+    assert (finding.code, finding.rule) == ("model-words", "own words")
+    assert re.search(r"in the answer to 1\.4 \(\d+ of \d+\)", finding.message)
+
+
+def test_a_sentence_of_the_models_is_not_its_answer(tmp_path, package):
+    report = pdf(tmp_path, [*TEXT, *words_of_the_model("1.4")[:8]])
+    section = package("Meier-123456.zip", {"a.py": "x = 1", "Meier-123456.pdf": report})
+    assert section.findings == ()
+
+
+def test_an_empty_frame_is_no_answer(tmp_path, package):
+    question = default_sheet().questions[0]
+    report = pdf(tmp_path, [*TEXT, *frame(question, question.parts[0]).splitlines()])
+    section = package("Meier-123456.zip", {"a.py": "x = 1", "Meier-123456.pdf": report})
+    assert [finding.code for finding in section.findings] == ["answer-not-written"]
+
+
+def test_another_sheet_has_other_names_and_questions(tmp_path):
+    text = default_text().replace("{surname}-{matriculation}", "{matriculation}_{surname}")
+    (tmp_path / "sheet.toml").write_text(text.replace('"1.', '"2.'), encoding="utf-8")
+    sheet = read_sheet(tmp_path)
+    lines = [line.replace("Question 1.", "Question 2.") for line in TEXT[:-2]]
+    for name, told in (("123456_Meier", []), ("Meier-123456", ["zip-name", "pdf-name"])):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+            archive.writestr("a.py", "x = 1")
+            archive.writestr(f"{name}.pdf", pdf(tmp_path, [*lines, *TEXT[-2:]]))
+        hand_in = read_here(tmp_path / f"{name}.zip", sheet)._replace(is_archive=True)
+        found = check_package(hand_in).findings
+        assert [finding.code for finding in found] == told
+        assert all("Matriculation_Surname" in finding.message for finding in found)

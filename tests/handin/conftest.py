@@ -13,10 +13,11 @@ import torch
 from studies import made_up_rows
 
 from digitspan.files import sha256, write_whole
-from digitspan.handin.answers import built_in
+from digitspan.handin.answers import model_answers
 from digitspan.handin.assemble import build
 from digitspan.handin.author import checked_author
 from digitspan.handin.material import read_material
+from digitspan.sheet.exercise import default_sheet
 from digitspan.study.config import StudyConfig, sheet
 from digitspan.study.plan import ROLES
 from digitspan.study.store import Store
@@ -84,7 +85,7 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def material(study):
-    return read_material(study)
+    return read_material(study, default_sheet())
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +96,7 @@ def author():
 @pytest.fixture(scope="session")
 def built(material, author):
     """The bytes of one ZIP, built once."""
-    return build(material, author, built_in())
+    return build(material, author, model_answers(default_sheet()))
 
 
 @pytest.fixture(scope="session")

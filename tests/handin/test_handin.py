@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 
 import digitspan
-from digitspan.commands import handin
+from digitspan.commands import handin, solution
 from digitspan.errors import StoreError, UsageError
 from digitspan.files import write_whole
+from digitspan.handin.answers import model_answers
+from digitspan.handin.author import MODEL
 from digitspan.handin.material import read_material
+from digitspan.sheet.exercise import default_sheet
 
 
 def call(*words):
@@ -64,6 +67,44 @@ def test_what_is_not_given_is_named(words, missing):
         call(*words)
 
 
+def test_another_surname_with_the_number_of_a_zip_that_lies_there_is_refused(study, tmp_path):
+    (tmp_path / "Other-00000000.zip").write_bytes(b"")
+    (tmp_path / "Test-11111111.zip").write_bytes(b"")
+    with pytest.raises(
+        UsageError, match=r"Other-00000000\.zip is of Other with the same matricul"
+    ):
+        for_test(study, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "Other-00000000.zip", "Test-11111111.zip"
+    ]  # fmt: skip
+
+
+def test_empty_answers_are_told_and_own_ones_are_not(study, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("digitspan.handin.assemble.build", lambda *arguments: b"a whole ZIP")
+    for_test(study, tmp_path)
+    told = capsys.readouterr().err
+    assert "7 answers are an empty frame, 1.1, 1.2, 1.3, 1.4, 1.5a, 1.5b, 1.6;" in told
+    call("--write-answers", tmp_path / "mine")
+    for path in (tmp_path / "mine").glob("1.[1-5]*.md"):
+        path.write_text("My own words.", encoding="utf-8")
+    capsys.readouterr()
+    for_test(study, tmp_path, "--answers", tmp_path / "mine", "--overwrite")
+    assert "1 answer is an empty frame, 1.6;" in capsys.readouterr().err
+
+
+def test_the_solution_is_nobodys_and_has_the_models_words(study, tmp_path, capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr("digitspan.handin.assemble.build", lambda *a: asked.append(a) or b"a ZIP")
+    parser = argparse.ArgumentParser()
+    solution.add_options(parser)
+    assert solution.run(parser.parse_args([str(study), "--out", str(tmp_path)])) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'solution.zip'}\n"
+    [(_, author, answers, *_)] = asked
+    assert (author, answers) == (MODEL, model_answers(default_sheet()))
+    with pytest.raises(UsageError, match="STUDY is missing; expected `digitspan solution"):
+        solution.run(parser.parse_args([]))
+
+
 def test_no_study_names_the_command_that_makes_one(tmp_path):
     with pytest.raises(UsageError, match=r"no study at .*digitspan study quick"):
         for_test(tmp_path / "nothing", tmp_path / "out")
@@ -78,12 +119,18 @@ def test_another_programs_file_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"cells": ("rnn",)}, r"has no runs of the LSTM, which Questions 1\.3 and 1\.6 compare"),
-        ({"lengths": (10, 20, 40), "seeds": 2}, r"has the lengths 10, 20, 40; .* ask for T = 5"),
-        ({"lengths": (5, 10), "seeds": 2}, "at least two more"),
+        (
+            {"cells": ("rnn",)},
+            r"has no runs of the LSTM, which the sheet asks for \(its cells: rnn\)",
+        ),
+        (
+            {"lengths": (10, 20, 40), "seeds": 2},
+            r"has the lengths 10, 20, 40; Questions 1\.3 and 1\.6 ask for T = 5",
+        ),
+        ({"lengths": (5, 10), "seeds": 2}, "at least 2 more"),
         (
             {"compared_optimizers": ("adam",)},
-            r"has no runs of the RNN with momentum, sgd, which Question 1\.4 compares",
+            r"has no runs of the RNN with momentum, sgd; Question 1\.4 asks for them",
         ),
         ({"compared_optimizers": ()}, "with adam, momentum, rmsprop, sgd"),
     ],
@@ -114,12 +161,14 @@ def test_networks_that_are_gone_or_changed_are_named(study, tmp_path):
     with pytest.raises(UsageError, match="is damaged: its SHA-256 is not the one in"):
         for_test(copy, tmp_path / "out")
     shutil.rmtree(copy / "weights")
-    with pytest.raises(UsageError, match=r"copy keeps no network of the RNN .*1\.1 and 1\.5"):
+    with pytest.raises(
+        UsageError, match=r"copy keeps no network of the RNN that could be looked into"
+    ):
         for_test(copy, tmp_path / "out")
 
 
 def test_where_no_run_was_solved_the_most_accurate_network_is_taken(make_study):
-    material = read_material(make_study(rule=lambda config: False))
+    material = read_material(make_study(rule=lambda config: False), default_sheet())
     assert not material.networks["rnn"].record.solved
 
 
@@ -140,7 +189,7 @@ def test_out_that_is_a_file_is_refused(study, tmp_path):
 
 SCRIPT = """
 import argparse, signal, sys
-from digitspan.commands import handin
+from digitspan.commands import handin, solution
 signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs begin without it
 parser = argparse.ArgumentParser()
 handin.add_options(parser)

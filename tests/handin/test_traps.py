@@ -10,9 +10,10 @@ import pypdf
 import pytest
 
 from digitspan.errors import UsageError
-from digitspan.handin.answers import Answer, template
-from digitspan.handin.author import checked_author
+from digitspan.handin.answers import Answer, frames, model_answers
+from digitspan.handin.author import MODEL, checked_author
 from digitspan.handin.pdf import check_answer, compile_pdf, to_typst
+from digitspan.sheet.exercise import default_sheet
 
 AUTHOR = checked_author("Test", "00000000")
 
@@ -50,7 +51,7 @@ def typst_of(tmp_path, *cells):
 
 def text_of(tmp_path, *cells):
     """The text of the PDF: that Typst takes the document is part of every test."""
-    pdf = compile_pdf(to_typst(notebook(*cells), tmp_path), AUTHOR)
+    pdf = compile_pdf(to_typst(notebook(*cells), tmp_path), AUTHOR, "A sheet")
     pages = pypdf.PdfReader(io.BytesIO(pdf)).pages
     return re.sub(r"\s+", " ", " ".join(page.extract_text() for page in pages))
 
@@ -119,9 +120,10 @@ def test_what_would_come_out_wrong_is_refused_by_name(tmp_path, text, sentence):
         check_answer(Answer("1.4", text, "1.4.md"), tmp_path)
 
 
-def test_all_of_the_built_in_answers_can_be_set(tmp_path):
-    for question in ("1.1", "1.2", "1.3", "1.4", "1.5a", "1.5b", "1.6"):
-        check_answer(Answer(question, template(f"answers/{question}.md"), question), tmp_path)
+def test_all_of_the_models_answers_and_frames_can_be_set(tmp_path):
+    for answer in (*model_answers(default_sheet()).values(), *frames(default_sheet()).values()):
+        assert answer.text
+        check_answer(answer, tmp_path)
 
 
 def test_a_figure_has_its_caption_and_number(tmp_path):
@@ -152,7 +154,7 @@ def test_code_and_output_stand_as_they_are(tmp_path):
 
 def test_names_come_out_as_they_are_written(tmp_path):
     author = checked_author("D'Äöüß-Łoś", "01234567")
-    pdf = compile_pdf(to_typst(notebook(markdown("x")), tmp_path), author)
+    pdf = compile_pdf(to_typst(notebook(markdown("x")), tmp_path), author, "A sheet")
     reader = pypdf.PdfReader(io.BytesIO(pdf))
     assert author.surname in reader.pages[0].extract_text()
     assert author.surname in reader.metadata.author
@@ -161,4 +163,27 @@ def test_names_come_out_as_they_are_written(tmp_path):
 def test_the_same_document_gives_the_same_pdf(tmp_path):
     document = to_typst(notebook(markdown("# Same $x$"), code("1", **PICTURE) | {
         "source": '#| fig-cap: "c"\n1'}), tmp_path)  # fmt: skip
-    assert compile_pdf(document, AUTHOR) == compile_pdf(document, AUTHOR)
+    assert compile_pdf(document, AUTHOR, "A sheet") == compile_pdf(document, AUTHOR, "A sheet")
+
+
+def test_the_models_pdf_says_so_on_every_page_and_in_its_metadata(tmp_path):
+    long = markdown("\n\n".join(["A paragraph of some words."] * 120))
+    document = to_typst(notebook(long), tmp_path)
+    models, students = (
+        pypdf.PdfReader(io.BytesIO(compile_pdf(document, author, "A sheet")))
+        for author in (MODEL, AUTHOR)
+    )
+    assert len(models.pages) > 1
+    assert all("Model solution" in page.extract_text() for page in models.pages)
+    told = models.metadata
+    assert told.title == "Model solution: A sheet"
+    assert (told.author, told["/Keywords"]) == ("Model solution", "model solution")
+    assert not any("solution" in page.extract_text() for page in students.pages)
+    assert students.metadata.title == "A sheet"
+    assert "/Keywords" not in students.metadata
+
+
+def test_an_empty_answer_is_a_frame_with_room(tmp_path):
+    blank = frames(default_sheet())["1.4"].text
+    assert typst_of(tmp_path, markdown(blank)).startswith("#answer-frame[")
+    assert "#answer-frame" not in typst_of(tmp_path, markdown("> A quotation."))

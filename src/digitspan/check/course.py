@@ -167,7 +167,8 @@ class _ReportStore:
 
 def _key(entry: Entry, digest: str, settings: Settings) -> str:
     """What a report depends on: files, rules, the level, our version and those of libraries."""
-    rules = [sorted(settings.rules.states.items()), sorted(settings.rules.allowed)]
+    rules = [sorted(settings.rules.states.items()), sorted(settings.rules.allowed),
+             settings.rules.asked.digest]  # fmt: skip
     words = [entry.name, entry.student, digest, settings.level, list(settings.limits), rules,
              __version__, {name: _version_of(name) for name in _LIBRARIES}]  # fmt: skip
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:24]

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from digitspan.check.findings import NETWORKS, Finding
 from digitspan.errors import UsageError, one_of
 from digitspan.files import read_text
+from digitspan.sheet.exercise import Sheet, default_sheet
 
 __all__ = ["RULES", "Rules", "read_rules"]
 
@@ -58,6 +59,7 @@ RULES = {
     "optimiser": "RMSprop",
     "order": "samples, time steps and calls are in order",
     "output gate": "equation (9)",
+    "own words": "the answers are not the model solution's",
     "parameter": "all weights are parameters of the module",
     "pdf": "there is a PDF with text",
     "print": "forward does not print",
@@ -97,6 +99,13 @@ class Rules(NamedTuple):
     """The points of each section; none: no points are given."""
     costs: tuple[tuple[str, float], ...] = ()
     """What a fault costs, by its rule."""
+    sheet: Sheet | None = None
+    """What is asked; None: the program's own sheet."""
+
+    @property
+    def asked(self) -> Sheet:
+        """The sheet that hand-ins answer."""
+        return self.sheet or default_sheet()
 
     def applied(self, findings: list[Finding]) -> tuple[Finding, ...]:
         """The findings as this course sees them."""
@@ -110,14 +119,18 @@ class Rules(NamedTuple):
         return tuple(kept)
 
 
-def read_rules(path: Path | None) -> Rules:
+def read_rules(path: Path | None, sheet: Sheet | None = None) -> Rules:
     """Read a course's rules; without a file all are on.
+
+    Args:
+        path: of the file.
+        sheet: what is asked; None: the program's own sheet.
 
     Raises:
         UsageError: where the file cannot be read, or names an unknown rule or state.
     """
     if path is None:
-        return Rules({}, frozenset())
+        return Rules({}, frozenset(), sheet=sheet)
     try:
         document = tomllib.loads(read_text(path))
     except (OSError, tomllib.TOMLDecodeError) as error:
@@ -157,7 +170,7 @@ def read_rules(path: Path | None) -> Rules:
     if costs and not points:
         message = "[costs] in --rules needs [points], of which they are taken"
         raise UsageError(message)
-    return Rules(dict(states), frozenset(layers), points, costs)
+    return Rules(dict(states), frozenset(layers), points, costs, sheet)
 
 
 def _numbers(

@@ -31,6 +31,8 @@ from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefuse
 from digitspan.check.sandbox.remote_network import Built, RemoteNetwork, build_and_feed
 from digitspan.check.sandbox.signatures import Signature, World
 from digitspan.check.script import Trained, check_training
+from digitspan.sheet.exercise import Sheet
+from digitspan.sheet.questions import NETWORKS as NETWORKS_ASKED
 
 __all__ = ["Children", "check_class", "check_hand_in"]
 
@@ -59,7 +61,7 @@ def check_hand_in(
         student: whose it is, where the course says so.
         digest: what `digest_of` said of it before any code ran.
     """
-    hand_in = read_hand_in(path, level, digest=digest)
+    hand_in = read_hand_in(path, level, digest=digest, sheet=rules.sheet)
     classes = dict.fromkeys(NETWORKS, Section(decided=False))
     training = Section(decided=False)
     if not hand_in.refused:
@@ -74,6 +76,9 @@ def check_hand_in(
             for name in NETWORKS:
                 world = trained.worlds.get(_KINDS[name])
                 several = found[_KINDS[name]]
+                if _KINDS[name] not in rules.asked.networks:
+                    classes[name] = _not_known(rules.asked)
+                    continue
                 classes[name] = check_class(children, hand_in, name, rules, world, several)
         training = _script_unread(trained.section, hand_in)
         for name in NETWORKS:
@@ -380,6 +385,14 @@ def _check_ready_made(candidate: Candidate, findings: Findings, rules: Rules) ->
             found.add(layer)
             findings.add("ready-made-layer", line=line, layer=layer)
     return found
+
+
+def _not_known(sheet: Sheet) -> Section:
+    """The section of a network in whose place the sheet asks for one without a checker."""
+    findings = Findings()
+    asked = NETWORKS_ASKED[sheet.networks[1]].class_name
+    findings.add("network-not-known", asked=asked)
+    return findings.section(decided=False)
 
 
 def _missing(hand_in: HandIn, name: str) -> Section:

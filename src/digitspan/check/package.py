@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from digitspan.check.copied import check_words
 from digitspan.check.findings import Findings, Section
 from digitspan.check.reading.hand_ins import HandIn
 from digitspan.check.reading.who import Student, named_in, student_of, without_suffix
-from digitspan.sheet.zip_name import follows_the_rule
+from digitspan.sheet.zip_name import NameRule
 
 __all__ = ["check_package"]
 
@@ -29,10 +30,10 @@ def check_package(hand_in: HandIn, student: Student | None = None) -> Section:
     if hand_in.refused:
         findings.add("archive-refused", reason=hand_in.refused)
         return findings.section()
-    facts = hand_in.facts
+    facts, rule = hand_in.facts, hand_in.asked.names
     if hand_in.is_archive:
-        if not follows_the_rule(without_suffix(_ENDING.sub("", hand_in.path.name))):
-            findings.add("zip-name", name=repr(hand_in.path.name))
+        if not rule.read(without_suffix(_ENDING.sub("", hand_in.path.name))):
+            findings.add("zip-name", name=repr(hand_in.path.name), expected=_expected(rule))
         if facts.kind not in ("ZIP", "folder"):
             findings.add("not-a-zip", kind=facts.kind)
         if facts.opened and any(s.name.startswith(_ENDING.sub("", facts.opened[0]))
@@ -78,13 +79,13 @@ def _check_files(hand_in: HandIn, findings: Findings) -> None:
 
 def _check_pdf(hand_in: HandIn, findings: Findings) -> bool:
     """The report: text, figures with captions, every question; returns whether it was read."""
-    name, pdf = hand_in.facts.report, hand_in.facts.pdf
+    name, pdf, rule = hand_in.facts.report, hand_in.facts.pdf, hand_in.asked.names
     if not name:
         findings.add("pdf-missing")
         return True
     file = name.rsplit("/", 1)[-1]
-    if not follows_the_rule(without_suffix(file[:-4])):
-        findings.add("pdf-name", name, name=repr(file))
+    if not rule.read(without_suffix(file[:-4])):
+        findings.add("pdf-name", name, name=repr(file), expected=_expected(rule))
     if pdf.get("missing"):
         findings.add("pdf-not-looked-at", name)
         return True
@@ -104,14 +105,21 @@ def _check_pdf(hand_in: HandIn, findings: Findings) -> bool:
     if missing:
         what = "question" if len(missing) == 1 else "questions"
         findings.add("question-unanswered", name, questions=f"{what} {', '.join(missing)}")
+    check_words(hand_in, findings)
     return True
+
+
+def _expected(rule: NameRule) -> str:
+    """What a hand-in is to be called, without its ending."""
+    return rule.stem("Surname", "Matriculation")
 
 
 def _check_names(hand_in: HandIn, student: Student | None, findings: Findings) -> None:
     """Whether archive, PDF and the PDF's first page are of one student."""
     name = hand_in.facts.report
-    of_pdf = student_of(name.rsplit("/", 1)[-1]) if name else None
-    given = student or student_of(hand_in.path.name)
+    rule = hand_in.asked.names
+    of_pdf = student_of(name.rsplit("/", 1)[-1], rule=rule) if name else None
+    given = student or student_of(hand_in.path.name, rule=rule)
     if given is not None and of_pdf is not None and not given.is_like(of_pdf):
         findings.add("pdf-of-another", name, student=of_pdf, expected=given)
         return

@@ -30,6 +30,7 @@ from digitspan.commands.options import (
 )
 from digitspan.commands.progress import Progress
 from digitspan.files import write_whole
+from digitspan.sheet.exercise import read_sheet
 
 __all__ = ["add_options", "run"]
 
@@ -42,6 +43,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         type=path,
         help="a hand-in (ZIP, tar or folder), a folder of many, or a learning platform's download",
+    )
+    parser.add_argument(
+        "--sheet",
+        type=path,
+        metavar="FILE",
+        help="the exercise sheet, a sheet.toml or its folder (default: the program's own)",
     )
     parser.add_argument(
         "--rules",
@@ -104,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UsageError: where a path, the rules or the isolation will not do.
     """
-    rules = read_rules(options.rules)
+    rules = read_rules(options.rules, options.sheet and read_sheet(options.sheet))
     who = Who(options.pattern, read_roster(options.roster))
     require_torch()
     level = require_level(options.isolation)

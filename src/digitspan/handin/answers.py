@@ -1,4 +1,4 @@
-"""The answers: Markdown, one file per question, with `<<name>>` where a measured value belongs."""
+"""The answers: Markdown, a file for each part of a question, `<<name>>` for a measured value."""
 
 from __future__ import annotations
 
@@ -10,11 +10,23 @@ from typing import NamedTuple
 
 from digitspan.errors import UsageError, one_of
 from digitspan.files import read_text, require_writable_folder, write_whole
-from digitspan.sheet.questions import PARTS
+from digitspan.sheet.exercise import Sheet
+from digitspan.sheet.words import frame, model_words
 
-__all__ = ["Answer", "built_in", "fill", "read_answers", "template", "write_answers"]
+__all__ = [
+    "Answer",
+    "fill",
+    "frames",
+    "model_answers",
+    "read_answers",
+    "template",
+    "write_answers",
+]
 
 _MOST_CHARACTERS = 200_000
+
+_ANSWERS = re.compile(r"\d+(\.\d+)?[a-l]?\.md")
+"""The name of a file that can only be an answer."""
 
 _VALUE = re.compile(r"<<\s*([a-z][a-z0-9_]*)\s*>>")
 _CODE = re.compile(r"^(`{3,}|~{3,}).*?^\1\s*$|(`+)(?!`).*?(?<!`)\2(?!`)", re.M | re.S)
@@ -22,14 +34,16 @@ _MATHS = re.compile(r"(?<!\\)\$\$.+?(?<!\\)\$\$|(?<!\\)\$(?!\$).+?(?<![\\$])\$(?
 
 
 class Answer(NamedTuple):
-    """The words on one question."""
+    """The words on one part of a question."""
 
     question: str
-    """One of `sheet.questions.PARTS`."""
+    """The part's name in the sheet, such as "1.5a"."""
     text: str
     """Markdown, with `<<name>>` still in it."""
     source: str
     """Where it was read, for messages."""
+    is_empty: bool = False
+    """Whether it is the frame that an answer has to be written into."""
 
 
 def template(name: str) -> str:
@@ -38,42 +52,67 @@ def template(name: str) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def built_in() -> dict[str, Answer]:
-    """The answers that come with the program, by question."""
+def model_answers(sheet: Sheet) -> dict[str, Answer]:
+    """The model's answers, by the part's name.
+
+    Raises:
+        UsageError: where the program has no model of what the sheet asks.
+    """
+    return {name: Answer(name, words, f"{name}.md") for name, words in model_words(sheet).items()}
+
+
+def frames(sheet: Sheet) -> dict[str, Answer]:
+    """Empty frames in the place of answers, by the part's name."""
     return {
-        question: Answer(question, template(f"answers/{question}.md"), f"{question}.md")
-        for question in PARTS
+        question.name_of(part): Answer(
+            question.name_of(part),
+            frame(question, part),
+            f"{question.name_of(part)}.md",
+            is_empty=True,
+        )
+        for question in sheet.questions
+        for part in question.parts
     }
 
 
-def read_answers(folder: Path | None) -> dict[str, Answer]:
-    """The answers in a folder, or the built-in ones, by question.
+def read_answers(folder: Path, sheet: Sheet) -> dict[str, Answer]:
+    """The answers in a folder, by the part's name; what is still an empty frame stays one.
 
     Raises:
-        UsageError: naming the file that is missing, or cannot be read or typeset.
+        UsageError: naming the file that is missing, answers nothing that the sheet asks, or cannot
+            be read or typeset.
     """
-    if folder is None:
-        return built_in()
     if not folder.is_dir():
         message = f"--answers must be a folder; got {str(folder)[:200]!r}; {_START}"
         raise UsageError(message)
-    return {question: _read(folder / f"{question}.md", question) for question in PARTS}
+    empty = frames(sheet)
+    for path in sorted(folder.glob("*.md")):
+        if _ANSWERS.fullmatch(path.name) and path.stem not in empty:
+            message = (
+                f"{path} answers no question of {sheet.source}: expected "
+                f"{', '.join(f'{name}.md' for name in empty)}; take it away, or name it by its "
+                f"question"
+            )
+            raise UsageError(message)
+    return {name: _read(folder / f"{name}.md", blank) for name, blank in empty.items()}
 
 
-def write_answers(folder: Path, *, overwrite: bool = False) -> list[Path]:
-    """Put the built-in answers into a folder, to start one's own from.
+def write_answers(
+    folder: Path, answers: Mapping[str, Answer], *, overwrite: bool = False
+) -> list[Path]:
+    """Put answers into a folder, to start one's own from.
 
     Raises:
         UsageError: where one of the files is there already.
     """
     require_writable_folder(folder, "--write-answers")
-    paths = [folder / f"{question}.md" for question in PARTS]
+    paths = [folder / f"{name}.md" for name in answers]
     there = [path for path in paths if path.exists()]
     if there and not overwrite:
         message = f"{there[0]} is there already; choose another folder, or add --overwrite"
         raise UsageError(message)
-    for path, answer in zip(paths, built_in().values(), strict=True):
-        write_whole(path, answer.text.encode())
+    for path, answer in zip(paths, answers.values(), strict=True):
+        write_whole(path, f"{answer.text.rstrip()}\n".encode())
     return paths
 
 
@@ -104,11 +143,12 @@ def fill(text: str, values: Mapping[str, str], source: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
-_START = "`digitspan handin --write-answers FOLDER` puts the built-in answers there to start from"
+_START = "`digitspan handin --write-answers FOLDER` puts frames for them there to start from"
 
 
-def _read(path: Path, question: str) -> Answer:
-    """One file of a student's folder."""
+def _read(path: Path, blank: Answer) -> Answer:
+    """One file of a student's folder; the frame goes where something stands beside it."""
+    question = blank.question
     try:
         text = read_text(path)
     except FileNotFoundError as error:
@@ -124,7 +164,9 @@ def _read(path: Path, question: str) -> Answer:
         problem = "is empty" if not text.strip() else f"has {len(text):,} characters"
         message = f"{path} {problem}; expected the answer to Question {question} in words"
         raise UsageError(message)
-    text = text.replace("\r\n", "\n")
+    text = text.replace("\r\n", "\n").replace(blank.text, "", 1)
+    if not text.strip():
+        return blank._replace(source=str(path))
     return Answer(question, _with_tight_maths(text, path), str(path))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 from typing import NamedTuple
 
 from digitspan.errors import UsageError
-from digitspan.sheet.zip_name import follows_the_rule, hand_in_name, is_matriculation_number
+from digitspan.sheet.exercise import Sheet, default_sheet
 
-__all__ = ["Author", "checked_author"]
+__all__ = ["MODEL", "Author", "checked_author", "refuse_another_of_the_number"]
 
 _NOT_IN_FILE_NAMES = '<>:"/\\|?*'
 """What Windows refuses in a name; the other systems refuse less."""
@@ -23,28 +24,45 @@ _MOST_BYTES = 100
 
 
 class Author(NamedTuple):
-    """Who hands in."""
+    """Who hands in; or the model, which nobody hands in."""
 
     surname: str
     """As it is written, in Unicode's composed form."""
     matriculation: str
-    """Digits and letters."""
+    """Digits and letters; empty of the model."""
+    stem: str
+    """What ZIP, PDF and notebook are called, without their endings."""
 
     @property
-    def stem(self) -> str:
-        """What the sheet asks every file to be called: Surname-MatriculationNumber."""
-        return hand_in_name(self.surname, self.matriculation)
+    def words(self) -> tuple[str, ...]:
+        """What has to stand on every page."""
+        return tuple(filter(None, (self.surname, self.matriculation)))
+
+    @property
+    def head(self) -> str:
+        """What stands at the head of every page, on the left."""
+        return " · ".join(self.words)
 
 
-def checked_author(surname: str, matriculation: str) -> Author:
+MODEL = Author("Model solution", "", "solution")
+"""In the place of an author: what nobody wrote to hand it in."""
+
+
+def checked_author(surname: str, matriculation: str, sheet: Sheet | None = None) -> Author:
     """The author, where both words can be part of a file name on every system.
 
     >>> checked_author("Müller", "01234567").stem
     'Müller-01234567'
 
+    Args:
+        surname: as it was typed.
+        matriculation: as it was typed.
+        sheet: whose rule on names it is, by default the program's.
+
     Raises:
         UsageError: naming the character that cannot be.
     """
+    sheet = sheet or default_sheet()
     name = unicodedata.normalize("NFC", surname).strip()
     number = matriculation.strip()
     if problem := _problem_of_surname(name):
@@ -53,13 +71,39 @@ def checked_author(surname: str, matriculation: str) -> Author:
             f"{problem}"
         )
         raise UsageError(message)
-    if not is_matriculation_number(number):
+    if not sheet.names.is_number(number) or set(number) & set(_NOT_IN_FILE_NAMES):
+        message = f"--matriculation must be {sheet.number_words}; got {matriculation[:60]!r}"
+        raise UsageError(message)
+    stem = sheet.names.stem(name, number)
+    if sheet.names.read(stem) != (name, number):
         message = (
-            f"--matriculation must be 4 to 20 digits or letters with at least four digits, such "
-            f"as 01234567; got {matriculation[:60]!r}"
+            f"--surname must be a name that begins with a letter and is told from the number in "
+            f"{stem[:80]!r}, and has no accents apart from its letters; got {surname[:60]!r}"
         )
         raise UsageError(message)
-    return Author(name, number)
+    return Author(name, number, stem)
+
+
+def refuse_another_of_the_number(author: Author, folder: Path, sheet: Sheet) -> None:
+    """Refuse an author whose number is somebody else's in a ZIP that lies there.
+
+    Args:
+        author: who hands in.
+        folder: where the ZIP will lie.
+        sheet: whose rule on names it is.
+
+    Raises:
+        UsageError: naming that ZIP.
+    """
+    for path in sorted(folder.glob("*.zip")):
+        found = sheet.names.read(unicodedata.normalize("NFC", path.stem))
+        if found is not None and found[1] == author.matriculation and found[0] != author.surname:
+            message = (
+                f"{path} is of {found[0]} with the same matriculation number, "
+                f"{author.matriculation}; expected {author.surname}'s, which is nobody else's: "
+                f"correct --surname or --matriculation, or take that ZIP away"
+            )
+            raise UsageError(message)
 
 
 def _problem_of_surname(name: str) -> str:
@@ -80,8 +124,6 @@ def _problem_of_surname(name: str) -> str:
             )
     if name[-1] == ".":
         return "a file name must not end with a dot"
-    if not follows_the_rule(hand_in_name(name, "0000")):
-        return "a surname begins with a letter and has no accents apart from its letters"
     if len(name.encode()) > _MOST_BYTES:
         return f"it is longer than {_MOST_BYTES} bytes"
     return ""

@@ -11,9 +11,10 @@ from typing import Any
 from digitspan.handin.author import Author
 from digitspan.handin.material import Material
 from digitspan.handin.measurements import Measurements, as_npz
-from digitspan.handin.notebook import part1_files
 from digitspan.handin.wording import rule_title
 from digitspan.runs.record import RunRecord
+from digitspan.sheet.exercise import Sheet
+from digitspan.sheet.questions import NETWORKS
 from digitspan.study.tables import run_document
 
 __all__ = ["as_zip", "files_of", "readme"]
@@ -23,16 +24,20 @@ _FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 
 
 def files_of(material: Material, measured: Measurements) -> dict[str, bytes]:
-    """What the notebook needs beside it: the code, the rows and the traces."""
-    return {
-        "rows.csv": _rows(material).encode(),
-        "traces.npz": as_npz(measured.arrays),
-    } | {f"part1/{name}": content for name, content in part1_files().items()}
+    """What the notebook needs beside the code: the rows and the traces."""
+    return {"rows.csv": _rows(material).encode(), "traces.npz": as_npz(measured.arrays)}
 
 
-def readme(author: Author) -> bytes:
+def readme(author: Author, sheet: Sheet) -> bytes:
     """What is in the ZIP, and how to run it."""
-    return _README.format(stem=author.stem).encode()
+    gated = NETWORKS[sheet.networks[1]]
+    return _README.format(
+        stem=author.stem,
+        code=sheet.code,
+        gated=gated.class_name,
+        file=gated.file,
+        **_OF_TASK[sheet.task],
+    ).encode()
 
 
 def as_zip(files: Mapping[str, bytes]) -> bytes:
@@ -76,6 +81,21 @@ def _row(purpose: str, rule: str, record: RunRecord) -> dict[str, Any]:
     return {"shown_as": purpose, "rule": rule} | run_document(record)
 
 
+_OF_TASK = {
+    "palindrome": {
+        "traces": "| traces.npz | weights and gradient norms of two networks, and loss curves |\n",
+        "length": "--input_length 4",
+        "told": "`--input_length 4` reads four digits: palindromes of length T = 5. The default "
+        "is 10, so T = 11.",
+    },
+    "recall": {
+        "traces": "",
+        "length": "--num_items 3",
+        "told": "`--num_items 3` trains lists of three digits, which is the default.",
+    },
+}
+"""What README says by the task."""
+
 _README = """\
 # {stem}
 
@@ -83,21 +103,20 @@ _README = """\
 |---|---|
 | {stem}.pdf | the report: answers, code, figures |
 | {stem}.ipynb | the notebook that the report was made from |
-| part1/ | the code: dataset.py, vanilla_rnn.py, lstm.py, train.py |
-| rows.csv | every training run behind figures and spans, one line per run and purpose |
-| traces.npz | weights and gradient norms of two networks, and loss curves |
-
+| {code}/ | the code: dataset.py, vanilla_rnn.py, {file}, train.py |
+| rows.csv | every training run behind figures and spans, line by line |
+{traces}
 Python 3.8 or newer. The code needs torch and numpy, the notebook matplotlib and Jupyter besides:
 
     pip install torch numpy matplotlib notebook
 
 To train a network, in this folder:
 
-    python -m part1.train --model_type RNN --input_length 4
-    python -m part1.train --model_type LSTM --input_length 4
+    python -m {code}.train --model_type RNN {length}
+    python -m {code}.train --model_type {gated} {length}
 
-`--input_length 4` reads four digits: palindromes of length T = 5. The default is 10, so T = 11.
-`python -m part1.train --help` lists all options.
+{told}
+`python -m {code}.train --help` lists all options.
 
 To run the notebook again:
 

@@ -2,53 +2,58 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from digitspan.cells import title
-from digitspan.errors import UsageError
+from digitspan.errors import ConfigError, UsageError, one_of
 from digitspan.runs.record import RunRecord
+from digitspan.sheet.exercise import Sheet, default_sheet
 from digitspan.study.comparison import Compared, conditions_of
-from digitspan.study.config import StudyConfig
+from digitspan.study.config import PRESETS, StudyConfig
 from digitspan.study.plan import TUNED, Condition
 from digitspan.study.ratio import Ratio, compare_all
 from digitspan.study.reading import SavedRun, Study, read_study
 from digitspan.study.summary import ConditionSummary, Summary, summarise
 
-__all__ = ["CELLS_ASKED", "Duel", "Material", "compare_networks", "read_material"]
-
-CELLS_ASKED = ("rnn", "lstm")
-"""The cells that the sheet asks for."""
+__all__ = [
+    "Duel",
+    "Material",
+    "compare_networks",
+    "how_to_make",
+    "read_material",
+    "study_of_sheet",
+]
 
 OPTIMIZERS_ASKED = ("rmsprop", "adam", "sgd", "momentum")
-"""The optimisers that Question 1.4 compares here."""
-
-SANITY_LENGTH = 5
-"""The length at which the sheet asks for near-perfect accuracy."""
-
-LOOKED_INTO_AT = 20
-"""Networks are looked into that were trained at this length, or near it."""
+"""The optimisers that are compared where a sheet asks for them."""
 
 
 class Duel(NamedTuple):
     """The two networks under the same conditions."""
 
-    rnn: ConditionSummary
-    lstm: ConditionSummary
+    vanilla: ConditionSummary
+    gated: ConditionSummary
     ratio: Ratio
-    """The LSTM's span as a multiple of the RNN's, one of all pairs that were compared."""
+    """The gated one's span as a multiple of the vanilla one's, one of all pairs compared."""
 
     @property
     def sides(self) -> tuple[ConditionSummary, ConditionSummary]:
         """Both networks' runs."""
-        return self.rnn, self.lstm
+        return self.vanilla, self.gated
+
+    def of(self, cell: str) -> ConditionSummary:
+        """One of the two networks' runs, by its cell."""
+        return next(side for side in self.sides if side.condition.cell == cell)
 
     @property
     def rule(self) -> str:
         """The learning rate, or "tuned"."""
-        return self.rnn.condition.rate
+        return self.vanilla.condition.rate
 
     @property
     def is_tuned(self) -> bool:
@@ -58,7 +63,7 @@ class Duel(NamedTuple):
     @property
     def setting(self) -> tuple[str, str]:
         """Encoding and initialisation."""
-        return self.rnn.condition.encoding, self.rnn.condition.initialisation
+        return self.vanilla.condition.encoding, self.vanilla.condition.initialisation
 
 
 class Comparison(NamedTuple):
@@ -78,16 +83,19 @@ class Comparison(NamedTuple):
 class Material(NamedTuple):
     """Everything that the report says something about."""
 
+    sheet: Sheet
+    """What is asked."""
     summary: Summary
     """What the rows of the study show."""
     comparison: Comparison
     """What was compared with what, and what came of it."""
     duels: tuple[Duel, ...]
-    """Both networks under each condition, the sheet's own encoding first."""
+    """Both networks under each condition, the sheet's first encoding first."""
     networks: Mapping[str, SavedRun]
     """By cell: the network that is looked into."""
-    lstms: tuple[SavedRun, ...] = ()
-    """All trained LSTMs of the runs shown, at the first duel's encoding and initialisation."""
+    kept: Mapping[str, tuple[SavedRun, ...]] = MappingProxyType({})
+    """By cell: all trained networks of the runs shown, at the first duel's encoding and
+    initialisation."""
     records: tuple[RunRecord, ...] = ()
     """All runs of the two networks, for contrasts between solved and unsolved ones."""
 
@@ -96,46 +104,94 @@ class Material(NamedTuple):
         """What the study was asked for."""
         return self.summary.config
 
+    def alike(self, cell: str) -> tuple[SavedRun, ...]:
+        """The network that is looked into, and those solved at its length."""
+        looked = self.networks[cell]
+        found = tuple(
+            kept
+            for kept in self.kept.get(cell, ())
+            if kept.record.solved and kept.config.length == looked.config.length
+        )
+        return found if looked.record.solved and found else (looked,)
 
-def read_material(study: Path) -> Material:
+    @property
+    def vanilla(self) -> str:
+        """The cell of the vanilla network."""
+        return self.sheet.networks[0]
+
+    @property
+    def gated(self) -> str:
+        """The cell of the gated network."""
+        return self.sheet.networks[1]
+
+
+def study_of_sheet(sheet: Sheet) -> StudyConfig:
+    """The study that answers a sheet.
+
+    Raises:
+        UsageError: where [study] of the sheet is no study.
+    """
+    words = dict(sheet.study)
+    preset = words.pop("preset", "sheet")
+    try:
+        if preset not in PRESETS:
+            raise ConfigError("preset", one_of(preset, PRESETS))
+        asked = {"cells": sheet.networks, "task": sheet.task, "encoding": sheet.encodings[:1]}
+        if again := sorted(asked.keys() & words.keys()):
+            raise ConfigError(again[0], "must be left out: the rest of the sheet says it")
+        return StudyConfig.from_words(asked | words, PRESETS[preset]())
+    except ConfigError as error:
+        message = f"{sheet.source}: [study] asks for what is no study: {error}"
+        raise UsageError(message) from error
+
+
+def read_material(study: Path, sheet: Sheet) -> Material:
     """Read a study and see that it has all that the sheet's questions need.
 
     Args:
         study: its folder, or the store in it.
+        sheet: what is asked.
 
     Raises:
         UsageError: naming what is missing, and the command that makes it.
     """
     found = read_study(study).require_undamaged()
     summary = summarise(found.config, found.rows)
-    _check(summary, found.folder)
-    comparison, duels = compare_networks(found, summary)
+    _check(summary, found.folder, sheet)
+    comparison, duels = compare_networks(found, summary, sheet)
     if not duels:
         message = (
             f"{found.folder} has the two networks under no common condition; "
-            f"{_sheet(found.folder)}"
+            f"{how_to_make(found.folder, sheet)}"
         )
         raise UsageError(message)
-    networks = {
-        cell: found.saved_run(min(_kept(found, duels, cell), key=_remoteness))
-        for cell in CELLS_ASKED
+    remoteness = functools.partial(_remoteness, sheet.lengths.looked_into)
+    kept = {
+        cell: tuple(map(found.saved_run, _kept(found, duels, cell, sheet)))
+        for cell in sheet.networks
     }
-    lstms = tuple(map(found.saved_run, _kept(found, duels, "lstm")))
+    networks = {
+        cell: min(some, key=lambda one: remoteness(one.record)) for cell, some in kept.items()
+    }
     records = tuple(
         row.record
         for row in found.rows.values()
-        if row.record.config.cell in CELLS_ASKED and row.role != "continued"
+        if row.record.config.cell in sheet.networks and row.role != "continued"
     )
-    return Material(summary, comparison, duels, networks, lstms, records)
+    return Material(sheet, summary, comparison, duels, networks, kept, records)
 
 
-def compare_networks(study: Study, summary: Summary) -> tuple[Comparison, tuple[Duel, ...]]:
-    """What `digitspan compare` finds, and the two networks side by side, digits as numbers first.
+def compare_networks(
+    study: Study, summary: Summary, sheet: Sheet
+) -> tuple[Comparison, tuple[Duel, ...]]:
+    """What `digitspan compare` finds, and the two networks side by side, by the sheet's encodings.
 
     Args:
         study: a finished study.
         summary: of its rows.
+        sheet: whose networks.
     """
+    vanilla, gated = sheet.networks
     found, _ = conditions_of([study])
     conditions = dict(zip(summary.conditions, found, strict=True))
     by_name = {one.name: condition for condition, one in conditions.items()}
@@ -147,9 +203,10 @@ def compare_networks(study: Study, summary: Summary) -> tuple[Comparison, tuple[
     duels = [
         Duel(row, other, ratios[other.condition, condition])
         for condition, row in rows.items()
-        if condition.cell == "rnn" and (other := rows.get(condition._replace(cell="lstm")))
+        if condition.cell == vanilla and (other := rows.get(condition._replace(cell=gated)))
     ]
-    duels.sort(key=lambda duel: (duel.setting[0] != "scalar", not duel.is_tuned))
+    duels = [duel for duel in duels if duel.setting[0] in sheet.encodings]
+    duels.sort(key=lambda duel: (sheet.encodings.index(duel.setting[0]), not duel.is_tuned))
     return Comparison(conditions, ratios), tuple(duels)
 
 
@@ -163,22 +220,20 @@ def _inverse(ratio: Ratio) -> Ratio:
     )
 
 
-def _check(summary: Summary, folder: Path) -> None:
+def _check(summary: Summary, folder: Path, sheet: Sheet) -> None:
     """Refuse a study that some question cannot be answered from."""
-    config = summary.config
-    if config.task != "palindrome":
-        message = (
-            f"{folder} is of the task {config.task}, the sheet asks palindromes; {_sheet(folder)}"
-        )
+    config, make = summary.config, how_to_make(folder, sheet)
+    if config.task != sheet.task:
+        message = f"{folder} is of the task {config.task}, the sheet asks {sheet.task}; {make}"
         raise UsageError(message)
     if len(config.hidden_sizes) > 1 or len(config.budgets) > 1:
-        message = f"{folder} has several hidden sizes or budgets, the sheet one; {_sheet(folder)}"
+        message = f"{folder} has several hidden sizes or budgets, the sheet one; {make}"
         raise UsageError(message)
-    for cell in CELLS_ASKED:
+    for cell in sheet.networks:
         if cell not in config.cells:
             message = (
-                f"{folder} has no runs of the {title(cell)}, which Questions 1.3 and 1.6 compare "
-                f"(its cells: {', '.join(config.cells)}); {_sheet(folder)}"
+                f"{folder} has no runs of the {title(cell)}, which the sheet asks for (its cells: "
+                f"{', '.join(config.cells)}); {make}"
             )
             raise UsageError(message)
     if summary.missing:
@@ -188,28 +243,42 @@ def _check(summary: Summary, folder: Path) -> None:
         )
         raise UsageError(message)
     lengths = {length.length for row in summary.spans for length in row.lengths}
-    if SANITY_LENGTH not in lengths or len(lengths) < 3:
+    sanity, least = sheet.lengths.sanity, sheet.lengths.least
+    asking = sheet.needs("lengths")
+    if asking and (sanity not in lengths or len(lengths) < least):
         message = (
-            f"{folder} has the lengths {', '.join(map(str, sorted(lengths)))}; Questions 1.3 and "
-            f"1.6 ask for T = {SANITY_LENGTH} and at least two more; {_sheet(folder)}"
+            f"{folder} has the lengths {', '.join(map(str, sorted(lengths)))}; {_asking(asking)} "
+            f"for T = {sanity} and at least {least - 1} more; {make}"
         )
         raise UsageError(message)
-    for cell in CELLS_ASKED:
+    asking = sheet.needs("optimizers")
+    for cell in sheet.networks if asking else ():
         compared = {c.optimizer for c, _ in summary.optimizers if c.cell == cell}
         if missing := sorted(set(OPTIMIZERS_ASKED) - compared):
             message = (
-                f"{folder} has no runs of the {title(cell)} with {', '.join(missing)}, which "
-                f"Question 1.4 compares (--compared-optimizers); {_sheet(folder)}"
+                f"{folder} has no runs of the {title(cell)} with {', '.join(missing)}; "
+                f"{_asking(asking)} for them (--compared-optimizers); {make}"
             )
             raise UsageError(message)
 
 
-def _sheet(folder: Path) -> str:
+def _asking(numbers: list[str]) -> str:
+    """The questions that ask: "Questions 1.3 and 1.6 ask"."""
+    *before, last = numbers
+    if before:
+        return f"Questions {', '.join(before)} and {last} ask"
+    return f"Question {last} asks"
+
+
+def how_to_make(folder: Path, sheet: Sheet) -> str:
     """The command that makes what is missing."""
-    return f"`digitspan study sheet --out {folder.parent / 'sheet'}` makes all that is needed"
+    study = "sheet"
+    if sheet.digest != default_sheet().digest:
+        study = str(Path(sheet.source).parent / "study.toml")
+    return f"`digitspan study {study} --out {folder.parent / 'sheet'}` makes all that is needed"
 
 
-def _kept(study: Study, duels: tuple[Duel, ...], cell: str) -> list[RunRecord]:
+def _kept(study: Study, duels: tuple[Duel, ...], cell: str, sheet: Sheet) -> list[RunRecord]:
     """The runs shown of a cell whose networks can be looked into, by length.
 
     They are of the first duel's encoding and initialisation, each once.
@@ -219,26 +288,26 @@ def _kept(study: Study, duels: tuple[Duel, ...], cell: str) -> list[RunRecord]:
         record.config.key: record
         for duel in duels
         if duel.setting == setting
-        for found in getattr(duel, cell).lengths
+        for found in duel.of(cell).lengths
         for record in found.records
         if study.has_weights(record) and record.end_state != "diverged"
     }
     if not records:
         message = (
-            f"{study.folder} keeps no network of the {title(cell)} that could be looked into "
-            f"(Questions 1.1 and 1.5); {_sheet(study.folder)}"
+            f"{study.folder} keeps no network of the {title(cell)} that could be looked into; "
+            f"{how_to_make(study.folder, sheet)}"
         )
         raise UsageError(message)
     return sorted(records.values(), key=lambda record: (record.config.length, record.config.seed))
 
 
-def _remoteness(record: RunRecord) -> tuple[float, ...]:
-    """How far a run is from a solved one at T = 20; the smallest is looked into.
+def _remoteness(length: int, record: RunRecord) -> tuple[float, ...]:
+    """How far a run is from a solved one at some T; the smallest is looked into.
 
-    So it is a solved run, its length the nearest to 20; or the most accurate one, where none was.
+    So it is a solved run, its length the nearest; or the most accurate one, where none was.
     """
     config = record.config
-    distance = round(abs(math.log(config.length / LOOKED_INTO_AT)), 9)
+    distance = round(abs(math.log(config.length / length)), 9)
     accuracy = 0.0 if record.solved else record.accuracy or 0.0
     return (
         not record.solved,

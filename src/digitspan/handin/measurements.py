@@ -11,12 +11,11 @@ import numpy as np
 import torch
 
 from digitspan.figures.info import optimizers_info
+from digitspan.handin.kept_cells import KeptCells, kept_cells
 from digitspan.handin.material import Material
 from digitspan.handin.wording import panel_title
-from digitspan.look.bptt import lstm_backward
-from digitspan.look.contrasts import Contrast, contrasts
+from digitspan.look.contrasts import Contrast, Group, contrasts
 from digitspan.look.probe import trace, trace_batch
-from digitspan.runs.record import RunRecord
 from digitspan.study.reading import SavedRun
 from digitspan.tasks.palindrome import mirror
 from digitspan.tasks.questions import encode
@@ -24,243 +23,192 @@ from digitspan.tasks.seeds import seed_of
 from digitspan.training.engine import build_network, load_network
 
 __all__ = [
-    "OPEN",
-    "Carried",
-    "GateUse",
+    "PROBE_COUNT",
     "GradientPath",
     "Measurements",
     "as_npz",
-    "carried",
-    "gate_use",
     "gradient_path",
     "measure",
 ]
 
-PROBE_LENGTH = 100
-"""T of the palindromes that gradients are followed through."""
-
 PROBE_COUNT = 64
-"""So many of them."""
+"""So many palindromes are followed through a network, of the length that it was trained at."""
 
-CHECKED_LENGTH = 20
-"""T of the palindrome for which the derivation is compared with autograd."""
+KEEPING = {"lstm": ("cell", "f"), "gru": ("hidden", "z")}
+"""By gated network: the part of its state that a gate can keep from step to step, and that gate.
 
-OPEN = 0.9
-"""A forget gate above this is called open."""
+c(t) = f(t) * c(t-1) + ... of the LSTM, equation (8); h(t) = z(t) * h(t-1) + ... of the GRU."""
 
 
 class GradientPath(NamedTuple):
-    """Which way the gradient takes from the LSTM's last step to its first cell state.
+    """Which way the gradient takes from the gated network's last step to its first kept state.
 
-    It either stays in the cell, multiplied by forget gates alone, or leaves it, through h and the
-    gates: dL/dc(1) = f(2) * ... * f(L) * dL/dc(L) + the rest, element by element. Medians over
-    palindromes of the length that the network was trained at.
+    It either stays there, multiplied by the keeping gates alone, or leaves it, through the other
+    gates. Of the LSTM: dL/dc(1) = f(2) * ... * f(L) * dL/dc(L) + the rest, element by element; of
+    the GRU with h and z. Medians over palindromes of the length that the network was trained at.
     """
 
     direct: float
-    """||f(2) * ... * f(L) * dL/dc(L)|| / ||dL/dc(1)||: the part by the forget gates alone."""
+    """||f(2) * ... * f(L) * dL/dc(L)|| / ||dL/dc(1)||: the part by the keeping gates alone."""
     share: float
     """<that part, dL/dc(1)> / ||dL/dc(1)||^2: what it makes of the whole; the rest makes up 1."""
     kept: float
     """The largest product f(2) ... f(L) among the units: what one keeps of its cell."""
-
-
-class GateUse(NamedTuple):
-    """What the gates of the trained LSTM do, in the units that keep their cell.
-
-    Means over these units and the palindromes; over all units where none keeps its cell.
-    """
-
-    keeping: int
-    """Units whose mean forget gate is above 0.9."""
-    units: int
-    """All of them."""
-    input_first: float
-    """Mean input gate at the first digit."""
-    input_late: float
-    """Mean input gate over the second half of the digits."""
-    written_first: float
-    """Spread over the palindromes of what is written, g * i, at the first digit."""
-    written_late: float
-    """The same, mean over the second half of the digits."""
-    size_late: float
-    """Mean size of what is written over the second half of the digits."""
-    output_last: float
-    """Mean output gate at the last step."""
-    output_before: float
-    """Mean output gate at all steps before."""
-
-
-class Carried(NamedTuple):
-    """Which part of a trained LSTM's state has the digit, half-way through its palindromes.
-
-    There a part of the state is replaced by that of a palindrome with another first digit. Where
-    the answer is that other digit, the part has carried it.
-    """
-
-    record: RunRecord
-    """The network's run."""
-    keeping: int
-    """Units whose forget gates, from there to the end, have a product above 1/2."""
-    by_cells: float | None = None
-    """Share of answers that are the other digit where the cells of these units are replaced; None
-    of a run that was not solved."""
-    by_rest: float | None = None
-    """The same, where all but these cells is replaced: h, and the cells of the other units."""
-    along: float | None = None
-    """`GradientPath.share` from there on: the gradient that never leaves the cell."""
+    low: float = np.nan
+    """The share that a tenth of the palindromes are below."""
+    high: float = np.nan
+    """The share that a tenth of the palindromes are above."""
 
 
 class Measurements(NamedTuple):
-    """What was seen in the networks that were looked into."""
+    """What was seen in the networks that were looked into.
+
+    By place: cell, "untrained" or "trained", and part of the state. Each is the median over the
+    networks of `Material.alike`.
+    """
 
     arrays: Mapping[str, np.ndarray]
     """By name, as in traces.npz."""
     fall: Mapping[tuple[str, str, str], float]
-    """Mean factor per step by which the gradient changes on its way back, by cell, "untrained" or
-    "trained", and state."""
+    """Mean factor per step by which the gradient changes on its way back, by place."""
     drop: Mapping[tuple[str, str, str], float]
-    """The gradient's norm at the first step over that at the last one, likewise."""
+    """The gradient's norm at the first step over that at the last one, by place."""
     lowest: Mapping[tuple[str, str, str], float]
-    """The smallest gradient's norm of any step over that at the last one, likewise."""
-    forget: Mapping[str, float]
-    """Mean forget gate at the LSTM's own length, "untrained" and "trained"."""
-    gates: GateUse
-    """Of the trained LSTM at its own length."""
+    """The smallest gradient's norm of any step over that at the last one, by place."""
+    arrivals: Mapping[str, Mapping[bool, tuple[float, ...]]]
+    """By cell, and by whether the run was solved: the drop of each network of `Material.kept`."""
+    keeps: Mapping[str, float]
+    """Mean keeping gate at the gated network's own length, "untrained" and "trained"."""
     path: Mapping[str, GradientPath]
-    """The LSTM's, likewise."""
+    """The gated network's, likewise."""
     bound: Mapping[str, float]
     """The factor per step, gamma sigma_max, of the bound (E) for the RNN, likewise."""
-    carried: tuple[Carried, ...]
-    """Of every trained LSTM of `Material.lstms`."""
-    starts: tuple[Contrast, ...]
-    """The first gradient's ratio before training, unsolved runs against solved ones like them."""
+    held: KeptCells
+    """Of the gated network that is looked into."""
+    carried: tuple[KeptCells, ...]
+    """Of every gated network of `Material.kept`."""
+    starts: tuple[tuple[str, Group, Contrast], ...]
+    """By cell and group: the first gradient's ratio before training, unsolved runs against solved
+    ones like them."""
+    tests: int
+    """So many contrasts were tested together."""
 
 
 def measure(material: Material) -> Measurements:
     """Follow palindromes through the networks of a study, before training and after."""
     torch.set_num_threads(1)  # the same sums in the same order on every run
     arrays: dict[str, np.ndarray] = {}
-    fall, drop, lowest, forget, path, bound = {}, {}, {}, {}, {}, {}
-    digits = _palindromes(PROBE_LENGTH, PROBE_COUNT)
+    keeps, path, bound = {}, {}, {}
+    falls: dict[tuple[str, str, str], list[tuple[float, float, float]]] = {}
     for cell, kept in material.networks.items():
+        digits = _palindromes(kept.config.length, PROBE_COUNT)
+        for number, alike in enumerate(material.alike(cell)):
+            for state, network in _networks(alike).items():
+                seen = trace_batch(network, digits[:, :-1], digits[:, -1])
+                for part, norms in seen.gradient_norms.items():
+                    arrays[f"norms/{cell}/{state}/{part}/{number}"] = norms
+                    falls.setdefault((cell, state, part), []).append(_fall(norms))
         for state, network in _networks(kept).items():
             for name, value in network.state_dict().items():
                 arrays[f"weights/{cell}/{state}/{name}"] = value.numpy()
             seen = trace_batch(network, digits[:, :-1], digits[:, -1])
-            for part, norms in seen.gradient_norms.items():
-                arrays[f"norms/{cell}/{state}/{part}"] = norms
-                place = cell, state, part
-                fall[place], drop[place], lowest[place] = _fall(norms)
-            if cell == "lstm":
-                own = _palindromes(kept.config.length, PROBE_COUNT)
-                gates = trace_batch(network, own[:, :-1], own[:, -1]).gates
-                forget[state], path[state] = float(gates["f"].mean()), gradient_path(network, own)
+            if cell == material.gated:
+                keeps[state] = float(seen.gates[KEEPING[cell][1]].mean())
+                path[state] = gradient_path(network, digits, keeping=KEEPING[cell])
             else:
                 gamma = float((1 - seen.states["hidden"] ** 2).max())
                 sigma = np.linalg.norm(network.state_dict()["W_hh"].numpy(), ord=2)
                 bound[state] = gamma * float(sigma)
-    arrays |= _checked(material.networks["rnn"]) | _gates(material.networks["lstm"])
+    medians = {place: np.median(found, axis=0) for place, found in falls.items()}
+    gated = material.networks[material.gated]
+    held = _kept_cells(gated)
+    arrays |= _checked(material.networks[material.vanilla]) | _gates(gated, held)
     arrays |= _curves(material) | _budgets(material)
     groups = contrasts(material.records).values()
+    cells = {record.config.key: record.config.cell for record in material.records}
     return Measurements(
         arrays=arrays,
-        fall=fall,
-        drop=drop,
-        lowest=lowest,
-        forget=forget,
-        gates=gate_use(gates),
+        fall={place: float(found[0]) for place, found in medians.items()},
+        drop={place: float(found[1]) for place, found in medians.items()},
+        lowest={place: float(found[2]) for place, found in medians.items()},
+        arrivals={
+            cell: {
+                solved: tuple(_arrival(one) for one in kept if one.record.solved == solved)
+                for solved in (True, False)
+            }
+            for cell, kept in material.kept.items()
+        },
+        keeps=keeps,
         path=path,
         bound=bound,
-        carried=tuple(map(carried, material.lstms)),
-        starts=tuple(c for group in groups for c in group.contrasts if c.quantity == "ratio"),
+        held=held,
+        carried=tuple(map(_kept_cells, material.kept[material.gated])),
+        starts=tuple(
+            (cells[next(iter(contrast.values))], group, contrast)
+            for group in groups
+            for contrast in group.contrasts
+            if contrast.quantity == "ratio"
+        ),
+        tests=sum(len(group.contrasts) for group in groups),
     )
 
 
-def gate_use(gates: Mapping[str, np.ndarray]) -> GateUse:
-    """What the gates do in the units that keep their cell.
-
-    Args:
-        gates: of a batch of palindromes, shape (B, L, N) each.
-    """
-    keeping = gates["f"].mean(axis=(0, 1)) > OPEN
-    i, o, written = (
-        value[:, :, keeping if keeping.any() else slice(None)]
-        for value in (gates["i"], gates["o"], gates["g"] * gates["i"])
-    )
-    spread = written.std(axis=0).mean(axis=1)  # (L,)
-    late = len(spread) // 2
-    return GateUse(
-        keeping=int(keeping.sum()),
-        units=len(keeping),
-        input_first=float(i[:, 0].mean()),
-        input_late=float(i[:, late:].mean()),
-        written_first=float(spread[0]),
-        written_late=float(spread[late:].mean()),
-        size_late=float(np.abs(written[:, late:]).mean()),
-        output_last=float(o[:, -1].mean()),
-        output_before=float(o[:, :-1].mean()),
-    )
-
-
-def carried(kept: SavedRun) -> Carried:
-    """Exchange parts of a trained LSTM's state half-way, and see which digit it then names."""
-    network: Any = load_network(kept.config, kept.weights)
+def _arrival(kept: SavedRun) -> float:
+    """The gradient's norm at the first step over that at the last one, in a trained network."""
     digits = _palindromes(kept.config.length, PROBE_COUNT)
-    inputs = encode(torch.as_tensor(digits[:, :-1]), network.input_dim, torch.float32)
-    half = inputs.shape[1] // 2
-    with torch.no_grad():
-        states, forget = [network.initial_state(len(inputs))], []
-        for t in range(inputs.shape[1]):
-            forget.append(network.gates(inputs[:, t], states[-1])["f"])
-            states.append(network.step(inputs[:, t], states[-1]))
-        keeps = torch.stack(forget[half:]).prod(dim=0).mean(dim=0) > 0.5  # (N,)
-        if not kept.record.solved:
-            return Carried(kept.record, int(keeps.sum()))
-        state = states[half]
-        other = _with_another_first_digit(digits[:, 0])
-        cells = torch.where(keeps, state.cell[other], state.cell)
-        rest = torch.where(keeps, state.cell, state.cell[other])
-        shares = []
-        for mixed in (state._replace(cell=cells), type(state)(state.hidden[other], rest)):
-            for t in range(half, inputs.shape[1]):
-                mixed = network.step(inputs[:, t], mixed)
-            answers = network.read_out(mixed).argmax(dim=1).numpy()
-            shares.append(float((answers == digits[other, 0]).mean()))
-    along = gradient_path(network, digits, half).share
-    return Carried(kept.record, int(keeps.sum()), shares[0], shares[1], along)
+    seen = trace_batch(load_network(kept.config, kept.weights), digits[:, :-1], digits[:, -1])
+    part = KEEPING[kept.config.cell][0] if kept.config.cell in KEEPING else "hidden"
+    return _fall(seen.gradient_norms[part])[1]
 
 
-def _with_another_first_digit(first: np.ndarray) -> np.ndarray:
-    """For each palindrome the next one that begins with another digit, shape (B,)."""
-    count = len(first)
-    return np.array(
-        [
-            next((i + k) % count for k in range(count) if first[(i + k) % count] != first[i])
-            for i in range(count)
-        ]
-    )
+def _kept_cells(kept: SavedRun) -> KeptCells:
+    """What the units of a trained gated network do at palindromes of its own length."""
+    keeping = KEEPING[kept.config.cell]
+    digits = _palindromes(kept.config.length, PROBE_COUNT)
+    network = load_network(kept.config, kept.weights)
+    half = (kept.config.length - 1) // 2
+    along = gradient_path(network, digits, half, keeping=keeping).share
+    return kept_cells(kept, digits, along, keeping=keeping)
 
 
-def gradient_path(network: torch.nn.Module, digits: np.ndarray, start: int = 1) -> GradientPath:
-    """Follow the gradient of the loss after the last digit back to an early cell state.
+def gradient_path(
+    network: torch.nn.Module,
+    digits: np.ndarray,
+    start: int = 1,
+    *,
+    keeping: tuple[str, str] = KEEPING["lstm"],
+) -> GradientPath:
+    """Follow the gradient of the loss after the last digit back to an early state.
 
     Args:
-        network: an LSTM; it is not changed.
+        network: a gated one; it is not changed.
         digits: whole palindromes, shape (B, T); the last digit is the target.
-        start: the step whose cell state takes the place of c(1) in `GradientPath`.
+        start: the step whose state takes the place of c(1) in `GradientPath`.
+        keeping: of `KEEPING`.
     """
-    exact: Any = copy.deepcopy(network).double()
-    inputs = encode(torch.as_tensor(digits[:, :-1]), exact.input_dim, torch.float64)
-    whole = lstm_backward(exact, inputs, torch.as_tensor(digits[:, -1])).d_c.numpy()  # (L, B, N)
-    forget = trace_batch(network, digits[:, :-1], digits[:, -1]).gates["f"]  # (B, L, N)
-    product = forget[:, start:].prod(axis=1)  # f(start + 1) ... f(L), (B, N)
-    first, direct = whole[start - 1], product * whole[-1]
+    part, gate = keeping
+    exact: Any = copy.deepcopy(network).double().requires_grad_(True)
+    size = exact.input_dim if hasattr(exact, "input_dim") else exact.input_size
+    inputs = encode(torch.as_tensor(digits[:, :-1]), size, torch.float64)
+    states, gates = [exact.initial_state(len(inputs))], []
+    states[0] = type(states[0])(*(value.double() for value in states[0]))
+    for t in range(inputs.shape[1]):
+        gates.append(exact.gates(inputs[:, t], states[-1])[gate].detach())
+        states.append(exact.step(inputs[:, t], states[-1]))
+    loss = torch.nn.functional.cross_entropy(
+        exact.read_out(states[-1]), torch.as_tensor(digits[:, -1]), reduction="sum"
+    )
+    nodes = [getattr(state, part) for state in (states[start], states[-1])]
+    first, last = (found.numpy() for found in torch.autograd.grad(loss, nodes))  # (B, N) each
+    product = torch.stack(gates[start:]).prod(dim=0).numpy()  # f(start + 1) ... f(L), (B, N)
+    direct = product * last
     square = np.maximum((first**2).sum(axis=1), np.finfo(float).tiny)  # (B,)
+    share = (direct * first).sum(axis=1) / square
     return GradientPath(
         float(np.median(np.linalg.norm(direct, axis=1) / np.sqrt(square))),
-        float(np.median((direct * first).sum(axis=1) / square)),
+        float(np.median(share)),
         float(np.median(product.max(axis=1))),
+        *(float(np.quantile(share, tenth)) for tenth in (0.1, 0.9)),
     )
 
 
@@ -304,7 +252,7 @@ def _fall(norms: np.ndarray) -> tuple[float, float, float]:
 
 def _checked(kept: SavedRun) -> dict[str, np.ndarray]:
     """The palindrome for which the derivation is checked, and the norms that the probe has."""
-    digits = _palindromes(CHECKED_LENGTH, 1)
+    digits = _palindromes(kept.config.length, 1)
     arrays = {"checked/digits": digits[0]}
     for state, network in _networks(kept).items():
         seen = trace_batch(network, digits[:, :-1], digits[:, -1])
@@ -312,17 +260,17 @@ def _checked(kept: SavedRun) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _gates(kept: SavedRun) -> dict[str, np.ndarray]:
-    """The four gates while the trained LSTM reads one palindrome of the length it learned."""
+def _gates(kept: SavedRun, held: KeptCells) -> dict[str, np.ndarray]:
+    """The gates while the trained gated network reads one palindrome of the length it learned."""
     config = kept.config
     digits = _palindromes(config.length, 1)[0]
     seen = trace(load_network(config, kept.weights), digits[:-1])
     gates = {f"gates/{name}": gate.astype(np.float32) for name, gate in seen.gates.items()}
-    return {"gates/digits": digits} | gates
+    return {"gates/digits": digits, "gates/group": held.group} | gates
 
 
 def _curves(material: Material) -> dict[str, np.ndarray]:
-    """Question 1.4: step and validation loss of each optimiser at its best rate, (2, E) a seed."""
+    """Step and validation loss of each optimiser at its best rate, (2, E) a seed."""
     info = optimizers_info(material.summary)
     return {
         f"curves/{panel}/{label}/{seed}": curve

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,21 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from digitspan.errors import DigitspanError, UsageError, one_of
-from digitspan.handin.answers import Answer, fill, template
+from digitspan.handin.answers import Answer, fill
 from digitspan.look import bptt
+from digitspan.sheet.exercise import Part, Question, Sheet
+from digitspan.sheet.questions import KINDS, NETWORKS
+from digitspan.sheet.words import shipped
 
-__all__ = ["as_text", "make_notebook", "part1_files", "run_notebook"]
-
-TEMPLATE = "notebook.py.txt"
+__all__ = [
+    "as_text",
+    "asked_in_order",
+    "code_files",
+    "make_notebook",
+    "notebook_of",
+    "piece",
+    "run_notebook",
+]
 
 _CELL_SECONDS = 300
 """A cell that takes longer than this has gone wrong."""
@@ -38,26 +47,43 @@ _LONGEST_SOCKET = 80
 """A Unix socket's path has room for about a hundred bytes."""
 
 
-def make_notebook(answers: Mapping[str, Answer], values: Mapping[str, str]) -> Any:
+def make_notebook(answers: Mapping[str, Answer], values: Mapping[str, str], sheet: Sheet) -> Any:
     """The notebook, not yet run.
 
     Args:
-        answers: the words, by question.
+        answers: the words, by the part's name.
         values: what stands where they say `<<name>>`.
+        sheet: what is asked.
 
     Raises:
         UsageError: where an answer asks for a value or a file that there is not.
     """
-    notebook = jupytext.reads(template(TEMPLATE), fmt="py:percent")
-    for number, cell in enumerate(notebook.cells, start=1):
+    cells = []
+    for name, text, answer, asked in _pieces(answers, sheet):
+        words = "" if answer is None else fill(answer.text, values, answer.source)
+        text_of = {"<<asked>>": asked, "<<answer>>": words}
+        for cell in jupytext.reads(text, fmt="py:percent").cells:
+            parts = re.split(r"(<<asked>>|<<answer>>)", cell.source)
+            source = "".join(text_of.get(part, part) for part in parts)
+            cell.source = _with_code(fill(source, values, name), sheet)
+            cells.append(cell)
+    return notebook_of(cells)
+
+
+def notebook_of(cells: list[Any]) -> Any:
+    """Cells as a notebook, numbered."""
+    for number, cell in enumerate(cells, start=1):
         cell.id = f"cell-{number:02d}"
         cell.metadata = _NODE()
-        cell.source = _filled(cell.source, answers, values)
-    notebook.metadata = _NODE(
-        kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
-        language_info={"name": "python"},
+    return _NODE(
+        cells=cells,
+        metadata=_NODE(
+            kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
+            language_info={"name": "python"},
+        ),
+        nbformat=4,
+        nbformat_minor=5,
     )
-    return notebook
 
 
 def run_notebook(notebook: Any, folder: Path, on_cell: Callable[[int], None]) -> None:
@@ -102,22 +128,72 @@ def as_text(notebook: Any) -> str:
     return f"{text}\n"
 
 
-def part1_files() -> dict[str, bytes]:
-    """The sheet's own code, exactly as in the package, by file name."""
+def code_files(sheet: Sheet) -> dict[str, bytes]:
+    """The model's code by file name: the package's own `part1`, as far as the sheet asks for it.
+
+    Of another task than the palindrome data and training are the task's.
+
+    Where the sheet's second network is another than the LSTM, or its folder is called otherwise,
+    the code says so.
+    """
     folder = importlib.resources.files("digitspan.part1")
-    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".py"))
-    return {name: (folder / name).read_bytes() for name in names}
+    networks = [NETWORKS[name] for name in sheet.networks]
+    names = sorted({"__init__.py", "dataset.py", "train.py", *(each.file for each in networks)})
+    files = {name: (folder / name).read_bytes() for name in names}
+    for name in ("dataset.py", "train.py"):
+        _, of_task = piece(name.removesuffix(".py"), sheet, "code")
+        files[name] = of_task.encode() or files[name]
+    gated = networks[1]
+    for word, other in (("LSTM", gated.class_name), ("lstm", gated.file.removesuffix(".py"))):
+        for name in ("__init__.py", "train.py"):
+            files[name] = files[name].replace(word.encode(), other.encode())
+    return {
+        name: content.replace(b"part1", sheet.code.encode()) for name, content in files.items()
+    }
 
 
-def _filled(source: str, answers: Mapping[str, Answer], values: Mapping[str, str]) -> str:
-    """A cell's text with answers, values and code in place."""
+def asked_in_order(sheet: Sheet) -> Iterator[tuple[str, Question, Part, str]]:
+    """What a sheet asks: a network whose task begins, or "", question, part and its heading."""
+    begun: set[str] = set()
+    for question in sheet.questions:
+        for part in question.parts:
+            place = KINDS[part.asks].network
+            network = "" if place is None else sheet.networks[place]
+            heading = [f"## {question.heading}"] if part is question.parts[0] else []
+            if part.title:
+                heading.append(f"### ({question.name_of(part)[-1]}) {part.title}")
+            yield "" if network in begun else network, question, part, "\n\n".join(heading)
+            begun.add(network)
 
-    def answer(match: re.Match[str]) -> str:
-        found = answers[match.group(1)]
-        return fill(found.text, values, found.source)
+
+def piece(name: str, sheet: Sheet, folder: str = "notebook") -> tuple[str, str]:
+    """One of the templates that notebooks are made of, with its name."""
+    templates = importlib.resources.files("digitspan.handin") / "templates"
+    return name, shipped(templates / folder, name, sheet, ".py.txt")
+
+
+def _pieces(
+    answers: Mapping[str, Answer], sheet: Sheet
+) -> Iterator[tuple[str, str, Answer | None, str]]:
+    """The notebook's templates in their order: name, text, answer, and the question as asked."""
+    yield *piece("head", sheet), None, ""
+    for network, question, part, heading in asked_in_order(sheet):
+        if network:
+            yield *piece(f"network-{network}", sheet), None, ""
+        answer, asked = answers[question.name_of(part)], f"{heading}\n\n*{part.text}*"
+        name, code = piece(f"{part.asks}-code", sheet)
+        if code:
+            yield name, code, answer, asked
+        yield *piece(part.asks, sheet), answer, asked
+    yield *piece("appendix", sheet), None, ""
+
+
+def _with_code(text: str, sheet: Sheet) -> str:
+    """A cell's text with listings in place."""
+    files = code_files(sheet)
 
     def code(match: re.Match[str]) -> str:
-        name, files = match.group(1), part1_files()
+        name = match.group(1)
         if name not in files:
             message = f"<<code {name}>>: the file {one_of(name, files)}"
             raise UsageError(message)
@@ -125,12 +201,11 @@ def _filled(source: str, answers: Mapping[str, Answer], values: Mapping[str, str
 
     def lines(match: re.Match[str]) -> str:
         name, first, last = match.groups()
-        return f"```python\n{_excerpt(part1_files()[name].decode(), first, last)}\n```"
+        return f"```python\n{_excerpt(files[name].decode(), first, last)}\n```"
 
     def derivation(match: re.Match[str]) -> str:
         return inspect.getsource(getattr(bptt, match.group(1))).rstrip()
 
-    text = fill(re.sub(r"<<answer ([\w.]+)>>", answer, source), values, TEMPLATE)
     text = re.sub(r"<<code ([\w.]+)>>", code, text)
     text = re.sub(r"<<lines ([\w.]+) \| (.+?) \| (.+?)>>", lines, text)
     return re.sub(r"<<bptt (\w+)>>", derivation, text)

@@ -1,4 +1,4 @@
-"""Question 1.4, measured: which optimiser comes to the end first, out of the rows."""
+"""Optimisers, measured: which optimiser comes to the end first, out of the rows."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from digitspan.cells import title
 from digitspan.figures.info import best_rates
-from digitspan.handin.material import CELLS_ASKED, Material
-from digitspan.handin.wording import joined, solved_words, steps_words, table
+from digitspan.handin.material import Material
+from digitspan.handin.wording import joined, percent, solved_words, steps_words, table
+from digitspan.runs.outcome import SOLVED_ACCURACY
 from digitspan.study.plan import Condition
 from digitspan.study.summary import LengthSummary
 
@@ -57,7 +58,7 @@ def best_of_each(material: Material) -> dict[tuple[str, str], list[Best]]:
             (Best(*best) for best in bests), key=lambda best: order.index(best.condition.optimizer)
         )
         for place, bests in best_rates(material.summary).items()
-        if place[0] in CELLS_ASKED
+        if place[0] in material.sheet.networks
     }
 
 
@@ -103,25 +104,50 @@ def optimizers_table(material: Material) -> str:
 
 def verdict(material: Material) -> str:
     """For each network, whether momentum and adaptive rates beat plain SGD here."""
-    rates = _rates(material)
     runs = max(len(found.records) for _, found in material.summary.optimizers)
-    lines, edge = [], []
+    ranked: dict[str, list[str]] = {}
+    pairs, edges = [], []
     for (cell, _), bests in best_of_each(material).items():
         by_name = {best.condition.optimizer: best for best in bests}
         if "sgd" in by_name:
-            sentences = [_against_sgd(by_name), _more_than_a_larger_rate(material, by_name)]
-            lines.append(f"* **{title(cell)}.** {' '.join(filter(None, sentences))}")
-            if by_name["sgd"].condition.rate == rates[-1] and len(rates) > 1:
-                edge.append(title(cell))
-    if lines:
-        few = f"With {runs} runs per rate, this is what was seen, at one length; it is no test."
-        if edge:
-            few += (
-                f" The best rate of plain SGD, for the {' and the '.join(edge)} {rates[-1]}, is "
-                f"the largest one tried: at a still larger one it might do better."
-            )
-        lines += ["", few]
-    return "\n".join(lines)
+            ranked.setdefault(_against_sgd(by_name), []).append(title(cell))
+            edges.append(_at_the_edge(material, by_name["sgd"]))
+            pairs.append(_momentum_and_longer_steps(material, by_name))
+    if not ranked:
+        return ""
+    # What holds of both networks alike is told once.
+    bullet = "* " * (len(ranked) > 1)
+    lines = [f"{bullet}**{joined(cells)}.** {words}" for words, cells in ranked.items()]
+    few = f"With {runs} runs per rate, this is what was seen, at one length; it is no test."
+    rest = [_more_than_a_larger_rate(list(filter(None, pairs))), *edges, few]
+    return "\n".join([*lines, "", " ".join(filter(None, rest))])
+
+
+def _at_the_edge(material: Material, sgd: Best) -> str:
+    """What became of plain SGD where its best rate is the largest one tried; else nothing."""
+    tried = sorted(_tried(material, sgd.condition), key=lambda one: float(one.condition.rate))
+    if len(tried) < 2 or tried[-1].condition != sgd.condition:
+        return ""
+    cell, rate = title(sgd.condition.cell), sgd.condition.rate
+    text = f"Plain SGD's best rate for the {cell}, {rate}, is the largest one tried."
+    records = sgd.found.records
+    if sgd.found.solved or not all(record.curve for record in records):
+        return f"{text} At a still larger one it might do better."
+    reached = sum(max(p.validation_accuracy for p in r.curve) >= SOLVED_ACCURACY for r in records)
+    here, below = (
+        float(np.median(one.found.accuracies)) if len(one.found.accuracies) else 0.0
+        for one in (sgd, tried[-2])
+    )
+    once = f"{reached} of {len(records)} runs reached" if reached else "no run reached"
+    text += (
+        f" There {once} {100 * SOLVED_ACCURACY:.0f} % in a single evaluation"
+        f"{', but not in two in a row' * bool(reached)}; they end at {percent(here)} in the "
+        f"median, "
+        f"those at {tried[-2].condition.rate} at {percent(below)}"
+    )
+    if here < below:
+        return f"{text}: no sign that a larger rate would do better."
+    return f"{text}: at a still larger rate it might do better."
 
 
 def _against_sgd(bests: dict[str, Best]) -> str:
@@ -132,12 +158,15 @@ def _against_sgd(bests: dict[str, Best]) -> str:
     )
     better = [best for best in others if best.merit < sgd.merit]
     rest = [best for best in others if best not in better]
-    sentences = [f"Plain SGD solved {_result(sgd)}."]
+    sentences = []
     if better:
-        named = [f"{NAMES[b.condition.optimizer]} ({_result(b)})" for b in better]
-        sentences.append(f"Better, by runs solved and then by steps: {joined(named)}.")
+        named = [NAMES[best.condition.optimizer] for best in better]
+        sentences.append(
+            f"Better than plain SGD, by runs solved and then by steps, the best first: "
+            f"{joined(named)}."
+        )
     if rest:
-        named = [f"{NAMES[b.condition.optimizer]} ({_result(b)})" for b in rest]
+        named = [NAMES[best.condition.optimizer] for best in rest]
         sentences.append(f"**Not** better: {joined(named)}.")
     sentences.append(_judgement({best.condition.optimizer for best in better}))
     return " ".join(sentences)
@@ -147,7 +176,7 @@ def _judgement(faster: set[str]) -> str:
     """Which of the two ideas was ahead, judged by the optimisers that beat plain SGD."""
     momentum, adaptive = "momentum" in faster, {"rmsprop", "adam"} <= faster
     if momentum and adaptive:
-        return "Both ideas are ahead of plain SGD, momentum alone and adaptive rates."
+        return "Both ideas, momentum alone and adaptive rates, are ahead of plain SGD."
     if adaptive:
         return "Adaptive rates are ahead of plain SGD; momentum alone is not."
     if momentum:
@@ -157,14 +186,16 @@ def _judgement(faster: set[str]) -> str:
     return "The textbook's order does not show in these runs."
 
 
-def _more_than_a_larger_rate(material: Material, bests: dict[str, Best]) -> str:
-    """Momentum against plain SGD whose steps are as long as momentum's add up to.
+def _momentum_and_longer_steps(
+    material: Material, bests: dict[str, Best]
+) -> tuple[Best, Best] | None:
+    """Momentum at its best such rate, and plain SGD whose steps are as long as it can add up to.
 
     In one direction the steps of momentum at a rate add up to those of plain SGD at ten times
     it: a momentum that is ahead at one rate for both may be no more than a larger rate.
     """
     if "momentum" not in bests:
-        return ""
+        return None
     plain = {float(one.condition.rate): one for one in _tried(material, bests["sgd"].condition)}
     pairs = [
         (one, plain[longer])
@@ -172,17 +203,22 @@ def _more_than_a_larger_rate(material: Material, bests: dict[str, Best]) -> str:
         for longer in plain
         if math.isclose(longer, float(one.condition.rate) / (1 - MOMENTUM))
     ]
+    return min(pairs, key=lambda pair: pair[0].merit) if pairs else None
+
+
+def _more_than_a_larger_rate(pairs: list[tuple[Best, Best]]) -> str:
+    """Whether momentum is ahead of plain SGD with steps as long as its own can add up to."""
     if not pairs:
         return ""
-    with_it, without = min(pairs, key=lambda pair: pair[0].merit)
-    told = (
-        f"where the steps of both add up to the same, momentum at the rate "
-        f"{with_it.condition.rate} solved {_result(with_it)}, and plain SGD at the rate "
-        f"{without.condition.rate} solved {_result(without)}."
+    told = "; ".join(
+        f"{title(with_it.condition.cell)}: momentum at {with_it.condition.rate} solved "
+        f"{_result(with_it)}, plain SGD at {without.condition.rate} solved {_result(without)}"
+        for with_it, without in pairs
     )
-    if with_it.merit < without.merit:
-        return f"Momentum is more than a larger rate here: {told}"
-    return f"That momentum is more than a larger rate does not show: {told}"
+    compared = "held against plain SGD at ten times its rate, to which its own steps can add up"
+    if all(with_it.merit < without.merit for with_it, without in pairs):
+        return f"Momentum is more than a larger rate here, {compared} ({told})."
+    return f"That momentum is more than a larger rate does **not** show, {compared} ({told})."
 
 
 def _tried(material: Material, condition: Condition) -> list[Best]:

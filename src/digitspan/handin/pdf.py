@@ -52,8 +52,13 @@ def to_typst(notebook: str, folder: Path) -> Path:
     return document
 
 
-def compile_pdf(document: Path, author: Author) -> bytes:
+def compile_pdf(document: Path, author: Author, title: str) -> bytes:
     """Set a Typst document; the same document gives the same bytes.
+
+    Args:
+        document: as `to_typst` wrote it.
+        author: whose name stands on every page and in the metadata; the model's is a keyword too.
+        title: the sheet's.
 
     Raises:
         DigitspanError: with Typst's first line, where it cannot be set.
@@ -63,7 +68,13 @@ def compile_pdf(document: Path, author: Author) -> bytes:
             str(document),
             root=str(document.parent),
             ignore_system_fonts=True,
-            sys_inputs=author._asdict(),
+            sys_inputs={
+                "head": author.head,
+                "title": title if author.matriculation else f"{author.surname}: {title}",
+                "sheet": title,
+                "author": ", ".join(author.words),
+                "keywords": "" if author.matriculation else author.surname.lower(),
+            },
             timestamp=0,
         )
     except (RuntimeError, typst.TypstError) as error:

@@ -33,15 +33,16 @@ def pages_of(pdf: bytes) -> list[str]:
     return [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages]
 
 
-def missing_from_pdf(notebook: Any, pages: Sequence[str], author: Author) -> list[str]:
+def missing_from_pdf(notebook: Any, pages: Sequence[str], author: Author, title: str) -> list[str]:
     """What the notebook says and the PDF does not; nothing where all is well.
 
     Args:
         notebook: after it was run.
         pages: the texts of the PDF's pages.
         author: whose name stands at the head of every page.
+        title: the sheet's, which stands beside it.
     """
-    text = _running_text(pages, author)
+    text = _running_text(pages, author, title)
     missing = [piece for piece in _pieces(notebook) if _plain(piece) not in text]
     counted: Counter[str] = Counter()
     for cell in notebook.cells:
@@ -50,9 +51,9 @@ def missing_from_pdf(notebook: Any, pages: Sequence[str], author: Author) -> lis
     return missing + [word for word, count in counted.items() if text.count(_plain(word)) < count]
 
 
-def _running_text(pages: Sequence[str], author: Author) -> str:
+def _running_text(pages: Sequence[str], author: Author, title: str) -> str:
     """All pages without running heads and page numbers, as `_plain` leaves them."""
-    head = _plain(f"{author.surname} · {author.matriculation} Exercise Sheet 1: Recurrent Models")
+    head = _plain(f"{author.head} {title}")
     texts = [_plain(re.sub(r"^\s*\d+ / \d+\s*$", "", page, flags=re.M)) for page in pages]
     return "".join(text.replace(head, "", 1) for text in texts)
 

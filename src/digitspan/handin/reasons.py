@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from digitspan.cells import title
-from digitspan.handin.claims import ahead, winner
+from digitspan.handin import measurements
+from digitspan.handin.claims import ahead, where, winner
 from digitspan.handin.material import Duel, Material
 from digitspan.handin.measurements import (
-    OPEN,
     PROBE_COUNT,
-    PROBE_LENGTH,
-    Carried,
     GradientPath,
     Measurements,
 )
-from digitspan.handin.wording import joined, percent, power, rate_words, ratio_words, table
+from digitspan.handin.wording import joined, percent, power, rate_words, ratio_words, span_of
+from digitspan.look.contrasts import Contrast, Group
 from digitspan.runs.record import RunRecord
 from digitspan.study.retention import Span
 from digitspan.study.summary import ConditionSummary
 
 __all__ = [
-    "carried",
-    "carried_table",
-    "gates",
     "gradient_path",
     "gradients",
     "initialisation",
@@ -47,8 +44,45 @@ ABOUT_HALF = 0.1
 NEARLY_EQUAL = 0.02
 """Factors per step, or means of gates, that differ by less are called about equal."""
 
+APART = 3
+"""Best rates that differ by more than this factor are spoken of."""
+
 DEEP = 0.1
 """A lowest point below this share of both ends of a curve is spoken of."""
+
+
+class Keeping(NamedTuple):
+    """How it is told of a gated network that a gate can keep part of its state."""
+
+    gate: str
+    """The gate's name."""
+    gate_symbol: str
+    """Its symbol."""
+    state_symbol: str
+    """What it multiplies."""
+    own: str
+    """What a unit multiplies by it."""
+    place: str
+    """Where what is kept stays."""
+    kept: str
+    """What the units that keep have kept."""
+    rest: str
+    """The rest of the state."""
+    elsewhere: str
+    """The gradient's other way."""
+
+
+KEEPING = {
+    "lstm": Keeping(
+        "forget gate", "f", "c", "cell", "the cell", "cells",
+        "$\\mathbf{h}$ and the cells that are not kept", "$\\mathbf{h}$ and the gates",
+    ),
+    "gru": Keeping(
+        "update gate", "z", "h", "state", "the unit", "units", "the units that are not kept",
+        "the candidate and the gates",
+    ),
+}  # fmt: skip
+"""By the gated network."""
 
 
 def looked_into(material: Material) -> str:
@@ -59,52 +93,117 @@ def looked_into(material: Material) -> str:
         how = f"solved after {record.steps:,} steps"
         if not record.solved:
             how = f"not solved, as none was; the most accurate, {percent(record.accuracy or 0)}"
-        parts.append(f"an {title(cell)} trained at T = {config.length} ({how})")
+        parts.append(f"{_a(title(cell))} trained at T = {config.length} ({how})")
     nearest = ""
     if all(kept.record.solved for kept in material.networks.values()):
-        nearest = ", of the solved ones those whose *T* is nearest to 20"
+        nearest = (
+            f", of the solved ones whose weights were kept{kept_at(material)} those whose *T* "
+            f"is nearest to {material.sheet.lengths.looked_into}"
+        )
+    trained = [material.sheet.number_of(kind) for kind in ("memory", "comparison")]
+    asked = f" trained for Questions {joined(trained)}" if all(trained) else " of the study"
     return (
-        f"Two of the networks trained for Questions 1.3 and 1.6 are looked into{nearest}: "
-        f"{joined(parts)}. The untrained ones are the same two before their first step."
+        f"Two of the networks{asked} are looked into{nearest}: "
+        f"{joined(parts)}. The untrained ones are the same before their first step."
     )
+
+
+def _a(name: str) -> str:
+    """An abbreviation with its article, as it is spelt: "an LSTM", "a GRU"."""
+    return f"{'an' if name[0] in 'AEFHILMNORSX' else 'a'} {name}"
+
+
+def kept_at(material: Material) -> str:
+    """Of which runs weights were kept, in brackets: those shown at certain rates."""
+    keys = {kept.config.key for some in material.kept.values() for kept in some}
+    at = [
+        where(duel, material)
+        for duel in material.duels
+        if any(r.config.key in keys for row in duel.sides for n in row.lengths for r in n.records)
+    ]
+    return f" (those shown at {joined(at)})" if at else ""
 
 
 def names(material: Material) -> str:
-    """The names of their runs."""
-    return joined([f"`{kept.config.run_id}`" for kept in material.networks.values()])
+    """The names of their runs, in a sentence."""
+    runs = joined([f"`{kept.config.run_id}`" for kept in material.networks.values()])
+    return f"The networks looked into are {runs}."
 
 
-def gradients(measured: Measurements) -> str:
-    """How the gradient falls, measured: before training and after."""
+def gradients(material: Material, measured: Measurements) -> str:
+    """How the gradient falls, measured: before training and after, solved and unsolved."""
     fall, drop = measured.fall, measured.drop
+    vanilla, gated = material.sheet.networks
+    rnn, other = (_networks_shown(material, cell) for cell in material.sheet.networks)
+    part = measurements.KEEPING[gated][0]
+    in_cell = "the cell of " * (part == "cell")
+    of_gated = f"{title(gated)}s{chr(39) + ' cell' if part == 'cell' else ''}"
     before = (
-        f"**Before training**, the gradient that reaches the first digit of a palindrome of "
-        f"length {PROBE_LENGTH} is {power(drop['rnn', 'untrained', 'hidden'])} of the one at the "
-        f"last step in the RNN, a factor of {fall['rnn', 'untrained', 'hidden']:.2f} per step on "
-        f"average, and {power(drop['lstm', 'untrained', 'cell'])} in the LSTM's cell "
-        f"({fall['lstm', 'untrained', 'cell']:.2f} per step)."
+        f"**Before training**, the gradient that reaches the first digit is "
+        f"{power(drop[vanilla, 'untrained', 'hidden'])} of the one at the last step in {rnn} "
+        f"(medians), a factor of {fall[vanilla, 'untrained', 'hidden']:.2f} per step on average, "
+        f"and {power(drop[gated, 'untrained', part])} of it in {in_cell}{other} "
+        f"({fall[gated, 'untrained', part]:.2f} per step)."
     )
     after = (
-        f"**After training** it is {power(drop['rnn', 'trained', 'hidden'])} in the RNN "
-        f"({fall['rnn', 'trained', 'hidden']:.2f} per step) and "
-        f"{power(drop['lstm', 'trained', 'cell'])} in the LSTM's cell "
-        f"({fall['lstm', 'trained', 'cell']:.2f} per step)."
+        f"**After training** it is {power(drop[vanilla, 'trained', 'hidden'])} times the one at "
+        f"the last step in the RNNs ({fall[vanilla, 'trained', 'hidden']:.2f} per step) and "
+        f"{power(drop[gated, 'trained', part])} times in the {of_gated} "
+        f"({fall[gated, 'trained', part]:.2f} per step)."
     )
-    return f"{before} {after} {_changes(measured)}{_dip(measured)}"
+    changes = f"{_changes(material, measured)}{_dips(material, measured)}"
+    return f"{before} {after} {changes} {_arrivals(measured)}".strip()
 
 
-def _changes(measured: Measurements) -> str:
+def _networks_shown(material: Material, cell: str) -> str:
+    """The networks of a cell whose gradients are drawn, in words."""
+    alike = material.alike(cell)
+    length = alike[0].config.length
+    if len(alike) == 1:
+        return f"the {title(cell)} (T = {length})"
+    return f"the {len(alike)} {title(cell)}s solved at T = {length}"
+
+
+def _arrivals(measured: Measurements) -> str:
+    """Whether the gradient that arrives in trained networks tells solved runs from unsolved ones.
+
+    It is no reason: a network that does not use the first digit has no gradient to it.
+    """
+    parts = []
+    for cell, found in measured.arrivals.items():
+        solved, unsolved = found.get(True, ()), found.get(False, ())
+        if solved and unsolved:
+            below = sum(one < min(solved) for one in unsolved)
+            parts.append(
+                f"in the {title(cell)} it is {power(float(np.median(solved)))} in the median of "
+                f"the {len(solved)} solved runs ({power(min(solved))} to {power(max(solved))}) "
+                f"and "
+                f"{power(float(np.median(unsolved)))} in that of the {len(unsolved)} unsolved "
+                f"ones "
+                f"({below} of them below every solved one)"
+            )
+    if not parts:
+        return ""
+    return (
+        f"Over all trained networks that were kept, each at its own *T*, {'; '.join(parts)}. "
+        f"Which comes first this does not say: a network that does not use the first digit has "
+        f"no gradient to it either."
+    )
+
+
+def _changes(material: Material, measured: Measurements) -> str:
     """What training has done to the fall of the gradient in the two networks."""
-    after = {"rnn": "hidden", "lstm": "cell"}
+    vanilla, gated = material.sheet.networks
+    after = {vanilla: "hidden", gated: measurements.KEEPING[gated][0]}
     changes = {
         cell: _change(measured.fall[cell, "untrained", part], measured.fall[cell, "trained", part])
         for cell, part in after.items()
     }
-    if changes["rnn"] == changes["lstm"]:
-        return f"Training {changes['rnn']} in both."
+    if changes[vanilla] == changes[gated]:
+        return f"Training {changes[vanilla]} in both."
     return (
         " and ".join(
-            f"{'Training' if cell == 'rnn' else 'training'} {change} in the {title(cell)}"
+            f"{'Training' if cell == vanilla else 'training'} {change} in the {title(cell)}"
             for cell, change in changes.items()
         )
         + "."
@@ -119,30 +218,33 @@ def _change(before: float, after: float) -> str:
     return f"has moved the factor {towards} 1"
 
 
-def _dip(measured: Measurements) -> str:
-    """Where the LSTM's hidden state shows a gradient that lies below both of its ends."""
-    place = ("lstm", "trained", "hidden")
-    lowest, first = measured.lowest[place], measured.drop[place]
-    if lowest > DEEP * min(first, 1):
+def _dips(material: Material, measured: Measurements) -> str:
+    """Where a trained network's gradient lies below both of its ends in between."""
+    parts = []
+    for cell in material.sheet.networks:
+        place = (cell, "trained", "hidden")
+        lowest = measured.lowest[place]
+        if lowest <= DEEP * min(measured.drop[place], 1):
+            parts.append(f"{power(lowest)} in the {title(cell)}'s $\\mathbf{{h}}^{{(t)}}$")
+    if not parts:
         return ""
-    cell = measured.lowest["lstm", "trained", "cell"]
-    below = "does not go down"
-    if cell <= DEEP * min(measured.drop["lstm", "trained", "cell"], 1):
-        below = "goes down, too"
+    text = f" In between it goes down, to {joined(parts)}."
+    if material.gated != "lstm" or "LSTM" not in parts[-1]:
+        return text
     return (
-        f" The gradient of the trained LSTM's $\\mathbf{{h}}^{{(t)}}$ goes down to "
-        f"{power(lowest)} in between, for $\\partial \\mathcal{{L}} / \\partial "
-        f"\\mathbf{{h}}^{{(t)}}$ counts only what passes through the gates of step $t + 1$. What "
-        f"stays in the cell is counted in $\\partial \\mathcal{{L}} / \\partial "
-        f"\\mathbf{{c}}^{{(t)}}$, which {below}."
+        f"{text} In the LSTM $\\partial \\mathcal{{L}} / \\partial \\mathbf{{h}}^{{(t)}}$ counts "
+        f"only "
+        f"what passes through the gates of step $t + 1$; what stays in the cell is counted in "
+        f"$\\partial \\mathcal{{L}} / \\partial \\mathbf{{c}}^{{(t)}}$, which nowhere falls below "
+        f"{power(measured.lowest['lstm', 'trained', 'cell'])}."
     )
 
 
-def singular_values(measured: Measurements) -> str:
+def singular_values(material: Material, measured: Measurements) -> str:
     """What the bound (E) says of the RNN's own matrix."""
     bounds, falls = [], {}
     for state, when in (("untrained", "before training"), ("trained", "after")):
-        bound, fall = measured.bound[state], measured.fall["rnn", state, "hidden"]
+        bound, fall = measured.bound[state], measured.fall[material.vanilla, state, "hidden"]
         bounds.append(f"{bound:.2f} {when}")
         falls[when] = bound, fall
     text = (
@@ -154,7 +256,9 @@ def singular_values(measured: Measurements) -> str:
     above = {when: fall for when, (bound, fall) in falls.items() if bound >= 1}
     if above:
         ways = {"falls" if fall < 1 else "does not fall" for fall in above.values()}
-        way = ways.pop() if len(ways) == 1 else "falls in one of the two"
+        way = ways.pop() if len(ways) == 1 else "falls before training alone"
+        if len(falls) == len(above) and falls["after"][1] < 1 <= falls["before training"][1]:
+            way = "falls after training alone"
         text += (
             f" Not below 1, {joined(list(above))}, (E) allows an explosion: that the gradient "
             f"{way} is measured, not implied. (E) takes the worst direction in every step."
@@ -162,65 +266,45 @@ def singular_values(measured: Measurements) -> str:
     return text
 
 
-def gates(measured: Measurements) -> str:
-    """What the gates do in the trained network, measured, and whether it is what the list says."""
-    use = measured.gates
-    some = f"In the {use.keeping} of {use.units} units whose mean forget gate is above {OPEN}, "
-    if not use.keeping:
-        some = f"None of the {use.units} units has a mean forget gate above {OPEN}. Over all, "
-    opens = _compared(use.input_first, use.input_late)
-    text = (
-        f"<<figure_gates>> shows the gates of the trained LSTM over one palindrome; these are "
-        f"means over {PROBE_COUNT} of that length. {some}the input gate is {use.input_first:.2f} "
-        f"at the first digit and {use.input_late:.2f} in the second half, {opens}; the output "
-        f"gate is {use.output_last:.2f} at the last step and {use.output_before:.2f} before, "
-        f"{_compared(use.output_last, use.output_before)}."
-    )
-    if use.input_first > use.input_late + NEARLY_EQUAL:
-        return (
-            text if use.input_late < EVEN else f"{text} So the input gate is narrowed, not shut."
-        )
-    text += (
-        f" So it is not the input gate that shuts out the later digits. What is written, "
-        f"$\\mathbf{{g}} \\odot \\mathbf{{i}}$, has a standard deviation over the palindromes "
-        f"of {use.written_first:.2f} at the first digit and of {use.written_late:.2f} in the "
-        f"second half, where its size is {use.size_late:.2f}"
-    )
-    if use.written_late < EVEN * min(use.written_first, use.size_late):
-        return f"{text}: these units go on counting, by nearly the same amount whatever the digit."
-    return f"{text}: the later digits are written as well."
-
-
-def _compared(inside: float, outside: float) -> str:
-    """Whether a gate is more open where the list would have it."""
-    if abs(inside - outside) < NEARLY_EQUAL:
-        return "about the same"
-    if inside > outside:
-        return "more open, as the list has it"
-    return "**less** open, not as the list has it"
-
-
 def gradient_path(measured: Measurements, record: RunRecord) -> str:
-    """Which way the LSTM's gradient takes, by the forget gates or through h and the gates.
+    """Which way the gated network's gradient takes, by the keeping gates or another.
 
     Args:
         measured: what was seen in the networks.
-        record: of the LSTM's run; at its length it was measured.
+        record: of the network's run; at its length it was measured.
     """
+    told = KEEPING[record.config.cell]
+    g, s = f"\\mathbf{{{told.gate_symbol}}}", f"\\mathbf{{{told.state_symbol}}}"
     before, after = measured.path["untrained"], measured.path["trained"]
     length = record.config.length
     unsolved = "" if record.solved else ", which was not solved,"
     return (
-        f"On its way back to $\\mathbf{{c}}^{{(1)}}$ the gradient either stays in the cell, "
-        f"multiplied by forget gates alone, or leaves it at some step, through $\\mathbf{{h}}$ "
-        f"and the gates. The two parts add up. In the network of <<figure_gates>> the first, "
-        f"$\\mathbf{{f}}^{{(2)}} \\odot \\cdots \\odot \\mathbf{{f}}^{{(T-1)}} \\odot "
-        f"\\partial \\mathcal{{L}} / \\partial \\mathbf{{c}}^{{(T-1)}}$, makes "
+        f"On its way back to ${s}^{{(1)}}$ the gradient either stays in {told.place}, "
+        f"multiplied by {told.gate}s alone, or leaves it at some step, through "
+        f"{told.elsewhere}. The two parts add up. In the {title(record.config.cell)} looked into, "
+        f"the first, ${g}^{{(2)}} \\odot \\cdots \\odot {g}^{{(S)}} \\odot "
+        f"\\partial \\mathcal{{L}} / \\partial {s}^{{(S)}}$, makes "
         f"{percent(before.share)} of the whole before training and {percent(after.share)} after "
-        f"(projected on it; medians over {PROBE_COUNT} palindromes of length {length}). So in the "
-        f"trained network{unsolved} {_way(after)}. The unit that keeps most multiplies its cell "
-        f"by {_factor(before.kept)} over these {length - 2} steps before training and by "
-        f"{_factor(after.kept)} after{_fits(after)}."
+        f"(projected on it; medians over {PROBE_COUNT} palindromes of length {length}; for 80 % "
+        f"of these {span_of([after.low, after.high], percent=True)}). So in the trained "
+        f"network{unsolved} {_way(after, record.config.cell)}{_alike(measured, record)}. The unit "
+        f"that keeps most multiplies its {told.own} by {_factor(before.kept)} over these "
+        f"{length - 2} steps before training and by {_factor(after.kept)} after{_fits(after)}."
+    )
+
+
+def _alike(measured: Measurements, record: RunRecord) -> str:
+    """The share from half-way on, in the solved networks of the same length; as an aside."""
+    alike = [
+        one.along
+        for one in measured.carried
+        if one.record.solved and one.record.config.length == record.config.length
+    ]
+    if len(alike) < 2:
+        return ""
+    return (
+        f" (over the second half alone {percent(measured.held.along)}; in the {len(alike)} solved "
+        f"networks of this length {span_of(alike, percent=True)})"
     )
 
 
@@ -229,23 +313,23 @@ def _factor(value: float) -> str:
     return f"{value:.2f}" if value >= 0.01 else power(value)
 
 
-def _way(path: GradientPath) -> str:
-    """Where the gradient runs, from the share of the part that stays in the cell."""
+def _way(path: GradientPath, cell: str) -> str:
+    """Where the gradient runs, from the share of the part that is kept."""
+    told = KEEPING[cell]
+    along = f"along {told.place}"
     if path.share < -LITTLE or path.share > 1 + LITTLE:
         return "the two parts partly cancel, and neither way alone tells where the gradient runs"
     if path.share >= MUCH:
-        return "the gradient **runs along the cell**, by the forget gates"
+        return f"the gradient **runs {along}**, by the {told.gate}s"
     if abs(path.share - EVEN) < ABOUT_HALF:
-        return (
-            "**about half** of it runs along the cell and half through $\\mathbf{h}$ and the gates"
-        )
+        return f"**about half** of it runs {along} and half through {told.elsewhere}"
     if path.share > EVEN:
-        return "more of it runs along the cell than through the gates"
+        return f"more of it runs {along} than through the gates"
     if path.share >= LITTLE:
-        return "more of it runs through $\\mathbf{h}$ and the gates than along the cell"
+        return f"more of it runs through {told.elsewhere} than {along}"
     return (
-        "the gradient **runs through $\\mathbf{h}$ and the gates, not along the cell**: the path "
-        "for which the LSTM is built is hardly used"
+        f"the gradient **runs through {told.elsewhere}, not {along}**: the path for which the "
+        f"{title(cell)} is built is hardly used"
     )
 
 
@@ -258,156 +342,52 @@ def _fits(path: GradientPath) -> str:
     return ""
 
 
-def carried_table(measured: Measurements) -> str:
-    """By length, which part of the LSTM's state has the digit; nothing where none was solved."""
-    rows = [
-        [
-            str(length),
-            str(len(some)),
-            f"{np.median([one.keeping for one in some]):.0f}",
-            f"{100 * cells:.0f} %",
-            f"{100 * rest:.0f} %",
-            f"{100 * np.median([one.along or 0 for one in some]):.0f} %",
-        ]
-        for length, (some, cells, rest) in _by_length(measured).items()
-    ]
-    if not rows:
-        return ""
-    heading = [
-        "T", "solved runs", "keeping units", "answer goes with their cells", "with the rest",
-        "gradient in the cell",
-    ]  # fmt: skip
-    caption = (
-        f"Which part of the LSTM's state has the digit half-way, medians over the solved runs of "
-        f"<<figure_both>> whose networks were kept, at {PROBE_COUNT} palindromes each. Keeping "
-        f"units: those whose forget gates have a product above 1/2 over the second half. Last "
-        f"column: the gradient that stays in the cell over the second half, as a share of all."
-    )
-    return table(caption, heading, rows)
-
-
-def carried(material: Material, measured: Measurements) -> str:
-    """Which part of the state has the digit, where, and what that says of the lead."""
-    by_length = _by_length(measured)
-    if not by_length:
-        return "No LSTM was solved, so there is none to ask where it keeps the digit."
-    text = (
-        "**Where the digit is kept**, asked of every LSTM shown that was solved: half-way through "
-        "a palindrome a part of its state is replaced by that of a palindrome with another first "
-        "digit. Where the answer becomes that other digit, this part has carried it."
-    )
-    told = {
-        "cells": "with the cells that the forget gates keep",
-        "rest": "with the rest, $\\mathbf{h}$ and the cells that are not kept",
-        "neither": "with neither for more than half of the palindromes",
-    }
-    places = {part: [n for n, found in by_length.items() if _part(*found[1:]) == part]
-              for part in told}  # fmt: skip
-    parts = [f"{told[part]} at T = {joined(some)}" for part, some in places.items() if some]
-    return (
-        f"{text} The answer goes {'; '.join(parts)}. {_lead(material, places)}{_enough(measured)}"
-    )
-
-
-def _lead(material: Material, places: Mapping[str, Sequence[int]]) -> str:
-    """Whether the cells have the digit where the LSTM is solved and the RNN is not.
-
-    Printed as a reason only where they have it at every such length: the cause is there wherever
-    the effect is, and taking it away, by the exchange, takes the answer with it.
-    """
-    reach = max(
-        (found.length for duel in material.duels for found in duel.rnn.lengths if found.solved),
-        default=0,
-    )
-    beyond = sorted(n for some in places.values() for n in some if n > reach)
-    if not beyond:
-        return "No LSTM was solved beyond the RNN's reach, so there is no lead to be explained."
-    at = f"T = {joined(beyond)}"
-    far = f"beyond T = {reach}, the longest length at which an RNN shown was solved"
-    if not reach:
-        far = "where no RNN shown was solved"
-    if not set(beyond) <= set(places["cells"]):
-        return (
-            f"But {far}, the kept cells do not have the digit alone at all lengths at which the "
-            f"LSTM was solved, {at}: **they do not explain the difference**."
-        )
-    within = sorted(n for part in ("rest", "neither") for n in places[part])
-    also = f" At T = {joined(within)}, within the RNN's reach, they do not." if within else ""
-    return (
-        f"So {far}, wherever the LSTM was solved, at {at}, it is the kept cells that have the "
-        f"digit, and pass it on from step to step.{also} The RNN has no such place: its whole "
-        f"state goes through $\\mathbf{{W}}_{{hh}}$ and $\\tanh$ in every step. **The kept cells "
-        f"are what carries the LSTM beyond the RNN's reach.**"
-    )
-
-
-def _enough(measured: Measurements) -> str:
-    """Whether unsolved LSTMs have cells that are kept, too."""
-    unsolved = [one for one in measured.carried if not one.record.solved]
-    having = [one for one in unsolved if one.keeping]
-    if not having:
-        return f" None of the {len(unsolved)} unsolved LSTMs has such cells." * bool(unsolved)
-    return (
-        f" To have such cells is not enough: of the {len(unsolved)} unsolved LSTMs {len(having)} "
-        f"have some, too ({np.median([one.keeping for one in having]):.0f} in the median)."
-    )
-
-
-def _by_length(measured: Measurements) -> dict[int, tuple[list[Carried], float, float]]:
-    """The solved LSTMs by length, and the median answers that go with the cells and the rest."""
-    found: dict[int, list[Carried]] = {}
-    for one in measured.carried:
-        if one.record.solved:
-            found.setdefault(one.record.config.length, []).append(one)
-    return {
-        length: (
-            some,
-            float(np.median([one.by_cells or 0 for one in some])),
-            float(np.median([one.by_rest or 0 for one in some])),
-        )
-        for length, some in sorted(found.items())
-    }
-
-
-def _part(cells: float, rest: float) -> str:
-    """The part of the state with which more than half of the answers go."""
-    if cells > EVEN > rest:
-        return "cells"
-    return "rest" if rest > EVEN > cells else "neither"
-
-
 def initialisation(material: Material, measured: Measurements) -> str:
     """Where training starts, and whether the start tells solved runs from unsolved ones."""
-    config = material.networks["lstm"].record.config
-    forget = measured.forget["untrained"]
+    config = material.networks[material.gated].record.config
+    told, mean = KEEPING[material.gated], measured.keeps["untrained"]
     kept = measured.path["untrained"].kept
-    learned = " So gates that keep a cell have to be learned." * (kept < EVEN)
+    learned = f" So gates that keep a {told.own} have to be learned." * (kept < EVEN)
     text = (
         f"**Where training starts.** With the initialisation used ({config.initialisation}) the "
-        f"mean forget gate is {forget:.2f}, and the best of the untrained LSTM's units keeps "
-        f"{_factor(kept)} of its cell over {config.length - 2} steps.{learned}"
+        f"mean {told.gate} is {mean:.2f}, and the best of the untrained {title(material.gated)}'s "
+        f"units keeps {_factor(kept)} of its {told.own} over {config.length - 2} steps.{learned}"
     )
     if not measured.starts:
         return text
-    groups = len(measured.starts)
-    across = "one group" if groups == 1 else f"{groups} groups"
-    if told := [contrast for contrast in measured.starts if contrast.differs]:
-        sides = {
-            "smaller" if one.unsolved_median < one.solved_median else "larger" for one in told
-        }
-        found = (
-            f"in {len(told)} of {groups} groups of runs of about the same *T* and rate the "
-            f"gradient that reached the first digit before training was "
-            f"{' or '.join(sorted(sides))} in the unsolved runs than in the solved ones"
-        )
+    apart = [_start(*one) for one in measured.starts if one[2].differs]
+    if apart:
+        found = f"the gradient that reached the first digit before training was {joined(apart)}"
     else:
-        least = min(contrast.adjusted_p for contrast in measured.starts)
+        names = "; ".join(_group(cell, group) for cell, group, _ in measured.starts)
+        lowest = min(contrast.p for _, _, contrast in measured.starts)
         found = (
-            f"in {across} of runs of about the same *T* and rate, with five or more solved and "
-            f"unsolved ones each, the gradient that reached the first digit before training does "
-            f"not tell them apart (smallest p = {least:.2g}, Mann-Whitney, after Holm)"
+            f"in the gradient that reached the first digit before training no difference was "
+            f"found between the two, with few runs ({names}; Mann-Whitney, the smallest p is "
+            f"{lowest:.2f} before and "
+            f"{min(c.adjusted_p for _, _, c in measured.starts):.2f} after Holm for all "
+            f"{measured.tests} tests of the study)"
         )
-    return f"{text} Whether a run comes to be solved is another matter: {found}."
+    return (
+        f"{text} Whether a run comes to be solved was compared only where five or more runs of "
+        f"about the same *T* and rate were solved, and as many not: {found}."
+    )
+
+
+def _start(cell: str, group: Group, contrast: Contrast) -> str:
+    """In which group the start differs, and how."""
+    way = "smaller" if contrast.unsolved_median < contrast.solved_median else "larger"
+    p = "p < 0.001" if contrast.adjusted_p < 0.001 else f"p = {contrast.adjusted_p:.3f}"
+    return (
+        f"{way} in the unsolved than in the solved runs of {_group(cell, group)} ({p} after Holm)"
+    )
+
+
+def _group(cell: str, group: Group) -> str:
+    """A group of runs like each other: "RNN at T = 15, 12 solved and 6 not"."""
+    low, high = group.lengths
+    at = f"T = {low}" if low == high else f"T = {low} to {high}"
+    return f"{title(cell)} at {at}, {group.solved} solved and {group.unsolved} not"
 
 
 def rates(material: Material) -> str:
@@ -421,7 +401,7 @@ def rates(material: Material) -> str:
     if tuned is None:
         return ""
     sentences = [_best_rates(row) for row in tuned.sides]
-    apart = _rates_apart(tuned.rnn.span, tuned.lstm.span)
+    apart = _rates_apart(tuned.vanilla.span, tuned.gated.span)
     if apart is not None:
         sentences.append(
             "The two intervals do not touch, so no one rate is the best for both."
@@ -431,8 +411,12 @@ def rates(material: Material) -> str:
     for fixed in here:
         if not fixed.is_tuned:
             sentences.append(_at_one_rate(fixed, tuned))
-            sentences += [_brought(material, fixed, tuned, cell) for cell in ("rnn", "lstm")]
-    return f"**What the learning rate has to do with it.** {' '.join(sentences)}"
+            sentences += [
+                _brought(material, fixed, tuned, cell) for cell in material.sheet.networks
+            ]
+    sentences.append(_larger_rate(tuned, [duel for duel in here if not duel.is_tuned]))
+    told = " ".join(filter(None, sentences))
+    return f"**What the learning rate has to do with it.** {told}"
 
 
 def _rates_apart(one: Span, other: Span) -> bool | None:
@@ -465,7 +449,9 @@ def _best_rates(row: ConditionSummary) -> str:
 def _at_one_rate(fixed: Duel, tuned: Duel) -> str:
     """Whether the order of the two at one rate is that at the best rates."""
     at_fixed, at_best = winner(fixed), winner(tuned)
-    decided = {"rnn": "the RNN is ahead", "lstm": "the LSTM is ahead"}
+    decided = {
+        side.condition.cell: f"the {title(side.condition.cell)} is ahead" for side in tuned.sides
+    }
     if at_fixed == at_best and at_best in decided:
         return (
             f"At {rate_words(fixed)} {decided[at_best]} too: the order does not depend on the "
@@ -476,18 +462,32 @@ def _at_one_rate(fixed: Duel, tuned: Duel) -> str:
             f"At {rate_words(fixed)}, one for both, {decided[at_fixed]}, at the best rates "
             f"{decided[at_best]}: **the order is a matter of the rate**."
         )
-    if not {at_fixed, at_best} & set(decided):
-        return f"Neither at {rate_words(fixed)} nor at the best rates is an order shown."
-    undecided = "no order is shown"
+    return ""
+
+
+def _larger_rate(tuned: Duel, fixed: Sequence[Duel]) -> str:
+    """How far the two best rates are apart, and that the reason is not known."""
+    one, other = tuned.vanilla.span.rate, tuned.gated.span.rate
+    if one is None or other is None:
+        return ""
+    apart = max(one, other) / min(one, other)
+    if apart < APART:
+        return ""
+    smaller, larger = (title(side.condition.cell) for side in tuned.sides)
+    if one > other:
+        smaller, larger = larger, smaller
+    seen = ""
+    if fixed:
+        seen = f" what was seen at {joined([each.rule for each in fixed])} stands above,"
     return (
-        f"At {rate_words(fixed)} {decided.get(at_fixed, undecided)}, at the best rates "
-        f"{decided.get(at_best, undecided)}."
+        f"Why the {larger}'s is {apart:.0f} times as large as the {smaller}'s was not measured"
+        f"{seen and ':' + seen.rstrip(',')}."
     )
 
 
 def _brought(material: Material, fixed: Duel, tuned: Duel, cell: str) -> str:
     """What the best rates bring one network, against one rate."""
-    row, other = getattr(tuned, cell), getattr(fixed, cell)
+    row, other = tuned.of(cell), fixed.of(cell)
     ratio = material.comparison.ratios[row.condition, other.condition]
     at_one = f"at {rate_words(fixed)}"
     lasts = {

@@ -8,12 +8,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from digitspan.handin.author import Author
-from digitspan.handin.values import FIGURES
-from digitspan.sheet.questions import POINTS
+from digitspan.sheet.exercise import Sheet
+from digitspan.sheet.questions import NETWORKS
 
 __all__ = ["broken_rules"]
-
-PART1 = ("__init__.py", "dataset.py", "lstm.py", "train.py", "vanilla_rnn.py")
 
 _ABSOLUTE = re.compile(
     r"(?<![\w.])(/(?:home|Users|tmp|work|root|var|mnt)/|[A-Za-z]:\\+Users\\)\w+"
@@ -21,7 +19,7 @@ _ABSOLUTE = re.compile(
 
 
 def broken_rules(
-    files: Mapping[str, bytes], pages: Sequence[str], author: Author
+    files: Mapping[str, bytes], pages: Sequence[str], author: Author, sheet: Sheet
 ) -> Iterator[str]:
     """What the course would not accept in the files of a ZIP, in words.
 
@@ -29,13 +27,19 @@ def broken_rules(
         files: of the ZIP, by name.
         pages: the texts of the PDF's pages.
         author: who hands in.
+        sheet: what is asked.
     """
-    for name in (f"{author.stem}.pdf", f"{author.stem}.ipynb", *(f"part1/{n}" for n in PART1)):
+    code = ("__init__.py", "dataset.py", "train.py", *(NETWORKS[n].file for n in sheet.networks))
+    for name in (
+        f"{author.stem}.pdf",
+        f"{author.stem}.ipynb",
+        *(f"{sheet.code}/{n}" for n in code),
+    ):
         if name not in files:
             yield f"{name} is missing"
             return
-    yield from _of_the_pdf(pages, author)
-    yield from _of_the_notebook(files[f"{author.stem}.ipynb"])
+    yield from _of_the_pdf(pages, author, sheet)
+    yield from _of_the_notebook(files[f"{author.stem}.ipynb"], len(sheet.figures))
     for name, content in files.items():
         if name.endswith((".py", ".ipynb", ".md", ".csv")):
             found = _ABSOLUTE.search(content.decode())
@@ -48,22 +52,26 @@ def broken_rules(
                 yield f"{name}, line {error.lineno} is not Python 3.8"
 
 
-def _of_the_pdf(pages: Sequence[str], author: Author) -> Iterator[str]:
-    """The name and the number on the first page, and every question with its points."""
+def _of_the_pdf(pages: Sequence[str], author: Author, sheet: Sheet) -> Iterator[str]:
+    """Name and number on every page, the sheet's title, and every question with its points."""
     texts = [re.sub(r"\s+", " ", page) for page in pages]
-    for word in author:
-        if word not in texts[0]:
-            yield f"{word} does not stand on the PDF's first page"
+    for word in author.words:
+        for number, text in enumerate(texts, start=1):
+            if " ".join(word.split()) not in text:
+                yield f"{word} does not stand on page {number} of the PDF"
+                break
+    if sheet.title not in texts[0]:
+        yield "the sheet's title does not stand on the PDF's first page"
     whole = " ".join(texts)
-    for question, points in POINTS.items():
-        if f"Question {question} ({points})" not in whole:
-            yield f"the PDF does not answer Question {question}"
-    for number in range(1, len(FIGURES) + 1):
+    for question in sheet.questions:
+        if question.heading not in whole:
+            yield f"the PDF does not answer Question {question.number}"
+    for number in range(1, len(sheet.figures) + 1):
         if f"Figure {number}." not in whole:
             yield f"Figure {number} is missing"
 
 
-def _of_the_notebook(content: bytes) -> Iterator[str]:
+def _of_the_notebook(content: bytes, figures: int) -> Iterator[str]:
     """All figures drawn, each with a caption, labels on its axes and a legend or a scale."""
     drawn = 0
     for cell in json.loads(content)["cells"]:
@@ -74,5 +82,5 @@ def _of_the_notebook(content: bytes) -> Iterator[str]:
         if pictures and "#| fig-cap:" not in source:
             yield "a figure has no caption"
         drawn += len(pictures)
-    if drawn < len(FIGURES):
-        yield f"{len(FIGURES) - drawn} figures are missing"
+    if drawn < figures:
+        yield f"{figures - drawn} figures are missing"

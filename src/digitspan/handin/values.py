@@ -6,12 +6,12 @@ import re
 
 import numpy as np
 
-from digitspan.cells import title
+from digitspan.cells import CELLS, title
 from digitspan.figures.info import rates_by_length, tested_words
-from digitspan.handin import claims, limits, optimizer_choice, reasons
+from digitspan.handin import claims, limits, optimizer_choice, reasons, where_held
 from digitspan.handin.author import Author
-from digitspan.handin.material import CELLS_ASKED, Material
-from digitspan.handin.measurements import CHECKED_LENGTH, PROBE_COUNT, PROBE_LENGTH, Measurements
+from digitspan.handin.material import Material
+from digitspan.handin.measurements import PROBE_COUNT, Measurements
 from digitspan.handin.optimizer_choice import NAMES
 from digitspan.handin.wording import (
     digits_of,
@@ -22,51 +22,100 @@ from digitspan.handin.wording import (
     steps_words,
     table,
 )
+from digitspan.runs.outcome import EVALUATE_EVERY
+from digitspan.sheet.exercise import Sheet
+from digitspan.sheet.questions import NETWORKS
 from digitspan.study.summary import LengthSummary
 from digitspan.study.tables import MARKED, span_text
 from digitspan.tasks import NUM_CLASSES
 
-__all__ = ["values_of"]
+__all__ = ["held_together", "sheet_values", "values_of"]
 
-FIGURES = ("gradients", "rnn", "optimizers", "gates", "both", "budgets")
-"""The notebook's figures in their order."""
+_WITHOUT_A_QUESTION = {
+    "derivation": "back-propagation through time",
+    "implementation": "the vanilla RNN",
+    "memory": "the runs of the RNN",
+    "optimizers": "the choice of an optimiser",
+    "gates": "the gates",
+    "parameters": "the number of parameters",
+    "comparison": "the comparison",
+}
+"""What is spoken of where a sheet does not ask for it: by kind, else its question is named."""
 
 
 def values_of(material: Material, measured: Measurements, author: Author) -> dict[str, str]:
     """Everything that the answers and the notebook may ask for, by name."""
     values = (
-        _about(material, author)
+        sheet_values(material.sheet, author)
+        | _about(material)
         | _networks(material)
+        | _optimizers(material)
         | _tables(material, measured)
         | _sentences(material, measured)
-        | {f"figure_{name}": f"Figure {n}" for n, name in enumerate(FIGURES, start=1)}
     )
-    return {name: _held_together(text) for name, text in values.items()}
+    return values
 
 
-def _held_together(text: str) -> str:
+def sheet_values(sheet: Sheet, author: Author) -> dict[str, str]:
+    """What follows from the sheet alone, and whose report it is."""
+    gated = NETWORKS[sheet.networks[1]]
+    by = f"**{escaped(author.surname)}**"
+    if author.matriculation:
+        by += f", matriculation number **{author.matriculation}**"
+    return {
+        "by": by,
+        "sheet_title": sheet.title,
+        "course": sheet.course,
+        "term": sheet.term,
+        "title_vanilla": sheet.titles[0],
+        "title_gated": sheet.titles[1],
+        "code_folder": sheet.code,
+        "gated": title(sheet.networks[1]),
+        "gated_cell": sheet.networks[1],
+        "gated_class": gated.class_name,
+        "gated_module": gated.file.removesuffix(".py"),
+        **{f"figure_{name}": f"Figure {n}" for n, name in enumerate(sheet.figures, start=1)},
+        **{
+            f"question_{kind}": f"Question {number}" if number else instead
+            for kind, instead in _WITHOUT_A_QUESTION.items()
+            for number in [sheet.number_of(kind)]
+        },
+    }
+
+
+def held_together(text: str) -> str:
     """Text whose "T = 20" and "95 %" are not broken between lines, the symbol in italics."""
     text = re.sub(r"(?<![\w*$\\])([Tdn]) = (?=\d)", "*\\1*\u00a0=\u00a0", text)
     return re.sub(r"(?<=\d) %", "\u00a0%", text)
 
 
-def _about(material: Material, author: Author) -> dict[str, str]:
-    """Whose report it is, and of which study."""
+def _about(material: Material) -> dict[str, str]:
+    """Which study it is of."""
     config = material.config
     note = ""
     if config.note:
         note = f"> **{config.note[0].upper()}{config.note[1:]}.**"
     return {
-        "author": escaped(author.surname),
-        "matriculation": author.matriculation,
         "study_note": note,
-        "num_runs": f"{material.summary.runs:,}",
+        "num_runs": _num_runs(material),
         "how_measured": _how_measured(material),
-        "rnn_rates": _rates_shown(material, "rnn"),
-        "both_rates": f"{_rates_shown(material, 'rnn')} {_rates_shown(material, 'lstm')}",
+        "rnn_rates": _rates_shown(material, material.vanilla),
+        "both_rates": " ".join(_rates_shown(material, cell) for cell in material.sheet.networks),
         "how_short": _how_short(material),
         "tested": tested_words(material.summary),
     }
+
+
+def _num_runs(material: Material) -> str:
+    """So many runs, and how many of them are none of their own or never trained."""
+    text = f"{material.summary.runs:,} runs"
+    guessed = sum(record.config.trained == "none" for record in material.records)
+    aside = []
+    if guessed:
+        aside.append(f"{guessed} of networks that were guessed, not trained")
+    if material.summary.continued:
+        aside.append(f"{len(material.summary.continued)} that continue others")
+    return text + (f", among them {joined(aside)}," if aside else "")
 
 
 def escaped(name: str) -> str:
@@ -76,25 +125,44 @@ def escaped(name: str) -> str:
 
 def _networks(material: Material) -> dict[str, str]:
     """Sizes, lengths and numbers of parameters."""
-    config = material.networks["lstm"].record.config
+    config = material.networks[material.gated].record.config
     d, n, K = config.input_size, config.hidden_size, NUM_CLASSES
-    compared = material.summary.optimizers
-    rates = sorted({float(condition.rate) for condition, _ in compared})
+    of_cell = CELLS[material.gated].gates * n * (d + n + 1)
+    trained = material.networks[material.vanilla].record.config.length
+    cell_caption = ""
+    if material.gated == "lstm":
+        cell_caption = (
+            r" For the LSTM also $\partial\mathcal{L}/\partial\mathbf{c}^{(t)}$ of the cell."
+        )
     return {
-        "check_length": str(CHECKED_LENGTH),
-        "probe_length": str(PROBE_LENGTH),
+        "cell_caption": cell_caption,
         "probe_count": str(PROBE_COUNT),
         "input_size": str(d),
         "hidden_size": str(n),
-        "rnn_trained_length": str(material.networks["rnn"].record.config.length),
-        "lstm_trained_length": str(config.length),
-        "lstm_cell_parameters": f"{4 * n * (d + n + 1):,}",
-        "lstm_parameters": f"{4 * n * (d + n + 1) + K * (n + 1):,}",
+        "rnn_trained_length": str(trained),
+        "gated_trained_length": str(config.length),
+        "rnn_alike": str(len(material.alike(material.vanilla))),
+        "gated_alike": str(len(material.alike(material.gated))),
+        "gated_cell_parameters": f"{of_cell:,}",
+        "gated_parameters": f"{of_cell + K * (n + 1):,}",
         "rnn_parameters": f"{n * (d + n + 1) + K * (n + 1):,}",
+    }
+
+
+def _optimizers(material: Material) -> dict[str, str]:
+    """What was seen of optimisers; nothing where the sheet does not ask."""
+    if not material.sheet.needs("optimizers"):
+        return {}
+    compared = material.summary.optimizers
+    rates = sorted({float(condition.rate) for condition, _ in compared})
+    return {
         "optimizers_length": str(compared[0][1].length),
         "optimizers_best": optimizer_choice.best_rate(material),
         "optimizers_rates": joined([f"{rate:g}" for rate in rates]),
         "optimizers_seeds": str(max(len(found.records) for _, found in compared)),
+        "optimizers_table": optimizer_choice.optimizers_table(material),
+        "optimizers_how": optimizer_choice.how(material),
+        "optimizers_verdict": optimizer_choice.verdict(material),
     }
 
 
@@ -104,34 +172,32 @@ def _tables(material: Material, measured: Measurements) -> dict[str, str]:
         "both_table": _both_table(material),
         "conditions_table": _conditions_table(material),
         "budgets_table": claims.budgets_table(material),
-        "carried_table": reasons.carried_table(measured),
-        "optimizers_table": optimizer_choice.optimizers_table(material),
+        "carried_table": where_held.carried_table(material, measured),
     }
 
 
 def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
+    vanilla, gated = material.sheet.networks
     digits = "".join(map(str, measured.arrays["gates/digits"]))
     return {
         "networks_looked_into": reasons.looked_into(material),
         "networks_named": reasons.names(material),
-        "gradients_measured": reasons.gradients(measured),
-        "singular_values": reasons.singular_values(measured),
-        "gates_measured": reasons.gates(measured),
+        "gradients_measured": reasons.gradients(material, measured),
+        "singular_values": reasons.singular_values(material, measured),
+        "gates_measured": where_held.gates(measured),
         "gates_palindrome": digits,
-        "rnn_sanity": claims.sanity(material, "rnn"),
-        "lstm_sanity": claims.sanity(material, "lstm"),
-        "rnn_by_rule": claims.by_rule(material, "rnn"),
+        "rnn_sanity": claims.sanity(material, vanilla),
+        "gated_sanity": claims.sanity(material, gated),
+        "rnn_by_rule": claims.by_rule(material, vanilla),
         "rnn_against_sheet": claims.rnn_against_sheet(material),
         "controls": limits.controls(material),
-        "optimizers_how": optimizer_choice.how(material),
-        "optimizers_verdict": optimizer_choice.verdict(material),
         "verdict": claims.verdict(material),
         "comparison_by_rule": claims.comparison(material),
-        "rnn_convergence": claims.convergence(material, "rnn"),
-        "lstm_convergence": claims.convergence(material, "lstm"),
-        "lstm_reached": claims.reached(material, "lstm"),
-        "reasons_carried": reasons.carried(material, measured),
-        "reasons_path": reasons.gradient_path(measured, material.networks["lstm"].record),
+        "rnn_convergence": claims.convergence(material, vanilla),
+        "gated_convergence": claims.convergence(material, gated),
+        "gated_reached": claims.reached(material, gated),
+        "reasons_carried": where_held.carried(material, measured),
+        "reasons_path": reasons.gradient_path(measured, material.networks[gated].record),
         "reasons_start": reasons.initialisation(material, measured),
         "reasons_rate": reasons.rates(material),
         "limits": limits.limits(material),
@@ -139,8 +205,8 @@ def _sentences(material: Material, measured: Measurements) -> dict[str, str]:
 
 
 def _rnn_table(material: Material) -> str:
-    """Question 1.3: the RNN by length, at the rates of the first condition that shows runs."""
-    duel = next(duel for duel in material.duels if duel.rnn.lengths)
+    """The RNN by length, at the rates of the first condition that shows runs."""
+    duel = next(duel for duel in material.duels if duel.vanilla.lengths)
     rows = [
         [
             str(found.length),
@@ -150,7 +216,7 @@ def _rnn_table(material: Material) -> str:
             _accuracies(found),
             steps_words(found),
         ]
-        for found in duel.rnn.lengths
+        for found in duel.vanilla.lengths
     ]
     heading = ["T", "rate", "solved", "95 % interval", "median accuracy (range)", "steps"]
     caption = (
@@ -161,20 +227,20 @@ def _rnn_table(material: Material) -> str:
 
 
 def _both_table(material: Material) -> str:
-    """Question 1.6: both networks by length, at the rates of the first condition with runs."""
-    duel = next(duel for duel in material.duels if duel.rnn.lengths and duel.lstm.lengths)
+    """Both networks by length, at the rates of the first condition with runs."""
+    duel = next(duel for duel in material.duels if all(side.lengths for side in duel.sides))
     by_length = [{found.length: found for found in side.lengths} for side in duel.sides]
     rows = [
         [str(length), *(text for found in by_length for text in _cells(found.get(length)))]
         for length in sorted({length for found in by_length for length in found})
     ]
     heading = ["T"]
-    for cell in CELLS_ASKED:
+    for cell in material.sheet.networks:
         heading += [f"{title(cell)}: rate", "solved", "accuracy", "steps"]
     caption = (
         f"Both networks by length, at {rate_words(duel)}: rate, runs solved, median accuracy, "
-        f"median steps of the solved runs; left four columns: RNN, right four: LSTM. Each network "
-        f"has lengths around its own span."
+        f"median steps of the solved runs; left four columns: RNN, right four: "
+        f"{title(material.gated)}. Each network has lengths around its own span."
     )
     return table(caption, heading, rows)
 
@@ -188,7 +254,7 @@ def _cells(found: LengthSummary | None) -> list[str]:
 
 
 def _conditions_table(material: Material) -> str:
-    """Question 1.6: span, parameters and steps of both networks under every condition."""
+    """Question 1.6: span and parameters of both networks under every condition."""
     rows = []
     for duel in material.duels:
         for row in duel.sides:
@@ -200,16 +266,15 @@ def _conditions_table(material: Material) -> str:
                     "-" if row.span.rate is None else f"{row.span.rate:.2g}",
                     f"{row.span.solved} of {row.span.runs}",
                     "-" if one.parameters is None else f"{one.parameters:,}",
-                    "-" if one.steps is None else f"{one.steps:,.0f}",
                 ]
             )
-    heading = ["network", "S50 [95 %]", "rate", "solved", "parameters", "steps"]
+    heading = ["network", "S50 [95 %]", "rate", "solved", "parameters"]
     star = ""
     if any(row.span.marked for duel in material.duels for row in duel.sides):
         star = f" A star: {MARKED[2:]}."
     caption = (
-        f"S50 within {material.config.budget:,} steps, the best rate there, the runs it "
-        f"rests on, parameters, and median steps of the solved runs.{star}"
+        f"S50 within {material.config.budget:,} steps, the best rate there, the runs it rests on, "
+        f"and parameters.{star}"
     )
     return table(caption, heading, rows)
 
@@ -229,14 +294,21 @@ def _how_measured(material: Material) -> str:
     config = material.config
     encodings = joined([digits_of(encoding) for encoding in config.encoding])
     budget = config.budget_words
+    diverged = sum(record.end_state == "diverged" for record in material.records)
+    no_other = "no other run is stopped before its budget is spent"
+    if diverged:
+        no_other += f", but for the {diverged} that diverged"
     common = (
         f"Every run trains a network with n = {config.hidden_size} units on batches of "
         f"{config.batch_size} palindromes ({encodings}) with {NAMES[config.optimizer]}, gradients "
         f"clipped to the norm {config.max_grad_norm:g}, for at most {budget} steps. It is "
-        f"*solved*, and stops, when two evaluations in a row, 50 steps apart, reach 99 % on up to "
-        f"500 validation palindromes; no other run is stopped before its budget is spent, but for "
-        f"one that diverges. Its accuracy is then measured once, on "
-        f"{tested_words(material.summary)} palindromes."
+        f"*solved*, and stops, when two evaluations in a row, {EVALUATE_EVERY} steps apart, reach "
+        f"99 % on up to 500 validation palindromes; {no_other}. Its accuracy is then measured "
+        f"once, "
+        f"on {tested_words(material.summary)} palindromes{_fewer_tested(material)}. (The runs "
+        f"were "
+        f"made by the package digitspan, which trains these same two networks many at a time; "
+        f"`part1/train.py` trains one.)"
     )
     if config.design == "grid":
         spans = (
@@ -246,12 +318,21 @@ def _how_measured(material: Material) -> str:
         )
     else:
         spans = (
-            f"The learning rate is adjusted to the length: {config.runs} runs of each network are "
-            f"spread over lengths and rates, each round where the ones before it left most open. "
-            f"A surface through them gives S50, the length up to which half of the runs are "
-            f"solved within {budget} steps at the best rate, and that rate for every length. Then "
-            f"{_seeds(material)} per length are made at these rates, which do not count for S50: "
-            f"those of <<figure_rnn>> at the best rates."
+            f"**S50**, the length up to which half of the runs are solved within {budget} steps "
+            f"at "
+            f"the best rate, is found with {config.runs} runs of each network, made in rounds, "
+            f"each at the lengths and rates where the runs before it leave the outcome least "
+            f"certain. Through them a logistic "
+            f"surface is fitted, $P(T, \\eta) = (1 - \\lambda) / (1 + e^{{-z}})$ with "
+            f"$z = (\\ln S_{{50}} - \\ln T - c \\, d^2) / s - \\ln(1 - 2 \\lambda)$, where $d$ is "
+            f"the "
+            f"distance of $\\ln \\eta$ from a best rate that is quadratic in $\\ln T$. S50 and "
+            f"the "
+            f"best rate are posterior medians, their intervals hold 95 % of the posterior (wide "
+            f"priors, importance sampling), and the p-value of a ratio of two S50 is twice its "
+            f"smaller tail beyond 1. Then {_seeds(material)} per length are made at the best "
+            f"rates, "
+            f"which do not count for S50: those of <<figure_rnn>> at the best rates."
         )
         if config.fixed_rate is not None:
             spans += (
@@ -260,6 +341,20 @@ def _how_measured(material: Material) -> str:
                 f"S50 of their own."
             )
     return f"{common}\n\n{spans}"
+
+
+def _fewer_tested(material: Material) -> str:
+    """At short lengths there are fewer palindromes to be held out."""
+    records = [
+        r for row in material.summary.spans for found in row.lengths for r in found.records
+        if r.tested
+    ]  # fmt: skip
+    fewest = min((record.tested for record in records), default=0)
+    most = max((record.tested for record in records), default=0)
+    if fewest == most:
+        return ""
+    lengths = sorted({r.config.length for r in records if r.tested == fewest})
+    return f" ({fewest:,} at T = {joined(lengths)})"
 
 
 def _how_short(material: Material) -> str:
@@ -272,7 +367,7 @@ def _how_short(material: Material) -> str:
 
 def _rates_shown(material: Material, cell: str) -> str:
     """The best rates of one network, by length; nothing where rates are not tuned."""
-    tuned = [getattr(duel, cell) for duel in material.duels if duel.is_tuned]
+    tuned = [duel.of(cell) for duel in material.duels if duel.is_tuned]
     shown = [row for row in tuned if row.lengths]
     if not shown:
         return ""
@@ -281,7 +376,7 @@ def _rates_shown(material: Material, cell: str) -> str:
 
 def _seeds(material: Material) -> str:
     """How many runs there are at a length where the rate is the length's: "5 runs"."""
-    shown = [duel for duel in material.duels if duel.is_tuned and duel.rnn.lengths]
+    shown = [duel for duel in material.duels if duel.is_tuned and duel.vanilla.lengths]
     rows = [row for duel in shown or material.duels for row in duel.sides]
     numbers = [len(found.records) for row in rows for found in row.lengths]
     low, high = min(numbers), max(numbers)

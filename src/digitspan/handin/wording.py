@@ -12,6 +12,7 @@ from digitspan.study.retention import Span
 from digitspan.study.summary import LengthSummary
 
 __all__ = [
+    "among",
     "digits_of",
     "joined",
     "panel_title",
@@ -21,6 +22,7 @@ __all__ = [
     "ratio_words",
     "rule_title",
     "solved_words",
+    "span_of",
     "span_words",
     "steps_words",
     "table",
@@ -40,6 +42,29 @@ def joined(words: Sequence[object], last: str = "and") -> str:
 def percent(share: float) -> str:
     """A share in percent, to a tenth."""
     return f"{100 * share:.1f} %"
+
+
+def span_of(values: Sequence[float], *, percent: bool = False) -> str:
+    """The smallest and the largest of some values.
+
+    >>> span_of([0.3, 0.1]), span_of([0.5, 0.91], percent=True), span_of([1.0, 1.0], percent=True)
+    ('0.10 to 0.30', '50 to 91 %', '100 %')
+    """
+    low, high = (
+        f"{100 * end:.0f}" if percent else f"{end:.2f}" for end in (min(values), max(values))
+    )
+    return (low if low == high else f"{low} to {high}") + " %" * percent
+
+
+def among(numbers: Sequence[int]) -> str:
+    """Median and range of some numbers of things.
+
+    >>> among([3, 9, 5]), among([4])
+    ('5 in the median, 3 to 9', '4')
+    """
+    if len(numbers) == 1:
+        return str(numbers[0])
+    return f"{np.median(numbers):.0f} in the median, {min(numbers)} to {max(numbers)}"
 
 
 def power(value: float) -> str:

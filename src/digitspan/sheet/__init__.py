@@ -1,1 +1,1 @@
-"""The exercise sheet as data: its questions, and what a hand-in is called."""
+"""The exercise sheet as data: `sheet.toml`, what can be asked, and the model's answers."""

@@ -1,38 +1,54 @@
-"""The sheet's rule on names: the ZIP and the PDF are called Surname-MatriculationNumber."""
+"""The sheet's rule on names: ZIP and PDF are called by surname and matriculation number."""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
-__all__ = ["follows_the_rule", "hand_in_name", "is_matriculation_number"]
+__all__ = ["LMU", "NameRule"]
 
-_SURNAME = re.compile(r"['’]?[^\W\d_][\w '’.,()-]*")
-_NUMBER = re.compile(r"(?=(?:[A-Za-z]*[0-9]){4})[A-Za-z0-9]{4,20}")
-
-
-def hand_in_name(surname: str, matriculation: str) -> str:
-    """The name of a hand-in's ZIP and PDF, without the ending.
-
-    >>> hand_in_name("Müller", "01234567")
-    'Müller-01234567'
-    """
-    return f"{surname}-{matriculation}"
+_SURNAME = r"['’]?[^\W\d_][\w '’.,()-]*"
 
 
-def follows_the_rule(name: str) -> bool:
-    """Whether a name, without its ending, is a surname, a hyphen and a matriculation number.
+class NameRule(NamedTuple):
+    """How a hand-in's files are called, and what a matriculation number is."""
 
-    >>> follows_the_rule("O'Brien-s123456"), follows_the_rule("Müller_123456")
-    (True, False)
-    """
-    surname, _, number = name.rpartition("-")
-    return _SURNAME.fullmatch(surname) is not None and is_matriculation_number(number)
+    template: str
+    """With `{surname}` and `{matriculation}`; without the ending."""
+    number: str
+    """A matriculation number, as a regular expression."""
+
+    def stem(self, surname: str, matriculation: str) -> str:
+        """The name of a hand-in's ZIP and PDF, without the ending.
+
+        >>> LMU.stem("Müller", "01234567")
+        'Müller-01234567'
+        """
+        return self.template.format(surname=surname, matriculation=matriculation)
+
+    def read(self, name: str) -> tuple[str, str] | None:
+        """Surname and number in a name without its ending; None where it breaks the rule.
+
+        >>> LMU.read("O'Brien-s123456"), LMU.read("Müller_123456")
+        (("O'Brien", 's123456'), None)
+        """
+        parts = {
+            "{surname}": f"(?P<surname>{_SURNAME})",
+            "{matriculation}": f"(?P<n>{self.number})",
+        }
+        words = re.split(r"(\{surname\}|\{matriculation\})", self.template)
+        pattern = "".join(parts.get(word) or re.escape(word) for word in words)
+        found = re.fullmatch(pattern, name)
+        return (found["surname"], found["n"]) if found else None
+
+    def is_number(self, text: str) -> bool:
+        """Whether a text is a matriculation number.
+
+        >>> LMU.is_number("s1234567"), LMU.is_number("123")
+        (True, False)
+        """
+        return re.fullmatch(self.number, text) is not None
 
 
-def is_matriculation_number(text: str) -> bool:
-    """Whether a text is four to twenty digits and letters, at least four of them digits.
-
-    >>> is_matriculation_number("s1234567"), is_matriculation_number("123")
-    (True, False)
-    """
-    return _NUMBER.fullmatch(text) is not None
+LMU = NameRule("{surname}-{matriculation}", r"(?=(?:[A-Za-z]*[0-9]){4})[A-Za-z0-9]{4,20}")
+"""The rule of the sheet that comes with the program."""

@@ -101,9 +101,9 @@ def pdf_of(pages, operators):
 
 def test_pdf_whose_pages_share_what_is_long_is_told_to_be_too_long():
     start = time.process_time()
-    assert facts_of(pdf_of(40, 100_000), ["1.1"]).get("slow") is True
+    assert facts_of(pdf_of(40, 100_000), ["1.1"], []).get("slow") is True
     assert time.process_time() - start < 5
-    assert facts_of(pdf_of(2, 20), ["1.1"])["pages"] == 2
+    assert facts_of(pdf_of(2, 20), ["1.1"], [])["pages"] == 2
 
 
 def test_hand_in_that_changed_since_is_not_read(tmp_path):

@@ -25,8 +25,8 @@ from digitspan.check.sandbox.process import (
     new_folder,
     remove,
 )
-from digitspan.sheet.questions import POINTS
-from digitspan.sheet.zip_name import follows_the_rule
+from digitspan.sheet.exercise import Sheet, default_sheet
+from digitspan.sheet.words import FRAME, told_sentences
 
 __all__ = [
     "READER",
@@ -108,6 +108,13 @@ class HandIn(NamedTuple):
     refused: str
     """Why it is not read; empty where it is."""
     facts: Facts = Facts()
+    sheet: Sheet | None = None
+    """What it answers; None: the program's own sheet."""
+
+    @property
+    def asked(self) -> Sheet:
+        """The sheet that it answers."""
+        return self.sheet or default_sheet()
 
 
 @contextlib.contextmanager
@@ -195,13 +202,16 @@ def _regular_files(folder: Path) -> list[tuple[str, Path]]:
     return found
 
 
-def read_hand_in(path: Path, level: str, *, digest: str = "") -> HandIn:
+def read_hand_in(
+    path: Path, level: str, *, digest: str = "", sheet: Sheet | None = None
+) -> HandIn:
     """Read a hand-in; where that is refused, it has no files and a reason.
 
     Args:
         path: an archive, a folder, or a single file.
         level: how far the child that reads it is shut in.
         digest: what `digest_of` said of it before anything ran; empty: it was not asked.
+        sheet: what it answers, by default the program's own.
     """
     is_archive = path.is_file() and is_archive_name(path.name)
     with copied(path) as (folder, skipped, problem):
@@ -213,7 +223,7 @@ def read_hand_in(path: Path, level: str, *, digest: str = "") -> HandIn:
         try:
             with ChildProcess(folder, level, READING, READER) as child:
                 only = path.name if path.is_file() else ""
-                read = told_of(path, only, child.ask)
+                read = told_of(path, only, child.ask, sheet)
         except ChildRefused as refused:
             return HandIn(path, is_archive, {}, [], _reason(refused))
         except ChildLost as lost:
@@ -253,13 +263,14 @@ def file_list(data: bytes) -> list[tuple[str, int, str]]:
     return files
 
 
-def told_of(path: Path, only: str, ask: Ask) -> HandIn:
+def told_of(path: Path, only: str, ask: Ask, sheet: Sheet | None = None) -> HandIn:
     """The hand-in as the child tells it.
 
     Args:
         path: as it was given.
         only: the name of the single file that was given; empty: a folder was.
         ask: asks the child.
+        sheet: what it answers, by default the program's own.
 
     Raises:
         ChildRefused: where it is not read.
@@ -288,7 +299,7 @@ def told_of(path: Path, only: str, ask: Ask) -> HandIn:
             nodes -= count
         sources.append(source_of(name, **document))
         texts[name] = _text_facts(document)
-    report = _report_among(names)
+    report = _report_among(names, sheet or default_sheet())
     facts = Facts(
         kind=plain(str(header.get("kind")), 20),
         skipped=_counts(header.get("skipped")),
@@ -302,21 +313,23 @@ def told_of(path: Path, only: str, ask: Ask) -> HandIn:
         too_many=max(0, len(wanted) - _MOST_SOURCES),
     )
     if report:
-        facts.pdf.update(_pdf_facts(ask, names.index(report)))
-    return HandIn(path, False, contents, sources, "", facts)
+        facts.pdf.update(_pdf_facts(ask, names.index(report), sheet or default_sheet()))
+    return HandIn(path, False, contents, sources, "", facts, sheet)
 
 
-def _report_among(names: list[str]) -> str:
+def _report_among(names: list[str], sheet: Sheet) -> str:
     """The PDF that is the report: one that is called as the sheet asks, or the first."""
     pdfs = [n for n in names if n.lower().endswith(".pdf") and "__MACOSX" not in n]
-    named = [name for name in pdfs if follows_the_rule(name.rsplit("/", 1)[-1][:-4])]
+    named = [name for name in pdfs if sheet.names.read(name.rsplit("/", 1)[-1][:-4])]
     return (named or pdfs or [""])[0]
 
 
-def _pdf_facts(ask: Ask, place: int) -> dict[str, Any]:
+def _pdf_facts(ask: Ask, place: int, sheet: Sheet) -> dict[str, Any]:
     """What is in the PDF; where the child is lost over it, that it takes too long."""
+    numbers = [question.number for question in sheet.questions]
+    sentences = [FRAME, *(one for some in told_sentences(sheet).values() for one in some)]
     try:
-        return ask({"do": "pdf", "file": place, "numbers": list(POINTS)})[0]
+        return ask({"do": "pdf", "file": place, "numbers": numbers, "sentences": sentences})[0]
     except ChildRefused as refused:
         return {"damaged": str(refused)}
     except ChildLost:

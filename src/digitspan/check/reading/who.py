@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from digitspan.sheet.zip_name import follows_the_rule
+from digitspan.sheet.zip_name import LMU, NameRule
 
 __all__ = ["Student", "folded", "named_in", "numbers_of", "student_of", "without_suffix"]
 
@@ -58,12 +58,13 @@ class Student(NamedTuple):
         return any(word and word in words for word in (number, *names))
 
 
-def student_of(name: str, *, strict: bool = True) -> Student | None:
+def student_of(name: str, *, strict: bool = True, rule: NameRule = LMU) -> Student | None:
     """The student in the name of a file or folder; None where there is none.
 
     Args:
         name: with or without an ending.
-        strict: Surname-Number, as the sheet asks; else also Surname_Number, Number Surname and
+        rule: the sheet's, on names.
+        strict: as the rule has it, Surname-Number; else also Surname_Number, Number Surname and
             more behind it.
 
     >>> student_of("Adler-1000001 (1).zip")
@@ -74,9 +75,8 @@ def student_of(name: str, *, strict: bool = True) -> Student | None:
     'Adler'
     """
     stem = without_suffix(_ENDING.sub("", name))
-    if follows_the_rule(stem):
-        surname, _, number = stem.rpartition("-")
-        return Student(surname, number)
+    if read := rule.read(stem):
+        return Student(*read)
     for pattern in () if strict else (_SURNAME_FIRST, _NUMBER_FIRST):
         found = pattern.match(stem)
         if found:

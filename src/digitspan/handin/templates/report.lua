@@ -105,6 +105,14 @@ local words = {
     end
   end,
   CodeBlock = listing_of,
+  -- What stands in the place of an answer becomes a frame with room in it.
+  BlockQuote = function(quote)
+    if not pandoc.utils.stringify(quote.content[1]):match("^Your answer to Question") then return nil end
+    local blocks = pandoc.Blocks({ pandoc.RawBlock("typst", "#answer-frame[") })
+    blocks:extend(quote.content)
+    blocks:insert(pandoc.RawBlock("typst", "]"))
+    return blocks
+  end,
 }
 
 -- Display equations in a row are kept on one page.

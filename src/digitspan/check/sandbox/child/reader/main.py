@@ -82,7 +82,8 @@ class Reader:
 
     def pdf(self, question: dict[str, Any]) -> Answer:
         """What a PDF has in it."""
-        return facts_of(self._content(question), question["numbers"]), b""
+        content = self._content(question)
+        return facts_of(content, question["numbers"], question["sentences"]), b""
 
     def content(self, question: dict[str, Any]) -> Answer:
         """The bytes of a file."""

@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import signal
+import unicodedata
 import warnings
 from typing import Any
 
@@ -22,17 +23,19 @@ class _TooLong(BaseException):
     """Reading takes longer than it may; no parser catches this."""
 
 
-def facts_of(data: bytes, numbers: list[str]) -> dict[str, Any]:
+def facts_of(data: bytes, numbers: list[str], sentences: list[str]) -> dict[str, Any]:
     """What a PDF has in it.
 
     Args:
         data: the file.
         numbers: the numbers of the questions.
+        sentences: what is looked for, letters in lower case without anything between them.
 
     Returns:
         {"missing": pypdf is not installed} or {"damaged": why it cannot be read} or {"pages",
         "slow": reading took too long} or {"pages", "words", "captions", "figures", "absent": the
-        numbers that do not occur, "first": the text of the first page}.
+        numbers that do not occur, "said": the sentences that do, "first": the text of the first
+        page}.
     """
     try:
         import pypdf
@@ -67,12 +70,14 @@ def facts_of(data: bytes, numbers: list[str]) -> dict[str, Any]:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     text = "\n".join(pages)
+    letters = "".join(filter(str.isalpha, unicodedata.normalize("NFKC", text).lower()))
     return {
         "pages": count,
         "words": len(text.split()),
         "captions": len(set(re.findall(r"(?:Figure|Fig\.|Abbildung|Abb\.)\s*(\d+)", text))),
         "figures": figures,
         "absent": [n for n in numbers if not re.search(rf"(?<![\d.]){re.escape(n)}(?!\d)", text)],
+        "said": [sentence for sentence in sentences if sentence in letters],
         "first": pages[0][:4000] if pages else "",
     }
 
