@@ -75,8 +75,8 @@ PICTURES = {
     "sheet": ("The retention span, with the sheet's networks", "study sheet --out results/sheet"),
     "quick": ("The retention span in some minutes", "study quick --out results/quick"),
     "handin.png": (
-        "A page of the hand-in",
-        "handin results/sheet --surname Example --matriculation 01234567",
+        "A page of the model solution",
+        "solution docs/data/sheet",
     ),
 }
 """What docs/images has, each picture or folder with its title and the call that makes it."""
