@@ -319,9 +319,11 @@ def core_minutes(name: str) -> str:
     return f"{sum(rows[key].timing.seconds for key in stored(name).counted) / 60:.0f}"
 
 
-def table(name: str, which: str) -> str:
-    """A table that `digitspan show` prints: spans, budgets, lengths, optimizers or controls."""
-    return markdown(getattr(tables, f"{which}_table")(study(name)))
+def table(name: str, which: str, *without: str) -> str:
+    """A table that `digitspan show` prints, spans, budgets, lengths ..., without some columns."""
+    shown = getattr(tables, f"{which}_table")(study(name))
+    shown.columns = [one for one in shown.columns if one.header not in without]
+    return markdown(shown)
 
 
 def printed(name: str, which: str) -> str:
