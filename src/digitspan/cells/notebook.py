@@ -21,7 +21,7 @@ from typing import Any
 from digitspan.cells.names import own_name
 from digitspan.errors import UsageError
 
-__all__ = ["cell", "install", "texts"]
+__all__ = ["cell", "install", "module_made", "texts"]
 
 _PREFIX = "notebook_"
 """Before the name of a class in that of its module."""
@@ -70,15 +70,28 @@ def texts() -> Mapping[str, str]:
 
 
 def install(modules: Mapping[str, str]) -> None:
-    """Make modules of their texts; one of the same text that is there already stays."""
+    """Take note of the texts of modules. None is run before its cell is asked for.
+
+    So that what one sets for its process changes no run of another cell.
+    """
     for name, text in modules.items():
         if _texts.get(name) != text:
-            module = types.ModuleType(name)
-            file = f"<{name}>"
-            linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
             _texts[name] = text
-            sys.modules[name] = module
+            sys.modules.pop(name, None)
+
+
+def module_made(name: str) -> types.ModuleType:
+    """The module of an installed text, which is run where it has not been."""
+    if name not in sys.modules:
+        text, module, file = _texts[name], types.ModuleType(name), f"<{name}>"
+        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+        sys.modules[name] = module
+        try:
             exec(compile(text, file, "exec"), module.__dict__)  # the caller's own class
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]
 
 
 def _can_be_imported(module: str, name: str, made_by: object) -> bool:
