@@ -277,6 +277,106 @@ def test_a_class_of_a_script_goes_along_as_it_is(tmp_path):
     assert sources[0] != sources[1], "what it imports was edited"
 
 
+CHANGED = """
+import dataclasses
+import enum
+import functools
+from typing import NamedTuple
+
+import digitspan
+import torch
+
+
+def through(function):
+    @functools.wraps(function)
+    def call(*given):
+        inner = lambda: call and function(*given)
+        return inner()
+
+    return call
+
+
+class State(NamedTuple):
+    h: torch.Tensor
+    scale: float = 1.0
+
+
+class Kind(enum.Enum):
+    ONE = 1
+
+
+@dataclasses.dataclass
+class Made:
+    scale: float = 2.0
+
+
+class Mine(torch.nn.Module):
+    scale, sizes, nothing = 1.0, {"a": [1, float("nan")]}, {1, "a"}
+
+    @through
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def inside(y: torch.Tensor, keep: bool = True) -> torch.Tensor:
+            return State(y), Made(), Kind.ONE
+
+        kept: list[torch.Tensor] = []
+        return inside(x)
+
+    @property
+    def size(self):
+        return 1
+
+    @staticmethod
+    def other(x):
+        return x
+
+
+def forward(self, x):
+    return x
+
+
+class Derived(Mine):
+    @torch.no_grad()
+    def step(self, x):
+        return super().step(x)
+
+
+print(digitspan.cell(Derived))
+made = {name: value for name, value in vars(Mine).items() if not name.startswith("__")}
+for name, value in (
+    ("forward", forward), ("forward", through(forward)), ("forward", Mine.other), ("scale", 3.0),
+    ("size", property(forward)), ("other", staticmethod(lambda x: 2 * x)), ("scale", 1),
+    ("sizes", {"a": [2, float("nan")]}), ("__call__", forward), ("added", 1), ("nothing", {1, "b"}),
+):
+    before = vars(Mine).get(name)
+    setattr(Mine, name, value)
+    try:
+        print("taken:", name, digitspan.cell(Derived))
+    except digitspan.DigitspanError as error:
+        print(error)
+    setattr(Mine, name, before) if before is not None else delattr(Mine, name)
+del Mine.nothing
+try:
+    digitspan.cell(Mine)
+except digitspan.DigitspanError as error:
+    print(error)
+"""
+
+
+def test_a_class_that_was_changed_after_its_definition_is_refused(tmp_path):
+    (tmp_path / "script.py").write_text(CHANGED)
+    done = subprocess.run(
+        [sys.executable, "-B", "script.py"], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    taken, *refused = done.stdout.splitlines()
+    assert taken == "notebook_Derived:Derived"
+    names = "forward forward forward scale size other scale sizes __call__ added nothing nothing"
+    assert [line.partition(" is not what the text of Mine says")[0] for line in refused] == [
+        f"Mine.{name}" for name in names.split()
+    ]
+
+
 def test_a_span_is_asked_for_by_the_name_that_the_study_was_given(tmp_path):
     config = StudyConfig(
         cells=("k:K(length=T)", "k:K(length=T, z=2)"), lengths=(5, 10), seeds=5, hidden_size=8
