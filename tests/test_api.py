@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +22,7 @@ import digitspan
 from digitspan.cells import notebook
 from digitspan.errors import UsageError
 from digitspan.study.config import StudyConfig
-from digitspan.study.store import Store
+from digitspan.study.store import STORE_NAME, Store
 
 ROOT = Path(__file__).parents[1]
 
@@ -91,6 +93,16 @@ def test_a_study_goes_on_or_is_widened_by_its_folder(studies, monkeypatch, tmp_p
     digitspan.study(cells=[Perfect], seeds=2, out=tmp_path, widen=True)
     digitspan.study(seeds=2, out=tmp_path, widen=True, trust=True)
     assert asked[2:] == [dataclasses.replace(theirs, seeds=2)] * 2
+
+
+def test_what_a_study_has_to_say_is_a_warning(studies, tmp_path):
+    with Store.create(tmp_path) as store:
+        store.replace_all(studies[0].kept.rows, GRID.canonical)
+    with contextlib.closing(sqlite3.connect(tmp_path / STORE_NAME)) as connection, connection:
+        connection.execute("INSERT INTO runs SELECT 'x', config, result, curve, timing, role, "
+                           "'0' FROM runs LIMIT 1")  # fmt: skip
+    with pytest.warns(UserWarning, match=r"^1 damaged rows were left out"):
+        digitspan.study(out=tmp_path)
 
 
 def test_span_is_that_of_the_table_and_several_are_refused(studies):
@@ -345,7 +357,8 @@ made = {name: value for name, value in vars(Mine).items() if not name.startswith
 for name, value in (
     ("forward", forward), ("forward", through(forward)), ("forward", Mine.other), ("scale", 3.0),
     ("size", property(forward)), ("other", staticmethod(lambda x: 2 * x)), ("scale", 1),
-    ("sizes", {"a": [2, float("nan")]}), ("__call__", forward), ("added", 1), ("nothing", {1, "b"}),
+    ("sizes", {"a": [2, float("nan")]}), ("__call__", forward), ("added", 1),
+    ("nothing", {1, "b"}),
 ):
     before = vars(Mine).get(name)
     setattr(Mine, name, value)

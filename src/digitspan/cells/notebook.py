@@ -80,8 +80,8 @@ def _installed(made_by: Any) -> str:
             made = vars(module_made(module))
     except Exception as error:
         message = (
-            f"{made_by.__name__} cannot be made again from its text ({said_by(error)[:200]}), which "
-            f"is all that worker processes have; put it into a module"
+            f"{made_by.__name__} cannot be made again from its text, which is all that worker "
+            f"processes have ({said_by(error)[:200]}); put it into a module"
         )
         raise UsageError(message) from error
     for name, thing in things.items():
