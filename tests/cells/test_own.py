@@ -153,6 +153,33 @@ def test_of_two_modules_of_one_name_the_one_is_imported_that_the_hash_is_of(here
     del sys.modules["twice"]
 
 
+COMPUTED = (
+    "import importlib.util as u\nspec = u.spec_from_file_location('aside', 'aside.py')\n"
+    "spec.loader.exec_module(u.module_from_spec(spec))\n",
+    "import runpy\nrunpy.run_path('aside.py')\n",
+    "import pathlib as p\nexec(compile(p.Path('aside.py').read_text(), 'aside.py', 'exec'))\n",
+    "__import__('a' + 'side')\n",
+)
+
+
+@pytest.mark.parametrize("text", COMPUTED)
+def test_code_that_a_module_runs_from_another_file_unseen_is_refused(here, monkeypatch, text):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (here / "aside.py").write_text("")
+    (here / "loading.py").write_text(text)
+    (here / "loads.py").write_text("import loading\nclass Cell: pass\n")
+    for _ in range(2):
+        with pytest.raises(
+            UsageError, match=r"^loads:Cell runs aside\.py in a way that its source"
+        ):
+            find("loads:Cell")
+        sys.modules.pop("aside", None)
+    (here / "loading.py").write_text("import aside\nexec('x = 1')\n")
+    assert find("loads:Cell").__name__ == "Cell"
+    for name in ("loads", "loading", "aside"):
+        del sys.modules[name]
+
+
 def test_packages_of_an_environment_on_the_path_are_not_code_of_ones_own(tmp_path, monkeypatch):
     """As PYTHONPATH names it on many a cluster: what torch imports late lies there too."""
     folder = tmp_path / "lib" / "site-packages"

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from digitspan.cells import CELLS
-from digitspan.cells.importing import know
+from digitspan.cells.importing import know, nothing_else
 from digitspan.cells.names import LENGTH, own_name
 from digitspan.cells.notebook import module_made, texts
 from digitspan.cells.own import module_of, source_of
@@ -147,12 +147,12 @@ def find(cell: str, source: str = "", *, kind: str = "cell") -> object:
         raise UsageError(message)
     know(cell, made_of)
     if module in texts():
-        with sealed():
+        with nothing_else(cell, made_of), sealed():
             return vars(module_made(module)).get(own_name(cell).attribute)
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    with sealed():
+    with nothing_else(cell, made_of), sealed():
         return _attribute(f"{module}:{own_name(cell).attribute}", kind)
 
 

@@ -6,17 +6,18 @@ itself that it need not fit. And it would take the first module of that name on 
 
 from __future__ import annotations
 
+import contextlib
 import importlib.machinery
 import importlib.util
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from digitspan.cells.own import Source, digest_of, is_outside
 from digitspan.errors import UsageError
 
-__all__ = ["know"]
+__all__ = ["know", "nothing_else"]
 
 _files: dict[str, tuple[str, str]] = {}
 """Where the file of each module of one's own is, and its hash."""
@@ -45,6 +46,51 @@ def know(cell: str, source: Source) -> None:
         _files[name] = file, digest
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
+
+
+@contextlib.contextmanager
+def nothing_else(cell: str, source: Source) -> Iterator[None]:
+    """Refuse code of one's own that is run inside from a file that its source does not name.
+
+    Such as `importlib.util.spec_from_file_location` runs, and a module whose name is computed.
+
+    Raises:
+        UsageError: which names the file.
+    """
+    if not _hears:
+        sys.addaudithook(_hear)
+        _hears.append(True)
+    before, run = set(sys.modules), set[str]()
+    _listening.append(run)
+    try:
+        yield
+    finally:
+        _listening.remove(run)
+    named = {Path(file).resolve() for file, _ in source.files if file}
+    for name in sorted(run):
+        file = Path(name).resolve()
+        if file.is_file() and file not in named and is_outside(file):
+            for module in set(source.modules) - before:
+                sys.modules.pop(module, None)  # else it would be taken as it is the next time
+            message = (
+                f"{cell} runs {file.name} in a way that its source does not show, and its runs "
+                f"are known by its source: import it by its name"
+            )
+            raise UsageError(message)
+
+
+_listening: list[set[str]] = []
+"""Who wants to know the files whose code is run now."""
+
+_hears: list[bool] = []
+"""Whether Python tells us of code that is run; it cannot be told to stop."""
+
+
+def _hear(event: str, arguments: tuple[object, ...]) -> None:
+    """Note the file of code that is about to be run."""
+    if _listening and event == "exec" and isinstance(arguments[0], types.CodeType):
+        for run in _listening:
+            run.add(arguments[0].co_filename)
 
 
 class _Finder:
