@@ -31,7 +31,7 @@ def text(path):
 
 
 def test_cells_of_the_notebook_look_as_in_the_studys_figures():
-    notebook = text("handin/templates/notebook.py.txt")
+    notebook = text("handin/templates/notebook/head.py.txt")
     assert set(HEX.findall(notebook)) <= {*COLOURS, GREY, GRID}
     colour, marker = (
         ast.literal_eval(re.search(rf"^{name} = (.*)$", notebook, re.M)[1])
@@ -43,7 +43,7 @@ def test_cells_of_the_notebook_look_as_in_the_studys_figures():
 
 def test_notebook_has_the_style_of_the_studys_figures():
     block = re.search(
-        r"rcParams\.update\((.*?)\)\n", text("handin/templates/notebook.py.txt"), re.S
+        r"rcParams\.update\((.*?)\)\n", text("handin/templates/notebook/head.py.txt"), re.S
     )
     settings = ast.literal_eval(block[1])
     own = {"figure.dpi", "svg.hashsalt"}

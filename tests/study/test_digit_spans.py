@@ -661,7 +661,7 @@ def test_compare_has_all_pairs(folder, capsys):
     [
         (["hold", "STUDY"], "was trained to recall whole lists, and the holding span is how long"),
         (["handin", "STUDY", "--surname", "Abc", "--matriculation", "01234567"],
-         "is of the task recall, the sheet asks palindromes"),
+         "is of the task recall, the sheet asks palindrome"),
         (["look", "STUDY"], "has no finished network that can be looked into"),
         (["show", "STUDY", "--why"], "--why must be left out"),
         (["compare", "STUDY", "--budget", "100"], "--budget must be left out of digit spans"),

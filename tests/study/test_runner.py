@@ -138,6 +138,7 @@ def test_killed_study_of_real_trainings_equals_one_without_workers(times, tmp_pa
     with Store.create(tmp_path / "serial") as store:
         for job in plan(config, {}):
             store.add(Row(train(job.config).record, Timing(0.0, 0.0, "", 1), job.role))
+        store.set_value("config", config.canonical)
         ends = [row.record.end_state for row in store.rows().values()]
     assert len(ends) == 2 * 2 * 2
     assert ends.count("diverged") == 4

@@ -3,7 +3,9 @@
 System calls that fail, who holds it, damage, stores of other versions, power cuts.
 """
 
+import csv
 import hashlib
+import io
 import json
 import os
 import random
@@ -577,6 +579,13 @@ def shown(words, capsys):
     return status, output.out, output.err
 
 
+def uncounted(text):
+    """The lines of an export without the column that a store with damaged settings cannot have."""
+    rows = list(csv.reader(io.StringIO(text)))
+    drop = rows[0].index("counted") if rows and "counted" in rows[0] else None
+    return [",".join(row if drop is None else row[:drop] + row[drop + 1 :]) for row in rows]
+
+
 @repeated(150, 1000)
 @pytest.mark.parametrize("damaged", ["study.db", "study.db-wal", "both"])
 def test_damaged_store_shows_no_wrong_row_and_counts_those_left_out(
@@ -593,7 +602,7 @@ def test_damaged_store_shows_no_wrong_row_and_counts_those_left_out(
     whole = {path.name: path.read_bytes() for path in source.glob("study.db*")}
     whole.pop("study.db-shm", None)
     _, expected, _ = shown(["export", str(source), "--with-timing"], capsys)
-    lines, order = expected.splitlines(), list(ROWS)
+    lines, order = uncounted(expected), list(ROWS)
     assert len(lines) == 1 + len(ROWS)
     refused = left_out = untouched = rolled_back = 0
     for number in range(times):
@@ -603,7 +612,7 @@ def test_damaged_store_shows_no_wrong_row_and_counts_those_left_out(
         for name, data in whole.items():
             (copy / name).write_bytes(mutated(data, chance) if name == target else data)
         status, out, err = shown(["export", str(copy), "--with-timing"], capsys)
-        got = out.splitlines()
+        got = uncounted(out)
         assert set(got) <= set(lines), f"mutation {number} showed a wrong row"
         if status:
             assert (status, len(err.splitlines())) == (2, 1), err

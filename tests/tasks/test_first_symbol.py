@@ -249,4 +249,4 @@ def test_hand_in_of_another_task_is_refused(tmp_path, capsys):
             store.add(row)
     words = ["handin", str(tmp_path), "--surname", "X", "--matriculation", "01234567"]
     assert main([*words, "--out", str(tmp_path)]) == 2
-    assert "the sheet asks palindromes" in capsys.readouterr().err
+    assert "the sheet asks palindrome" in capsys.readouterr().err
