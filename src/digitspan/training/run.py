@@ -576,4 +576,4 @@ def _out_of_memory(error: MemoryError | RuntimeError) -> str:
     words = "can't allocate memory"  # torch says so in words alone on the CPU
     if not isinstance(error, MemoryError | torch.OutOfMemoryError) and words not in said_by(error):
         raise error
-    return (str(error).splitlines() or ["out of memory"])[0]
+    return (str(error).splitlines() or ["out of memory"])[0][:500]

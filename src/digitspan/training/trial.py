@@ -31,7 +31,7 @@ from digitspan.training.engine import (
     build_network,
     input_dtype,
     keep_network,
-    load_network,
+    load_weights,
 )
 from digitspan.training.machine import flushed_denormals, one_thread
 from digitspan.training.own_task import asks_several_answers, task_of_run, try_task
@@ -201,7 +201,9 @@ def _is_trained_and_kept(config: RunConfig, device: torch.device) -> None:
     with if_it_raises("cannot be kept and read again"):
         kept = keep_network(config, trainer.network)
         again = Trainer(config, device)
-        again.network.load_state_dict(load_network(config, kept).state_dict())
+        found = build_network(config)
+        load_weights(found, kept)
+        again.network.load_state_dict(found.state_dict())
         if off := apart(again.logits(questions.inputs, questions.asked), answer, CLOSE):
             broken(
                 f"answers otherwise once it was kept and read again (logits {off:.2g} apart): "
