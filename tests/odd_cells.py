@@ -254,6 +254,100 @@ class AheadInLargeBatches(LearnsToReadAhead):
         return super().forward(inputs)
 
 
+class Stepped(Plain):
+    """Plain, which can be stepped too."""
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return self.o.weight.new_zeros(batch_size, self.n)
+
+    def step(self, x: Tensor, state: Tensor) -> Tensor:
+        return torch.tanh(self.i(x) + self.h(state))
+
+    def read_out(self, state: Tensor) -> Tensor:
+        return self.o(state)
+
+
+class LastTen(Stepped):
+    """Reads the last ten digits alone; its steps read all."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs[:, -10:])
+
+
+class MixesFarOn(Plain):
+    """From 10 digits on its rows mix."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits = super().forward(inputs)
+        return logits - logits.mean(dim=0) if inputs.shape[1] > 9 else logits
+
+
+class NoNumberFarOn(Plain):
+    """From 10 digits on its answers are no numbers."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs) * (torch.nan if inputs.shape[1] > 9 else 1)
+
+
+class SoftmaxFarOn(Plain):
+    """From 10 digits on it returns probabilities."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits = super().forward(inputs)
+        return logits.softmax(dim=-1) if inputs.shape[1] > 9 else logits
+
+
+class NormsLargeBatches(Plain):
+    """Takes the statistics of a batch where it has rows enough."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits = super().forward(inputs)
+        return logits / logits.std(dim=0) if len(inputs) > 7 else logits
+
+
+class GoesOnInLargeBatches(Stepped):
+    """Goes on from the state of the batch before, where it has rows enough."""
+
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        self.before: Tensor | None = None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        state = self.initial_state(len(inputs))
+        if len(inputs) > 7 and self.before is not None:
+            state = self.before
+        for x in inputs.unbind(dim=1):
+            state = self.step(x, state)
+        if len(inputs) > 7:
+            self.before = state.detach()
+        return self.o(state)
+
+
+class Anneals(Plain):
+    """A temperature that falls with every batch of training, and is no tensor."""
+
+    temperature = 1.0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.training and len(inputs) > 7:
+            self.temperature *= 0.999
+        return super().forward(inputs) / self.temperature
+
+
+class Chaotic(Stepped):
+    """So large weights that the last bit of a sum becomes all of an answer; sums in two orders."""
+
+    def __init__(self, **sizes: int) -> None:
+        super().__init__(**sizes)
+        nn.init.normal_(self.h.weight, std=3 / self.n**0.5)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        h = self.initial_state(len(inputs))
+        for x in self.i(inputs).unbind(dim=1):
+            h = torch.tanh(h @ self.h.weight.T + (x + self.h.bias))
+        return self.o(h)
+
+
 KEPT = (
     Plain, Rotating, AllComplex, Double, PartlyDouble, Half, Tied, Sliced, Whole, Buffers,
     StartsByNumpy, StartsByPython,
@@ -271,5 +365,12 @@ REFUSED = {
     ExtraState: r"keeps a dict in its state \(_extra_state\), expected tensors alone",
     ShortSighted: "cannot be trained at T = 40: IndexError",
     RoundsWhatIsKept: "answers otherwise once it was kept and read again",
+    LastTen: "answers otherwise than its own steps: of 39 digits, forward reads the last 10",
+    MixesFarOn: r"mixes the rows of a batch \(in training mode, 8 rows of 39 digits",
+    NoNumberFarOn: "has a loss that is not finite at T = 40, before any training",
+    SoftmaxFarOn: "returns probabilities, expected logits",
+    NormsLargeBatches: r"mixes the rows of a batch \(in training mode, 8 rows of 8 digits",
+    GoesOnInLargeBatches: r"answers a batch otherwise when asked again \(in training mode, 8 rows",
+    Anneals: r"answers a batch otherwise when asked again \(in training mode, 8 rows of 8 digits",
 }
 """Each with the sentence that refuses it before the first step."""

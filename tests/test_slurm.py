@@ -90,3 +90,23 @@ def test_a_job_killed_between_the_renames_loses_nothing(job):
     kept = job(1)
     kept.rename(kept.with_name("full.before"))
     assert (job(2) / "study.db").read_text() == "job 1\njob 2\n"
+
+
+@pytest.mark.parametrize("command", ["mkdir", "cp"])
+def test_a_study_that_cannot_be_copied_to_the_node_ends_the_job(job, tmp_path, command):
+    kept = tmp_path / "results" / "full"
+    kept.mkdir(parents=True)
+    (kept / "study.db").write_text("job 1\n")
+    job(2, status=1, **{command: "exit 1"})
+    assert (kept / "study.db").read_text() == "job 1\n"
+    assert not (tmp_path / "asked").exists()  # no study was begun in an empty folder
+
+
+def test_a_store_that_the_node_has_lost_takes_the_place_of_nothing(job, tmp_path):
+    kept = tmp_path / "results" / "full"
+    kept.mkdir(parents=True)
+    (kept / "study.db").write_text("job 1\n")
+    lost = 'case "$*" in *symmetric-run*) for last; do :; done; rm "$last/study.db" ;; esac'
+    job(2, status=1, srun=lost)
+    assert (kept / "study.db").read_text() == "job 1\n"
+    assert [path.name for path in kept.parent.iterdir()] == ["full"]

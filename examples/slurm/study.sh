@@ -20,7 +20,9 @@ kept=$PWD/results/$(basename "${1:?which study? a preset or a TOML file}" .toml)
 work=$(mktemp -d "${TMPDIR:-/tmp}/digitspan.XXXXXX")
 # A job that was killed between the two renames below has left the study under its other name.
 if [ ! -e "$kept" ] && [ -e "$kept.before" ]; then mv -T "$kept.before" "$kept"; fi
-mkdir -p "$kept" && cp -a "$kept/." "$work"
+# Two lines: `set -e` does not end the script where the first part of an `&&` fails.
+mkdir -p "$kept"
+cp -a "$kept/." "$work"
 # Whoever reaches a Ray cluster runs code as you: only those who can read this file may join.
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$HOME/.digitspan-$SLURM_JOB_ID
 (umask 077 && python -c 'import secrets; print(secrets.token_hex(32), end="")' >"$RAY_AUTH_TOKEN_PATH")
@@ -29,6 +31,8 @@ export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$HOME/.digitspan-$SLURM_JOB_ID
 # one is renamed into place, and only then is the one before it removed.
 bring_back() {
   rm -f "$RAY_AUTH_TOKEN_PATH"
+  # Without its store it was never begun, or lost on this node: it takes the place of nothing.
+  [ -s "$work/study.db" ] || return 1
   new=$(mktemp -d "$kept.new.XXXXXX") && chmod --reference "$kept" "$new" || return 1
   # Of a folder `sync` alone would write the names to the disk, not what is in the files.
   cp -a "$work/." "$new" && sync --file-system "$new" || return 1
@@ -36,7 +40,7 @@ bring_back() {
   sync --file-system "$kept" || return 1
   rm -rf "$kept.before" "$kept".new.* "$work"
 }
-trap 'bring_back || { echo "not copied back: the study is in $work on this node" >&2; exit 1; }' EXIT
+trap 'bring_back || { echo "not copied back: what there is of it is in $work on this node" >&2; exit 1; }' EXIT
 
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address=$(srun --nodes=1 --ntasks=1 -w "$head" hostname -I | cut -d ' ' -f 1):6379

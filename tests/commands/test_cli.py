@@ -675,6 +675,32 @@ def test_show_and_export_never_import_torch(tmp_path):
     assert sorted(os.listdir(tmp_path / "study")) == before
 
 
+TALKS = """
+import json, threading, time
+from own_cells import Still
+
+json.JSONEncoder.encode = json.JSONEncoder.iterencode = lambda *_, **__: "patched"
+
+def talk():
+    while True:
+        print("hello from a thread", flush=True)
+        time.sleep(0.001)
+
+threading.Thread(target=talk, daemon=True).start()
+"""
+
+
+def test_json_is_one_document_whatever_a_cells_module_does(tmp_path):
+    """Its thread prints until the process ends, and its JSON is another."""
+    (tmp_path / "talks.py").write_text(TALKS)
+    words = ["-m", "digitspan", "train", "talks:Still", "--length", "5", "--json"]
+    done = python(*words, "--hidden-size", "4", "--batch-size", "4", "--train-steps", "50",
+                  folder=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "hello from a thread" in done.stderr
+    assert json.loads(done.stdout)["cell"] == "talks:Still"
+
+
 def test_json_is_one_document_and_nothing_else(here, call):
     finished_study(here / "study")
     status, out, err = call("show", "study", "--json")

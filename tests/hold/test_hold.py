@@ -129,6 +129,23 @@ def test_study_is_asked_at_its_longest_solved_length(study, capsys):
     assert "2/2" in out
 
 
+def test_weights_of_another_network_are_a_sentence(study, capsys):
+    """Their hash is right: somebody has made the row for them."""
+    shaped = {name: torch.zeros(3) for name in safetensors.torch.load(keeper()[1])}
+    for weights in (b"garbage!" * 10, safetensors.torch.save(shaped)):
+        with Store.create(study) as store:
+            for key, row in store.rows().items():
+                (study / "weights" / f"{key}.safetensors").write_bytes(weights)
+                record = dataclasses.replace(row.record, weights_sha256=sha256(weights))
+                store.add(row._replace(record=record))
+        for words in (("hold", "--lengths", "50"), ("look", "-o", str(study / "page.html"))):
+            assert main([words[0], str(study), *words[1:]]) == 2
+            err = capsys.readouterr().err.splitlines()[-1]
+            assert "the weights kept of the run" in err
+            assert "are not those of its network" in err
+        assert not (study / "page.html").exists()
+
+
 def test_answers_that_were_kept_are_not_asked_again(study, capsys, monkeypatch):
     words = (study, "--lengths", 10, "--palindromes", 20)
     first = asked(capsys, *words)

@@ -211,14 +211,16 @@ RECALLED = Recalled(LISTS, (SpanPoint(50, 1, 1.3),), (10, 9), 100, 8)
 WRONG = {
     "accuracy": (float("inf"), float("nan"), "1", -0.5, 2, True, [1]),
     "bits": (float("inf"), "3", -1, []),
-    "tested": (-1, 2.5, "9", None, 10**400),
+    "tested": (-1, 2.5, "9", None, 10**400, 0),
+    "held_out": (-1, 10_001),
+    "weights_sha256": (3, "", "0" * 63, "F" * 64, f"\x1b[31m{'0' * 59}", f"{'0' * 64}\n"),
     "end_state": ("finished", None, 3, ["solved"]),
-    "steps": (-1, 0.5, None, "9", True),
+    "steps": (-1, 0.5, None, "9", True, 0, 101, 2**62),
     "largest_error": (-0.1, 2, "0", float("nan")),
     "loss": (float("nan"), "0", {}),
     "clipped_share": (1.5, "0"),
     "masked_tested": (-1, "9", 0.5),
-    "note": (None, 3, ["x"]),
+    "note": (None, 3, ["x"], "x" * 2_001),
     "environment": (None, 3, {"torch": 2}),
     "parameters": (-1, "many"),
     "unheard_of": (1,),
@@ -327,10 +329,13 @@ def test_what_no_network_can_have_said_is_damaged(spans, said, capsys):
     [
         (1, "[]"), (1, "null"), (1, "[" * 5000), (2, "3"), (2, "[]"),
         (3, '[["a", 1, 1, 1, 5]]'), (3, "7"),
-        (3, "[[50, 1, 1, 7, 5]]"), (4, '{"seconds": 1}'), (4, "[]"),
+        (3, "[[50, 1, 1, 7, 5]]"), (3, f"[[50, 1{'0' * 400}, 1, 1, 5]]"),
+        (3, f"[[50, 1, 1{'0' * 400}, 1, 5]]"), (3, "[[101, 1, 1, 1, 5]]"),
+        (4, '{"seconds": 1}'), (4, "[]"),
         (4, '{"seconds": "x", "finished": 1, "host": "h", "attempts": 1}'),
         (4, '{"seconds": Infinity, "finished": 1, "host": "h", "attempts": 1}'),
         (4, '{"seconds": 1, "finished": 1, "host": 7, "attempts": 1}'),
+        (4, '{"seconds": 1, "finished": 1, "host": "h", "attempts": 0}'),
     ],
 )  # fmt: skip
 def test_a_row_of_another_shape_is_damaged(two, column, text):
@@ -356,6 +361,21 @@ def test_a_configuration_that_cannot_be_is_a_sentence(two, text, capsys):
         store.set_value("config", text)
     assert main(["show", str(two)]) == 2
     assert "does not say what study it is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["note", "preset"])
+def test_a_text_of_any_length_is_a_sentence(two, name, capsys):
+    """Figures and tables carry it, and would be drawn for ever."""
+    with Store.create(two) as store:
+        words = json.loads(store.value("config"))
+        store.set_value("config", json.dumps(words | {name: "w " * 150_000}))
+    assert main(["show", str(two)]) == 2
+    assert f"{name} must have at most 2,000 characters; got 300,000" in capsys.readouterr().err
+
+
+def test_losses_that_are_infinite_or_no_number_are_read(two):
+    rewritten(two, 3, lambda before: "[[50, Infinity, NaN, 1, 5]]")  # of a run that diverged
+    assert read_study(two).damaged == 0
 
 
 @pytest.mark.parametrize(

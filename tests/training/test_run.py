@@ -19,10 +19,11 @@ import torch
 
 import digitspan.training.engine as engine_module
 import digitspan.training.run as run_module
-from digitspan.errors import UsageError
+from digitspan.errors import DigitspanError, UsageError
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.runs.config import OPTIMIZERS, RunConfig
 from digitspan.statistics import MAX_BITS, wilson
+from digitspan.study.crew.worker import train_run
 from digitspan.tasks.palindrome import held_out, part_of
 from digitspan.tasks.questions import encode
 from digitspan.training.engine import load_network
@@ -193,6 +194,26 @@ def test_lack_of_memory_in_the_test_is_an_error_with_weights(monkeypatch):
 def test_other_faults_are_not_taken_for_lack_of_memory():
     with pytest.raises(RuntimeError, match="a fault of the cell's own"):
         train(own("Failing"))
+
+
+@pytest.mark.parametrize("kind", [DigitspanError, UsageError])
+def test_a_cells_own_refusal_in_training_is_an_error_of_its_run_alone(kind, monkeypatch):
+    """A refusal would end the study of every other cell with the sentence of this one."""
+    monkeypatch.setattr(own_cells.Failing, "error", kind("lstm was refused; remove all"))
+    said = train_run(own("Failing"), "cpu", lambda weights: None)
+    note = f"RuntimeError: raised in training: {kind.__name__}: lstm was refused; remove all"
+    assert said == {"failed": note}
+
+
+def test_a_full_disk_is_no_error_of_the_run(monkeypatch, tmp_path):
+    def full(*_):
+        message = "the disk is full"
+        raise DigitspanError(message)
+
+    monkeypatch.setattr(run_module, "write_verified", full)
+    monkeypatch.setattr(run_module, "CHECKPOINT_SECONDS", -1)
+    said = train_run(own("Still"), "cpu", lambda weights: None, tmp_path / "checkpoint")
+    assert said == {"refused": "the disk is full", "exit_status": 1}
 
 
 def test_cell_that_is_not_there_is_a_sentence():

@@ -5,8 +5,16 @@ import re
 import pytest
 import safetensors.torch
 import torch
-from odd_cells import KEPT, REFUSED, AheadInLargeBatches, EveryStep, LearnsToReadAhead
+from odd_cells import (
+    KEPT,
+    REFUSED,
+    AheadInLargeBatches,
+    Chaotic,
+    EveryStep,
+    LearnsToReadAhead,
+)
 
+from digitspan.cells.duties import apart
 from digitspan.cli import main
 from digitspan.errors import UsageError
 from digitspan.runs.config import RunConfig
@@ -45,6 +53,19 @@ def test_what_could_not_be_kept_is_refused_before_the_first_step(cell):
 def test_a_cell_is_tried_at_its_longest():
     (short_sighted,) = (cell for cell in REFUSED if cell.__name__ == "ShortSighted")
     try_cell(config(short_sighted, length=13))
+
+
+def test_a_cell_that_makes_much_of_rounding_is_no_other_than_its_steps():
+    try_cell(config(Chaotic, hidden_size=32, length=200))
+
+
+def test_what_is_no_number_is_far_from_every_number():
+    one, other = torch.tensor([1.0, torch.nan]), torch.tensor([1.0, torch.nan])
+    assert apart(one, other, 1e-3) == 0
+    assert apart(one, torch.ones(2), 1e-3) == apart(torch.ones(2), one, 1e-3) == torch.inf
+    infinite = torch.tensor([1.0, torch.inf])
+    assert apart(infinite, infinite, 1e-3) == 0
+    assert apart(infinite, torch.ones(2), 1e-3) == torch.inf
 
 
 @pytest.mark.parametrize("name", ["StartsByNumpy", "StartsByPython"])

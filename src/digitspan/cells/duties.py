@@ -11,6 +11,7 @@ Letters: B batch, T palindrome length (T - 1 digits go in), D inputs, K classes.
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -23,13 +24,14 @@ from digitspan.cells.answers import is_stepped
 from digitspan.cells.seal import is_a_signals, sealed
 from digitspan.errors import UsageError, printable, said_by
 
-__all__ = ["apart", "broken", "check_duties", "duties_of", "if_it_raises"]
+__all__ = ["apart", "broken", "check_at_size", "check_duties", "duties_of", "if_it_raises"]
 
 BATCH_SIZE = 5
 """B of the batches tried."""
 
 MOST_DIGITS = 8
-"""Digits read at most: a duty that is broken at all is broken within a few steps."""
+"""Digits read at most: most duties that are broken at all are broken within a few steps, and
+`check_at_size` sees the others."""
 
 SAME, CLOSE = 1e-5, 1e-3
 """How far two answers may lie apart, as a share of the largest logit: where they are the same
@@ -81,10 +83,110 @@ def check_duties(
         batch, other = (batch.to(device, dtype) for batch in _batches(digits, input_size))
         _no_state_between_batches(ask, batch, other)
         _rows_do_not_mix(ask, batch, other)
-        _logits_and_no_probabilities(ask, batch)
+        _are_no_probabilities(ask(batch))
         _steps_are_the_whole(ask, batch)
         _nothing_is_read_ahead(ask, batch, other)
         _gradients_reach_it(ask, batch)
+
+
+def check_at_size(
+    network: nn.Module,
+    name: str,
+    inputs: Tensor,
+    other: Tensor,
+    *,
+    num_classes: int,
+    asks_lists: bool = False,
+) -> None:
+    """Refuse a network that breaks a duty only at the length, or the batch size, of its run.
+
+    Three forward passes of the whole batch, few of few rows or digits, and no gradient.
+
+    Args:
+        network: as `check_duties` left it.
+        name: the cell's name, for the message.
+        inputs: encoded digits (B, T - 1, D), B and T those of the run.
+        other: as many that differ from them in every digit.
+        num_classes: K.
+        asks_lists: as in `check_duties`.
+
+    Raises:
+        UsageError: which names the duty.
+    """
+    row = len(inputs) // 2
+    with duties_of(name), sealed(), torch.no_grad():
+        ask = _Asked(network, num_classes, every_step=asks_lists and not is_stepped(network))
+        # Over many digits a cell may forget what it kept of the batch before.
+        for digits in sorted({min(MOST_DIGITS, inputs.shape[1]), inputs.shape[1]}):
+            _row_stands_alone(ask, inputs[:, :digits], other[:, :digits], row)
+        together = ask(inputs)
+        _are_no_probabilities(together)
+        batch = inputs[row : row + 1]
+        off = apart(alone := ask(batch), together[row : row + 1], CLOSE)
+        if off and not _is_chaotic(ask, batch, off):
+            broken(
+                f"answers a palindrome otherwise alone than among {len(inputs):,} rows (logits "
+                f"{off:.2g} apart)"
+            )
+        if is_stepped(network):
+            _steps_read_as_much(ask, batch, other[row : row + 1], alone)
+
+
+def _row_stands_alone(ask: _Asked, inputs: Tensor, other: Tensor, row: int) -> None:
+    """In training, a row's answer is the same in the next batch, whose other rows are others."""
+    size = f"{len(inputs):,} rows of {inputs.shape[1]:,} digits"
+    changed = other.clone()
+    changed[row] = inputs[row]
+    before, after = (ask(batch, training=True)[row] for batch in (inputs, changed))
+    if off := apart(after, before, SAME):
+        if apart(ask(inputs, training=True)[row], before, SAME):
+            broken(
+                f"answers a batch otherwise when asked again (in training mode, {size}, logits "
+                f"{off:.2g} apart): it keeps a state between batches"
+            )
+        broken(
+            f"mixes the rows of a batch (in training mode, {size}, one row's logits move by "
+            f"{off:.2g} when the others change): every palindrome must be answered by itself"
+        )
+
+
+def _steps_read_as_much(ask: _Asked, row: Tensor, other: Tensor, alone: Tensor) -> None:
+    """`forward` answers a row (1, T - 1, D) as its steps do, and reads all digits that they read.
+
+    What was read long ago may move an answer by less than rounding does in another order. So it
+    is asked too with all but the last k digits replaced, for some k: where not one bit of the
+    answer moves, and that of the steps does, `forward` does not read them.
+    """
+    count = row.shape[1]
+    kept = [k for k in dict.fromkeys(int(MOST_DIGITS * 1.15**i) for i in range(99)) if k < count]
+    batch = torch.cat([row, *(torch.cat([other[:, :-k], row[:, -k:]], dim=1) for k in kept)])
+    stepped = _stepped(ask.network, batch)[-1]
+    off = apart(stepped[:1], alone, CLOSE)
+    if off and not _is_chaotic(ask, row, off):
+        broken(
+            f"answers otherwise than its own steps (after {count:,} digits, logits {off:.2g} "
+            f"apart): forward is another network than step and read_out"
+        )
+    whole = ask(batch)
+    for k, answer, by_steps in zip(kept, whole[1:], stepped[1:], strict=True):
+        if torch.equal(answer, whole[0]) and apart(by_steps, stepped[0], _ROUNDED):
+            broken(
+                f"answers otherwise than its own steps: of {count:,} digits, forward reads the "
+                f"last {k:,} at most"
+            )
+
+
+_ROUNDED = 1e-6
+"""What moves an answer in single precision by more than its last bits."""
+
+
+def _is_chaotic(ask: _Asked, batch: Tensor, off: float) -> bool:
+    """Whether answers move as far when the inputs do by little more than they are rounded.
+
+    Over a thousand steps the last digit of a sum may grow to all of a logit: no fault of a cell's.
+    """
+    nudge = 1 + max(1e-6, 4 * torch.finfo(batch.dtype).eps)
+    return off <= 10 * (ask(batch * nudge) - ask(batch)).abs().max().item()
 
 
 def _form(tensor: Tensor) -> str:
@@ -183,11 +285,17 @@ def _batches(digits: int, input_size: int) -> tuple[Tensor, Tensor]:
 
 
 def apart(one: Tensor, other: Tensor, tolerance: float) -> float:
-    """How far two answers lie apart; 0 where that is within the tolerance, or half precision's."""
+    """How far two answers lie apart; 0 where that is within the tolerance, or half precision's.
+
+    What is no number in one of them alone is infinitely far from it.
+    """
     if other.dtype in (torch.bfloat16, torch.float16):
         tolerance = max(tolerance, 8 * torch.finfo(other.dtype).eps)
-    off = (one - other).abs().max().item()
-    return off if off > tolerance * max(1.0, other.abs().max().item()) else 0.0
+    alike = (one == other) | (one.isnan() & other.isnan())
+    gaps = (one - other).abs().masked_fill(alike, 0.0)
+    off = gaps.nan_to_num(nan=math.inf, posinf=math.inf).max().item()
+    largest = other.abs().nan_to_num(nan=0.0, posinf=0.0).max().item()
+    return off if off > tolerance * max(1.0, largest) else 0.0
 
 
 def _no_state_between_batches(ask: _Asked, batch: Tensor, other: Tensor) -> None:
@@ -234,8 +342,8 @@ def _rows_do_not_mix(ask: _Asked, batch: Tensor, other: Tensor) -> None:
         )
 
 
-def _logits_and_no_probabilities(ask: _Asked, batch: Tensor) -> None:
-    logits = ask(batch)
+def _are_no_probabilities(logits: Tensor) -> None:
+    """Refuse what is positive and adds up to 1 in every row."""
     sums = logits.sum(dim=-1)
     if bool((logits >= 0).all()) and apart(sums, torch.ones_like(sums), SAME) == 0:
         broken("returns probabilities, expected logits: the softmax is part of the loss")
@@ -246,12 +354,7 @@ def _steps_are_the_whole(ask: _Asked, batch: Tensor) -> None:
     network = ask.network
     if not is_stepped(network):
         return
-    network.eval()
-    with if_it_raises(f"cannot be stepped from initial_state({len(batch)})"):
-        state, stepped = network.initial_state(len(batch)), []
-        for x in batch.unbind(dim=1):
-            state = network.step(x, state)
-            stepped.append(network.read_out(state))
+    stepped = _stepped(network, batch)
     for t, logits in enumerate(stepped, start=1):
         whole = ask(batch[:, :t])
         if not isinstance(logits, Tensor) or logits.shape != whole.shape:
@@ -263,6 +366,17 @@ def _steps_are_the_whole(ask: _Asked, batch: Tensor) -> None:
                 f"logits {off:.2g} apart): forward reads digits before their time, or is another "
                 f"network than step and read_out"
             )
+
+
+def _stepped(network: Any, batch: Tensor) -> list[Any]:
+    """What it reads out after each step."""
+    network.eval()
+    with if_it_raises(f"cannot be stepped from initial_state({len(batch)})"):
+        state, stepped = network.initial_state(len(batch)), []
+        for x in batch.unbind(dim=1):
+            state = network.step(x, state)
+            stepped.append(network.read_out(state))
+    return stepped
 
 
 def _nothing_is_read_ahead(ask: _Asked, batch: Tensor, other: Tensor) -> None:

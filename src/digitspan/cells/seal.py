@@ -150,14 +150,16 @@ def _set_environment(environment: dict[str, str]) -> None:
     os.environ.update({k: v for k, v in environment.items() if os.environ.get(k) != v})
 
 
-_PATCHED = (builtins, json, pickle)
-"""Modules whose functions others replace by their own; what is kept of a run needs those."""
+_PATCHED: tuple[Any, ...] = (builtins, json, json.JSONEncoder, json.JSONDecoder, pickle)
+"""Modules and classes whose functions others replace by their own; what is kept of a run, and the
+hash of its source, need those."""
 
 
 def _set_functions(kept: list[dict[str, Any]]) -> None:
-    for module, names in zip(_PATCHED, kept, strict=True):
-        now = vars(module)
-        now.update({name: value for name, value in names.items() if now.get(name) is not value})
+    for owner, names in zip(_PATCHED, kept, strict=True):
+        for name, value in names.items():
+            if vars(owner).get(name) is not value:
+                setattr(owner, name, value)
 
 
 _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (

@@ -112,7 +112,12 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 
 def print_json(document: Any) -> None:
     """Print one JSON document on standard output."""
-    print(json.dumps(document, indent=1, allow_nan=False))
+    sys.stdout.write(json_text(document))
+
+
+def json_text(document: Any) -> str:
+    """A document as every command prints it."""
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
 def output_console() -> Console:

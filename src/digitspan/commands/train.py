@@ -6,8 +6,11 @@ import argparse
 import contextlib
 import dataclasses
 import logging
+import os
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,9 @@ from digitspan.commands.options import (
     add_json,
     add_setting,
     given,
+    json_text,
     names_of,
     path,
-    print_json,
     require_torch,
     require_trainable,
     sigterm_exits,
@@ -96,6 +99,12 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UsageError: where the configuration or the folder cannot be used.
     """
+    with _document_alone() if options.json else contextlib.nullcontext() as print_document:
+        return _begin(options, print_document)
+
+
+def _begin(options: argparse.Namespace, print_document: Callable[[Any], None] | None) -> int:
+    """Make the folder the run's own, and train it there."""
     settings = given(options, RunConfig)
     _choose_length(settings, options)
     if options.parameters is not None and "hidden_size" in settings:
@@ -109,11 +118,42 @@ def run(options: argparse.Namespace) -> int:
     folder = options.out or Path("runs") / config.run_id
     with writable_folder(folder, "--out"):
         _take(folder, config, overwrite=options.overwrite, snapshots=options.snapshots)
-        return _run(folder, config, options)
+        return _run(folder, config, options, print_document)
 
 
-def _run(folder: Path, config: RunConfig, options: argparse.Namespace) -> int:
-    """Train what is in a folder, or go on with it, and print its line."""
+@contextlib.contextmanager
+def _document_alone() -> Iterator[Callable[[Any], None]]:
+    """Print one JSON document, and let all else that is printed go to standard error.
+
+    A thread that a cell's module has begun prints whenever it wants to, after the document too.
+    """
+    threads, output = threading.active_count(), sys.stdout
+    output.flush()
+    is_ours = output is sys.__stdout__  # not where somebody has put another in its place
+    with contextlib.ExitStack() as stack:
+        if is_ours:
+            output = stack.enter_context(open(os.dup(1), "w", encoding="utf-8"))
+            os.dup2(2, 1)
+
+        def print_document(document: Any) -> None:
+            output.write(json_text(document))
+            output.flush()
+
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                yield print_document
+        finally:
+            if is_ours and threading.active_count() <= threads:
+                os.dup2(output.fileno(), 1)
+
+
+def _run(
+    folder: Path,
+    config: RunConfig,
+    options: argparse.Namespace,
+    print_document: Callable[[Any], None] | None,
+) -> int:
+    """Train what is in a folder, or go on with it, and print its line, or its document."""
     if config.items is not None and config.encoding == "scalar":
         print("digits go in as numbers, and a silent step as -1", file=sys.stderr)
     if config.length == 2 and config.items is None:
@@ -126,10 +166,10 @@ def _run(folder: Path, config: RunConfig, options: argparse.Namespace) -> int:
         print(f"{folder} holds this run already, finished; this is its result", file=sys.stderr)
     record, seconds = finished
     why = _why(record)
-    if options.json:
+    if print_document is not None:
         run_id, chance = record.config.run_id, record.config.chance
         kept = {"seconds": round(seconds, 3), "run": str(folder), "why": why}
-        print_json(record.to_json() | {"run_id": run_id, "chance": chance} | kept)
+        print_document(record.to_json() | {"run_id": run_id, "chance": chance} | kept)
     else:
         for line in filter(None, (sentence(record), first_symbol_test(record), why)):
             print(line)

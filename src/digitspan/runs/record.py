@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
@@ -12,7 +13,10 @@ from digitspan.runs.outcome import END_STATES, ERROR_OF_1997
 from digitspan.runs.ranges import is_count, is_finite, is_share
 from digitspan.runs.recalled import Recalled
 
-__all__ = ["CurvePoint", "Finished", "RunRecord"]
+__all__ = ["MOST_NOTE", "CurvePoint", "Finished", "RunRecord"]
+
+MOST_NOTE = 2_000
+"""Characters of a note at most: it is a sentence, and stands in tables."""
 
 
 class CurvePoint(NamedTuple):
@@ -134,14 +138,16 @@ class RunRecord:
             UsageError: naming what is of a wrong type or out of its range.
         """
         masked_tested = self.masked_tested if is_count(self.masked_tested) else 0
+        budget, tested = self.config.train_steps, self.tested if is_count(self.tested) else 0
+        hash_ = self.weights_sha256
         holds = {
             "end_state": self.end_state in END_STATES,
-            "steps": is_count(self.steps),
-            "accuracy": _is_none_or_share(self.accuracy),
+            "steps": is_count(self.steps) and int(self.solved) <= self.steps <= budget,
+            "accuracy": _is_none_or_share(self.accuracy) and (self.accuracy is None or tested > 0),
             "accuracy_low": _is_none_or_share(self.accuracy_low),
             "accuracy_high": _is_none_or_share(self.accuracy_high),
             "tested": is_count(self.tested),
-            "held_out": is_count(self.held_out),
+            "held_out": is_count(self.held_out) and self.held_out <= tested,
             "bits": self.bits is None
             or (is_finite(self.bits) and -1e-6 <= self.bits <= 64 * (self.config.items or 1)),
             "masked_tested": self.masked_tested is None or is_count(self.masked_tested),
@@ -150,12 +156,13 @@ class RunRecord:
             "largest_error": _is_none_or_share(self.largest_error),
             "loss": self.loss is None or is_finite(self.loss),
             "clipped_share": _is_none_or_share(self.clipped_share),
-            "curve": all(map(_is_point, self.curve)),
-            "weights_sha256": self.weights_sha256 is None or isinstance(self.weights_sha256, str),
+            "curve": all(_is_point(point) and point.step <= budget for point in self.curve),
+            "weights_sha256": hash_ is None
+            or (isinstance(hash_, str) and re.fullmatch("[0-9a-f]{64}", hash_) is not None),
             "environment": isinstance(self.environment, Mapping)
             and all(isinstance(value, str) for value in self.environment.values()),
             "parameters": self.parameters is None or is_count(self.parameters),
-            "note": isinstance(self.note, str),
+            "note": isinstance(self.note, str) and len(printable(self.note)) <= MOST_NOTE,
             "recalled": self.recalled is None or self._can_be(self.recalled),
         }
         for name, is_right in holds.items():
@@ -175,19 +182,24 @@ class RunRecord:
     @classmethod
     def error(cls, config: RunConfig, note: str) -> Self:
         """The record of a run that came to no end, and why."""
-        return cls(config=config, end_state="error", steps=0, note=printable(note))
+        return cls(config=config, end_state="error", steps=0, note=printable(note)[:MOST_NOTE])
 
 
 def _is_none_or_share(value: object) -> bool:
     return value is None or is_share(value)
 
 
+def _is_loss(value: object) -> bool:
+    """Whether it is a number, which may be infinite or nan, and no whole one that overflows."""
+    return type(value) is float or is_finite(value)
+
+
 def _is_point(point: CurvePoint) -> bool:
-    """Whether a point read from a file can be one; a loss may be infinite, or no number."""
+    """Whether a point read from a file can be one."""
     return (
         is_count(point.step)
-        and type(point.loss) in (int, float)
-        and type(point.validation_loss) in (int, float)
+        and _is_loss(point.loss)
+        and _is_loss(point.validation_loss)
         and is_share(point.validation_accuracy)
         and is_count(point.length)
     )

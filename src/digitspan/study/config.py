@@ -15,6 +15,7 @@ from digitspan.errors import ConfigError, one_of, printable
 from digitspan.runs.config import ENCODINGS, OPTIMIZERS, SCHEDULES, TASK_HELP, check_lists
 from digitspan.runs.growth import growth_of
 from digitspan.runs.own_task import facts_of
+from digitspan.runs.record import MOST_NOTE
 from digitspan.runs.settings import LARGEST_RATE, check_setting, setting
 from digitspan.study.design import ladder
 from digitspan.tasks import (
@@ -240,7 +241,11 @@ class StudyConfig:
     def _check_texts(self) -> None:
         """Let no text steer a terminal, and refuse sources that are none."""
         for name in ("preset", "note"):
-            object.__setattr__(self, name, printable(getattr(self, name)))
+            text = printable(getattr(self, name))
+            if len(text) > MOST_NOTE:  # figures and tables carry it
+                expected = f"must have at most {MOST_NOTE:,} characters"
+                raise ConfigError(name, f"{expected}; got {len(text):,}")
+            object.__setattr__(self, name, text)
         for entry in self.sources:
             cell, _, source = entry.rpartition(" ")
             with _of_setting("sources"):

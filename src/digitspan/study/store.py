@@ -337,7 +337,8 @@ def _checked(timing: Timing) -> Timing:
     """
     numbers = (timing.seconds, timing.finished)
     right = all(is_finite(number) and number >= 0 for number in numbers)
-    if not right or not is_count(timing.attempts) or not isinstance(timing.host, str):
+    right = right and is_count(timing.attempts) and timing.attempts >= 1
+    if not right or not isinstance(timing.host, str):
         message = f"no run took {timing!r:.80}"
         raise ValueError(message)
     return timing._replace(host=printable(timing.host))

@@ -20,7 +20,7 @@ from digitspan.cells.answers import answers_of_last, read_out_of
 from digitspan.cells.build import build
 from digitspan.cells.own import is_own
 from digitspan.cells.seal import seed_generators
-from digitspan.errors import UsageError
+from digitspan.errors import UsageError, said_by
 from digitspan.runs.config import RunConfig
 from digitspan.tasks.questions import Questions, encode
 from digitspan.tasks.seeds import seed_of
@@ -37,7 +37,9 @@ __all__ = [
     "input_dtype",
     "keep_network",
     "load_network",
+    "load_weights",
     "loss_of",
+    "not_its_weights",
     "real_weights",
 ]
 
@@ -79,14 +81,35 @@ def build_network(config: RunConfig, *, guess: int = 0) -> nn.Module:
 
 
 def load_network(config: RunConfig, weights: bytes) -> torch.nn.Module:
-    """The network of a run with the weights that `Finished.weights` holds."""
+    """The network of a run with the weights that `Finished.weights` holds.
+
+    Raises:
+        UsageError: where they are not those of this network.
+    """
     network = build_network(config)
+    try:
+        load_weights(network, weights)
+    except Exception as error:  # they may be any bytes, and a cell of one's own reads them itself
+        raise not_its_weights(config, error) from error
+    return network.eval()
+
+
+def not_its_weights(config: RunConfig, error: Exception) -> UsageError:
+    """Says that what a file holds, undamaged, are not the weights of its run's network."""
+    message = (
+        f"the weights kept of the run {config.key} ({config.run_id}) are not those of its network "
+        f"({said_by(error)[:200]}); restore their file, or remove it to go on without it"
+    )
+    return UsageError(message)
+
+
+def load_weights(network: nn.Module, weights: bytes) -> None:
+    """Put into a network what `keep_network` kept."""
     state, kept = network.state_dict(), safetensors.torch.load(weights)
     for name, value in kept.items():
         if name in state and state[name].is_complex():
             kept[name] = torch.view_as_complex(value.contiguous())
     network.load_state_dict(kept)
-    return network.eval()
 
 
 def keep_network(config: RunConfig, network: nn.Module) -> bytes:

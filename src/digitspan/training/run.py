@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from digitspan.cells.answers import state_size
 from digitspan.cells.own import is_own
 from digitspan.cells.seal import sealed
-from digitspan.errors import UsageError, said_by
+from digitspan.errors import DigitspanError, UsageError, said_by
 from digitspan.files import read_verified, sha256, write_verified
 from digitspan.runs.config import RunConfig
 from digitspan.runs.growth import growth_of
@@ -88,6 +88,8 @@ def train(
     Raises:
         UsageError: where a cell of one's own cannot be found, or its source is not the run's, or
             so many snapshots are too large.
+        DigitspanError: where the disk is full.
+        RuntimeError: where a cell of one's own raised one of these in training.
     """
     config = config.with_source()
     with _apart([config]), one_thread(), flushed_denormals():
@@ -138,6 +140,12 @@ def _train(run: _Training, on_evaluation: Callable[[CurvePoint], None]) -> Finis
         note = _out_of_memory(error)
         run.end_state = "error"
         finished = run.finish(None, note)
+    except DigitspanError as error:
+        if error is run.refusal or not run.config.is_own:
+            raise
+        # The cell's own, or about what it answers: an error of this run, no refusal of all.
+        message = f"raised in training: {said_by(error)}"
+        raise RuntimeError(message) from error
     except (KeyboardInterrupt, SystemExit):
         run.save()
         raise
@@ -206,6 +214,7 @@ class _Training:
         self.end_state = ""
         self.waiting: deque[_Batch] = deque()  # drawn and not yet trained on
         self.last_saved = time.monotonic()
+        self.refusal: DigitspanError | None = None
         self.snapshots = Snapshots(snapshots, config, self.trainer.network)
         self.go_on_from()
         self.resumable = self.state()
@@ -238,8 +247,18 @@ class _Training:
     def draw(self, length: int, batches: int) -> list[_Batch]:
         """Batches to train on."""
         size = self.config.batch_size
-        drawn = self.task.draw_batches(length, batches, size, self.generator, self.device)
+        with self.refuses_all():
+            drawn = self.task.draw_batches(length, batches, size, self.generator, self.device)
         return [_Batch(length, questions) for questions in drawn]
+
+    @contextlib.contextmanager
+    def refuses_all(self) -> Iterator[None]:
+        """What breaks inside is no fault of the cell's: no other run could do better."""
+        try:
+            yield
+        except DigitspanError as error:
+            self.refusal = error
+            raise
 
     def asked(self, part: str) -> HeldOut:
         """The "validation" or the "test" part of the present length."""
@@ -476,7 +495,8 @@ class _Training:
         if self.checkpoint is not None:
             buffer = io.BytesIO()
             torch.save(self.resumable, buffer)
-            write_verified(self.checkpoint, buffer.getvalue())
+            with self.refuses_all():
+                write_verified(self.checkpoint, buffer.getvalue())
             self.last_saved = time.monotonic()
 
     def go_on_from(self) -> None:
@@ -576,4 +596,4 @@ def _out_of_memory(error: MemoryError | RuntimeError) -> str:
     words = "can't allocate memory"  # torch says so in words alone on the CPU
     if not isinstance(error, MemoryError | torch.OutOfMemoryError) and words not in said_by(error):
         raise error
-    return (str(error).splitlines() or ["out of memory"])[0]
+    return (str(error).splitlines() or ["out of memory"])[0][:500]

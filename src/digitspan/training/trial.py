@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import math
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,19 +20,28 @@ from torch import Tensor, nn
 
 from digitspan.cells.answers import is_stepped
 from digitspan.cells.build import find
-from digitspan.cells.duties import CLOSE, apart, broken, check_duties, duties_of, if_it_raises
+from digitspan.cells.duties import (
+    CLOSE,
+    apart,
+    broken,
+    check_at_size,
+    check_duties,
+    duties_of,
+    if_it_raises,
+)
 from digitspan.cells.names import LENGTH, own_name
 from digitspan.cells.own import is_outside, is_own, source_of
 from digitspan.cells.seal import is_a_signals, sealed
 from digitspan.errors import UsageError, said_by
 from digitspan.runs.config import RunConfig
+from digitspan.tasks.questions import encode
 from digitspan.training.engine import (
     AT_ONCE,
     Trainer,
     build_network,
     input_dtype,
     keep_network,
-    load_network,
+    load_weights,
 )
 from digitspan.training.machine import flushed_denormals, one_thread
 from digitspan.training.own_task import asks_several_answers, task_of_run, try_task
@@ -85,6 +95,7 @@ def try_cell(config: RunConfig, device: torch.device | str = "cpu") -> None:
                 Trainer(config, device)  # which says so where there is none to be trained
             _starts_alike(config)
             _is_trained_and_kept(config, torch.device(device))
+            _keeps_its_duties_at_size(network, config, torch.device(device), asks_several)
             _imports_what_it_names(config, set(sys.modules) - before)
 
 
@@ -189,8 +200,10 @@ def _is_trained_and_kept(config: RunConfig, device: torch.device) -> None:
         rows = min(config.batch_size, ROWS)
         task = task_of_run(config)
         (questions,) = task.draw_batches(config.length, 1, rows, generator, device)
-        trainer.step(questions)
+        loss = trainer.step(questions).loss
         answer = trainer.logits(questions.inputs, questions.asked)
+    if not math.isfinite(loss):
+        broken(f"has a loss that is not finite {at}, before any training")
     for name, value in trainer.network.state_dict().items():
         if dtypes.get(name, value.dtype) != value.dtype:
             broken(f"changes the dtype of {name} in training: {dtypes[name]} to {value.dtype}")
@@ -201,12 +214,36 @@ def _is_trained_and_kept(config: RunConfig, device: torch.device) -> None:
     with if_it_raises("cannot be kept and read again"):
         kept = keep_network(config, trainer.network)
         again = Trainer(config, device)
-        again.network.load_state_dict(load_network(config, kept).state_dict())
+        found = build_network(config)
+        load_weights(found, kept)
+        again.network.load_state_dict(found.state_dict())
         if off := apart(again.logits(questions.inputs, questions.asked), answer, CLOSE):
             broken(
                 f"answers otherwise once it was kept and read again (logits {off:.2g} apart): "
                 f"what is trained must be in its parameters and buffers"
             )
+
+
+def _keeps_its_duties_at_size(
+    network: nn.Module, config: RunConfig, device: torch.device, asks_several: bool
+) -> None:
+    """What it does at few rows of few digits it does at the run's sizes too."""
+    generator = torch.Generator(device).manual_seed(0)
+    rows = min(config.batch_size, AT_ONCE)
+    (questions,) = task_of_run(config).draw_batches(config.length, 1, rows, generator, device)
+    others = ((questions.inputs.long() + 1) % config.asks.symbols).to(questions.inputs.dtype)
+    inputs, other = (
+        encode(digits, config.input_size, input_dtype(network))
+        for digits in (questions.inputs, others)
+    )
+    check_at_size(
+        network,
+        config.cell,
+        inputs,
+        other,
+        num_classes=config.num_classes,
+        asks_lists=asks_several,
+    )
 
 
 def _imports_what_it_names(config: RunConfig, modules: Iterable[str]) -> None:

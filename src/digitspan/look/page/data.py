@@ -22,7 +22,7 @@ from digitspan.study.reading import SavedRun
 from digitspan.tasks import CHANCE, LISTS_HELD_OUT_FROM, SILENT, TASKS
 from digitspan.tasks.palindrome import HELD_OUT_FROM, held_out
 from digitspan.tasks.recall import held_out_lists
-from digitspan.training.engine import load_network
+from digitspan.training.engine import load_network, not_its_weights
 
 __all__ = ["document"]
 
@@ -85,9 +85,23 @@ def _network(run: SavedRun, why: str, cells: Collection[str], ask: Ask) -> dict[
         "why": why,
         "asked": ask(config, _asked, config, run.weights) if ":" in config.cell else None,
         "label": _label(run),
-        "weights": _encoded(safetensors.numpy.load(run.weights)),
+        "weights": _encoded(_weights(run)),
         "snapshots": _snapshots(run),
     }
+
+
+def _weights(run: SavedRun) -> dict[str, np.ndarray]:
+    """The weights of a network, by name.
+
+    Raises:
+        UsageError: where they are not those of this network.
+    """
+    if not run.config.is_own:  # code of one's own runs elsewhere, and has read them there
+        load_network(run.config, run.weights)
+    try:
+        return safetensors.numpy.load(run.weights)
+    except Exception as error:  # the file may hold any bytes
+        raise not_its_weights(run.config, error) from error
 
 
 def _encoded(weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -110,10 +124,14 @@ def _snapshots(run: SavedRun) -> list[dict[str, Any]]:
     if not run.snapshots or run.config.hidden_size > MOST_UNITS_ON_THE_WAY:
         return []
     by_step: dict[int, dict[str, np.ndarray]] = defaultdict(dict)
-    for tensor, values in safetensors.numpy.load(run.snapshots).items():
+    try:
+        snapshots = safetensors.numpy.load(run.snapshots)
+    except Exception:  # the file may hold any bytes
+        snapshots = {"": np.zeros(())}
+    for tensor, values in snapshots.items():
         number, _, name = tensor.partition("/")
         by_step[int(number) if number.isdecimal() else -1][name] = values
-    shapes = {n: w.shape for n, w in safetensors.numpy.load(run.weights).items()}
+    shapes = {n: w.shape for n, w in _weights(run).items()}
     for step, weights in by_step.items():
         if step < 0 or {name: values.shape for name, values in weights.items()} != shapes:
             message = (
