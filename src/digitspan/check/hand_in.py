@@ -29,8 +29,8 @@ from digitspan.check.reading.who import Student
 from digitspan.check.sandbox.isolation import Limits
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
 from digitspan.check.sandbox.remote_network import Built, RemoteNetwork, build_and_feed
-from digitspan.check.sandbox.signatures import Signature, World
-from digitspan.check.script import Trained, check_training
+from digitspan.check.sandbox.signatures import Signature, World, role_of
+from digitspan.check.script import OWN_ERRORS, Trained, check_training
 from digitspan.sheet.exercise import Sheet
 from digitspan.sheet.questions import NETWORKS as NETWORKS_ASKED
 
@@ -234,6 +234,9 @@ def _run_checks(
     built = build_and_feed(child, signature, world, numbers, longer=longer, seed=seed)
     remote = built.remote
     if remote is None:
+        config = any(role_of(str(p[0])) == "config" for p in signature.constructor)
+        if _settings_unknown(child, built, config, candidate, findings, world):
+            return False
         return _explain_failure(built, candidate, findings, world)
     if built.stopped_by_digits is not None:
         error = built.stopped_by_digits
@@ -319,6 +322,31 @@ def _check_import(error: ChildRefused, findings: Findings) -> bool:
         findings.add("module-not-found", *error.place, error=error)
     else:
         findings.add("cannot-be-imported", *error.place, error=f"{error}.")
+    return True
+
+
+def _settings_unknown(
+    child: ChildProcess,
+    built: Built,
+    config: bool,
+    candidate: Candidate,
+    findings: Findings,
+    world: World | None,
+) -> bool:
+    """Whether a class may have failed for want of the settings that only its script knows.
+
+    So may one that takes an object of settings, or whose script makes them by a library that is
+    not here: what the check gives instead is a guess.
+    """
+    error = built.problem
+    if error is None or error.type in OWN_ERRORS or error.cause in ("own", "cuda"):
+        return False
+    made_elsewhere = bool(child.libraries) and error.type == "AttributeError"
+    if (world is not None and world.fed) or not (config or made_elsewhere):
+        return False
+    lacking = ", ".join(sorted(child.libraries))
+    findings.add("settings-unknown", *error.place, name=candidate.name, error=error,
+                 lacking=f" ({lacking}: not installed here)" if lacking else "")  # fmt: skip
     return True
 
 

@@ -19,7 +19,7 @@ from digitspan.check.reading.source import (
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
 from digitspan.check.sandbox.signatures import World, role_of
 
-__all__ = ["Trained", "check_training"]
+__all__ = ["OWN_ERRORS", "Trained", "check_training"]
 
 STEPS = 4
 """Steps of the optimiser that are traced."""
@@ -386,13 +386,13 @@ def _check_error(trace: dict[str, Any], steps: int, findings: Findings) -> bool:
     if problem.of_import and problem.cause == "own":
         found = problem.type == "ImportError"
         code = "script-cannot-import" if found else "script-module-not-found"
-    elif problem.type in _OWN_ERRORS or problem.cause in ("graph", "own"):
+    elif problem.type in OWN_ERRORS or problem.cause in ("graph", "own"):
         code = "script-fails"
     findings.add(code, *problem.place, when=when, error=problem)
     return False
 
 
-_OWN_ERRORS = ("NameError", "UnboundLocalError", "SyntaxError", "IndentationError", "TabError")
+OWN_ERRORS = ("NameError", "UnboundLocalError", "SyntaxError", "IndentationError", "TabError")
 """Errors that a script makes on any computer."""
 
 

@@ -494,7 +494,7 @@ class _FeedSearch:
                     continue
                 tried.append(remote.arguments)
                 try:
-                    remote.build()
+                    self.build(remote)
                 except ChildRefused as error:
                     self.problem = self.problem or error
                     continue
@@ -508,6 +508,28 @@ class _FeedSearch:
                 right = remote.width == plan.classes
                 if self.fallback is None or (right and self.fallback.width != plan.classes):
                     self.fallback = remote
+
+    def build(self, remote: RemoteNetwork) -> None:
+        """Build a network; of settings that no script was seen to give, each name that it reads.
+
+        Raises:
+            ChildRefused: where it cannot be built even so.
+        """
+        while True:
+            try:
+                remote.build()
+            except ChildRefused as error:
+                names = remote.recipe.settings
+                unknown = error.cause == "settings" and error.missing not in ("", *names)
+                if not unknown or len(names) >= _MOST_TRIED:
+                    raise
+                self.recipes = [
+                    recipe._replace(settings=(*names, error.missing)) for recipe in self.recipes
+                ]
+                remote.recipe = remote.recipe._replace(settings=(*names, error.missing))
+                remote.arguments = remote.recipe.arguments(remote.plan)
+            else:
+                return
 
     def find_feed(self, remote: RemoteNetwork) -> bool:
         """Find how a network wants its digits; returns whether there is a way."""

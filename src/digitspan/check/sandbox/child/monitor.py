@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
+from .networks import Settings
+
 __all__ = [
     "Lines",
     "Matches",
@@ -266,7 +268,7 @@ _CALLED = re.compile(r"([\w.<>]+)\(\) (takes|missing|got (an unexpected|multiple
 
 
 def _cause(error: BaseException, frames: traceback.StackSummary) -> str:
-    """By where an error was raised: "cuda", "memory", "stand-in", "own" or ""."""
+    """By where an error was raised: "cuda", "memory", "stand-in", "settings", "own" or ""."""
     if any(str(_TORCH / "cuda") in frame.filename for frame in frames):
         return "cuda"
     in_loading = any(frame.filename == str(_TORCH / "serialization.py") for frame in frames)
@@ -280,6 +282,8 @@ def _cause(error: BaseException, frames: traceback.StackSummary) -> str:
         return "stand-in"
     if any(frame.filename == _STAND_INS for frame in frames):
         return "stand-in"
+    if isinstance(getattr(error, "obj", None), Settings):
+        return "settings"
     return "own" if _is_own(error, frames) else ""
 
 
