@@ -47,7 +47,9 @@ class ScriptRun(TypedDict):
 
 
 _LOSSES = ("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
-           "binary_cross_entropy", "binary_cross_entropy_with_logits")  # fmt: skip
+           "binary_cross_entropy", "binary_cross_entropy_with_logits", "multi_margin_loss",
+           "multilabel_margin_loss", "multilabel_soft_margin_loss", "soft_margin_loss",
+           "hinge_embedding_loss", "poisson_nll_loss", "gaussian_nll_loss")  # fmt: skip
 _SMALL = 1e-6
 """A gradient up to here need not move a number in single precision."""
 
@@ -75,6 +77,8 @@ class WatchedNetwork:
         """The type of number of its weights when it was fed first."""
         self.losses: set[str] = set()
         """What the loss was given of it: "logits", "probabilities", ..."""
+        self.names: set[str] = set()
+        """The functions of torch that computed its loss."""
         self.slopes: set[str] = set()
         """The parameters that had a gradient worth the name before a step."""
         self.held: set[str] = set()
@@ -133,6 +137,7 @@ class WatchedNetwork:
             "dtype": self.dtype,
             "default_dtype": str(torch.get_default_dtype()).removeprefix("torch."),
             "losses": sorted(self.losses),
+            "names": sorted(self.names),
             "slopes": sorted(self.slopes)[:100],
             "held": sorted(self.held)[:100],
             "moved": sorted(self.moved)[:100],
@@ -204,10 +209,11 @@ class ScriptTrace:
 
     def loss(self, original: Any, input: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """A loss, noted, and whether what it is given is logits."""
-        given = _kind_of_answer(input)
-        self.note("loss", given=given)
+        given, name = _kind_of_answer(input), original.__name__
+        self.note("loss", given=given, name=name)
         for watched in self.fed_into(input):
             watched.losses.add(given)
+            watched.names.add(name)
         return original(input, *args, **kwargs)
 
     def fed_into(self, result: Any) -> list[WatchedNetwork]:
