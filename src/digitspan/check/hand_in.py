@@ -474,6 +474,8 @@ def _reconsider(
             findings.found = [f for f in findings.found if f.code != "tensors-pile-up"]
     kind, decided = _KINDS[name], section.decided
     losses, others = trained.losses_of(kind), trained.losses_of_others(kind)
+    if losses:  # it never was given a tuple
+        findings.replace("several-results", "several-results-taken-apart")
     if losses and "probabilities" not in losses:
         # The script takes the logarithm itself, or another loss: nothing is applied twice.
         findings.replace("softmax-in-forward", "softmax-undone-by-the-script")
