@@ -111,6 +111,7 @@ WRONG = {
         [("criterion(model(x.to(device)), y", "SQUARES(model(x.to(device)), y")],
         "squared error",
     ),
+    "no step": ([(STEP, "")], "step() of an optimiser never"),
     "binary losses": (
         [("CrossEntropyLoss()", "BCEWithLogitsLoss()"), ("y.to(device))", "torch.eye(10)[y])")],
         "The loss is BCEWithLogitsLoss",
@@ -173,6 +174,10 @@ FINE = {
          "-model(x).softmax(1).log()[range(len(y)), y].mean()")],
     "weights held small": [
         ("loss = ", "loss = sum(p.pow(2).sum() for p in model.parameters()) + ")],
+    "a long evaluation first": [("    for step, (x", """\
+    for _ in range(2100):
+        torch.nn.functional.cross_entropy(torch.zeros(2, 10), torch.tensor([1, 2]))
+    for step, (x""")],
     "clip by value": [("clip_grad_norm_(model.parameters(), max_norm=10)",
                        "clip_grad_value_(model.parameters(), 10)")],
 }  # fmt: skip

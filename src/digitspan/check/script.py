@@ -410,7 +410,10 @@ def _check_error(trace: dict[str, Any], steps: int, findings: Findings) -> bool:
     """A script that stopped with an error; returns whether it got through without."""
     error = trace.get("script_error")
     if not isinstance(error, dict):
-        if steps == 0:
+        if steps == 0 and trace.get("never_steps") is True:
+            backward = next((e for e in _events(trace) if e.name == "backward"), None)
+            findings.add("step-missing", *((backward.file, backward.line) if backward else ()))
+        elif steps == 0:
             findings.add("script-takes-no-step")
         return True
     problem = ChildRefused(error)
