@@ -440,13 +440,16 @@ def _missing(hand_in: HandIn, name: str) -> Section:
 
 
 def _add_unread(hand_in: HandIn, findings: Findings) -> bool:
-    """Tell of a notebook that cannot be read; what it holds is not missing: nobody knows."""
+    """Tell of what cannot be read, a notebook or an archive: what it holds is not missing."""
     for source in hand_in.sources:
         if source.tree is None and source.notebook:
             text = hand_in.facts.texts.get(source.name)
             code = "notebook-not-read" if text and text.unreadable_here else "notebook-damaged"
             findings.add(code, source.name, source.line, error=source.error)
             return True
+    for name in hand_in.facts.unopened:
+        findings.add("perhaps-in-an-archive", name, path=name)
+        return True
     return False
 
 

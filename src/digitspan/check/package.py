@@ -45,7 +45,7 @@ def check_package(hand_in: HandIn, student: Student | None = None) -> Section:
         findings.add(code, name, kind=kind)
     if not hand_in.files:
         findings.add("nothing-handed-in")
-    elif not hand_in.sources:
+    elif not hand_in.sources and not facts.unopened:
         findings.add("code-missing")
     _check_files(hand_in, findings)
     decided = _check_pdf(hand_in, findings)
