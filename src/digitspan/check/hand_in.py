@@ -237,7 +237,7 @@ def _run_checks(
         config = any(role_of(str(p[0])) == "config" for p in signature.constructor)
         if _settings_unknown(child, built, config, candidate, findings, world):
             return False
-        return _explain_failure(built, candidate, findings, world)
+        return _explain_failure(built, candidate, findings, world, _lacking(child))
     if built.stopped_by_digits is not None:
         error = built.stopped_by_digits
         findings.add("fails-on-some-digits", *error.place, error=error)
@@ -344,14 +344,19 @@ def _settings_unknown(
     made_elsewhere = bool(child.libraries) and error.type == "AttributeError"
     if (world is not None and world.fed) or not (config or made_elsewhere):
         return False
-    lacking = ", ".join(sorted(child.libraries))
-    findings.add("settings-unknown", *error.place, name=candidate.name, error=error,
-                 lacking=f" ({lacking}: not installed here)" if lacking else "")  # fmt: skip
+    words = {"name": candidate.name, "error": error, "lacking": _lacking(child)}
+    findings.add("settings-unknown", *error.place, **words)
     return True
 
 
+def _lacking(child: ChildProcess) -> str:
+    """The libraries that are not installed here, in brackets; empty where none is missing."""
+    names = ", ".join(sorted(child.libraries))
+    return f" ({names}: not installed here)" if names else ""
+
+
 def _explain_failure(
-    built: Built, candidate: Candidate, findings: Findings, world: World | None
+    built: Built, candidate: Candidate, findings: Findings, world: World | None, lacking: str
 ) -> bool:
     """A class that cannot be built or fed; returns whether that is its own fault."""
     error = built.problem
@@ -360,7 +365,7 @@ def _explain_failure(
         findings.add("cuda-without-asking", *place)
         return True
     if error and error.cause == "stand-in":
-        findings.add("needs-library", *place, error=error)
+        findings.add("needs-library", *place, error=error, lacking=lacking)
         return False
     if world is not None and world.fed:  # what runs there is not broken
         reason = error or "no answer has a row for each sample"
