@@ -4,7 +4,8 @@ import pytest
 
 from digitspan.check.findings import Findings, Section
 from digitspan.check.hand_in import _missing, _reconsider, _script_unread
-from digitspan.check.reading.hand_ins import Facts, HandIn
+from digitspan.check.package import check_package
+from digitspan.check.reading.hand_ins import CHANGED, Facts, HandIn
 from digitspan.check.script import Trained
 
 
@@ -38,3 +39,9 @@ def test_what_may_be_in_an_archive_that_is_not_opened_is_not_missing(tmp_path):
     without = hand_in._replace(facts=Facts())
     assert _missing(without, "LSTM").verdict == "fail"
     assert _script_unread(script.section(), without).verdict == "fail"
+
+
+def test_files_that_changed_while_the_check_ran_are_no_fault_of_their_author(tmp_path):
+    hand_in = HandIn(tmp_path, True, {}, [], CHANGED)
+    assert check_package(hand_in, None).verdict == "cannot tell"
+    assert check_package(hand_in._replace(refused="it has a password"), None).verdict == "fail"

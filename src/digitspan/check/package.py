@@ -6,7 +6,7 @@ import re
 
 from digitspan.check.copied import check_words
 from digitspan.check.findings import Findings, Section
-from digitspan.check.reading.hand_ins import HandIn
+from digitspan.check.reading.hand_ins import CHANGED, HandIn
 from digitspan.check.reading.who import Student, named_in, student_of, without_suffix
 from digitspan.sheet.zip_name import NameRule
 
@@ -27,6 +27,9 @@ def check_package(hand_in: HandIn, student: Student | None = None) -> Section:
         student: whose it is, where the course says so; else the name of the archive does.
     """
     findings = Findings()
+    if hand_in.refused == CHANGED:
+        findings.add("files-changed")
+        return findings.section(decided=False)
     if hand_in.refused:
         findings.add("archive-refused", reason=hand_in.refused)
         return findings.section()
