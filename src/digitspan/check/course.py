@@ -196,8 +196,9 @@ def _key_of(line: bytes) -> object:
 
 
 def _key(entry: Entry, digest: str, settings: Settings) -> str:
-    """What a report depends on: files, the level, our version, those of libraries, and of the
-    rules what is asked and allowed; what they switch off or to remarks is kept all the same.
+    """What a report depends on: files, what is asked and allowed, level, versions of libraries.
+
+    What the rules switch off or to remarks is kept all the same.
     """
     rules = [sorted(settings.rules.allowed), settings.rules.asked.digest]
     words = [entry.name, entry.student, digest, settings.level, list(settings.limits), rules,
