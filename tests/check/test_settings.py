@@ -1,7 +1,7 @@
 """A class that reads settings which no script was seen to give: a guess is never a fault."""
 
 import pytest
-from check.bank import SIGNATURE, rnn
+from check.bank import SIGNATURE, lstm, rnn
 from check.reader import read_sources
 
 from digitspan.check.course_rules import Rules
@@ -51,3 +51,19 @@ def test_library_that_forward_needs_is_named(tmp_path):
         section = check_class(children, hand_in, "VanillaRNN", Rules({}, frozenset()))
     assert (section.verdict, section.findings[0].code) == ("cannot tell", "needs-library")
     assert "einops_of_old" in section.findings[0].message
+
+
+@pytest.mark.slow
+def test_biases_that_are_plain_tensors_are_named_as_no_parameters(tmp_path):
+    biases = "self.b_g, self.b_i, self.b_f, self.b_o"
+    text = lstm("separate", end=f"        b = [t.detach() for t in ({biases})]\n"
+                f"        del {biases}\n        {biases} = b\n")  # fmt: skip
+    hand_in = HandIn(
+        tmp_path, False, {"lstm.py": text.encode()}, read_sources({"lstm.py": text.encode()}), ""
+    )
+    with written_out(hand_in) as tree, Children(tree, "limited", Limits(seconds=60)) as children:
+        section = check_class(children, hand_in, "LSTM", Rules({}, frozenset()))
+    assert section.verdict == "fail", section
+    [fault] = [f for f in section.findings if f.severity == "fault"]
+    assert fault.code == "not-a-parameter"
+    assert "b_g, b_i" in fault.message

@@ -100,6 +100,8 @@ class RemoteNetwork:
         self.called: set[str] = set()
         """Torch's operations that it was seen to call elsewhere."""
         self.tensors: list[Tensor] = []
+        self.at_zero: list[Tensor] = []
+        """Those at zero that nothing trains, which are taken for states."""
         self.all_tensors: list[Tensor] = []
         self.arrangements: list[list[Tensor]] = []
         self.hidden = plan.hidden
@@ -127,7 +129,7 @@ class RemoteNetwork:
         header, payload = self.build_again()
         values = np.frombuffer(payload[: len(payload) // 8 * 8], dtype=np.float64)
         self.ready_made = [str(name)[:40] for name in header.get("ready_made", [])][:20]
-        tensors = []
+        tensors, self.at_zero = [], []
         start = 0
         for index, entry in enumerate(header.get("tensors", [])):
             shape = tuple(int(size) for size in entry["shape"])
@@ -141,6 +143,12 @@ class RemoteNetwork:
             # A state that waits at zero is left alone; whatever else there is may be a weight.
             if tensor.trainable or len(own) != size or (own != 0).any():
                 tensors.append(tensor)
+            else:
+                self.at_zero.append(tensor)
+        self.take(tensors)
+
+    def take(self, tensors: list[Tensor]) -> None:
+        """Take some of its tensors for the numbers that it computes with."""
         self.all_tensors = tensors
         self.hidden = hidden_size(tensors, self.plan)
         self.units = self.hidden if self.hidden <= _FEW_UNITS else 3
