@@ -344,8 +344,8 @@ def _settings_unknown(
     made_elsewhere = bool(child.libraries) and error.type == "AttributeError"
     if (world is not None and world.fed) or not (config or made_elsewhere):
         return False
-    words = {"name": candidate.name, "error": error, "lacking": _lacking(child)}
-    findings.add("settings-unknown", *error.place, **words)
+    name, lacking = candidate.name, _lacking(child)
+    findings.add("settings-unknown", *error.place, name=name, error=error, lacking=lacking)
     return True
 
 
