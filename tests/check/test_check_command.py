@@ -164,6 +164,36 @@ def test_line_that_was_cut_off_is_checked_again(tmp_path, monkeypatch):
     assert len(calls) == 1
 
 
+def test_rules_switch_kept_reports_and_a_hand_in_that_changed_leaves_no_old_one(
+    tmp_path, monkeypatch
+):
+    findings = Findings()
+    findings.add("pdf-missing")
+    calls = []
+
+    def report(path, *rest, **words):
+        calls.append(path.name)
+        fine = Section()
+        classes = {"VanillaRNN": fine, "LSTM": fine}
+        return Report(str(path), "limited", classes, fine, findings.section())
+
+    monkeypatch.setattr(course, "check_hand_in", report)
+    path = folder_of(tmp_path / "h", lstm="x = 1")
+    verdicts = []
+    for states in ({}, {"pdf": "off"}, {"pdf": "remark"}, {}):
+        settings = course.Settings(
+            "limited", Limits(), Rules(states, frozenset()), 1, tmp_path / "o"
+        )
+        [checked] = course.check_many(entries([path]), settings, lambda report: None)
+        verdicts.append(checked.package.verdict)
+    assert verdicts == ["fail", "pass", "pass", "fail"]
+    assert calls == ["h"]
+    (path / "part1" / "lstm.py").write_text("x = 2")
+    course.check_many(entries([path]), settings, lambda report: None)
+    assert calls == ["h", "h"]
+    assert len((tmp_path / "o" / "reports.jsonl").read_text().splitlines()) == 1
+
+
 def test_kept_report_hangs_on_the_libraries_that_are_installed(tmp_path, monkeypatch):
     entry = Entry("a.zip", tmp_path, None)
     settings = course.Settings("limited", Limits(), Rules({}, frozenset()))

@@ -111,6 +111,12 @@ WRONG = {
         [("criterion(model(x.to(device)), y", "SQUARES(model(x.to(device)), y")],
         "squared error",
     ),
+    "no step": ([(STEP, "")], "step() of an optimiser never"),
+    "binary losses": (
+        [("CrossEntropyLoss()", "BCEWithLogitsLoss()"), ("y.to(device))", "torch.eye(10)[y])")],
+        "The loss is BCEWithLogitsLoss",
+    ),
+    "margins": ([("CrossEntropyLoss", "MultiMarginLoss")], "The loss is MultiMarginLoss"),
     "loss made larger": ([("loss.backward", "(-loss).backward")], "the loss larger"),
     "maximised": ([("lr=0.001", "lr=0.001, maximize=True")], "the loss larger"),
     "softmax over the samples": (
@@ -168,6 +174,10 @@ FINE = {
          "-model(x).softmax(1).log()[range(len(y)), y].mean()")],
     "weights held small": [
         ("loss = ", "loss = sum(p.pow(2).sum() for p in model.parameters()) + ")],
+    "a long evaluation first": [("    for step, (x", """\
+    for _ in range(2100):
+        torch.nn.functional.cross_entropy(torch.zeros(2, 10), torch.tensor([1, 2]))
+    for step, (x""")],
     "clip by value": [("clip_grad_norm_(model.parameters(), max_norm=10)",
                        "clip_grad_value_(model.parameters(), 10)")],
 }  # fmt: skip
@@ -185,6 +195,13 @@ CASES = {
     **{name: pairs for name, (pairs, _) in WRONG.items()},
     **{name: pairs for name, (pairs, _) in ODD.items()},
     **FINE,
+    "margins by hand": [
+        (
+            "criterion(model(x.to(device)), y.to(device))",
+            "(model(x) - 1).pow(4).mean()",
+        ),
+        ("from tqdm import tqdm\n", "tqdm = iter\n"),
+    ],
 }
 
 
@@ -256,6 +273,12 @@ def test_odd_script_is_a_remark(trained, name):
     section = trained(name).section
     assert section.verdict == "pass", section.findings
     assert ODD[name][1] in " ".join(finding.message for finding in section.findings)
+
+
+def test_loss_that_is_not_known_leaves_the_script_undecided(trained):
+    section = trained("margins by hand").section
+    assert section.verdict == "cannot tell", section.findings
+    assert [finding.code for finding in section.findings] == ["loss-unknown"]
 
 
 @pytest.mark.parametrize("name", FINE)
@@ -350,7 +373,7 @@ def test_clip_in_the_wrong_place_is_told_with_its_line(trained):
 @pytest.mark.parametrize(
     ("name", "words"),
     [("Adam", "torch.optim.Adam("), ("softmax twice", "criterion(model("),
-     ("loss made larger", "criterion(model(")],
+     ("loss made larger", "criterion(model("), ("margins", "criterion(model(")],
 )  # fmt: skip
 def test_fault_of_a_script_points_at_the_line_that_it_is_about(trained, name, words):
     [fault] = [f for f in trained(name).section.findings if f.severity == "fault"]

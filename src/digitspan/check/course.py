@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -80,12 +81,12 @@ def check_many(
             if before is None:
                 waiting[pool.submit(check, entry, digest)] = place, key
             else:
-                reports[place] = before
-                done(before)
+                reports[place] = _ruled(before, settings.rules)
+                done(reports[place])
         for future in as_completed(waiting):
             place, key = waiting[future]
-            reports[place] = future.result()
-            kept.add(key, reports[place])
+            kept.add(key, future.result())
+            reports[place] = _ruled(future.result(), settings.rules)
             kept.write_table(so_far(), settings.rules)
             done(reports[place])
     except BaseException:
@@ -111,7 +112,7 @@ def _checked(entry: Entry, digest: str, settings: Settings) -> Report:
             entry.path,
             settings.level,
             settings.limits,
-            settings.rules,
+            settings.rules._replace(states={}),
             shown=entry.name,
             student=entry.student,
             digest=digest,
@@ -122,6 +123,20 @@ def _checked(entry: Entry, digest: str, settings: Settings) -> Report:
         unknown = findings.section(decided=False)
         classes = dict.fromkeys(NETWORKS, unknown)
         return Report(plain(entry.name), settings.level, classes, unknown, unknown)
+
+
+def _ruled(report: Report, rules: Rules) -> Report:
+    """A report as the course's rules, which switch findings off or to remarks, leave it."""
+
+    def ruled(section: Section) -> Section:
+        return Section(rules.applied(list(section.findings)), section.decided)
+
+    return dataclasses.replace(
+        report,
+        classes={name: ruled(section) for name, section in report.classes.items()},
+        training=ruled(report.training),
+        package=ruled(report.package),
+    )
 
 
 class _ReportStore:
@@ -149,7 +164,10 @@ class _ReportStore:
         return self._reports.get(key)
 
     def add(self, key: str, report: Report) -> None:
-        """Keep a report."""
+        """Keep a report in the place of one on the same hand-in as it was before."""
+        stale = {k for k, kept in self._reports.items() if kept.hand_in == report.hand_in} - {key}
+        for old in stale:
+            del self._reports[old]
         self._reports[key] = report
         if self._folder is not None:
             traits = report.traits.files, sorted(report.traits.sketch)
@@ -157,6 +175,9 @@ class _ReportStore:
             before = self._file.read_bytes() if self._file.exists() else b""
             if before and not before.endswith(b"\n"):
                 before += b"\n"
+            if stale:
+                lines = before.splitlines(keepends=True)
+                before = b"".join(line for line in lines if _key_of(line) not in stale)
             write_whole(self._file, before + line.encode() + b"\n")
 
     def write_table(self, reports: list[Report], rules: Rules) -> None:
@@ -165,10 +186,21 @@ class _ReportStore:
             write_whole(self._folder / "table.csv", as_csv(reports, rules).encode())
 
 
+def _key_of(line: bytes) -> object:
+    """The key of a line of kept reports; None where it was cut off."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry.get("key") if isinstance(entry, dict) else None
+
+
 def _key(entry: Entry, digest: str, settings: Settings) -> str:
-    """What a report depends on: files, rules, the level, our version and those of libraries."""
-    rules = [sorted(settings.rules.states.items()), sorted(settings.rules.allowed),
-             settings.rules.asked.digest]  # fmt: skip
+    """What a report depends on: files, what is asked and allowed, level, versions of libraries.
+
+    What the rules switch off or to remarks is kept all the same.
+    """
+    rules = [sorted(settings.rules.allowed), settings.rules.asked.digest]
     words = [entry.name, entry.student, digest, settings.level, list(settings.limits), rules,
              __version__, {name: _version_of(name) for name in _LIBRARIES}]  # fmt: skip
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:24]

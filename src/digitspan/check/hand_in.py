@@ -29,8 +29,8 @@ from digitspan.check.reading.who import Student
 from digitspan.check.sandbox.isolation import Limits
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
 from digitspan.check.sandbox.remote_network import Built, RemoteNetwork, build_and_feed
-from digitspan.check.sandbox.signatures import Signature, World
-from digitspan.check.script import Trained, check_training
+from digitspan.check.sandbox.signatures import Signature, World, role_of
+from digitspan.check.script import OWN_ERRORS, Trained, check_training
 from digitspan.sheet.exercise import Sheet
 from digitspan.sheet.questions import NETWORKS as NETWORKS_ASKED
 
@@ -234,7 +234,10 @@ def _run_checks(
     built = build_and_feed(child, signature, world, numbers, longer=longer, seed=seed)
     remote = built.remote
     if remote is None:
-        return _explain_failure(built, candidate, findings, world)
+        config = any(role_of(str(p[0])) == "config" for p in signature.constructor)
+        if _settings_unknown(child, built, config, candidate, findings, world):
+            return False
+        return _explain_failure(built, candidate, findings, world, _lacking(child))
     if built.stopped_by_digits is not None:
         error = built.stopped_by_digits
         findings.add("fails-on-some-digits", *error.place, error=error)
@@ -322,8 +325,38 @@ def _check_import(error: ChildRefused, findings: Findings) -> bool:
     return True
 
 
+def _settings_unknown(
+    child: ChildProcess,
+    built: Built,
+    config: bool,
+    candidate: Candidate,
+    findings: Findings,
+    world: World | None,
+) -> bool:
+    """Whether a class may have failed for want of the settings that only its script knows.
+
+    So may one that takes an object of settings, or whose script makes them by a library that is
+    not here: what the check gives instead is a guess.
+    """
+    error = built.problem
+    if error is None or error.type in OWN_ERRORS or error.cause in ("own", "cuda"):
+        return False
+    made_elsewhere = bool(child.libraries) and error.type == "AttributeError"
+    if (world is not None and world.fed) or not (config or made_elsewhere):
+        return False
+    name, lacking = candidate.name, _lacking(child)
+    findings.add("settings-unknown", *error.place, name=name, error=error, lacking=lacking)
+    return True
+
+
+def _lacking(child: ChildProcess) -> str:
+    """The libraries that are not installed here, in brackets; empty where none is missing."""
+    names = ", ".join(sorted(child.libraries))
+    return f" ({names}: not installed here)" if names else ""
+
+
 def _explain_failure(
-    built: Built, candidate: Candidate, findings: Findings, world: World | None
+    built: Built, candidate: Candidate, findings: Findings, world: World | None, lacking: str
 ) -> bool:
     """A class that cannot be built or fed; returns whether that is its own fault."""
     error = built.problem
@@ -332,7 +365,7 @@ def _explain_failure(
         findings.add("cuda-without-asking", *place)
         return True
     if error and error.cause == "stand-in":
-        findings.add("needs-library", *place, error=error)
+        findings.add("needs-library", *place, error=error, lacking=lacking)
         return False
     if world is not None and world.fed:  # what runs there is not broken
         reason = error or "no answer has a row for each sample"
@@ -412,13 +445,16 @@ def _missing(hand_in: HandIn, name: str) -> Section:
 
 
 def _add_unread(hand_in: HandIn, findings: Findings) -> bool:
-    """Tell of a notebook that cannot be read; what it holds is not missing: nobody knows."""
+    """Tell of what cannot be read, a notebook or an archive: what it holds is not missing."""
     for source in hand_in.sources:
         if source.tree is None and source.notebook:
             text = hand_in.facts.texts.get(source.name)
             code = "notebook-not-read" if text and text.unreadable_here else "notebook-damaged"
             findings.add(code, source.name, source.line, error=source.error)
             return True
+    for name in hand_in.facts.unopened:
+        findings.add("perhaps-in-an-archive", name, path=name)
+        return True
     return False
 
 
@@ -446,6 +482,8 @@ def _reconsider(
             findings.found = [f for f in findings.found if f.code != "tensors-pile-up"]
     kind, decided = _KINDS[name], section.decided
     losses, others = trained.losses_of(kind), trained.losses_of_others(kind)
+    if losses:  # it never was given a tuple
+        findings.replace("several-results", "several-results-taken-apart")
     if losses and "probabilities" not in losses:
         # The script takes the logarithm itself, or another loss: nothing is applied twice.
         findings.replace("softmax-in-forward", "softmax-undone-by-the-script")

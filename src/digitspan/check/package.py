@@ -6,7 +6,7 @@ import re
 
 from digitspan.check.copied import check_words
 from digitspan.check.findings import Findings, Section
-from digitspan.check.reading.hand_ins import HandIn
+from digitspan.check.reading.hand_ins import CHANGED, HandIn
 from digitspan.check.reading.who import Student, named_in, student_of, without_suffix
 from digitspan.sheet.zip_name import NameRule
 
@@ -27,6 +27,9 @@ def check_package(hand_in: HandIn, student: Student | None = None) -> Section:
         student: whose it is, where the course says so; else the name of the archive does.
     """
     findings = Findings()
+    if hand_in.refused == CHANGED:
+        findings.add("files-changed")
+        return findings.section(decided=False)
     if hand_in.refused:
         findings.add("archive-refused", reason=hand_in.refused)
         return findings.section()
@@ -45,7 +48,7 @@ def check_package(hand_in: HandIn, student: Student | None = None) -> Section:
         findings.add(code, name, kind=kind)
     if not hand_in.files:
         findings.add("nothing-handed-in")
-    elif not hand_in.sources:
+    elif not hand_in.sources and not facts.unopened:
         findings.add("code-missing")
     _check_files(hand_in, findings)
     decided = _check_pdf(hand_in, findings)

@@ -19,7 +19,7 @@ from digitspan.check.reading.source import (
 from digitspan.check.sandbox.process import ChildLost, ChildProcess, ChildRefused
 from digitspan.check.sandbox.signatures import World, role_of
 
-__all__ = ["Trained", "check_training"]
+__all__ = ["OWN_ERRORS", "Trained", "check_training"]
 
 STEPS = 4
 """Steps of the optimiser that are traced."""
@@ -46,7 +46,7 @@ class Trained(NamedTuple):
         return set().union(*(given for of, given in self.losses.items() if of != kind))
 
 
-_LISTS = ("slopes", "held", "moved", "losses", "optimizers", "lessons")
+_LISTS = ("slopes", "held", "moved", "losses", "optimizers", "lessons", "names")
 """The lists in what the child says of a network."""
 
 
@@ -194,7 +194,7 @@ def _judge(
             made = [event for event in events if event.name == "optimizer"]
             place = (made[0].file, made[0].line) if made else ("", 0)
             _check_moves(str(network.get("class"))[:80], slopes, held, moved, place, findings)
-        _check_loss(network, events, findings)
+        whole = _check_loss(network, events, findings) and whole
     return whole
 
 
@@ -219,16 +219,49 @@ def _check_moves(
         findings.add("weights-never-move", *place, name=name)
 
 
-def _check_loss(network: dict[str, Any], events: list[_Event], findings: Findings) -> None:
-    """The loss by which a network is seen to be trained: the cross-entropy of its last logits."""
+def _check_loss(network: dict[str, Any], events: list[_Event], findings: Findings) -> bool:
+    """The loss by which a network is seen to be trained: the cross-entropy of its last logits.
+
+    Returns:
+        Whether it is known.
+    """
     lessons = [kind for kind in network["lessons"] if kind != "first"]
-    losses = [event for event in events if event.name in ("loss", "backward")]
-    place = (losses[0].file, losses[0].line) if losses else ("", 0)
+    backward = next((n for n, event in enumerate(events) if event.name == "backward"), len(events))
+    losses = [event for event in events[:backward] if event.name == "loss"][-1:]
+    places = losses or events[backward : backward + 1]
+    place = (places[0].file, places[0].line) if places else ("", 0)
     if "first" in network["lessons"]:
         findings.add("loss-of-the-first-step", *place)
-    if lessons and "cross-entropy" not in lessons:
-        known = [kind for kind in lessons if kind in _LOSS_CODES]
-        findings.add(_LOSS_CODES[known[0]] if known else "loss-unknown", *place)
+    if not lessons or "cross-entropy" in lessons:
+        return True
+    known = [kind for kind in lessons if kind in _LOSS_CODES]
+    names = [name for name in network["names"] if isinstance(name, str)]
+    if known:
+        findings.add(_LOSS_CODES[known[0]], *place)
+    elif names and all(name in _OTHER_LOSSES for name in names):
+        findings.add("loss-of-another-kind", *place, name=_OTHER_LOSSES[names[0]])
+    else:
+        findings.add("loss-unknown", *place)
+        return False
+    return True
+
+
+_OTHER_LOSSES = {
+    "binary_cross_entropy": "BCELoss",
+    "binary_cross_entropy_with_logits": "BCEWithLogitsLoss",
+    "gaussian_nll_loss": "GaussianNLLLoss",
+    "hinge_embedding_loss": "HingeEmbeddingLoss",
+    "huber_loss": "HuberLoss",
+    "l1_loss": "L1Loss",
+    "mse_loss": "MSELoss",
+    "multi_margin_loss": "MultiMarginLoss",
+    "multilabel_margin_loss": "MultiLabelMarginLoss",
+    "multilabel_soft_margin_loss": "MultiLabelSoftMarginLoss",
+    "poisson_nll_loss": "PoissonNLLLoss",
+    "smooth_l1_loss": "SmoothL1Loss",
+    "soft_margin_loss": "SoftMarginLoss",
+}
+"""Torch's functions for losses that are no cross-entropy over the classes, and their classes."""
 
 
 _LOSS_CODES = {
@@ -377,7 +410,10 @@ def _check_error(trace: dict[str, Any], steps: int, findings: Findings) -> bool:
     """A script that stopped with an error; returns whether it got through without."""
     error = trace.get("script_error")
     if not isinstance(error, dict):
-        if steps == 0:
+        if steps == 0 and trace.get("never_steps") is True:
+            backward = next((e for e in _events(trace) if e.name == "backward"), None)
+            findings.add("step-missing", *((backward.file, backward.line) if backward else ()))
+        elif steps == 0:
             findings.add("script-takes-no-step")
         return True
     problem = ChildRefused(error)
@@ -386,13 +422,13 @@ def _check_error(trace: dict[str, Any], steps: int, findings: Findings) -> bool:
     if problem.of_import and problem.cause == "own":
         found = problem.type == "ImportError"
         code = "script-cannot-import" if found else "script-module-not-found"
-    elif problem.type in _OWN_ERRORS or problem.cause in ("graph", "own"):
+    elif problem.type in OWN_ERRORS or problem.cause in ("graph", "own"):
         code = "script-fails"
     findings.add(code, *problem.place, when=when, error=problem)
     return False
 
 
-_OWN_ERRORS = ("NameError", "UnboundLocalError", "SyntaxError", "IndentationError", "TabError")
+OWN_ERRORS = ("NameError", "UnboundLocalError", "SyntaxError", "IndentationError", "TabError")
 """Errors that a script makes on any computer."""
 
 

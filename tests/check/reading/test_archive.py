@@ -313,3 +313,10 @@ def test_archive_beside_python_is_opened_unless_the_networks_are_there(tmp_path)
 def test_zip_in_the_zip_is_refused_by_the_same_rules(tmp_path, inner, reason):
     with pytest.raises(ArchiveRefused, match=reason):
         read_here(zipped(tmp_path, ("code.zip", inner)))
+
+
+def test_half_of_a_download_is_named_and_not_opened(tmp_path):
+    (tmp_path / "Doe-123456.zip.crdownload").write_bytes(b"PK\x03\x04 half")
+    (tmp_path / "Doe-123456.pdf").write_bytes(b"%PDF")
+    hand_in = read_here(tmp_path)
+    assert hand_in.facts.unopened == {"Doe-123456.zip.crdownload": "half downloaded"}

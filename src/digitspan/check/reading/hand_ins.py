@@ -29,6 +29,7 @@ from digitspan.sheet.exercise import Sheet, default_sheet
 from digitspan.sheet.words import FRAME, told_sentences
 
 __all__ = [
+    "CHANGED",
     "READER",
     "READING",
     "Ask",
@@ -202,6 +203,10 @@ def _regular_files(folder: Path) -> list[tuple[str, Path]]:
     return found
 
 
+CHANGED = "its files changed while the check ran"
+"""Why a hand-in is not read that its author may have no part in."""
+
+
 def read_hand_in(
     path: Path, level: str, *, digest: str = "", sheet: Sheet | None = None
 ) -> HandIn:
@@ -219,7 +224,7 @@ def read_hand_in(
             return HandIn(path, is_archive, {}, [], problem)
         original = folder / path.name if path.is_file() else folder
         if digest and digest_of(original) != digest:
-            return HandIn(path, is_archive, {}, [], "its files changed while the check ran")
+            return HandIn(path, is_archive, {}, [], CHANGED)
         try:
             with ChildProcess(folder, level, READING, READER) as child:
                 only = path.name if path.is_file() else ""

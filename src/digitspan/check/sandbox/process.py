@@ -72,10 +72,11 @@ class ChildRefused(Exception):
         self.place = _place([error.get("file"), error.get("line")])
         """The hand-in's file and line."""
         self.missing = _text(error.get("missing"))
-        """The module that an import did not find."""
+        """The module that an import did not find, or the attribute that an object lacks."""
         self.cause = _text(error.get("cause"))
         """"cuda", "memory", "graph" (gone back through twice), "own" (the hand-in's own parts do
-        not fit together, on any computer), "stand-in" (of a library that is not here) or ""."""
+        not fit together, on any computer), "stand-in" (of a library that is not here), "settings"
+        (the check's own have no such name) or ""."""
         progress = error.get("progress")
         self.progress = progress if isinstance(progress, int) else 0
         """How many of the hand-in's lines had run, where they were counted."""
@@ -152,6 +153,8 @@ class ChildProcess:
         self._buffer = b""
         self.cuda: set[tuple[str, int]] = set()
         """The hand-in's files and lines that asked for CUDA."""
+        self.libraries: set[str] = set()
+        """Those that are not installed here, and for which an object stood in."""
         self.lost = False
 
     def __enter__(self) -> Self:
@@ -221,6 +224,10 @@ class ChildProcess:
             raise self._lost("no-answer")
         cuda = header.get("cuda")
         self.cuda.update(_place(place) for place in (cuda if isinstance(cuda, list) else [])[:20])
+        libraries = header.get("libraries")
+        self.libraries.update(
+            str(name)[:60] for name in (libraries if isinstance(libraries, list) else [])[:20]
+        )
         if "error" not in header:
             return header, answer
         raised = ChildRefused(header["error"] if isinstance(header["error"], dict) else {})

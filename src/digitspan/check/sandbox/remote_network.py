@@ -100,6 +100,8 @@ class RemoteNetwork:
         self.called: set[str] = set()
         """Torch's operations that it was seen to call elsewhere."""
         self.tensors: list[Tensor] = []
+        self.at_zero: list[Tensor] = []
+        """Those at zero that nothing trains, which are taken for states."""
         self.all_tensors: list[Tensor] = []
         self.arrangements: list[list[Tensor]] = []
         self.hidden = plan.hidden
@@ -127,7 +129,7 @@ class RemoteNetwork:
         header, payload = self.build_again()
         values = np.frombuffer(payload[: len(payload) // 8 * 8], dtype=np.float64)
         self.ready_made = [str(name)[:40] for name in header.get("ready_made", [])][:20]
-        tensors = []
+        tensors, self.at_zero = [], []
         start = 0
         for index, entry in enumerate(header.get("tensors", [])):
             shape = tuple(int(size) for size in entry["shape"])
@@ -141,6 +143,12 @@ class RemoteNetwork:
             # A state that waits at zero is left alone; whatever else there is may be a weight.
             if tensor.trainable or len(own) != size or (own != 0).any():
                 tensors.append(tensor)
+            else:
+                self.at_zero.append(tensor)
+        self.take(tensors)
+
+    def take(self, tensors: list[Tensor]) -> None:
+        """Take some of its tensors for the numbers that it computes with."""
         self.all_tensors = tensors
         self.hidden = hidden_size(tensors, self.plan)
         self.units = self.hidden if self.hidden <= _FEW_UNITS else 3
@@ -494,7 +502,7 @@ class _FeedSearch:
                     continue
                 tried.append(remote.arguments)
                 try:
-                    remote.build()
+                    self.build(remote)
                 except ChildRefused as error:
                     self.problem = self.problem or error
                     continue
@@ -508,6 +516,28 @@ class _FeedSearch:
                 right = remote.width == plan.classes
                 if self.fallback is None or (right and self.fallback.width != plan.classes):
                     self.fallback = remote
+
+    def build(self, remote: RemoteNetwork) -> None:
+        """Build a network; of settings that no script was seen to give, each name that it reads.
+
+        Raises:
+            ChildRefused: where it cannot be built even so.
+        """
+        while True:
+            try:
+                remote.build()
+            except ChildRefused as error:
+                names = remote.recipe.settings
+                unknown = error.cause == "settings" and error.missing not in ("", *names)
+                if not unknown or len(names) >= _MOST_TRIED:
+                    raise
+                self.recipes = [
+                    recipe._replace(settings=(*names, error.missing)) for recipe in self.recipes
+                ]
+                remote.recipe = remote.recipe._replace(settings=(*names, error.missing))
+                remote.arguments = remote.recipe.arguments(remote.plan)
+            else:
+                return
 
     def find_feed(self, remote: RemoteNetwork) -> bool:
         """Find how a network wants its digits; returns whether there is a way."""

@@ -70,11 +70,13 @@ class Recipe(NamedTuple):
     """The CPU, as a word or as a torch.device."""
     learned: dict[str, str] | None = None
     """What numbers among the script's arguments are that no name explains: place to role."""
+    settings: tuple[str, ...] = ()
+    """Names that the class was seen to read from its settings, beside the template's."""
 
     def arguments(self, plan: Plan) -> dict[str, Any] | None:
         """Arguments for the constructor; None where this way gives none."""
         if self.by_place and self.signature.constructor and not self._named():
-            return {"args": [], "kwargs": _settings(plan)}
+            return {"args": [], "kwargs": _settings(plan, self.settings)}
         if self.by_place:
             return _by_place(self._named(), plan, self.device)
         return self._arranged(self._by_name(plan))
@@ -131,7 +133,8 @@ class Recipe(NamedTuple):
         for name, _, has_default, _ in self._named():
             role = role_of(str(name))
             if str(name) not in values and not (has_default and role in _LEFT_AT_DEFAULT):
-                values[str(name)] = _value(role, plan, self.device)
+                settings = _settings(plan, self.settings)
+                values[str(name)] = _value(role, plan, self.device, settings)
         return values
 
     def _arranged(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -302,16 +305,16 @@ def _sizes(plan: Plan) -> dict[str, int]:
     }
 
 
-def _value(role: str, plan: Plan, device: Any) -> Any:
+def _value(role: str, plan: Plan, device: Any, settings: dict[str, Any]) -> Any:
     """The value of a parameter of the constructor that no script gives."""
     if role == "config":
-        return {"settings": _settings(plan)}
+        return {"settings": settings}
     others: dict[str, Any] = {"dropout": 0.0, "flag": True, "device": device}
     return {**others, **_sizes(plan)}.get(role, 1)
 
 
-def _settings(plan: Plan) -> dict[str, Any]:
-    """The settings of the template's command line, under their many names."""
+def _settings(plan: Plan, more: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The settings of the template's command line, under their many names, and others by name."""
     several: tuple[tuple[str, int], ...] = (
         ("input_length seq_length seq_len sequence_length length T", plan.steps + plan.longer),
         ("input_dim input_size in_dim embedding_dim", plan.inputs),
@@ -321,4 +324,6 @@ def _settings(plan: Plan) -> dict[str, Any]:
     settings: dict[str, Any] = {name: size for names, size in several for name in names.split()}
     settings.update(batch_size=plan.batch, device="cpu", learning_rate=0.001, train_steps=3)
     settings.update(max_norm=10.0, model_type="RNN", dropout=0.0, num_layers=1, seed=0)
+    for name in more:
+        settings[name] = _value(role_of(name), plan, "cpu", {})
     return settings

@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
+from .networks import Settings
+
 __all__ = [
     "Lines",
     "Matches",
@@ -35,6 +37,8 @@ TOO_MUCH_OUTPUT = 86
 
 _TORCH = Path(torch.__file__).parent
 _STAND_INS = str(Path(__file__).with_name("stand_ins.py"))
+
+_COMPILER = re.compile(rf"{re.escape(str(_TORCH))}/(_dynamo|_inductor|_functorch)/")
 
 _READY_MADE = (
     torch.nn.RNNBase, torch.nn.RNNCellBase, torch.nn.Linear, torch.nn.Bilinear, torch.nn.Embedding,
@@ -167,7 +171,10 @@ class OnCPU(TorchFunctionMode):
 
     def note(self) -> None:
         """Remember which line of the hand-in asked."""
-        place = last_place(traceback.extract_stack())
+        frames = traceback.extract_stack()
+        if any(_COMPILER.match(frame.filename) for frame in frames):
+            return  # torch.compile looks for CUDA by itself
+        place = last_place(frames)
         if place not in self.asked and len(self.asked) < 20:
             self.asked.append(place)
 
@@ -266,7 +273,7 @@ _CALLED = re.compile(r"([\w.<>]+)\(\) (takes|missing|got (an unexpected|multiple
 
 
 def _cause(error: BaseException, frames: traceback.StackSummary) -> str:
-    """By where an error was raised: "cuda", "memory", "stand-in", "own" or ""."""
+    """By where an error was raised: "cuda", "memory", "stand-in", "settings", "own" or ""."""
     if any(str(_TORCH / "cuda") in frame.filename for frame in frames):
         return "cuda"
     in_loading = any(frame.filename == str(_TORCH / "serialization.py") for frame in frames)
@@ -280,6 +287,8 @@ def _cause(error: BaseException, frames: traceback.StackSummary) -> str:
         return "stand-in"
     if any(frame.filename == _STAND_INS for frame in frames):
         return "stand-in"
+    if isinstance(getattr(error, "obj", None), Settings):
+        return "settings"
     return "own" if _is_own(error, frames) else ""
 
 

@@ -13,6 +13,7 @@ import torch
 __all__ = [
     "Entry",
     "Form",
+    "Settings",
     "build",
     "entries_of",
     "feed",
@@ -296,7 +297,7 @@ class Settings(argparse.Namespace):
     """Settings that are read as attributes, as items or as keywords."""
 
     def __getitem__(self, name: str) -> Any:
-        return vars(self)[name]
+        return getattr(self, name)
 
     def keys(self) -> Any:
         """Their names."""

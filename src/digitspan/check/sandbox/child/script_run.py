@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import collections
 import importlib
 import inspect
 import os
@@ -38,6 +39,8 @@ class ScriptRun(TypedDict):
     """[name, file, line, details] each, in order."""
     optimizers: list[str]
     """The names of the optimisers' classes."""
+    never_steps: bool
+    """Whether it was ended, as it went back again and again without a step."""
     networks: list[dict[str, Any]]
     """The hand-in's networks, as `WatchedNetwork.told` puts them."""
     script_error: dict[str, Any] | None
@@ -47,7 +50,13 @@ class ScriptRun(TypedDict):
 
 
 _LOSSES = ("cross_entropy", "nll_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
-           "binary_cross_entropy", "binary_cross_entropy_with_logits")  # fmt: skip
+           "binary_cross_entropy", "binary_cross_entropy_with_logits", "multi_margin_loss",
+           "multilabel_margin_loss", "multilabel_soft_margin_loss", "soft_margin_loss",
+           "hinge_embedding_loss", "poisson_nll_loss", "gaussian_nll_loss")  # fmt: skip
+MOST_BACKWARDS = 50
+"""After so many calls of backward() without a step of an optimiser, none is waited for."""
+_GRAPHS = 8
+"""Of so many calls of backward() it is known what they went through."""
 _SMALL = 1e-6
 """A gradient up to here need not move a number in single precision."""
 
@@ -75,6 +84,8 @@ class WatchedNetwork:
         """The type of number of its weights when it was fed first."""
         self.losses: set[str] = set()
         """What the loss was given of it: "logits", "probabilities", ..."""
+        self.names: set[str] = set()
+        """The functions of torch that computed its loss."""
         self.slopes: set[str] = set()
         """The parameters that had a gradient worth the name before a step."""
         self.held: set[str] = set()
@@ -133,6 +144,7 @@ class WatchedNetwork:
             "dtype": self.dtype,
             "default_dtype": str(torch.get_default_dtype()).removeprefix("torch."),
             "losses": sorted(self.losses),
+            "names": sorted(self.names),
             "slopes": sorted(self.slopes)[:100],
             "held": sorted(self.held)[:100],
             "moved": sorted(self.moved)[:100],
@@ -159,12 +171,20 @@ class ScriptTrace:
         """Optimisers that have taken a step, by id, each to its number."""
         self.again = False
         """Whether backward stands where it has been before."""
-        self.gone_back: set[Any] = set()
-        """The steps of computing, as autograd keeps them, that backward has gone through."""
+        self.gone_back: collections.deque[set[Any]] = collections.deque(maxlen=_GRAPHS)
+        """The steps of computing, as autograd keeps them, that backward last went through."""
+        self.backwards = 0
+        """Calls of backward() through one of the networks before the first step."""
+        self.never_steps = False
+        """Whether it was ended for that."""
+        self.first: dict[int, torch.Tensor] = {}
+        """The parameters at the first of them, by id."""
 
     def note(self, event: str, **details: Any) -> None:
         """Write down an event with the hand-in's line that caused it."""
-        if len(self.events) < 2000:
+        if event in ("loss", "seed") and self.events and self.events[-1][0] == event:
+            self.events.pop()  # a script may evaluate a whole data set before its first step
+        if len(self.events) < 2000 or event == "step":
             file, line = last_place(traceback.extract_stack())
             self.events.append([event, file, line, details])
 
@@ -188,11 +208,33 @@ class ScriptTrace:
         self.note(
             "backward", clean=all(leaf.grad is None or not leaf.grad.any() for leaf in leaves)
         )
-        self.again = bool(steps & self.gone_back)
+        self.again = any(steps & gone for gone in self.gone_back)
         result = original(loss, *args, **kwargs)
         self.again = False
-        self.gone_back |= steps
+        self.gone_back.append(steps)
+        self.stop_without_steps({id(leaf) for leaf in leaves})
         return result
+
+    def stop_without_steps(self, leaves: set[int]) -> None:
+        """End a script that goes back again and again and neither steps nor moves a weight.
+
+        Args:
+            leaves: the tensors that backward went to, by id.
+
+        Raises:
+            _Enough: then.
+        """
+        parameters = [p for watched in self.networks for p in watched.network.parameters()]
+        if self.stepped or not any(id(parameter) in leaves for parameter in parameters):
+            return
+        self.backwards += 1
+        if not self.first:
+            self.first = {id(p): p.detach().clone() for p in parameters}
+        if self.backwards == MOST_BACKWARDS and all(
+            torch.equal(self.first[id(p)], p) for p in parameters if id(p) in self.first
+        ):
+            self.never_steps = True
+            raise _Enough
 
     def grad(self, original: Any, outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """torch.autograd.grad; of weights, which a script then puts into .grad by hand, noted."""
@@ -204,10 +246,11 @@ class ScriptTrace:
 
     def loss(self, original: Any, input: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """A loss, noted, and whether what it is given is logits."""
-        given = _kind_of_answer(input)
-        self.note("loss", given=given)
+        given, name = _kind_of_answer(input), original.__name__
+        self.note("loss", given=given, name=name)
         for watched in self.fed_into(input):
             watched.losses.add(given)
+            watched.names.add(name)
         return original(input, *args, **kwargs)
 
     def fed_into(self, result: Any) -> list[WatchedNetwork]:
@@ -285,6 +328,7 @@ def trace_script(
     return {
         "events": trace.events,
         "optimizers": trace.optimizers[:20],
+        "never_steps": trace.never_steps,
         "networks": [watched.told() for watched in trace.networks],
         "script_error": error,
         "course_dataset": any(

@@ -62,6 +62,8 @@ ARCHIVES = {
     "disk image": (r"\.dmg|\.iso", ()),
 }
 """Kind of archive to how its names end, as a pattern, and how its bytes may begin."""
+_UNFINISHED = re.compile(r"\.(crdownload|part|partial|download)$", re.IGNORECASE)
+"""How browsers call a file that they have not downloaded to its end."""
 _OPENED = ("ZIP", "tar", "gzip", "bzip2", "xz")
 
 
@@ -154,6 +156,7 @@ def with_inner_archives(given: Given) -> Given:
     beside = any(b"def forward" in given.read(name) for name in given.sizes
                  if names and name.endswith((".py", ".ipynb")))  # fmt: skip
     sizes, opened, unopened = dict(given.sizes), list(given.opened), dict(given.unopened)
+    unopened |= {name: "half downloaded" for name in sizes if _UNFINISHED.search(name)}
     contents: dict[str, bytes] = {}
     for name in names[:_MOST_INNER]:
         data = given.read(name)
