@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import uuid
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -134,8 +133,3 @@ def _read(pid: int, name: str) -> bytes:
         return Path(f"/proc/{pid}/{name}").read_bytes()
     except OSError:
         return b""
-
-
-def says_its_modules(pipe: Connection) -> None:
-    """What a process does that no cell of a notebook is asked in."""
-    pipe.send([name for name in sys.modules if name.startswith("notebook_")])

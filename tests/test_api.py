@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import os
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +20,7 @@ import digitspan
 from digitspan.cells import notebook
 from digitspan.errors import UsageError
 from digitspan.study.config import StudyConfig
-from digitspan.study.store import STORE_NAME, Store
+from digitspan.study.store import Store
 
 ROOT = Path(__file__).parents[1]
 
@@ -93,16 +91,6 @@ def test_a_study_goes_on_or_is_widened_by_its_folder(studies, monkeypatch, tmp_p
     digitspan.study(cells=[Perfect], seeds=2, out=tmp_path, widen=True)
     digitspan.study(seeds=2, out=tmp_path, widen=True, trust=True)
     assert asked[2:] == [dataclasses.replace(theirs, seeds=2)] * 2
-
-
-def test_what_a_study_has_to_say_is_a_warning(studies, tmp_path):
-    with Store.create(tmp_path) as store:
-        store.replace_all(studies[0].kept.rows, GRID.canonical)
-    with contextlib.closing(sqlite3.connect(tmp_path / STORE_NAME)) as connection, connection:
-        connection.execute("INSERT INTO runs SELECT 'x', config, result, curve, timing, role, "
-                           "'0' FROM runs LIMIT 1")  # fmt: skip
-    with pytest.warns(UserWarning, match=r"^1 damaged rows were left out"):
-        digitspan.study(out=tmp_path)
 
 
 def test_span_is_that_of_the_table_and_several_are_refused(studies):
@@ -287,107 +275,6 @@ def test_a_class_of_a_script_goes_along_as_it_is(tmp_path):
         assert refused.startswith("two cells are called notebook_Cell:Cell; give one of the two")
         sources.append(source)
     assert sources[0] != sources[1], "what it imports was edited"
-
-
-CHANGED = """
-import dataclasses
-import enum
-import functools
-from typing import NamedTuple
-
-import digitspan
-import torch
-
-
-def through(function):
-    @functools.wraps(function)
-    def call(*given):
-        inner = lambda: call and function(*given)
-        return inner()
-
-    return call
-
-
-class State(NamedTuple):
-    h: torch.Tensor
-    scale: float = 1.0
-
-
-class Kind(enum.Enum):
-    ONE = 1
-
-
-@dataclasses.dataclass
-class Made:
-    scale: float = 2.0
-
-
-class Mine(torch.nn.Module):
-    scale, sizes, nothing = 1.0, {"a": [1, float("nan")]}, {1, "a"}
-
-    @through
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        def inside(y: torch.Tensor, keep: bool = True) -> torch.Tensor:
-            return State(y), Made(), Kind.ONE
-
-        kept: list[torch.Tensor] = []
-        return inside(x)
-
-    @property
-    def size(self):
-        return 1
-
-    @staticmethod
-    def other(x):
-        return x
-
-
-def forward(self, x):
-    return x
-
-
-class Derived(Mine):
-    @torch.no_grad()
-    def step(self, x):
-        return super().step(x)
-
-
-print(digitspan.cell(Derived))
-made = {name: value for name, value in vars(Mine).items() if not name.startswith("__")}
-for name, value in (
-    ("forward", forward), ("forward", through(forward)), ("forward", Mine.other), ("scale", 3.0),
-    ("size", property(forward)), ("other", staticmethod(lambda x: 2 * x)), ("scale", 1),
-    ("sizes", {"a": [2, float("nan")]}), ("__call__", forward), ("added", 1),
-    ("nothing", {1, "b"}),
-):
-    before = vars(Mine).get(name)
-    setattr(Mine, name, value)
-    try:
-        print("taken:", name, digitspan.cell(Derived))
-    except digitspan.DigitspanError as error:
-        print(error)
-    setattr(Mine, name, before) if before is not None else delattr(Mine, name)
-del Mine.nothing
-try:
-    digitspan.cell(Mine)
-except digitspan.DigitspanError as error:
-    print(error)
-"""
-
-
-def test_a_class_that_was_changed_after_its_definition_is_refused(tmp_path):
-    (tmp_path / "script.py").write_text(CHANGED)
-    done = subprocess.run(
-        [sys.executable, "-B", "script.py"], cwd=tmp_path, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    taken, *refused = done.stdout.splitlines()
-    assert taken == "notebook_Derived:Derived"
-    names = "forward forward forward scale size other scale sizes __call__ added nothing nothing"
-    assert [line.partition(" is not what the text of Mine says")[0] for line in refused] == [
-        f"Mine.{name}" for name in names.split()
-    ]
 
 
 def test_a_span_is_asked_for_by_the_name_that_the_study_was_given(tmp_path):

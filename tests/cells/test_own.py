@@ -2,10 +2,8 @@
 
 import builtins
 import json
-import os
 import pathlib
 import pickle
-import py_compile
 import signal
 import sys
 import warnings
@@ -116,68 +114,6 @@ def test_code_that_is_still_the_old_one_in_memory_is_not_taken_for_the_new(here,
     with pytest.raises(UsageError, match="has changed since it was imported here; start Python"):
         find("reloaded:Cell")
     del sys.modules["reloaded"]
-
-
-@pytest.mark.parametrize("mode", ["TIMESTAMP", "UNCHECKED_HASH"])
-def test_what_is_imported_is_what_the_hash_is_of_whatever_is_compiled_already(
-    here, monkeypatch, mode
-):
-    """An edit that keeps size and time, as rsync and tar may make one, and what others left."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    (here / "kept.py").write_text("from helping import answer\nclass Cell: text = 'old'\n")
-    (here / "helping.py").write_text("answer = 1\n")
-    for name in ("kept.py", "helping.py"):
-        py_compile.compile(name, invalidation_mode=py_compile.PycInvalidationMode[mode])
-        time = (here / name).stat().st_mtime_ns
-        (here / name).write_text((here / name).read_text().replace("old", "new").replace("1", "2"))
-        os.utime(name, ns=(time, time))
-    assert find("kept:Cell").text == "new"
-    assert sys.modules["kept"].answer == 2
-    del sys.modules["kept"], sys.modules["helping"]
-
-
-def test_of_two_modules_of_one_name_the_one_is_imported_that_the_hash_is_of(here, monkeypatch):
-    for folder in ("A", "B"):
-        (here / folder).mkdir()
-        (here / folder / "twice.py").write_text(f"class Cell: folder = '{folder}'\n")
-    monkeypatch.setattr(sys, "path", [str(here / "A"), str(here / "B"), *sys.path])
-    monkeypatch.chdir("B")
-    assert source_of("twice:Cell").files[0][0] == str(here / "B" / "twice.py")
-    assert find("twice:Cell").folder == "B"
-    monkeypatch.chdir(here / "A")
-    with pytest.raises(UsageError, match="has changed since it was imported here"):
-        find("twice:Cell")
-    (here / "A" / "twice.py").write_bytes((here / "B" / "twice.py").read_bytes())
-    with pytest.raises(UsageError, match=r"twice, of twice:Cell, was imported here from .*B"):
-        find("twice:Cell")
-    del sys.modules["twice"]
-
-
-COMPUTED = (
-    "import importlib.util as u\nspec = u.spec_from_file_location('aside', 'aside.py')\n"
-    "spec.loader.exec_module(u.module_from_spec(spec))\n",
-    "import runpy\nrunpy.run_path('aside.py')\n",
-    "import pathlib as p\nexec(compile(p.Path('aside.py').read_text(), 'aside.py', 'exec'))\n",
-    "__import__('a' + 'side')\n",
-)
-
-
-@pytest.mark.parametrize("text", COMPUTED)
-def test_code_that_a_module_runs_from_another_file_unseen_is_refused(here, monkeypatch, text):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    (here / "aside.py").write_text("")
-    (here / "loading.py").write_text(text)
-    (here / "loads.py").write_text("import loading\nclass Cell: pass\n")
-    for _ in range(2):
-        with pytest.raises(
-            UsageError, match=r"^loads:Cell runs aside\.py in a way that its source"
-        ):
-            find("loads:Cell")
-        sys.modules.pop("aside", None)
-    (here / "loading.py").write_text("import aside\nexec('x = 1')\n")
-    assert find("loads:Cell").__name__ == "Cell"
-    for name in ("loads", "loading", "aside"):
-        del sys.modules[name]
 
 
 def test_packages_of_an_environment_on_the_path_are_not_code_of_ones_own(tmp_path, monkeypatch):

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from digitspan.cells import CELLS
-from digitspan.cells.importing import know, nothing_else
 from digitspan.cells.names import LENGTH, own_name
-from digitspan.cells.notebook import module_made, texts
+from digitspan.cells.notebook import texts
 from digitspan.cells.own import module_of, source_of
 from digitspan.cells.seal import sealed, seeded
 from digitspan.errors import UsageError
@@ -127,6 +126,10 @@ def _orthogonal(like: Tensor, generator: torch.Generator) -> Tensor:
     return uniform
 
 
+_imported: dict[str, str] = {}
+"""The hash of its source that each module of one's own had when it was imported here."""
+
+
 def find(cell: str, source: str = "", *, kind: str = "cell") -> object:
     """The class that `module:Class` names; its module is found in the current folder too.
 
@@ -138,22 +141,29 @@ def find(cell: str, source: str = "", *, kind: str = "cell") -> object:
     Raises:
         UsageError: where it is not there, or its source is another.
     """
-    made_of, module = source_of(cell, kind=kind), module_of(cell)
-    if source and made_of.digest != source:
+    is_now = source_of(cell, kind=kind).digest
+    module = module_of(cell)
+    if source and is_now != source:
         message = (
             f"the source of {cell} is not the one that its run was made with (its hash is now "
-            f"{made_of.digest}, and was {source}); put the old file back, or run it again"
+            f"{is_now}, and was {source}); put the old file back, or run it again"
         )
         raise UsageError(message)
-    know(cell, made_of)
     if module in texts():
-        with nothing_else(cell, made_of), sealed():
-            return vars(module_made(module)).get(own_name(cell).attribute)
+        return vars(sys.modules[module]).get(own_name(cell).attribute)  # made anew when it changes
+    if module in sys.modules and _imported.setdefault(module, is_now) != is_now:
+        message = (
+            f"the source of {cell} has changed since it was imported here; start Python again, "
+            f"for the old code is still in memory"
+        )
+        raise UsageError(message)
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    with nothing_else(cell, made_of), sealed():
-        return _attribute(f"{module}:{own_name(cell).attribute}", kind)
+    with sealed():
+        found = _attribute(f"{module}:{own_name(cell).attribute}", kind)
+    _imported[module] = is_now
+    return found
 
 
 def _attribute(path: str, kind: str = "cell") -> object:

@@ -19,10 +19,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from digitspan.cells.names import own_name
-from digitspan.cells.remade import changed_since
-from digitspan.errors import UsageError, said_by
+from digitspan.errors import UsageError
 
-__all__ = ["cell", "install", "module_made", "texts"]
+__all__ = ["cell", "install", "texts"]
 
 _PREFIX = "notebook_"
 """Before the name of a class in that of its module."""
@@ -54,7 +53,9 @@ def cell(made_by: Callable[..., Any], /, **arguments: Any) -> str:
         )
         raise UsageError(message)
     if not _can_be_imported(module, name, made_by):
-        module = _installed(made_by)
+        text = _text_with_what_it_uses(made_by)
+        module = f"{_PREFIX}{name}"
+        install({module: text})
     called = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
     try:
         return str(own_name(f"{module}:{name}" + (f"({called})" if called else "")))
@@ -63,65 +64,21 @@ def cell(made_by: Callable[..., Any], /, **arguments: Any) -> str:
         raise UsageError(message) from error
 
 
-def _installed(made_by: Any) -> str:
-    """The name of the module that is made of a class or function and of what it uses.
-
-    Raises:
-        UsageError: where that module has something else.
-    """
-    from digitspan.cells.seal import sealed  # torch, which not every command needs
-
-    things: dict[str, Any] = {}
-    text = _text_with_what_it_uses(made_by, things)
-    module = f"{_PREFIX}{made_by.__name__}"
-    install({module: text})
-    try:
-        with sealed():
-            made = vars(module_made(module))
-    except Exception as error:
-        message = (
-            f"{made_by.__name__} cannot be made again from its text, which is all that worker "
-            f"processes have ({said_by(error)[:200]}); put it into a module"
-        )
-        raise UsageError(message) from error
-    for name, thing in things.items():
-        if what := changed_since(thing, made.get(name), text):
-            message = (
-                f"{what} is not what the text of {name} says, which is all that worker processes "
-                f"have: it was changed after its definition; write it there"
-            )
-            raise UsageError(message)
-    return module
-
-
 def texts() -> Mapping[str, str]:
     """The text of every module that was made of a class, for a process that is begun."""
     return dict(_texts)
 
 
 def install(modules: Mapping[str, str]) -> None:
-    """Take note of the texts of modules. None is run before its cell is asked for.
-
-    So that what one sets for its process changes no run of another cell.
-    """
+    """Make modules of their texts; one of the same text that is there already stays."""
     for name, text in modules.items():
         if _texts.get(name) != text:
+            module = types.ModuleType(name)
+            file = f"<{name}>"
+            linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
             _texts[name] = text
-            sys.modules.pop(name, None)
-
-
-def module_made(name: str) -> types.ModuleType:
-    """The module of an installed text, which is run where it has not been."""
-    if name not in sys.modules:
-        text, module, file = _texts[name], types.ModuleType(name), f"<{name}>"
-        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-        sys.modules[name] = module
-        try:
+            sys.modules[name] = module
             exec(compile(text, file, "exec"), module.__dict__)  # the caller's own class
-        except BaseException:
-            del sys.modules[name]
-            raise
-    return sys.modules[name]
 
 
 def _can_be_imported(module: str, name: str, made_by: object) -> bool:
@@ -135,22 +92,18 @@ def _can_be_imported(module: str, name: str, made_by: object) -> bool:
     return found and getattr(sys.modules.get(module), name, None) is made_by
 
 
-def _text_with_what_it_uses(made_by: Any, things: dict[str, Any]) -> str:
-    """The text of a module that has a class or function, and whatever it uses, in order.
-
-    `things` gets all classes and functions whose texts are in it, by name.
-    """
+def _text_with_what_it_uses(made_by: Any) -> str:
+    """The text of a module that has a class or function, and whatever it uses, in order."""
     parts: dict[str, str] = {}
-    _collect(made_by, parts, things)
+    _collect(made_by, parts)
     imports = sorted(text for text in parts.values() if text.startswith(("import", "from")))
     others = [text for text in parts.values() if text not in imports]
     return "\n".join(["from __future__ import annotations", *imports, "", *others]) + "\n"
 
 
-def _collect(thing: Any, parts: dict[str, str], things: dict[str, Any]) -> None:
+def _collect(thing: Any, parts: dict[str, str]) -> None:
     """Add the text of a class or function of a notebook to some, after all that it uses."""
     name, text = thing.__name__, _text_of(thing)
-    things[name] = thing
     parts.setdefault(name, "")  # one that uses itself
     namespace = vars(sys.modules[thing.__module__])
     for used in sorted(_names_used(text)):
@@ -164,7 +117,7 @@ def _collect(thing: Any, parts: dict[str, str], things: dict[str, Any]) -> None:
             if _can_be_imported(owner, value.__name__, value):
                 parts[used] = f"from {owner} import {value.__name__} as {used}"
             elif value.__name__ == used:
-                _collect(value, parts, things)
+                _collect(value, parts)
             else:
                 message = (
                     f"{name} uses {used}, which was made by {value.__name__} and has no text of "

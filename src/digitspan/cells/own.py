@@ -31,7 +31,6 @@ from digitspan.errors import ConfigError, UsageError, printable
 __all__ = [
     "Source",
     "check_source",
-    "digest_of",
     "is_outside",
     "is_own",
     "module_of",
@@ -59,8 +58,6 @@ class Source(NamedTuple):
     """The modules outside the installed packages, the cell's own first."""
     packages: tuple[str, ...]
     """The installed packages that they import, `name version` each."""
-    files: tuple[tuple[str, str], ...]
-    """Where each module is, and the SHA-256 of it; nowhere, if it is of a notebook."""
 
 
 def is_own(cell: str) -> bool:
@@ -102,7 +99,7 @@ def source_of(cell: str, *, kind: str = "cell") -> Source:
     """
     importlib.invalidate_caches()
     name = module_of(cell)
-    if _has_no_file(name):
+    if _find(name) is None and name in sys.modules:
         return _in_memory(cell)
     if _find(name) is None:
         message = (
@@ -113,7 +110,7 @@ def source_of(cell: str, *, kind: str = "cell") -> Source:
     return _followed([name], {})
 
 
-def _followed(waiting: list[str], files: dict[str, tuple[str, str]]) -> Source:
+def _followed(waiting: list[str], files: dict[str, str]) -> Source:
     """The source of some modules and of all that they import, beside files that are known."""
     packages: set[str] = set()
     seen: set[str] = set()
@@ -125,15 +122,9 @@ def _followed(waiting: list[str], files: dict[str, tuple[str, str]]) -> Source:
             if part not in seen:
                 seen.add(part)
                 waiting += _take(part, files, packages)
-    hashes = sorted((name, digest) for name, (_, digest) in files.items())
-    content = json.dumps([hashes, sorted(packages)])
+    content = json.dumps([sorted(files.items()), sorted(packages)])
     digest = hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]
-    return Source(digest, tuple(files), tuple(sorted(packages)), tuple(files.values()))
-
-
-def digest_of(content: bytes) -> str:
-    """The SHA-256 of a file of Python, whose line ends may be as Git has checked them out."""
-    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
+    return Source(digest, tuple(files), tuple(sorted(packages)))
 
 
 def text_of(cell: str) -> str:
@@ -145,12 +136,12 @@ def text_of(cell: str) -> str:
         UsageError: where it cannot be read.
     """
     name = own_name(cell)
-    if text := texts().get(name.module):
-        return text
     spec = _find(name.module)
     try:
         if spec is not None:
             return importlib.util.decode_source(Path(str(spec.origin)).read_bytes())
+        if text := texts().get(name.module):
+            return text
         made_by = getattr(sys.modules[name.module], name.attribute)
         return textwrap.dedent(inspect.getsource(made_by))
     except (OSError, ValueError, SyntaxError, AttributeError, TypeError, KeyError) as error:
@@ -158,16 +149,11 @@ def text_of(cell: str) -> str:
         raise UsageError(message) from error
 
 
-def _has_no_file(module: str) -> bool:
-    """Whether a module is that of a class of a notebook, or is nowhere but in memory."""
-    return module in texts() or (_find(module) is None and module in sys.modules)
-
-
 def _in_memory(cell: str) -> Source:
     """What a class of a notebook is made of: its text, and what that imports."""
     content = _text_in_memory(own_name(cell)).encode()
     digest = hashlib.sha256(content).hexdigest()
-    return _followed(list(_imports(content, "")), {module_of(cell): ("", digest)})
+    return _followed(list(_imports(content, "")), {module_of(cell): digest})
 
 
 def _text_in_memory(name: OwnName) -> str:
@@ -187,7 +173,7 @@ def with_length(cell: str) -> str:
     name = own_name(cell) if is_own(cell) else None
     if name is None or name.knows_length or LENGTH in name.arguments:
         return cell
-    if _has_no_file(name.module):
+    if _find(name.module) is None and name.module in sys.modules:
         asks = _asks(_parsed(_text_in_memory(name).encode()), name.module, name.attribute, 0)
     else:
         asks = _asks_in_file(name.module, name.attribute, 0)
@@ -244,7 +230,7 @@ def _parsed(content: bytes) -> ast.Module:
         return ast.Module([], [])  # it cannot be imported either, and says so then
 
 
-def _take(name: str, files: dict[str, tuple[str, str]], packages: set[str]) -> list[str]:
+def _take(name: str, files: dict[str, str], packages: set[str]) -> list[str]:
     """Take note of one module; gives the names of those that it imports."""
     top = name.partition(".")[0]
     if top in _UNDER_EVERY_CELL:
@@ -261,9 +247,10 @@ def _take(name: str, files: dict[str, tuple[str, str]], packages: set[str]) -> l
         return []
     content = path.read_bytes()
     if path.suffix != ".py":
-        files[name] = str(path), hashlib.sha256(content).hexdigest()
+        files[name] = hashlib.sha256(content).hexdigest()
         return []
-    files[name] = str(path), digest_of(content)
+    content = content.replace(b"\r\n", b"\n")  # as Git may have checked it out
+    files[name] = hashlib.sha256(content).hexdigest()
     is_package = spec.submodule_search_locations is not None
     return list(_imports(content, name if is_package else name.rpartition(".")[0]))
 

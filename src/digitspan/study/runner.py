@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 import time
-import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -57,7 +56,7 @@ class Interrupted(DigitspanError):
 
 
 class StudyObserver:
-    """Is told how a study gets on; this one does nothing with it, but to pass warnings on."""
+    """Is told how a study gets on; this one does nothing with it."""
 
     def planned(self, done: int, missing: list[Job], later: int) -> None:
         """So many runs are done; these are missing, and so many more will follow from them."""
@@ -73,7 +72,6 @@ class StudyObserver:
 
     def warn(self, message: str) -> None:
         """Something worth a sentence happened; the study goes on."""
-        warnings.warn(message, stacklevel=2)
 
 
 Crew = Pool | Cluster

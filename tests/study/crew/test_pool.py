@@ -4,11 +4,8 @@ from multiprocessing import Pipe
 from types import SimpleNamespace
 
 import pytest
-from processes import says_its_modules
 
-from digitspan.cells import notebook
-from digitspan.cells.build import find
-from digitspan.study.crew.pool import Pool, begin_process
+from digitspan.study.crew.pool import Pool
 from digitspan.study.crew.worker import WorkerOptions
 
 
@@ -42,13 +39,3 @@ def test_a_worker_whose_pipe_is_broken_has_died_and_the_study_goes_on(dead, tmp_
     said = list(pool.wait(wake_up))
     assert said == [("its run", {"died": "worker", "how": "exit status 1"})]
     assert pool.workers == []
-
-
-def test_a_class_of_a_notebook_is_run_only_where_its_cell_is_asked_for(capfd):
-    """It may set torch's functions, and print: built-in cells and standard output have none."""
-    notebook.install({"notebook_Loud": "print('ran')\nclass Loud: pass\n"})
-    process, pipe = begin_process(says_its_modules)
-    assert pipe.recv() == []
-    process.join()
-    assert find("notebook_Loud:Loud").__name__ == "Loud"
-    assert capfd.readouterr() == ("", "ran\n")

@@ -199,7 +199,7 @@ def begin_process(target: Any, *arguments: object) -> tuple[SpawnProcess, Connec
 
 
 def _begin(target: Any, modules: Mapping[str, str], *arguments: object) -> None:
-    """What a process does: first, it takes note of the cells that were written in a notebook."""
+    """What a process does: first, cells that were written in a notebook are made modules there."""
     notebook.install(modules)
     target(*arguments)
 
