@@ -166,7 +166,7 @@ def test_class_that_its_script_runs_is_no_fault_where_the_check_cannot():
         (None, "cannot-be-constructed"),
     ):
         findings = Findings("lstm.py")
-        own = _explain_failure(Built(None, error, False), candidate, findings, world)
+        own = _explain_failure(Built(None, error, False), candidate, findings, world, "")
         assert [f.code for f in findings.found] == [code]
         assert own == (findings.faults() > 0)
 
