@@ -20,7 +20,7 @@ from digitspan.runs.config import RunConfig
 from digitspan.study.crew.pool import begin_process, hear, how_it_ended, seal_of
 from digitspan.study.crew.worker import end_with_parent
 
-__all__ = ["Apart", "Ask", "here"]
+__all__ = ["Apart", "Ask", "here", "set_apart"]
 
 
 class Ask(Protocol):
@@ -110,12 +110,17 @@ class Apart:
         return said["found"]
 
 
-def _answer(pipe: Connection) -> None:
-    """Find out what is asked through the pipe, until it closes."""
+def set_apart() -> None:
+    """Set up a process in which code of somebody else's is tried."""
     with contextlib.suppress(OSError):
         os.dup2(2, 1)  # standard output is the command's
     end_with_parent()
     sys.dont_write_bytecode = True  # a call that is refused leaves nothing behind
+
+
+def _answer(pipe: Connection) -> None:
+    """Find out what is asked through the pipe, until it closes."""
+    set_apart()
     import torch
 
     torch.set_num_threads(1)  # of networks this small a second one costs more than it saves

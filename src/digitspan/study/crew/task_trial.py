@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
-import sys
 import time
 from collections.abc import Iterable
 from multiprocessing.connection import Connection
 
 from digitspan.errors import UsageError, said_by
 from digitspan.runs.config import RunConfig
+from digitspan.study.crew.apart import set_apart
 from digitspan.study.crew.pool import begin_process, how_it_ended
 from digitspan.tasks import is_own_task
 
@@ -56,9 +55,7 @@ def try_tasks_apart(configs: Iterable[RunConfig], *, seconds: int = SECONDS) -> 
 
 def _try(pipe: Connection, text: str, seconds: int) -> None:
     """Try the task of one run, and say what is wrong with it; empty where nothing is."""
-    with contextlib.suppress(OSError):
-        os.dup2(2, 1)  # standard output is the command's
-    sys.dont_write_bytecode = True  # a call that is refused leaves nothing behind
+    set_apart()
     from digitspan.training.own_task import try_task
 
     run = RunConfig.from_canonical(text)
