@@ -177,12 +177,15 @@ def test_every_control_is_tested(page):
 
 
 def test_every_control_is_reached_with_the_tab_key(page):
-    reached = []
-    for _ in range(60):
+    reached, is_new = [], True
+    while is_new:  # of some elements the tag is all the name they have, so they are marked
         page.keyboard.press("Tab")
         reached.append(page.evaluate(FOCUSED))
-        if reached[-1] in reached[:-1]:
-            break
+        is_new = page.evaluate("""() => {
+            const before = document.activeElement.reached;
+            document.activeElement.reached = true;
+            return !before;
+        }""")
     groups = {f"clamp-b-{gate}-free" for gate in "gifo"}  # arrow keys choose within a group
     named = {"digits", "another", "length", "step", "play", "relative", "other", "sort", "SUMMARY"}
     named |= {
