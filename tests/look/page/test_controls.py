@@ -331,6 +331,7 @@ def test_nothing_sticks_out_at_any_width(page):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         if width == 360:  # the gradient is a screen of its own there
             page.locator("#screen").select_option("2")
+        page.locator("#gradient .chart svg").wait_for(timeout=5_000)  # drawn in its turn
         wide = page.locator("#gradient .chart svg").bounding_box()["width"]
         assert wide == page.locator("#gradient .chart").bounding_box()["width"]
 
